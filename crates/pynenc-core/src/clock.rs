@@ -1,0 +1,225 @@
+//! Time, as the components and the engine see it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::{self, Future};
+use std::ops::{Add, Sub};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The point `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero when it isn't.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, whole_millis))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(whole_millis(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(whole_millis(duration)))
+    }
+}
+
+/// Milliseconds of `duration`, rounded up so that a wait never ends early.
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// A sleep that a [`Clock`] gives.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where time comes from.
+///
+/// # Behavior
+///
+/// - `now` never goes back by more than the system's clock does
+/// - `sleep_until` ends when `now` has reached the deadline, and at once when it has already
+/// - a dropped sleep leaves nothing behind
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The present.
+    fn now(&self) -> Timestamp;
+
+    /// Waits until `deadline`.
+    fn sleep_until(&self, deadline: Timestamp) -> Sleep;
+
+    /// Waits for `duration`.
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.sleep_until(self.now() + duration)
+    }
+}
+
+/// The machine's clock, with tokio's timer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        SystemTime::now().into()
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> Sleep {
+        Box::pin(tokio::time::sleep(deadline.since(self.now())))
+    }
+}
+
+/// A clock that stands still until it is told to move; clones share one time.
+#[derive(Debug, Clone)]
+pub struct ManualClock {
+    state: Arc<Mutex<ManualState>>,
+}
+
+#[derive(Debug)]
+struct ManualState {
+    now: Timestamp,
+    next_sleeper: u64,
+    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+}
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self { state: Arc::new(Mutex::new(ManualState { now, next_sleeper: 0, sleepers: BTreeMap::new() })) }
+    }
+
+    /// Moves to `now` and wakes whoever slept until then; an earlier point changes nothing.
+    pub fn set(&self, now: Timestamp) {
+        let woken: Vec<Waker> = {
+            let mut state = self.lock();
+            state.now = state.now.max(now);
+            let first_later = (state.now + Duration::from_millis(1), 0);
+            let later = state.sleepers.split_off(&first_later);
+            std::mem::replace(&mut state.sleepers, later).into_values().collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Moves `duration` ahead in one step.
+    pub fn advance(&self, duration: Duration) {
+        self.set(self.now() + duration);
+    }
+
+    /// When the next sleeper wants to wake.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.lock().sleepers.keys().next().map(|(deadline, _)| *deadline)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ManualState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for ManualClock {
+    /// A clock that stands at 2026-01-01T00:00:00Z.
+    fn default() -> Self {
+        Self::new(Timestamp::from_millis(1_767_225_600_000))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        self.lock().now
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> Sleep {
+        let mut sleeper = Sleeper { clock: self.clone(), deadline, number: None };
+        Box::pin(future::poll_fn(move |cx| sleeper.poll(cx.waker())))
+    }
+}
+
+struct Sleeper {
+    clock: ManualClock,
+    deadline: Timestamp,
+    number: Option<u64>,
+}
+
+impl Sleeper {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut state = self.clock.lock();
+        if state.now >= self.deadline {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            state.next_sleeper += 1;
+            state.next_sleeper
+        });
+        state.sleepers.insert((self.deadline, number), waker.clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.clock.lock().sleepers.remove(&(self.deadline, number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn a_manual_sleep_ends_at_its_deadline_and_not_before() {
+        let clock = ManualClock::default();
+        let mut sleep = clock.sleep(Duration::from_secs(5));
+        assert!((&mut sleep).now_or_never().is_none());
+        clock.advance(Duration::from_millis(4_999));
+        assert!((&mut sleep).now_or_never().is_none());
+        assert_eq!(clock.next_wake(), Some(clock.now() + Duration::from_millis(1)));
+        clock.advance(Duration::from_millis(1));
+        assert!(sleep.now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_dropped_sleep_leaves_nothing() {
+        let clock = ManualClock::default();
+        let mut sleep = clock.sleep(Duration::from_secs(5));
+        assert!((&mut sleep).now_or_never().is_none());
+        drop(sleep);
+        assert_eq!(clock.next_wake(), None);
+    }
+
+    #[test]
+    fn a_part_of_a_millisecond_is_rounded_up() {
+        let start = Timestamp::from_millis(10);
+        assert_eq!(start + Duration::from_micros(1), Timestamp::from_millis(11));
+        assert_eq!(start + Duration::MAX, Timestamp::from_millis(u64::MAX));
+    }
+}

@@ -1,0 +1,198 @@
+//! Names and identities.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new identity, ordered by the time of its making (UUID version 7).
+            #[expect(clippy::new_without_default, reason = "each call gives another value")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The identity that `name` always gives below `parent` (UUID version 5).
+            pub fn derived(parent: Uuid, name: &str) -> Self {
+                Self(Uuid::new_v5(&parent, name.as_bytes()))
+            }
+
+            /// The identity as a UUID.
+            pub fn as_uuid(&self) -> Uuid {
+                self.0
+            }
+
+            /// The identity's 16 bytes, as stores keep it.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The identity with these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                Uuid::parse_str(text).map(Self).map_err(|error| {
+                    Error::invalid(concat!("not ", $what, " id")).with("text", text).caused_by(error)
+                })
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// One invocation: a call that was accepted.
+    InvocationId, "an invocation"
+);
+uuid_id!(
+    /// One life of a runner; a runner that was retired goes on under a new one.
+    RunnerId, "a runner"
+);
+uuid_id!(
+    /// One attempt to claim: the same token gets the same answer, so that a lost reply can be asked for again.
+    ClaimToken, "a claim"
+);
+
+macro_rules! name_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(name: String) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+name_id!(
+    /// A task's name: `module::path::name`, or what `#[task(name = "..")]` pins.
+    TaskId
+);
+name_id!(
+    /// A queue of the broker.
+    QueueName
+);
+
+/// A SHA-256 digest: of an argument's content, or of the values that make a concurrency key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(content).into())
+    }
+
+    /// The digest's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_their_text_and_bytes() {
+        let id = InvocationId::new();
+        assert_eq!(id.to_string().parse::<InvocationId>().unwrap(), id);
+        assert_eq!(InvocationId::from_bytes(*id.as_bytes()), id);
+        assert!("order-7".parse::<InvocationId>().unwrap_err().to_string().contains("order-7"));
+    }
+
+    #[test]
+    fn a_derived_id_is_the_same_each_time() {
+        let parent = RunnerId::new().as_uuid();
+        assert_eq!(InvocationId::derived(parent, "a"), InvocationId::derived(parent, "a"));
+        assert_ne!(InvocationId::derived(parent, "a"), InvocationId::derived(parent, "b"));
+    }
+
+    #[test]
+    fn later_ids_are_greater() {
+        let ids: Vec<_> = (0..1000).map(|_| InvocationId::new()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_digest_is_sha_256() {
+        assert_eq!(Digest::of(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

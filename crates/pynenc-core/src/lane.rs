@@ -1,0 +1,80 @@
+//! Several steps in one trip.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::broker::Message;
+use crate::error::Result;
+use crate::id::InvocationId;
+use crate::orchestrator::{Claim, ClaimReply, Registered, Transition, TransitionReply};
+use crate::record::{InvocationRecord, Registration};
+use crate::state_backend::OutcomeWrite;
+
+/// The store a component keeps its data in; components with equal ones can share a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StoreId(pub Box<str>);
+
+/// A call on its way in: its record, its registration, its hint.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// What was called.
+    pub record: Arc<InvocationRecord>,
+    /// What the orchestrator has to know.
+    pub registration: Registration,
+}
+
+/// An attempt on its way out: what it left behind, then the transition that commits it.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The outcome; a retry or a reroute leaves none.
+    pub outcome: Option<OutcomeWrite>,
+    /// The transition.
+    pub transition: Transition,
+}
+
+/// What a claim gave, with what there is to run.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The candidate.
+    pub id: InvocationId,
+    /// The claim's answer.
+    pub reply: ClaimReply,
+    /// The record, for what was granted; `None` if it is missing.
+    pub record: Option<Arc<InvocationRecord>>,
+}
+
+/// Runs the steps of an item as a prefix: in order, and none behind the first that failed or was refused.
+///
+/// Items don't wait for each other's fate: each has a result of its own, and the outer error means that nothing is known
+/// of any of them.
+#[async_trait]
+pub trait Lane: fmt::Debug + Send + Sync + 'static {
+    /// Keeps the record, registers, and pushes the hint.
+    ///
+    /// # Behavior
+    ///
+    /// - a submission is kept, registered and hinted
+    /// - without its record an invocation isn't registered, and without its registration it isn't hinted
+    /// - a registration that another stands for leaves no record and no hint
+    async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>>;
+
+    /// Claims, and loads what was granted.
+    ///
+    /// # Behavior
+    ///
+    /// - what is granted comes with its record
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>>;
+
+    /// Keeps the outcome, then makes the transition, then pushes the hints of those who were handed a slot.
+    ///
+    /// # Behavior
+    ///
+    /// - a settlement keeps its outcome and commits
+    /// - without its outcome a settlement doesn't commit
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>>;
+
+    /// Pushes hints.
+    async fn push(&self, messages: &[Message]) -> Result<()>;
+}

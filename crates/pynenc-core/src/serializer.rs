@@ -1,0 +1,151 @@
+//! How values become bytes.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Turns values into bytes and back.
+///
+/// # Behavior
+///
+/// - a value that is encoded is decoded to the same value
+/// - bytes behind the value are an error
+/// - bytes that are no value are an error, whatever they are
+pub trait Serializer: fmt::Debug + Send + Sync + 'static {
+    /// The name that records carry, so that they are read by what wrote them.
+    fn name(&self) -> &'static str;
+
+    /// Encodes a value.
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>>;
+
+    /// Decodes one value: hands a deserializer to `read`.
+    fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()>;
+}
+
+/// What takes a value out of a deserializer.
+pub type Read<'a> = dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;
+
+/// The typed form of [`Serializer`].
+pub trait SerializerExt: Serializer {
+    /// Decodes a value of a known type.
+    fn decode_as<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        let mut value = None;
+        self.decode(bytes, &mut |deserializer| {
+            value = Some(erased_serde::deserialize(deserializer)?);
+            Ok(())
+        })?;
+        value.ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, "the serializer read no value").with("serializer", self.name())
+        })
+    }
+}
+
+impl<S: Serializer + ?Sized> SerializerExt for S {}
+
+fn unencodable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::invalid("can't serialize the value").with("cause", &error).caused_by(error)
+}
+
+fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::corrupt("can't deserialize the value").with("cause", &error).caused_by(error)
+}
+
+/// JSON: readable everywhere; byte strings become arrays of numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JsonSerializer;
+
+impl Serializer for JsonSerializer {
+    fn name(&self) -> &'static str {
+        "JsonSerializer"
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
+        serde_json::to_vec(value).map_err(unencodable)
+    }
+
+    fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json)).map_err(undecodable)?;
+        json.end().map_err(undecodable)
+    }
+}
+
+/// MessagePack with named fields: compact, and bytes stay bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MsgPackSerializer;
+
+impl Serializer for MsgPackSerializer {
+    fn name(&self) -> &'static str {
+        "MsgPackSerializer"
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(64);
+        value.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map()).map_err(unencodable)?;
+        Ok(bytes)
+    }
+
+    fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
+        let mut rest = std::io::Cursor::new(bytes);
+        let mut pack = rmp_serde::Deserializer::new(&mut rest);
+        read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut pack)).map_err(undecodable)?;
+        if rest.position() == bytes.len() as u64 { Ok(()) } else { Err(Error::corrupt("bytes behind the value")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use std::collections::BTreeMap;
+
+    const BOTH: [&dyn Serializer; 2] = [&JsonSerializer, &MsgPackSerializer];
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    enum Shape {
+        Dot,
+        Named {
+            name: String,
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            note: Option<i64>,
+            last: bool,
+        },
+        Many(Vec<u32>, BTreeMap<String, i64>),
+    }
+
+    fn check(value: &Shape) {
+        for serializer in BOTH {
+            let bytes = serializer.encode(value).unwrap();
+            assert_eq!(&serializer.decode_as::<Shape>(&bytes).unwrap(), value, "{}", serializer.name());
+        }
+    }
+
+    #[test]
+    fn values_come_back() {
+        check(&Shape::Dot);
+        check(&Shape::Named { name: "ñ\0".into(), note: None, last: true });
+        check(&Shape::Many(vec![1, u32::MAX], BTreeMap::from([("k".into(), i64::MIN)])));
+    }
+
+    #[test]
+    fn bytes_behind_the_value_are_an_error() {
+        for serializer in BOTH {
+            let mut bytes = serializer.encode("a").unwrap();
+            bytes.extend(serializer.encode("b").unwrap());
+            assert!(serializer.decode_as::<String>(&bytes).is_err(), "{}", serializer.name());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for serializer in BOTH {
+                let _ = serializer.decode_as::<Shape>(&bytes);
+            }
+        }
+    }
+}
