@@ -32,6 +32,8 @@ pub struct Settlement {
     pub outcome: Option<OutcomeWrite>,
     /// The transition.
     pub transition: Transition,
+    /// The hint to push if the transition puts the invocation back into its queue; its time becomes the record's.
+    pub requeue: Option<Message>,
 }
 
 /// What a claim gave, with what there is to run.
@@ -67,12 +69,14 @@ pub trait Lane: fmt::Debug + Send + Sync + 'static {
     /// - what is granted comes with its record
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>>;
 
-    /// Keeps the outcome, then makes the transition, then pushes the hints of those who were handed a slot.
+    /// Keeps the outcome, then makes the transition, then pushes the hints of what is queued by it: the invocation
+    /// itself, and those who were handed a slot.
     ///
     /// # Behavior
     ///
     /// - a settlement keeps its outcome and commits
     /// - without its outcome a settlement doesn't commit
+    /// - what goes back to its queue is hinted
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>>;
 
     /// Pushes hints.

@@ -253,7 +253,12 @@ pub struct TaskError {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The serialized value.
-    Value(Payload),
+    Value {
+        /// The value.
+        value: Payload,
+        /// The serializer that wrote it.
+        serializer: Cow<'static, str>,
+    },
     /// The error of the last attempt.
     Error(TaskError),
 }

@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn bytes_behind_the_value_are_an_error() {
         for serializer in BOTH {
-            let mut bytes = serializer.encode("a").unwrap();
-            bytes.extend(serializer.encode("b").unwrap());
+            let mut bytes = serializer.encode(&"a").unwrap();
+            bytes.extend(serializer.encode(&"b").unwrap());
             assert!(serializer.decode_as::<String>(&bytes).is_err(), "{}", serializer.name());
         }
     }
