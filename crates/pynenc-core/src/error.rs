@@ -81,6 +81,15 @@ impl Error {
         self
     }
 
+    /// The same error for another caller that it concerns; its source becomes text.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let mut copy = Self::new(self.kind, self.message.clone());
+        copy.context.clone_from(&self.context);
+        copy.source = self.source.as_ref().map(|source| source.to_string().into());
+        copy
+    }
+
     /// What to decide by.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -1,0 +1,207 @@
+//! The arguments of a call, one payload each.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pynenc_core::{Digest, Error, Result, Serializer, SerializerExt};
+use serde::de::DeserializeOwned;
+
+/// A task's parameters that travel, as a struct of their names; made by `#[task]`.
+pub trait Arguments: Sized + Send + 'static {
+    /// Encodes each argument, in the order of the parameters.
+    fn encode(&self, sink: &mut ArgumentSink<'_>) -> Result<()>;
+
+    /// Decodes them.
+    fn decode(source: &mut ArgumentSource) -> Result<Self>;
+}
+
+/// Takes encoded arguments.
+pub struct ArgumentSink<'a> {
+    serializer: &'a dyn Serializer,
+    canonical: Option<Vec<(&'static str, Digest)>>,
+    encoded: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for ArgumentSink<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ArgumentSink").field("arguments", &self.encoded.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ArgumentSink<'a> {
+    /// A sink; with `identity`, it also computes what makes arguments equal.
+    pub fn new(serializer: &'a dyn Serializer, identity: bool) -> Self {
+        Self { serializer, canonical: identity.then(Vec::new), encoded: Vec::new() }
+    }
+
+    /// Encodes one argument.
+    pub fn put(&mut self, name: &'static str, value: &dyn erased_serde::Serialize) -> Result<()> {
+        let bytes = self.serializer.encode(value).map_err(|error| error.with("argument", name))?;
+        if let Some(canonical) = &mut self.canonical {
+            canonical.push((name, canonical_digest(value).map_err(|error| error.with("argument", name))?));
+        }
+        self.encoded.push((name, bytes));
+        Ok(())
+    }
+
+    /// The encoded arguments, and the digest of each where identity was asked for.
+    pub fn into_parts(self) -> (Vec<(&'static str, Vec<u8>)>, ArgumentIdentity) {
+        (self.encoded, ArgumentIdentity(self.canonical.unwrap_or_default()))
+    }
+}
+
+/// What makes arguments equal: their values, whatever the order of a map or the serializer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArgumentIdentity(Vec<(&'static str, Digest)>);
+
+impl ArgumentIdentity {
+    /// The digest of all arguments under `scope`.
+    pub fn of_all(&self, scope: &str) -> Digest {
+        self.digest(scope, |_| true)
+    }
+
+    /// The digest of the named arguments under `scope`.
+    pub fn of_some(&self, scope: &str, names: &[String]) -> Digest {
+        self.digest(scope, |name| names.iter().any(|wanted| wanted == name))
+    }
+
+    fn digest(&self, scope: &str, wanted: impl Fn(&str) -> bool) -> Digest {
+        let mut content = scope.as_bytes().to_vec();
+        for (name, digest) in self.0.iter().filter(|(name, _)| wanted(name)) {
+            content.push(0);
+            content.extend_from_slice(name.as_bytes());
+            content.push(0);
+            content.extend_from_slice(digest.as_bytes());
+        }
+        Digest::of(&content)
+    }
+}
+
+/// The digest of a value in canonical form: JSON with the keys of maps in order.
+fn canonical_digest(value: &dyn erased_serde::Serialize) -> Result<Digest> {
+    let value = serde_json::to_value(value)
+        .map_err(|error| Error::invalid("a concurrency key needs a value that has a JSON form").caused_by(error))?;
+    let mut content = Vec::new();
+    write_canonical(&value, &mut content);
+    Ok(Digest::of(&content))
+}
+
+fn write_canonical(value: &serde_json::Value, out: &mut Vec<u8>) {
+    match value {
+        serde_json::Value::Array(items) => {
+            out.push(b'[');
+            for item in items {
+                write_canonical(item, out);
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        serde_json::Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (key, item) in entries {
+                write_canonical(&serde_json::Value::from(key.as_str()), out);
+                out.push(b':');
+                write_canonical(item, out);
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+    }
+}
+
+/// Gives encoded arguments back, by name.
+#[derive(Debug)]
+pub struct ArgumentSource {
+    serializer: Arc<dyn Serializer>,
+    arguments: Vec<Option<(Cow<'static, str>, Bytes)>>,
+    next: usize,
+}
+
+impl ArgumentSource {
+    /// A source of these arguments.
+    pub fn new(serializer: Arc<dyn Serializer>, arguments: Vec<(Cow<'static, str>, Bytes)>) -> Self {
+        Self { serializer, arguments: arguments.into_iter().map(Some).collect(), next: 0 }
+    }
+
+    /// The serializer that the call was written with.
+    pub fn serializer(&self) -> Arc<dyn Serializer> {
+        self.serializer.clone()
+    }
+
+    /// Decodes the argument called `name`.
+    pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
+        let bytes = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
+        self.serializer.decode_as(&bytes).map_err(|error| error.with("argument", name))
+    }
+
+    /// Says that nothing is left over.
+    pub fn finish(&mut self) -> Result<()> {
+        match self.arguments.iter().flatten().next() {
+            Some((name, _)) => Err(Error::corrupt("the task has no such parameter").with("argument", name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Arguments come in the order of the parameters, so the next one is nearly always the right one.
+    fn find(&mut self, name: &str) -> Option<Bytes> {
+        let is_it = |slot: &Option<(Cow<'static, str>, Bytes)>| slot.as_ref().is_some_and(|(found, _)| found == name);
+        let place = match self.arguments.get(self.next) {
+            Some(slot) if is_it(slot) => self.next,
+            _ => self.arguments.iter().position(is_it)?,
+        };
+        self.next = place + 1;
+        self.arguments[place].take().map(|(_, bytes)| bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
+    use std::collections::HashMap;
+
+    fn identity(serializer: &dyn Serializer, values: &[(&'static str, &dyn erased_serde::Serialize)]) -> ArgumentIdentity {
+        let mut sink = ArgumentSink::new(serializer, true);
+        values.iter().for_each(|(name, value)| sink.put(name, *value).unwrap());
+        sink.into_parts().1
+    }
+
+    #[test]
+    fn the_order_of_a_map_and_the_serializer_make_no_difference() {
+        let map = |keys: [&str; 3]| keys.map(|key| (key.to_owned(), key.len())).into_iter().collect::<HashMap<_, _>>();
+        let one = identity(&JsonSerializer, &[("map", &map(["a", "bb", "ccc"]))]);
+        let other = identity(&MsgPackSerializer, &[("map", &map(["ccc", "a", "bb"]))]);
+        assert_eq!(one.of_all("t"), other.of_all("t"));
+        assert_ne!(one.of_all("t"), one.of_all("u"));
+    }
+
+    #[test]
+    fn keys_look_at_the_named_arguments_alone() {
+        let one = identity(&JsonSerializer, &[("id", &1), ("note", &"x")]);
+        let other = identity(&JsonSerializer, &[("id", &1), ("note", &"y")]);
+        assert_eq!(one.of_some("t", &["id".into()]), other.of_some("t", &["id".into()]));
+        assert_ne!(one.of_all("t"), other.of_all("t"));
+    }
+
+    #[test]
+    fn strings_cant_imitate_structure() {
+        let one = identity(&JsonSerializer, &[("v", &"[1,]")]);
+        let other = identity(&JsonSerializer, &[("v", &[1])]);
+        assert_ne!(one.of_all("t"), other.of_all("t"));
+    }
+
+    #[test]
+    fn arguments_are_found_by_name_and_leftovers_are_errors() {
+        let given = vec![("a".into(), Bytes::from_static(b"1")), ("b".into(), Bytes::from_static(b"2"))];
+        let mut source = ArgumentSource::new(Arc::new(JsonSerializer), given);
+        assert_eq!(source.take::<u8>("b").unwrap(), 2);
+        assert!(source.finish().unwrap_err().to_string().contains("argument: a"));
+        assert!(source.take::<u8>("c").unwrap_err().to_string().contains("missing"));
+        assert_eq!(source.take::<u8>("a").unwrap(), 1);
+        source.finish().unwrap();
+    }
+}

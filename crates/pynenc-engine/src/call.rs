@@ -1,0 +1,108 @@
+//! A call: a task with its arguments, not yet submitted.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use pynenc_core::status::Due;
+use pynenc_core::{QueueName, Timestamp};
+
+use crate::context::TaskContext;
+use crate::error::Result;
+use crate::task::Task;
+
+/// What one call sets over its task's options.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CallOptions {
+    pub(crate) due: Option<Due>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) queue: Option<QueueName>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) disable_cache_args: Vec<String>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_retries: Option<u32>,
+}
+
+/// A typed, inert description of a call: nothing happens until it is submitted, or awaited inside a task.
+#[must_use = "a call does nothing until it is submitted or awaited"]
+pub struct Call<T: Task> {
+    pub(crate) arguments: T::Arguments,
+    pub(crate) options: CallOptions,
+}
+
+impl<T: Task> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("task", &T::definition().name).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<T: Task> Call<T> {
+    /// A call with these arguments; `#[task]` makes a function of the task's name for it.
+    pub fn new(arguments: T::Arguments) -> Self {
+        Self { arguments, options: CallOptions::default() }
+    }
+
+    /// The arguments.
+    pub fn arguments(&self) -> &T::Arguments {
+        &self.arguments
+    }
+
+    /// Not before `delay` has passed since the submit, by the store's clock.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options.due = Some(Due::In(delay));
+        self
+    }
+
+    /// Not before `time`, by the store's clock.
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.options.due = Some(Due::At(Timestamp::from(time)));
+        self
+    }
+
+    /// Its place in the queue: 0 is last, 9 is first.
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.options.priority = Some(priority);
+        self
+    }
+
+    /// The queue it goes through.
+    pub fn queue(mut self, queue: &str) -> Self {
+        self.options.queue = Some(queue.into());
+        self
+    }
+
+    /// The caller's name for this call: submitting it again gives the same invocation.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.options.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Arguments that travel with the call, however large they are; `*` stands for all.
+    pub fn disable_cache_args<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.options.disable_cache_args = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The time limit of each attempt.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How often it is run again when it fails.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.options.max_retries = Some(retries);
+        self
+    }
+}
+
+/// Awaiting a call inside a task submits it to the task's app and waits for its value; the task's slot is free meanwhile.
+impl<T: Task> IntoFuture for Call<T> {
+    type Output = Result<T::Output>;
+    type IntoFuture = BoxFuture<'static, Result<T::Output>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { TaskContext::current()?.submit(self).await?.result().await })
+    }
+}

@@ -1,0 +1,232 @@
+//! What a body knows of its own run.
+
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use pynenc_core::record::{InvocationRecord, WorkflowIdentity};
+use pynenc_core::{InvocationId, TaskId};
+use rustc_hash::FxHashMap;
+
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::invocation::{Invocation, InvocationGroup};
+use crate::task::Task;
+use crate::worker::Attempt;
+
+tokio::task_local! {
+    static CURRENT: TaskContext;
+}
+
+/// The run that a body belongs to. Clones are cheap and mean the same run.
+#[derive(Clone)]
+pub struct TaskContext {
+    engine: Engine,
+    attempt: Arc<Attempt>,
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("task", self.task())
+            .field("invocation", &self.invocation_id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TaskContext {
+    pub(crate) fn new(engine: Engine, attempt: Arc<Attempt>) -> Self {
+        Self { engine, attempt }
+    }
+
+    /// The context of the body that this code runs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoContext`] outside a task, and in code that a task spawned without [`TaskContext::scope`].
+    pub fn current() -> Result<Self> {
+        Self::try_current().ok_or(Error::NoContext)
+    }
+
+    pub(crate) fn try_current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Carries the context into a future, such as one for `tokio::spawn`.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self.clone(), future)
+    }
+
+    pub(crate) fn sync_scope<R>(&self, body: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self.clone(), body)
+    }
+
+    /// The engine that runs the task.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn attempt(&self) -> &Arc<Attempt> {
+        &self.attempt
+    }
+
+    fn record(&self) -> &InvocationRecord {
+        &self.attempt.record
+    }
+
+    /// The invocation that runs.
+    pub fn invocation_id(&self) -> InvocationId {
+        self.record().id
+    }
+
+    /// The task that runs.
+    pub fn task(&self) -> &TaskId {
+        &self.record().task
+    }
+
+    /// The number of this attempt: 1, and one more for each retry.
+    pub fn attempt_number(&self) -> u32 {
+        self.attempt.number()
+    }
+
+    /// The epoch of the claim this body runs under: it fences what the body writes elsewhere.
+    pub fn epoch(&self) -> u64 {
+        self.attempt.epoch()
+    }
+
+    /// The invocation whose body called this one.
+    pub fn parent(&self) -> Option<InvocationId> {
+        self.record().parent
+    }
+
+    /// The workflow that the invocation was called in.
+    pub fn workflow(&self) -> Option<WorkflowIdentity> {
+        self.record().workflow
+    }
+
+    /// Whether the body should end: its end was asked for, its time is over, its claim is lost, or its runner stops.
+    pub fn is_cancelled(&self) -> bool {
+        self.attempt.is_interrupted()
+    }
+
+    /// Submits a call as a child of this invocation, without waiting for its value.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped submit may or may not have taken effect.
+    pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
+        self.scope(self.engine.submit(call)).await
+    }
+
+    /// Submits calls as children of this invocation in one batch.
+    pub async fn submit_all<T: Task>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Result<InvocationGroup<T>> {
+        self.scope(self.engine.submit_all(calls)).await
+    }
+
+    /// Submits a call from a task that is a plain function.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskContext::submit`]; and [`Error::Invalid`] inside an `async` task, whose thread must not be blocked.
+    pub fn submit_blocking<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
+        if !self.attempt.is_blocking() {
+            let error = pynenc_core::Error::invalid("submit_blocking is for plain functions; use submit(..).await");
+            return Err(Error::Invalid(error));
+        }
+        tokio::runtime::Handle::current().block_on(self.submit(call))
+    }
+}
+
+/// What the parameters of tasks need of their app.
+#[derive(Debug, Default)]
+pub struct Requirements {
+    states: Vec<(TypeId, &'static str)>,
+}
+
+impl Requirements {
+    /// Asks for a state of type `T`.
+    pub fn state<T: Any>(&mut self) {
+        self.states.push((TypeId::of::<T>(), type_name::<T>()));
+    }
+
+    /// The first one that `states` doesn't hold.
+    pub(crate) fn missing(&self, states: &States) -> Option<&'static str> {
+        self.states.iter().find(|(id, _)| !states.0.contains_key(id)).map(|(_, name)| *name)
+    }
+}
+
+/// What a parameter marked `#[inject]` is made from.
+pub trait FromContext: Sized {
+    /// Says what the app must have, so that a runner that lacks it doesn't start.
+    fn requires(_requirements: &mut Requirements) {}
+
+    /// Makes the value for one run.
+    fn from_context(context: &TaskContext) -> Result<Self>;
+}
+
+impl FromContext for TaskContext {
+    fn from_context(context: &TaskContext) -> Result<Self> {
+        Ok(context.clone())
+    }
+}
+
+/// The values that an app shares with its tasks, one of each type.
+#[derive(Default, Clone)]
+pub struct States(FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    /// Adds a value; a second one of its type replaces it.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}
+
+/// A value that the app shares with its tasks: `.state(db)` in the builder, `#[inject] db: State<Db>` in the task.
+pub struct State<T>(Arc<T>);
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Any + Send + Sync> FromContext for State<T> {
+    fn requires(requirements: &mut Requirements) {
+        requirements.state::<T>();
+    }
+
+    fn from_context(context: &TaskContext) -> Result<Self> {
+        context.engine.states().find().map(Self).ok_or_else(|| missing_state(type_name::<T>()))
+    }
+}
+
+pub(crate) fn missing_state(type_name: &'static str) -> Error {
+    Error::Injection { type_name, advice: "give it to the app with `.state(value)` in the builder".to_owned() }
+}

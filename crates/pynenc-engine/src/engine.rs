@@ -1,0 +1,338 @@
+//! The engine: components in their places, and what callers ask of them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
+use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
+use pynenc_core::record::{Argument, Payload, Retention};
+use pynenc_core::{
+    ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
+    TriggerStore,
+};
+use rustc_hash::FxHashMap;
+
+use crate::context::{Requirements, States, missing_state};
+use crate::error::{Error, Result};
+use crate::extension::{Changed, Extension};
+use crate::group_commit::GroupCommit;
+use crate::invocation::Invocation;
+use crate::step_lane::StepLane;
+use crate::task::{Task, TaskRegistry};
+use crate::worker::Worker;
+
+/// The components of an app.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Carries hints.
+    pub broker: Arc<dyn Broker>,
+    /// Holds the truth.
+    pub orchestrator: Arc<dyn Orchestrator>,
+    /// Holds facts.
+    pub state: Arc<dyn StateBackend>,
+    /// Remembers what triggers need.
+    pub triggers: Arc<dyn TriggerStore>,
+    /// Holds large content.
+    pub arg_cache: Arc<dyn ArgCache>,
+    /// Writes new calls.
+    pub serializer: Arc<dyn Serializer>,
+    /// Tells the time to clients; stores have their own.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The settings the engine reads.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The app's name.
+    pub app_id: Arc<str>,
+    /// How runners work.
+    pub runner: RunnerConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+    /// What is moved out of calls.
+    pub arg_cache: ArgCacheConfig,
+    /// Whether a submit runs the task before it returns.
+    pub synchronous: bool,
+}
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineSetup {
+    /// Its components.
+    pub parts: Parts,
+    /// Its settings.
+    pub settings: Settings,
+    /// The tasks it knows.
+    pub tasks: TaskRegistry,
+    /// What it shares with its tasks.
+    pub states: States,
+    /// What plugs in.
+    pub extensions: Vec<Arc<dyn Extension>>,
+    /// Serializers it can read besides its own.
+    pub readers: Vec<Arc<dyn Serializer>>,
+}
+
+/// An app's engine. Clones are cheap and mean the same one.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    settings: Settings,
+    tasks: TaskRegistry,
+    states: States,
+    extensions: Vec<Arc<dyn Extension>>,
+    readers: FxHashMap<&'static str, Arc<dyn Serializer>>,
+    lane: Arc<dyn Lane>,
+    commit: GroupCommit,
+    inline: Option<Arc<Worker>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("app_id", &self.0.settings.app_id).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Puts the components in their places.
+    ///
+    /// # Errors
+    ///
+    /// In synchronous mode, [`Error::Injection`] where a task needs a state that isn't there.
+    pub fn new(setup: EngineSetup) -> Result<Self> {
+        let EngineSetup { parts, settings, tasks, states, extensions, readers } = setup;
+        if settings.synchronous {
+            check_requirements(&tasks, &states)?;
+        }
+        let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
+        let commit = GroupCommit::new(lane.clone());
+        let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
+        let inline = settings.synchronous.then(|| Arc::new(Worker::inline(&settings.runner)));
+        Ok(Self(Arc::new(Inner { parts, settings, tasks, states, extensions, readers, lane, commit, inline })))
+    }
+
+    /// The components.
+    pub fn parts(&self) -> &Parts {
+        &self.0.parts
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The tasks.
+    pub fn tasks(&self) -> &TaskRegistry {
+        &self.0.tasks
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.0.states
+    }
+
+    pub(crate) fn lane(&self) -> &Arc<dyn Lane> {
+        &self.0.lane
+    }
+
+    pub(crate) fn commit(&self) -> &GroupCommit {
+        &self.0.commit
+    }
+
+    pub(crate) fn inline_worker(&self) -> Option<&Arc<Worker>> {
+        self.0.inline.as_ref()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The extensions.
+    pub fn extensions(&self) -> &[Arc<dyn Extension>] {
+        &self.0.extensions
+    }
+
+    /// The extension of a type, if the app has it.
+    pub fn extension<E: Extension>(&self) -> Option<&E> {
+        self.0.extensions.iter().find_map(|extension| (&**extension as &dyn Any).downcast_ref())
+    }
+
+    pub(crate) fn changed(&self, changed: &Changed<'_>) {
+        self.0.extensions.iter().for_each(|extension| extension.on_change(changed));
+    }
+
+    /// Checks that every task can be given what its parameters ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Injection`] for the first that can't.
+    pub fn check_requirements(&self) -> Result<()> {
+        check_requirements(&self.0.tasks, &self.0.states)
+    }
+
+    /// The serializer of a name.
+    pub(crate) fn reader(&self, name: &str) -> Result<Arc<dyn Serializer>, pynenc_core::Error> {
+        self.0.readers.get(name).cloned().ok_or_else(|| {
+            let mut known: Vec<_> = self.0.readers.keys().copied().collect();
+            known.sort_unstable();
+            pynenc_core::Error::corrupt("written by a serializer that this app doesn't have")
+                .with("serializer", name)
+                .with("known", known.join(", "))
+        })
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        let RetentionConfig { results, failures, .. } = self.0.settings.retention;
+        Retention { results, failures }
+    }
+
+    /// The handle of an invocation that was submitted anywhere.
+    pub fn invocation<T: Task>(&self, id: InvocationId) -> Invocation<T> {
+        Invocation::new(self.clone(), id, None)
+    }
+
+    /// The status of an invocation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvocationNotFound`]; unknown is never reported as waiting.
+    pub async fn status(&self, id: InvocationId) -> Result<StatusRecord> {
+        let tracked = self.parts().orchestrator.records(&[id]).await?.pop().flatten();
+        tracked.map(|tracked| tracked.record).ok_or(Error::InvocationNotFound(id))
+    }
+
+    /// The history of an invocation, oldest line first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvocationNotFound`].
+    pub async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
+        let history = self.parts().orchestrator.history(id).await?;
+        if history.is_empty() { Err(Error::InvocationNotFound(id)) } else { Ok(history) }
+    }
+
+    /// Asks for the end of an invocation. Tells whether it has ended, now or before.
+    ///
+    /// What waits is cancelled at once. What runs is told: an `async` body is dropped, a plain one sees it in
+    /// `is_cancelled`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvocationNotFound`].
+    pub async fn cancel(&self, id: InvocationId) -> Result<bool> {
+        match self.parts().orchestrator.cancel(&[id]).await?.pop() {
+            Some(CancelReply::Cancelled { handed }) => {
+                self.lane().push(&handed).await?;
+                self.tell_of(id).await?;
+                Ok(true)
+            }
+            Some(CancelReply::Final(_)) => Ok(true),
+            Some(CancelReply::Requested) => Ok(false),
+            Some(CancelReply::Missing) | None => Err(Error::InvocationNotFound(id)),
+        }
+    }
+
+    /// Tells extensions of a change that was made without its record at hand.
+    async fn tell_of(&self, id: InvocationId) -> Result<()> {
+        if self.0.extensions.is_empty() {
+            return Ok(());
+        }
+        if let Some(tracked) = self.parts().orchestrator.records(&[id]).await?.pop().flatten() {
+            self.changed(&Changed { id, task: &tracked.task, record: &tracked.record });
+        }
+        Ok(())
+    }
+
+    /// Forgets every invocation, hint, trigger run and cached argument of the app.
+    pub async fn purge(&self) -> Result<()> {
+        let Parts { broker, orchestrator, state, triggers, arg_cache, .. } = self.parts();
+        broker.purge().await?;
+        orchestrator.purge().await?;
+        state.purge().await?;
+        triggers.purge().await?;
+        arg_cache.purge().await?;
+        Ok(())
+    }
+
+    /// Moves a value out of its call if it is large enough.
+    pub(crate) async fn stow(&self, bytes: Vec<u8>, allowed: bool) -> Result<Payload, pynenc_core::Error> {
+        let ArgCacheConfig { min_size_to_cache, max_size, .. } = self.0.settings.arg_cache;
+        if bytes.len() > max_size {
+            return Err(pynenc_core::Error::invalid("value is larger than the setting arg_cache.max_size")
+                .with("bytes", bytes.len())
+                .with("limit", max_size));
+        }
+        let bytes = Bytes::from(bytes);
+        if !allowed || bytes.len() < min_size_to_cache || !self.parts().arg_cache.is_enabled() {
+            return Ok(Payload::Inline(bytes));
+        }
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        self.parts().arg_cache.put(digest, bytes).await?;
+        Ok(Payload::External { digest, size })
+    }
+
+    /// The bytes of a value, wherever they are.
+    pub(crate) async fn fetch(&self, payload: &Payload) -> Result<Bytes, pynenc_core::Error> {
+        let Payload::External { digest, .. } = payload else {
+            let Payload::Inline(bytes) = payload else { unreachable!("a payload is inline or external") };
+            return Ok(bytes.clone());
+        };
+        let found = self.parts().arg_cache.get(*digest).await?;
+        let bytes = found.ok_or_else(|| not_found("externalized content is gone", digest))?;
+        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(not_found("externalized content was altered", digest)) }
+    }
+
+    /// The bytes of all arguments.
+    pub(crate) async fn fetch_all(
+        &self,
+        arguments: &[Argument],
+    ) -> Result<Vec<(std::borrow::Cow<'static, str>, Bytes)>, pynenc_core::Error> {
+        let mut fetched = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let bytes = self.fetch(&argument.value).await.map_err(|error| error.with("argument", &argument.name))?;
+            fetched.push((argument.name.clone(), bytes));
+        }
+        Ok(fetched)
+    }
+
+    /// Waits until `id` has ended, without attributing the wait to a task.
+    pub(crate) async fn ended(&self, id: InvocationId) -> Result<StatusRecord> {
+        use futures_util::StreamExt;
+        loop {
+            let mut ends = self.parts().orchestrator.watch(&[id]).await?;
+            match ends.next().await {
+                Some((_, Some(record))) => return Ok(record),
+                Some((_, None)) => return Err(Error::InvocationNotFound(id)),
+                // A watch that closes early has lost its store; the next one reads the record again.
+                None => self.parts().clock.sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Whether nothing but this process could end `id`, and it won't.
+    pub(crate) async fn is_stuck(&self, id: InvocationId) -> Result<bool> {
+        Ok(self.inline_worker().is_some() && !self.status(id).await?.status.is_final())
+    }
+
+    /// Counts invocations by status.
+    pub async fn count(&self, status: Status) -> Result<u64> {
+        Ok(self.parts().orchestrator.count().await?.statuses.get(&status).copied().unwrap_or(0))
+    }
+}
+
+fn not_found(message: &'static str, digest: &Digest) -> pynenc_core::Error {
+    pynenc_core::Error::new(pynenc_core::ErrorKind::NotFound, message).with("digest", digest)
+}
+
+fn step_lane(parts: &Parts) -> Arc<dyn Lane> {
+    Arc::new(StepLane::new(parts.broker.clone(), parts.orchestrator.clone(), parts.state.clone()))
+}
+
+fn check_requirements(tasks: &TaskRegistry, states: &States) -> Result<()> {
+    let mut requirements = Requirements::default();
+    tasks.all().iter().for_each(|task| (task.definition.requires)(&mut requirements));
+    requirements.missing(states).map_or(Ok(()), |type_name| Err(missing_state(type_name)))
+}

@@ -1,0 +1,280 @@
+//! What can go wrong between a call and its value, each with a variant of its own.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use pynenc_core::record::TaskError;
+use pynenc_core::{ErrorKind, InvocationId, TaskId};
+
+use crate::returns::VariantName;
+
+/// The result of what users call; a second parameter names another error, as in a task's signature.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An argument that differs between a call and the waiting invocation that stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArgumentDiff {
+    /// The parameter's name.
+    pub name: String,
+    /// The waiting invocation's value, as far as it can be shown.
+    pub existing: String,
+    /// The call's value, as far as it can be shown.
+    pub called: String,
+}
+
+impl fmt::Display for ArgumentDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} waits, called with {}", self.name, self.existing, self.called)
+    }
+}
+
+/// Why there is no value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The task's body returned an error, panicked or outlived its time limit, on its last attempt.
+    #[error("task failed (attempt {}): {_0}", _0.attempt)]
+    TaskFailed(TaskError),
+    /// Somebody asked for the invocation's end.
+    #[error("invocation {0} was cancelled")]
+    Cancelled(InvocationId),
+    /// Running control ended the invocation before it ever ran.
+    #[error("invocation {0} was dropped: its concurrency key had no free slot")]
+    DroppedByConcurrencyControl(InvocationId),
+    /// The invocation ended with a value that is no longer kept.
+    #[error("the result of invocation {0} is no longer kept; see the setting retention.results")]
+    ResultExpired(InvocationId),
+    /// No such invocation, or one whose retention is over.
+    #[error("there is no invocation {0}")]
+    InvocationNotFound(InvocationId),
+    /// The caller's own time limit for waiting is over; the invocation goes on.
+    #[error("no result within {0:?}; the invocation goes on")]
+    Timeout(Duration),
+    /// A store can't be used for now.
+    #[error("a store is unavailable: {source}")]
+    Unavailable {
+        /// Whether the same call may succeed later.
+        retryable: bool,
+        /// What the component says.
+        source: pynenc_core::Error,
+    },
+    /// The idempotency key stands for a call with other arguments.
+    #[error("the idempotency key `{key}` stands for invocation {existing}, which has other arguments")]
+    IdempotencyConflict {
+        /// The key.
+        key: String,
+        /// The invocation that has it.
+        existing: InvocationId,
+    },
+    /// An invocation with the same registration key and other arguments waits, and the task refuses that.
+    #[error("invocation {existing} waits with the same key and other arguments ({})", differences(diff))]
+    ArgumentsDiffer {
+        /// The waiting invocation.
+        existing: InvocationId,
+        /// What differs.
+        diff: Vec<ArgumentDiff>,
+    },
+    /// An externalized argument is gone or was altered.
+    #[error("the arguments of invocation {id} are unavailable: {detail}")]
+    ArgumentsUnavailable {
+        /// The invocation.
+        id: InvocationId,
+        /// What is missing.
+        detail: String,
+    },
+    /// What is stored of the invocation is missing or can't be understood.
+    #[error("the record of invocation {id} can't be used: {detail}")]
+    CorruptRecord {
+        /// The invocation.
+        id: InvocationId,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The workflow's code no longer matches its journal.
+    #[error("workflow {id} no longer matches its journal: {detail}")]
+    NonDeterminism {
+        /// The invocation.
+        id: InvocationId,
+        /// The position, what is recorded there, and what was found.
+        detail: String,
+    },
+    /// The wait would never end: the invocations wait for each other.
+    #[error("invocations wait for each other: {path}")]
+    WaitCycle {
+        /// The way from the waiter back to the waiter.
+        path: String,
+    },
+    /// The invocation took down as many runners as one may.
+    #[error("invocation {id} is a poison pill: {detail}")]
+    PoisonPill {
+        /// The invocation.
+        id: InvocationId,
+        /// The runners it took.
+        detail: String,
+    },
+    /// The app doesn't know the task.
+    #[error("unknown task `{task}`; this app knows {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`", listed(known))]
+    UnknownTask {
+        /// The task.
+        task: TaskId,
+        /// What the app knows.
+        known: Vec<TaskId>,
+    },
+    /// A call was awaited where no task runs.
+    #[error("a call can be awaited inside a task only; use `app.submit(call).await?.result().await`, or `TaskContext::scope` for code spawned by a task")]
+    NoContext,
+    /// A task that is a plain function tried to wait.
+    #[error("the task `{0}` is a plain function and can't wait for others, because it would block a thread; make it an `async fn`")]
+    WaitInBlockingTask(TaskId),
+    /// As many bodies wait in this runner as its setting allows.
+    #[error("{0} bodies wait for others in this runner already; see the setting runner.max_paused")]
+    TooManyPaused(usize),
+    /// The runner lost its claim while the body ran; whatever the body does is not recorded.
+    #[error("the claim on invocation {0} was lost to another runner")]
+    ClaimLost(InvocationId),
+    /// A parameter marked `#[inject]` can't be given.
+    #[error("can't inject `{type_name}`: {advice}")]
+    Injection {
+        /// The parameter's type.
+        type_name: &'static str,
+        /// What to do.
+        advice: String,
+    },
+    /// A setting is wrong.
+    #[error("configuration: {0}")]
+    Config(#[source] pynenc_core::Error),
+    /// The call can't be made as it is.
+    #[error("invalid call: {0}")]
+    Invalid(#[source] pynenc_core::Error),
+    /// In synchronous mode nothing else is there to end the invocation.
+    #[error("invocation {0} can't go on in synchronous mode: it waits for something that only another runner could bring")]
+    StuckInSyncMode(InvocationId),
+    /// A body's wish to be run again.
+    #[error("{0}")]
+    Retry(#[source] Retry),
+    /// Any other fault of a component.
+    #[error(transparent)]
+    Component(pynenc_core::Error),
+    /// An error of the user's own.
+    #[error(transparent)]
+    Other(Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an error of the user's own, for tasks that return [`Result`].
+    pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { retryable: true, .. })
+    }
+}
+
+impl VariantName for Error {
+    fn variant_name(&self) -> String {
+        let debug = format!("{self:?}");
+        debug.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("Error").to_owned()
+    }
+}
+
+impl From<pynenc_core::Error> for Error {
+    fn from(error: pynenc_core::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::StoreFull => {
+                Self::Unavailable { retryable: error.is_retryable(), source: error }
+            }
+            ErrorKind::Config => Self::Config(error),
+            ErrorKind::Invalid => Self::Invalid(error),
+            _ => Self::Component(error),
+        }
+    }
+}
+
+impl From<Retry> for Error {
+    fn from(retry: Retry) -> Self {
+        Self::Retry(retry)
+    }
+}
+
+fn differences(diff: &[ArgumentDiff]) -> String {
+    diff.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn listed(known: &[TaskId]) -> String {
+    if known.is_empty() {
+        return "none".to_owned();
+    }
+    known.iter().map(TaskId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// An error by which a body asks to be run again, as long as it has retries left.
+///
+/// ```
+/// use pynenc_engine::{Result, Retry};
+/// use std::time::Duration;
+///
+/// async fn fetch() -> Result<String> {
+///     Err(Retry::after(Duration::from_secs(30)).because("the service asked for patience"))?
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    after: Option<Duration>,
+    reason: String,
+}
+
+impl Retry {
+    /// Again after the task's own back-off.
+    pub fn again() -> Self {
+        Self { after: None, reason: "the body asked to be run again".to_owned() }
+    }
+
+    /// Again after `delay`, whatever the task's back-off says.
+    pub fn after(delay: Duration) -> Self {
+        Self { after: Some(delay), ..Self::again() }
+    }
+
+    /// Says why, for the history.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// The wished delay.
+    pub fn delay(&self) -> Option<Duration> {
+        self.after
+    }
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl StdError for Retry {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_component_errors_become_variants() {
+        let check = |error: pynenc_core::Error, variant: &str| assert_eq!(Error::from(error).variant_name(), variant);
+        check(pynenc_core::Error::unavailable("down"), "Unavailable");
+        check(pynenc_core::Error::config("wrong"), "Config");
+        check(pynenc_core::Error::invalid("no"), "Invalid");
+        check(pynenc_core::Error::corrupt("odd"), "Component");
+        assert!(Error::from(pynenc_core::Error::unavailable("down")).is_retryable());
+    }
+
+    #[test]
+    fn an_unknown_task_is_explained() {
+        let text = Error::UnknownTask { task: "a::b".into(), known: vec!["a::c".into()] }.to_string();
+        assert!(text.contains("`a::b`") && text.contains("a::c") && text.contains("use the_crate as _;"), "{text}");
+    }
+}

@@ -1,0 +1,294 @@
+//! Handles: what a caller has of its call.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use pynenc_core::orchestrator::{Ended, HistoryEntry};
+use pynenc_core::record::{Outcome, TaskError};
+use pynenc_core::{InvocationId, Reason, SerializerExt, Status, StatusRecord};
+use rustc_hash::FxHashMap;
+
+use crate::context::TaskContext;
+use crate::engine::Engine;
+use crate::error::{ArgumentDiff, Error, Result};
+use crate::task::Task;
+
+/// That an invocation was there before its call.
+#[derive(Debug, Clone)]
+pub(crate) struct Reuse {
+    pub(crate) diff: Vec<ArgumentDiff>,
+}
+
+/// The handle of a call that was submitted. Dropping it changes nothing.
+pub struct Invocation<T: Task> {
+    engine: Engine,
+    id: InvocationId,
+    reuse: Option<Reuse>,
+    task: PhantomData<fn() -> T>,
+}
+
+impl<T: Task> Clone for Invocation<T> {
+    fn clone(&self) -> Self {
+        Self { engine: self.engine.clone(), id: self.id, reuse: self.reuse.clone(), task: PhantomData }
+    }
+}
+
+impl<T: Task> fmt::Debug for Invocation<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("task", &T::definition().name).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<T: Task> Invocation<T> {
+    pub(crate) fn new(engine: Engine, id: InvocationId, reuse: Option<Reuse>) -> Self {
+        Self { engine, id, reuse, task: PhantomData }
+    }
+
+    /// Its identity; [`Engine::invocation`] makes a handle of it anywhere.
+    pub fn id(&self) -> InvocationId {
+        self.id
+    }
+
+    /// Whether the call was given an invocation that was there before.
+    pub fn is_reused(&self) -> bool {
+        self.reuse.is_some()
+    }
+
+    /// The arguments in which the call differs from the invocation it was given.
+    pub fn diff(&self) -> &[ArgumentDiff] {
+        self.reuse.as_ref().map_or(&[], |reuse| &reuse.diff)
+    }
+
+    /// Waits for the value.
+    ///
+    /// Inside a task the wait pauses that task: its slot is free meanwhile, and what it waits for moves ahead.
+    ///
+    /// # Errors
+    ///
+    /// A variant of its own for each way to end without a value.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped wait leaves the invocation as it is.
+    pub async fn result(&self) -> Result<T::Output> {
+        let record = self.end().await?;
+        self.engine.outcome::<T>(self.id, &record).await
+    }
+
+    async fn end(&self) -> Result<StatusRecord> {
+        match TaskContext::try_current() {
+            Some(context) if context.engine().is_same(&self.engine) => {
+                context.attempt().wait(&self.engine, &[self.id], self.engine.ended(self.id)).await
+            }
+            _ if self.engine.is_stuck(self.id).await? => Err(Error::StuckInSyncMode(self.id)),
+            _ => self.engine.ended(self.id).await,
+        }
+    }
+
+    /// Waits for the value, but no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Invocation::result`], and [`Error::Timeout`].
+    pub async fn result_timeout(&self, limit: Duration) -> Result<T::Output> {
+        tokio::select! {
+            biased;
+            result = self.result() => result,
+            () = self.engine.parts().clock.sleep(limit) => Err(Error::Timeout(limit)),
+        }
+    }
+
+    /// Where it stands.
+    pub async fn status(&self) -> Result<Status> {
+        Ok(self.engine.status(self.id).await?.status)
+    }
+
+    /// Asks for its end; see [`Engine::cancel`].
+    pub async fn cancel(&self) -> Result<bool> {
+        self.engine.cancel(self.id).await
+    }
+
+    /// Everything that happened to it, oldest line first.
+    pub async fn history(&self) -> Result<Vec<HistoryEntry>> {
+        self.engine.history(self.id).await
+    }
+}
+
+/// The handles of a batch.
+pub struct InvocationGroup<T: Task> {
+    engine: Engine,
+    invocations: Vec<Invocation<T>>,
+    ends: Option<BoxStream<'static, Ended>>,
+}
+
+impl<T: Task> fmt::Debug for InvocationGroup<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvocationGroup").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Task> InvocationGroup<T> {
+    pub(crate) fn new(engine: Engine, invocations: Vec<Invocation<T>>) -> Self {
+        Self { engine, invocations, ends: None }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.invocations.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.invocations.is_empty()
+    }
+
+    /// The handles, in the order of the calls.
+    pub fn invocations(&self) -> &[Invocation<T>] {
+        &self.invocations
+    }
+
+    /// Waits for all values, in the order of the calls.
+    ///
+    /// # Errors
+    ///
+    /// The first in the order of the calls that ended without a value; the others go on.
+    pub async fn results(&self) -> Result<Vec<T::Output>> {
+        let ends = self.all_ends().await?;
+        let mut values = Vec::with_capacity(self.len());
+        for invocation in &self.invocations {
+            let record = ends.get(&invocation.id).ok_or(Error::InvocationNotFound(invocation.id))?;
+            values.push(self.engine.outcome::<T>(invocation.id, record).await?);
+        }
+        Ok(values)
+    }
+
+    /// Waits for the next one to end, in the order of the ends; `None` after the last.
+    ///
+    /// # Cancel safety
+    ///
+    /// An end that was reached before the drop is given by the next call.
+    pub async fn next(&mut self) -> Option<(InvocationId, Result<T::Output>)> {
+        if self.ends.is_none() {
+            let ids = self.ids();
+            match self.engine.parts().orchestrator.watch(&ids).await {
+                Ok(ends) => self.ends = Some(ends),
+                Err(error) => return Some((*ids.first()?, Err(error.into()))),
+            }
+        }
+        let waited: Vec<_> = self.ids();
+        let ends = self.ends.as_mut()?;
+        let ended = match TaskContext::try_current() {
+            Some(context) if context.engine().is_same(&self.engine) => {
+                let next = async { Ok(ends.next().await) };
+                match context.attempt().wait_any(&self.engine, &waited, next).await {
+                    Ok(ended) => ended,
+                    Err(error) => return Some((*waited.first()?, Err(error))),
+                }
+            }
+            _ => ends.next().await,
+        };
+        let (id, record) = ended?;
+        Some((id, self.value(id, record).await))
+    }
+
+    async fn value(&self, id: InvocationId, record: Option<StatusRecord>) -> Result<T::Output> {
+        let record = record.ok_or(Error::InvocationNotFound(id))?;
+        self.engine.outcome::<T>(id, &record).await
+    }
+
+    fn ids(&self) -> Vec<InvocationId> {
+        self.invocations.iter().map(Invocation::id).collect()
+    }
+
+    async fn all_ends(&self) -> Result<FxHashMap<InvocationId, StatusRecord>> {
+        let ids = self.ids();
+        let ends = self.engine.all_ended(&ids);
+        match TaskContext::try_current() {
+            Some(context) if context.engine().is_same(&self.engine) => {
+                context.attempt().wait(&self.engine, &ids, ends).await
+            }
+            _ => ends.await,
+        }
+    }
+}
+
+impl Engine {
+    async fn all_ended(&self, ids: &[InvocationId]) -> Result<FxHashMap<InvocationId, StatusRecord>> {
+        let mut ended = FxHashMap::default();
+        let mut ends = self.parts().orchestrator.watch(ids).await?;
+        while let Some((id, record)) = ends.next().await {
+            ended.insert(id, record.ok_or(Error::InvocationNotFound(id))?);
+        }
+        for id in ids {
+            if !ended.contains_key(id) {
+                ended.insert(*id, self.ended(*id).await?);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The value of an invocation that has ended, or why it has none.
+    pub(crate) async fn outcome<T: Task>(&self, id: InvocationId, record: &StatusRecord) -> Result<T::Output> {
+        match record.status {
+            Status::Success => self.value::<T>(id, record.epoch).await,
+            Status::Cancelled => Err(Error::Cancelled(id)),
+            Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
+            _ => Err(self.failure(id, record).await?),
+        }
+    }
+
+    async fn value<T: Task>(&self, id: InvocationId, epoch: u64) -> Result<T::Output> {
+        let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
+        match self.parts().state.outcome(id, epoch).await? {
+            Some(Outcome::Value { value, serializer }) => {
+                let bytes = self.fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
+                let reader = self.reader(&serializer).map_err(|error| corrupt(&error))?;
+                reader.decode_as(&bytes).map_err(|error| corrupt(&error))
+            }
+            Some(Outcome::Error(error)) => Err(Error::TaskFailed(error)),
+            None => Err(Error::ResultExpired(id)),
+        }
+    }
+
+    async fn failure(&self, id: InvocationId, record: &StatusRecord) -> Result<Error> {
+        if matches!(record.reason, Reason::Raised | Reason::TimedOut | Reason::ResultRejected) {
+            return Ok(match self.parts().state.outcome(id, record.epoch).await? {
+                Some(Outcome::Error(error)) => Error::TaskFailed(error),
+                _ => Error::ResultExpired(id),
+            });
+        }
+        let history = self.parts().orchestrator.history(id).await?;
+        let detail = history.last().and_then(|entry| entry.detail.as_deref()).unwrap_or_default().to_owned();
+        Ok(Error::from_reason(id, record, detail))
+    }
+}
+
+impl Error {
+    /// A value that can't be had: its content is gone, or its store is.
+    fn from_value(id: InvocationId, error: pynenc_core::Error) -> Self {
+        match error.kind() {
+            pynenc_core::ErrorKind::NotFound => Self::ResultExpired(id),
+            _ => error.into(),
+        }
+    }
+
+    /// The error of a failure that no body returned.
+    fn from_reason(id: InvocationId, record: &StatusRecord, detail: String) -> Self {
+        match record.reason {
+            Reason::ArgumentsUnavailable => Self::ArgumentsUnavailable { id, detail },
+            Reason::CorruptRecord => Self::CorruptRecord { id, detail },
+            Reason::NonDeterminism => Self::NonDeterminism { id, detail },
+            Reason::WaitCycle => Self::WaitCycle { path: detail },
+            Reason::PoisonPill => Self::PoisonPill { id, detail },
+            reason => Self::TaskFailed(TaskError {
+                kind: reason.to_string(),
+                message: detail,
+                source_chain: Vec::new(),
+                attempt: record.retries + 1,
+            }),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The lane of components that share no store: it waits between the steps.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pynenc_core::broker::Message;
+use pynenc_core::lane::{Claimed, Settlement, Submission};
+use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Transition, TransitionReply};
+use pynenc_core::record::Registration;
+use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, StateBackend, StatusRecord};
+
+/// Runs each step for all items before the next one begins, and leaves out what has failed.
+#[derive(Debug, Clone)]
+pub struct StepLane {
+    broker: Arc<dyn Broker>,
+    orchestrator: Arc<dyn Orchestrator>,
+    state: Arc<dyn StateBackend>,
+}
+
+impl StepLane {
+    /// A lane over three components.
+    pub fn new(broker: Arc<dyn Broker>, orchestrator: Arc<dyn Orchestrator>, state: Arc<dyn StateBackend>) -> Self {
+        Self { broker, orchestrator, state }
+    }
+
+    /// A hint that can't be pushed is lost, which is what a hint may be: the sweep finds its invocation.
+    async fn hint(&self, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
+        if let Err(error) = self.broker.push(messages).await {
+            tracing::warn!(%error, count = messages.len(), "hints were lost; the sweep will bring them back");
+        }
+    }
+
+    /// Keeps the outcomes; tells why not, which holds for every settlement that has one.
+    async fn keep(&self, settlements: &[Settlement]) -> Option<Error> {
+        let outcomes: Vec<OutcomeWrite> = settlements.iter().filter_map(|item| item.outcome.clone()).collect();
+        if outcomes.is_empty() { None } else { self.state.put_outcomes(&outcomes).await.err() }
+    }
+}
+
+#[async_trait]
+impl Lane for StepLane {
+    async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
+        let (records, registrations): (Vec<_>, Vec<Registration>) =
+            submissions.into_iter().map(|item| (item.record, item.registration)).unzip();
+        self.state.put_invocations(&records).await?;
+        let replies = self.orchestrator.register(&registrations).await?;
+        let mut hints = Vec::with_capacity(replies.len());
+        let mut unused = Vec::new();
+        for (registration, reply) in registrations.iter().zip(&replies) {
+            match reply {
+                Registered::New(tracked) => hints.extend(tracked.record.is_queued().then(|| tracked.message())),
+                Registered::Existing { .. } | Registered::Conflict { .. } => unused.push(registration.id),
+            }
+        }
+        self.hint(&hints).await;
+        self.drop_unused(&unused).await;
+        Ok(replies.into_iter().map(Ok).collect())
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
+        let replies = self.orchestrator.claim(claim).await?;
+        let granted: Vec<InvocationId> =
+            replies.iter().filter_map(|reply| if let ClaimReply::Granted(it) = reply { Some(it.id) } else { None }).collect();
+        let mut records = if granted.is_empty() { Vec::new() } else { self.state.invocations(&granted).await? }.into_iter();
+        let claimed = claim.ids.iter().zip(replies).map(|(id, reply)| {
+            let record = if matches!(reply, ClaimReply::Granted(_)) { records.next().flatten() } else { None };
+            Claimed { id: *id, reply, record }
+        });
+        Ok(claimed.collect())
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
+        let unkept = self.keep(&settlements).await;
+        let goes_on = |item: &Settlement| unkept.is_none() || item.outcome.is_none();
+        let transitions: Vec<Transition> =
+            settlements.iter().filter(|item| goes_on(item)).map(|item| item.transition.clone()).collect();
+        let mut replies = if transitions.is_empty() { Vec::new() } else { self.orchestrator.transition(&transitions).await? }.into_iter();
+        let mut hints = Vec::new();
+        let mut results = Vec::with_capacity(settlements.len());
+        for item in &settlements {
+            let reply = if goes_on(item) { replies.next() } else { None };
+            if let Some(TransitionReply::Done { record, handed }) = &reply {
+                hints.extend(requeued(item, record));
+                hints.extend(handed.iter().cloned());
+            }
+            results.push(reply.ok_or_else(|| not_kept(unkept.as_ref())));
+        }
+        self.hint(&hints).await;
+        Ok(results)
+    }
+
+    async fn push(&self, messages: &[Message]) -> Result<()> {
+        self.broker.push(messages).await
+    }
+}
+
+impl StepLane {
+    /// What another invocation stands for needs no record; one that stays behind is an orphan, and dropped by its age.
+    async fn drop_unused(&self, unused: &[InvocationId]) {
+        if !unused.is_empty()
+            && let Err(error) = self.state.forget(unused).await
+        {
+            tracing::debug!(%error, count = unused.len(), "records without an invocation stay until retention");
+        }
+    }
+}
+
+fn requeued(settlement: &Settlement, record: &StatusRecord) -> Option<Message> {
+    let message = settlement.requeue.as_ref().filter(|_| record.is_queued())?;
+    Some(Message { not_before: record.due, ..message.clone() })
+}
+
+fn not_kept(cause: Option<&Error>) -> Error {
+    cause.map_or_else(|| Error::new(ErrorKind::Unexpected, "a transition had no reply"), Error::duplicate)
+}

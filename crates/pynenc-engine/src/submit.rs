@@ -1,0 +1,223 @@
+//! From a call to an invocation that exists.
+
+use std::sync::Arc;
+
+use pynenc_core::lane::Submission;
+use pynenc_core::orchestrator::Registered;
+use pynenc_core::record::{
+    Argument, IdempotencyKey, InvocationRecord, Priority, Registration, RegistrationKey, RunningKey, WhenBlocked,
+};
+use pynenc_core::task_options::Concurrency;
+use pynenc_core::{Digest, InvocationId};
+
+use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
+use crate::call::{Call, CallOptions};
+use crate::context::TaskContext;
+use crate::engine::Engine;
+use crate::error::{ArgumentDiff, Error, Result};
+use crate::extension::Changed;
+use crate::invocation::{Invocation, InvocationGroup, Reuse};
+use crate::task::{RegisteredTask, Task};
+
+/// At most so many calls make one trip.
+const BATCH: usize = 500;
+
+impl Engine {
+    /// Submits a call and gives its invocation at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTask`], [`Error::Invalid`] where the arguments can't be encoded, [`Error::IdempotencyConflict`],
+    /// [`Error::ArgumentsDiffer`] where the task asks for it, [`Error::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
+    pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
+        let task = self.known(T::definition().name)?;
+        let submission = self.prepare(task, &call).await?;
+        let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
+        self.accepted(task, &submission, reply).await
+    }
+
+    /// Submits calls of one task in batches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::submit`]; the batches before the one that failed have taken effect.
+    pub async fn submit_all<T: Task>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Result<InvocationGroup<T>> {
+        let task = self.known(T::definition().name)?;
+        let mut invocations = Vec::new();
+        let mut calls = calls.into_iter().peekable();
+        while calls.peek().is_some() {
+            let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
+            for call in calls.by_ref().take(BATCH) {
+                batch.push(self.prepare(task, &call).await?);
+            }
+            let replies = self.lane().submit(batch.clone()).await?;
+            for (submission, reply) in batch.iter().zip(replies) {
+                invocations.push(self.accepted(task, submission, Some(reply)).await?);
+            }
+        }
+        Ok(InvocationGroup::new(self.clone(), invocations))
+    }
+
+    fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
+        self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
+    }
+
+    async fn prepare<T: Task>(&self, task: &RegisteredTask, call: &Call<T>) -> Result<Submission> {
+        check_call(&call.options)?;
+        let wants_identity = task.options.registration_concurrency != Concurrency::Disabled
+            || task.options.running_concurrency != Concurrency::Disabled
+            || call.options.idempotency_key.is_some();
+        let mut sink = ArgumentSink::new(&*self.parts().serializer, wants_identity);
+        call.arguments.encode(&mut sink)?;
+        let (encoded, identity) = sink.into_parts();
+        let mut arguments = Vec::with_capacity(encoded.len());
+        for (name, bytes) in encoded {
+            let value = self.stow(bytes, may_cache(task, &call.options, name)).await;
+            arguments.push(Argument { name: name.into(), value: value.map_err(|error| error.with("argument", name))? });
+        }
+        let record = Arc::new(self.record(task, &call.options, arguments));
+        let registration = self.registration(task, &call.options, &record, &identity);
+        Ok(Submission { record, registration })
+    }
+
+    fn record(&self, task: &RegisteredTask, options: &CallOptions, arguments: Vec<Argument>) -> InvocationRecord {
+        let caller = TaskContext::try_current().filter(|context| context.engine().is_same(self));
+        InvocationRecord {
+            id: InvocationId::new(),
+            task: task.id.clone(),
+            arguments,
+            serializer: self.parts().serializer.name().into(),
+            queue: options.queue.clone().unwrap_or_else(|| task.queue.clone()),
+            priority: options.priority.map_or(task.priority, Priority::new),
+            timeout: options.timeout,
+            max_retries: options.max_retries,
+            parent: caller.as_ref().map(TaskContext::invocation_id),
+            workflow: caller.as_ref().and_then(TaskContext::workflow),
+            retry_of: None,
+            trace: None,
+            created_at: self.parts().clock.now(),
+        }
+    }
+
+    fn registration(
+        &self,
+        task: &RegisteredTask,
+        options: &CallOptions,
+        record: &InvocationRecord,
+        identity: &ArgumentIdentity,
+    ) -> Registration {
+        let name = task.id.as_str();
+        let key = |control: &Concurrency| concurrency_key(control, name, identity);
+        Registration {
+            id: record.id,
+            task: task.id.clone(),
+            queue: record.queue.clone(),
+            priority: record.priority,
+            due: options.due,
+            registration: key(&task.options.registration_concurrency)
+                .map(|key| RegistrationKey { key, arguments: identity.of_all(name) }),
+            running: key(&task.options.running_concurrency).map(|key| running_key(task, key)),
+            idempotency: options
+                .idempotency_key
+                .as_deref()
+                .map(|key| IdempotencyKey { key: key.into(), arguments: identity.of_all(name) }),
+            retention: self.retention(),
+        }
+    }
+
+    async fn accepted<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        reply: Option<pynenc_core::Result<Registered>>,
+    ) -> Result<Invocation<T>> {
+        match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
+            Registered::New(tracked) => {
+                self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
+                self.run_inline(tracked.id).await?;
+                Ok(Invocation::new(self.clone(), tracked.id, None))
+            }
+            Registered::Existing { id, same_arguments } => self.reused(task, submission, id, same_arguments).await,
+            Registered::Conflict { id: existing } => Err(conflict(submission, existing)),
+        }
+    }
+
+    async fn reused<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        existing: InvocationId,
+        same_arguments: bool,
+    ) -> Result<Invocation<T>> {
+        let diff = if same_arguments { Vec::new() } else { self.difference(submission, existing).await? };
+        if !same_arguments && task.options.on_diff_non_key_args_raise {
+            return Err(Error::ArgumentsDiffer { existing, diff });
+        }
+        Ok(Invocation::new(self.clone(), existing, Some(Reuse { diff })))
+    }
+
+    /// What differs between a call and the invocation that stands for it, as far as that one is still there.
+    async fn difference(&self, submission: &Submission, existing: InvocationId) -> Result<Vec<ArgumentDiff>> {
+        let Some(record) = self.parts().state.invocations(&[existing]).await?.pop().flatten() else {
+            return Ok(Vec::new());
+        };
+        let mut diff = Vec::new();
+        for called in &submission.record.arguments {
+            let found = record.arguments.iter().find(|argument| argument.name == called.name);
+            if found.map(|argument| &argument.value) != Some(&called.value) {
+                let existing = found.map_or_else(|| "nothing".to_owned(), |argument| self.shown(argument, &record.serializer));
+                let called_with = self.shown(called, &submission.record.serializer);
+                diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with });
+            }
+        }
+        Ok(diff)
+    }
+
+    /// An argument as JSON, if it stands in the call and its serializer is known.
+    fn shown(&self, argument: &Argument, serializer: &str) -> String {
+        use pynenc_core::SerializerExt;
+        let pynenc_core::record::Payload::Inline(bytes) = &argument.value else { return format!("{:?}", argument.value) };
+        let value = self.reader(serializer).and_then(|reader| reader.decode_as::<serde_json::Value>(bytes));
+        value.map_or_else(|_| format!("{} bytes", bytes.len()), |value| value.to_string())
+    }
+}
+
+fn check_call(options: &CallOptions) -> Result<()> {
+    match options.priority {
+        Some(priority) if priority > Priority::HIGHEST => Err(Error::Invalid(
+            pynenc_core::Error::invalid("priority is greater than the highest")
+                .with("priority", priority)
+                .with("highest", Priority::HIGHEST),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn may_cache(task: &RegisteredTask, options: &CallOptions, name: &str) -> bool {
+    let excluded = task.options.disable_cache_args.iter().chain(&options.disable_cache_args);
+    !excluded.into_iter().any(|excluded| excluded == "*" || excluded == name)
+}
+
+fn concurrency_key(control: &Concurrency, task: &str, identity: &ArgumentIdentity) -> Option<Digest> {
+    match control {
+        Concurrency::Disabled => None,
+        Concurrency::Task => Some(Digest::of(task.as_bytes())),
+        Concurrency::Arguments => Some(identity.of_all(task)),
+        Concurrency::Keys(names) => Some(identity.of_some(task, names)),
+    }
+}
+
+fn running_key(task: &RegisteredTask, key: Digest) -> RunningKey {
+    let parks = task.options.reroute_on_concurrency_control;
+    let when_blocked = if parks { WhenBlocked::Park } else { WhenBlocked::End };
+    RunningKey { key, limit: task.options.running_limit, when_blocked }
+}
+
+fn conflict(submission: &Submission, existing: InvocationId) -> Error {
+    let key = submission.registration.idempotency.as_ref().map(|key| key.key.to_string()).unwrap_or_default();
+    Error::IdempotencyConflict { key, existing }
+}
