@@ -1,4 +1,8 @@
 //! Configuration.
+
+pub mod duration;
+pub(crate) mod report;
+
 #[derive(Debug, Clone)]
 pub struct Config;
 pub struct L;
