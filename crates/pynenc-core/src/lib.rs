@@ -17,6 +17,7 @@ pub mod record;
 pub mod serializer;
 pub mod state_backend;
 pub mod status;
+pub mod task_options;
 pub mod trigger_store;
 
 pub use arg_cache::ArgCache;
