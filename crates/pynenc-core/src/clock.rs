@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::{self, Future};
 use std::ops::{Add, Sub};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -90,6 +91,60 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> Sleep {
+        Box::pin(tokio::time::sleep(deadline.since(self.now())))
+    }
+}
+
+/// The machine's clock with tokio's monotonic time: it follows a paused runtime, and never goes back.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioClock {
+    epoch: Timestamp,
+    start: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// A clock that shows the machine's time now.
+    pub fn new() -> Self {
+        Self { epoch: SystemClock.now(), start: tokio::time::Instant::now() }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Timestamp(self.epoch.0.saturating_add(elapsed))
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> Sleep {
+        Box::pin(tokio::time::sleep_until(self.start + deadline.since(self.epoch)))
+    }
+}
+
+/// The machine's clock, which can be told to leap ahead; clones share one time.
+#[derive(Debug, Clone, Default)]
+pub struct LeapingClock {
+    ahead: Arc<AtomicU64>,
+}
+
+impl LeapingClock {
+    /// Leaps ahead to `time`; an earlier point changes nothing.
+    pub fn leap_to(&self, time: Timestamp) {
+        self.ahead.fetch_add(time.0.saturating_sub(self.now().0), Ordering::Relaxed);
+    }
+}
+
+impl Clock for LeapingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
     fn sleep_until(&self, deadline: Timestamp) -> Sleep {
@@ -214,6 +269,24 @@ mod tests {
         assert!((&mut sleep).now_or_never().is_none());
         drop(sleep);
         assert_eq!(clock.next_wake(), None);
+    }
+
+    #[test]
+    fn a_leap_goes_ahead_and_not_back() {
+        let clock = LeapingClock::default();
+        let target = clock.now() + Duration::from_secs(3600);
+        clock.leap_to(target);
+        assert!(clock.now() >= target);
+        clock.leap_to(Timestamp::from_millis(0));
+        assert!(clock.now() >= target);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tokio_clock_follows_a_paused_runtime() {
+        let clock = TokioClock::new();
+        let start = clock.now();
+        clock.sleep(Duration::from_secs(3600)).await;
+        assert!(clock.now() >= start + Duration::from_secs(3600));
     }
 
     #[test]

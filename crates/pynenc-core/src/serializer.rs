@@ -73,7 +73,7 @@ impl Serializer for JsonSerializer {
     }
 }
 
-/// MessagePack with named fields: compact, and bytes stay bytes.
+/// `MessagePack` with named fields: compact, and bytes stay bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MsgPackSerializer;
 

@@ -16,11 +16,14 @@ pub trait Arguments: Sized + Send + 'static {
     fn decode(source: &mut ArgumentSource) -> Result<Self>;
 }
 
+/// A parameter's name and the encoded value.
+pub type EncodedArgument = (&'static str, Vec<u8>);
+
 /// Takes encoded arguments.
 pub struct ArgumentSink<'a> {
     serializer: &'a dyn Serializer,
     canonical: Option<Vec<(&'static str, Digest)>>,
-    encoded: Vec<(&'static str, Vec<u8>)>,
+    encoded: Vec<EncodedArgument>,
 }
 
 impl std::fmt::Debug for ArgumentSink<'_> {
@@ -46,7 +49,7 @@ impl<'a> ArgumentSink<'a> {
     }
 
     /// The encoded arguments, and the digest of each where identity was asked for.
-    pub fn into_parts(self) -> (Vec<(&'static str, Vec<u8>)>, ArgumentIdentity) {
+    pub fn into_parts(self) -> (Vec<EncodedArgument>, ArgumentIdentity) {
         (self.encoded, ArgumentIdentity(self.canonical.unwrap_or_default()))
     }
 }
@@ -164,7 +167,10 @@ mod tests {
     use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
     use std::collections::HashMap;
 
-    fn identity(serializer: &dyn Serializer, values: &[(&'static str, &dyn erased_serde::Serialize)]) -> ArgumentIdentity {
+    fn identity(
+        serializer: &dyn Serializer,
+        values: &[(&'static str, &dyn erased_serde::Serialize)],
+    ) -> ArgumentIdentity {
         let mut sink = ArgumentSink::new(serializer, true);
         values.iter().for_each(|(name, value)| sink.put(name, *value).unwrap());
         sink.into_parts().1

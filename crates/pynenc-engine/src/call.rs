@@ -33,7 +33,10 @@ pub struct Call<T: Task> {
 
 impl<T: Task> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("task", &T::definition().name).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("task", &T::definition().name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
 use pynenc_core::record::{Argument, Payload, Retention};
@@ -13,6 +14,7 @@ use pynenc_core::{
     ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
     TriggerStore,
 };
+use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 
 use crate::context::{Requirements, States, missing_state};
@@ -54,8 +56,8 @@ pub struct Settings {
     pub retention: RetentionConfig,
     /// What is moved out of calls.
     pub arg_cache: ArgCacheConfig,
-    /// Whether a submit runs the task before it returns.
-    pub synchronous: bool,
+    /// The clock of synchronous mode, in which a submit runs the task before it returns and leaps over delays.
+    pub synchronous: Option<LeapingClock>,
 }
 
 /// What an engine is made of.
@@ -89,6 +91,7 @@ struct Inner {
     lane: Arc<dyn Lane>,
     commit: GroupCommit,
     inline: Option<Arc<Worker>>,
+    content: Cache<Digest, Bytes>,
 }
 
 impl fmt::Debug for Engine {
@@ -105,14 +108,15 @@ impl Engine {
     /// In synchronous mode, [`Error::Injection`] where a task needs a state that isn't there.
     pub fn new(setup: EngineSetup) -> Result<Self> {
         let EngineSetup { parts, settings, tasks, states, extensions, readers } = setup;
-        if settings.synchronous {
+        if settings.synchronous.is_some() {
             check_requirements(&tasks, &states)?;
         }
         let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
         let commit = GroupCommit::new(lane.clone());
         let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
-        let inline = settings.synchronous.then(|| Arc::new(Worker::inline(&settings.runner)));
-        Ok(Self(Arc::new(Inner { parts, settings, tasks, states, extensions, readers, lane, commit, inline })))
+        let inline = settings.synchronous.as_ref().map(|_| Arc::new(Worker::inline(&settings.runner)));
+        let content = Cache::new(settings.arg_cache.local_cache_size);
+        Ok(Self(Arc::new(Inner { parts, settings, tasks, states, extensions, readers, lane, commit, inline, content })))
     }
 
     /// The components.
@@ -274,15 +278,24 @@ impl Engine {
         Ok(Payload::External { digest, size })
     }
 
-    /// The bytes of a value, wherever they are.
+    /// The bytes of a value, wherever they are; content that was checked once is kept in this process.
     pub(crate) async fn fetch(&self, payload: &Payload) -> Result<Bytes, pynenc_core::Error> {
-        let Payload::External { digest, .. } = payload else {
-            let Payload::Inline(bytes) = payload else { unreachable!("a payload is inline or external") };
-            return Ok(bytes.clone());
-        };
-        let found = self.parts().arg_cache.get(*digest).await?;
-        let bytes = found.ok_or_else(|| not_found("externalized content is gone", digest))?;
-        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(not_found("externalized content was altered", digest)) }
+        match payload {
+            Payload::Inline(bytes) => Ok(bytes.clone()),
+            Payload::External { digest, .. } => {
+                self.0.content.get_or_insert_async(digest, self.fetch_external(*digest)).await
+            }
+        }
+    }
+
+    async fn fetch_external(&self, digest: Digest) -> Result<Bytes, pynenc_core::Error> {
+        let found = self.parts().arg_cache.get(digest).await?;
+        let bytes = found.ok_or_else(|| not_found("externalized content is gone", &digest))?;
+        if Digest::of(&bytes) == digest {
+            Ok(bytes)
+        } else {
+            Err(not_found("externalized content was altered", &digest))
+        }
     }
 
     /// The bytes of all arguments.

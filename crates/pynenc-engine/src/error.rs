@@ -114,7 +114,10 @@ pub enum Error {
         detail: String,
     },
     /// The app doesn't know the task.
-    #[error("unknown task `{task}`; this app knows {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`", listed(known))]
+    #[error(
+        "unknown task `{task}`; this app knows {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`",
+        listed(known)
+    )]
     UnknownTask {
         /// The task.
         task: TaskId,
@@ -122,10 +125,14 @@ pub enum Error {
         known: Vec<TaskId>,
     },
     /// A call was awaited where no task runs.
-    #[error("a call can be awaited inside a task only; use `app.submit(call).await?.result().await`, or `TaskContext::scope` for code spawned by a task")]
+    #[error(
+        "a call can be awaited inside a task only; use `app.submit(call).await?.result().await`, or `TaskContext::scope` for code spawned by a task"
+    )]
     NoContext,
     /// A task that is a plain function tried to wait.
-    #[error("the task `{0}` is a plain function and can't wait for others, because it would block a thread; make it an `async fn`")]
+    #[error(
+        "the task `{0}` is a plain function and can't wait for others, because it would block a thread; make it an `async fn`"
+    )]
     WaitInBlockingTask(TaskId),
     /// As many bodies wait in this runner as its setting allows.
     #[error("{0} bodies wait for others in this runner already; see the setting runner.max_paused")]
@@ -148,7 +155,9 @@ pub enum Error {
     #[error("invalid call: {0}")]
     Invalid(#[source] pynenc_core::Error),
     /// In synchronous mode nothing else is there to end the invocation.
-    #[error("invocation {0} can't go on in synchronous mode: it waits for something that only another runner could bring")]
+    #[error(
+        "invocation {0} can't go on in synchronous mode: it waits for something that only another runner could bring"
+    )]
     StuckInSyncMode(InvocationId),
     /// A body's wish to be run again.
     #[error("{0}")]

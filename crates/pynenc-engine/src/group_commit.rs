@@ -103,7 +103,8 @@ impl GroupCommit {
 
 fn hand_out(replies: Vec<Reply>, turns: Vec<oneshot::Sender<Turn>>) -> Reply {
     let mut replies = replies.into_iter();
-    let mut next = || replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a settlement had no reply")));
+    let mut next =
+        || replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a settlement had no reply")));
     let own = next();
     turns.into_iter().for_each(|turn| tell(turn, next()));
     own
@@ -168,7 +169,10 @@ mod tests {
         async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Reply>> {
             self.permits.acquire().await.unwrap().forget();
             self.trips.lock().unwrap().push(settlements.len());
-            Ok(settlements.iter().map(|item| Ok(TransitionReply::Refused(stale(item.transition.expect.version)))).collect())
+            Ok(settlements
+                .iter()
+                .map(|item| Ok(TransitionReply::Refused(stale(item.transition.expect.version))))
+                .collect())
         }
 
         async fn push(&self, _: &[Message]) -> Result<()> {

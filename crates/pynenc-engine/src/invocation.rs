@@ -183,7 +183,7 @@ impl<T: Task> InvocationGroup<T> {
         let ended = match TaskContext::try_current() {
             Some(context) if context.engine().is_same(&self.engine) => {
                 let next = async { Ok(ends.next().await) };
-                match context.attempt().wait_any(&self.engine, &waited, next).await {
+                match context.attempt().wait(&self.engine, &waited, next).await {
                     Ok(ended) => ended,
                     Err(error) => return Some((*waited.first()?, Err(error))),
                 }

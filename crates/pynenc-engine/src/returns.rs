@@ -156,8 +156,7 @@ where
 }
 
 fn failure(kind: String, worth_a_retry: bool, error: &(dyn StdError + 'static)) -> Failure {
-    let chain = || std::iter::successors(Some(error), |error| error.source());
-    let asked = chain().find_map(|error| error.downcast_ref::<Retry>());
+    let asked = chain(error).find_map(|error| error.downcast_ref::<Retry>());
     let retry = match asked {
         Some(retry) => retry.delay().map_or(RetryWish::ByOptions, RetryWish::After),
         None if worth_a_retry => RetryWish::ByOptions,
@@ -166,9 +165,13 @@ fn failure(kind: String, worth_a_retry: bool, error: &(dyn StdError + 'static)) 
     Failure::Returned {
         kind,
         message: error.to_string(),
-        source_chain: chain().skip(1).map(ToString::to_string).collect(),
+        source_chain: chain(error).skip(1).map(ToString::to_string).collect(),
         retry,
     }
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 #[cfg(test)]
@@ -192,8 +195,7 @@ mod tests {
 
     #[test]
     fn results_are_told_from_values_through_aliases() {
-        assert!(Ret::<Alias>::FALLIBLE);
-        assert!(!Ret::<Vec<u8>>::FALLIBLE);
+        const { assert!(Ret::<Alias>::FALLIBLE && !Ret::<Vec<u8>>::FALLIBLE) };
     }
 
     #[test]

@@ -63,9 +63,12 @@ impl Lane for StepLane {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
         let replies = self.orchestrator.claim(claim).await?;
-        let granted: Vec<InvocationId> =
-            replies.iter().filter_map(|reply| if let ClaimReply::Granted(it) = reply { Some(it.id) } else { None }).collect();
-        let mut records = if granted.is_empty() { Vec::new() } else { self.state.invocations(&granted).await? }.into_iter();
+        let granted: Vec<InvocationId> = replies
+            .iter()
+            .filter_map(|reply| if let ClaimReply::Granted(it) = reply { Some(it.id) } else { None })
+            .collect();
+        let mut records =
+            if granted.is_empty() { Vec::new() } else { self.state.invocations(&granted).await? }.into_iter();
         let claimed = claim.ids.iter().zip(replies).map(|(id, reply)| {
             let record = if matches!(reply, ClaimReply::Granted(_)) { records.next().flatten() } else { None };
             Claimed { id: *id, reply, record }
@@ -78,7 +81,9 @@ impl Lane for StepLane {
         let goes_on = |item: &Settlement| unkept.is_none() || item.outcome.is_none();
         let transitions: Vec<Transition> =
             settlements.iter().filter(|item| goes_on(item)).map(|item| item.transition.clone()).collect();
-        let mut replies = if transitions.is_empty() { Vec::new() } else { self.orchestrator.transition(&transitions).await? }.into_iter();
+        let mut replies =
+            if transitions.is_empty() { Vec::new() } else { self.orchestrator.transition(&transitions).await? }
+                .into_iter();
         let mut hints = Vec::new();
         let mut results = Vec::with_capacity(settlements.len());
         for item in &settlements {

@@ -6,11 +6,12 @@ use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
 use pynenc_core::record::{
     Argument, IdempotencyKey, InvocationRecord, Priority, Registration, RegistrationKey, RunningKey, WhenBlocked,
+    WorkflowIdentity,
 };
 use pynenc_core::task_options::Concurrency;
 use pynenc_core::{Digest, InvocationId};
 
-use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
+use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
 use crate::call::{Call, CallOptions};
 use crate::context::TaskContext;
 use crate::engine::Engine;
@@ -35,7 +36,7 @@ impl Engine {
     /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
     pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
         let task = self.known(T::definition().name)?;
-        let submission = self.prepare(task, &call).await?;
+        let submission = self.prepare(task, call).await?;
         let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
         self.accepted(task, &submission, reply).await
     }
@@ -52,7 +53,7 @@ impl Engine {
         while calls.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
             for call in calls.by_ref().take(BATCH) {
-                batch.push(self.prepare(task, &call).await?);
+                batch.push(self.prepare(task, call).await?);
             }
             let replies = self.lane().submit(batch.clone()).await?;
             for (submission, reply) in batch.iter().zip(replies) {
@@ -66,28 +67,40 @@ impl Engine {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
-    async fn prepare<T: Task>(&self, task: &RegisteredTask, call: &Call<T>) -> Result<Submission> {
-        check_call(&call.options)?;
-        let wants_identity = task.options.registration_concurrency != Concurrency::Disabled
-            || task.options.running_concurrency != Concurrency::Disabled
-            || call.options.idempotency_key.is_some();
-        let mut sink = ArgumentSink::new(&*self.parts().serializer, wants_identity);
-        call.arguments.encode(&mut sink)?;
-        let (encoded, identity) = sink.into_parts();
+    async fn prepare<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<Submission> {
+        let Call { arguments, options } = call;
+        check_call(&options)?;
+        let (encoded, identity) = self.encode(task, &options, &arguments)?;
+        drop(arguments);
         let mut arguments = Vec::with_capacity(encoded.len());
         for (name, bytes) in encoded {
-            let value = self.stow(bytes, may_cache(task, &call.options, name)).await;
+            let value = self.stow(bytes, may_cache(task, &options, name)).await;
             arguments.push(Argument { name: name.into(), value: value.map_err(|error| error.with("argument", name))? });
         }
-        let record = Arc::new(self.record(task, &call.options, arguments));
-        let registration = self.registration(task, &call.options, &record, &identity);
+        let record = Arc::new(self.record(task, &options, arguments));
+        let registration = self.registration(task, &options, &record, &identity);
         Ok(Submission { record, registration })
+    }
+
+    fn encode(
+        &self,
+        task: &RegisteredTask,
+        options: &CallOptions,
+        arguments: &impl Arguments,
+    ) -> Result<(Vec<EncodedArgument>, ArgumentIdentity)> {
+        let wants_identity = task.options.registration_concurrency != Concurrency::Disabled
+            || task.options.running_concurrency != Concurrency::Disabled
+            || options.idempotency_key.is_some();
+        let mut sink = ArgumentSink::new(&*self.parts().serializer, wants_identity);
+        arguments.encode(&mut sink)?;
+        Ok(sink.into_parts())
     }
 
     fn record(&self, task: &RegisteredTask, options: &CallOptions, arguments: Vec<Argument>) -> InvocationRecord {
         let caller = TaskContext::try_current().filter(|context| context.engine().is_same(self));
+        let id = InvocationId::new();
         InvocationRecord {
-            id: InvocationId::new(),
+            id,
             task: task.id.clone(),
             arguments,
             serializer: self.parts().serializer.name().into(),
@@ -96,7 +109,7 @@ impl Engine {
             timeout: options.timeout,
             max_retries: options.max_retries,
             parent: caller.as_ref().map(TaskContext::invocation_id),
-            workflow: caller.as_ref().and_then(TaskContext::workflow),
+            workflow: workflow(task, id, caller.as_ref()),
             retry_of: None,
             trace: None,
             created_at: self.parts().clock.now(),
@@ -169,7 +182,8 @@ impl Engine {
         for called in &submission.record.arguments {
             let found = record.arguments.iter().find(|argument| argument.name == called.name);
             if found.map(|argument| &argument.value) != Some(&called.value) {
-                let existing = found.map_or_else(|| "nothing".to_owned(), |argument| self.shown(argument, &record.serializer));
+                let existing =
+                    found.map_or_else(|| "nothing".to_owned(), |argument| self.shown(argument, &record.serializer));
                 let called_with = self.shown(called, &submission.record.serializer);
                 diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with });
             }
@@ -180,10 +194,21 @@ impl Engine {
     /// An argument as JSON, if it stands in the call and its serializer is known.
     fn shown(&self, argument: &Argument, serializer: &str) -> String {
         use pynenc_core::SerializerExt;
-        let pynenc_core::record::Payload::Inline(bytes) = &argument.value else { return format!("{:?}", argument.value) };
+        let pynenc_core::record::Payload::Inline(bytes) = &argument.value else {
+            return format!("{:?}", argument.value);
+        };
         let value = self.reader(serializer).and_then(|reader| reader.decode_as::<serde_json::Value>(bytes));
         value.map_or_else(|_| format!("{} bytes", bytes.len()), |value| value.to_string())
     }
+}
+
+/// A call joins its caller's workflow, unless its task always founds one.
+fn workflow(task: &RegisteredTask, id: InvocationId, caller: Option<&TaskContext>) -> Option<WorkflowIdentity> {
+    let joined = caller.and_then(TaskContext::workflow);
+    if task.options.force_new_workflow {
+        return Some(WorkflowIdentity { id, parent: joined.map(|workflow| workflow.id) });
+    }
+    joined
 }
 
 fn check_call(options: &CallOptions) -> Result<()> {

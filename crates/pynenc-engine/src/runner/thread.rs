@@ -1,0 +1,175 @@
+//! The runner that works on the tokio runtime of its process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pynenc_core::InvocationId;
+use pynenc_core::broker::Pop;
+use tokio::task::JoinSet;
+
+use super::Runner;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::stop::{Stop, Stopper, stop_pair};
+use crate::worker::{Worker, pause_before};
+
+/// How long a pop waits; nothing hangs on it, because a pop is woken by what is pushed or becomes due.
+const POP_WAIT: Duration = Duration::from_secs(60);
+/// At most so many are claimed at once.
+const BATCH: usize = 500;
+/// How long bodies that were told to end have to settle.
+const LAST_SETTLE: Duration = Duration::from_secs(5);
+
+/// Runs up to `runner.concurrency` invocations at once: `async` bodies on the runtime, plain ones on its blocking pool.
+///
+/// Heartbeats have a thread of their own, so that bodies that block the runtime don't cost the lease.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ThreadRunner {
+    beats_on_runtime: bool,
+}
+
+impl ThreadRunner {
+    /// A runner.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A runner that sends its heartbeats from the runtime, so that they follow its clock; for tests under paused time.
+    pub fn with_heartbeats_on_runtime() -> Self {
+        Self { beats_on_runtime: true }
+    }
+}
+
+#[async_trait]
+impl Runner for ThreadRunner {
+    async fn run(&self, engine: Engine, mut stop: Stop) -> Result<()> {
+        engine.check_requirements()?;
+        let worker = Arc::new(Worker::new(&engine.settings().runner));
+        let mut attempts = JoinSet::new();
+        let (services, served) = stop_pair();
+        let mut service_tasks = start_services(&engine, &worker, &served);
+        let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
+        claim_loop(&engine, &worker, &mut stop, &mut attempts).await;
+        drain(&engine, &worker, stop, attempts).await;
+        finish(&engine, &worker, services, heartbeats).await;
+        service_tasks.shutdown().await;
+        Ok(())
+    }
+}
+
+impl ThreadRunner {
+    fn start_heartbeats(self, engine: &Engine, worker: &Arc<Worker>, stop: Stop) -> Result<Heartbeats> {
+        let (engine, worker) = (engine.clone(), worker.clone());
+        if self.beats_on_runtime {
+            let task = tokio::spawn(async move { worker.keep_alive(&engine, stop).await });
+            return Ok(Heartbeats::Task(task));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
+        })?;
+        std::thread::Builder::new()
+            .name("pynenc-heartbeat".to_owned())
+            .spawn(move || runtime.block_on(worker.keep_alive(&engine, stop)))
+            .map(Heartbeats::Thread)
+            .map_err(|error| {
+                Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
+            })
+    }
+}
+
+enum Heartbeats {
+    Thread(std::thread::JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
+}
+
+fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    {
+        let (engine, worker, stop) = (engine.clone(), worker.clone(), stop.clone());
+        tasks.spawn(async move { worker.serve(&engine, stop).await });
+    }
+    {
+        let (engine, worker, stop) = (engine.clone(), worker.clone(), stop.clone());
+        tasks.spawn(async move { worker.listen(&engine, stop).await });
+    }
+    for extension in engine.extensions() {
+        let (engine, extension, runner, stop) = (engine.clone(), extension.clone(), worker.id(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = extension.serve(engine, runner, stop).await {
+                tracing::error!(?extension, %error, "the service of an extension ended");
+            }
+        });
+    }
+    tasks
+}
+
+async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &mut JoinSet<()>) {
+    let mut failures = 0;
+    loop {
+        let ids = tokio::select! {
+            biased;
+            () = stop.draining() => return,
+            ids = next_ids(engine, worker) => ids,
+        };
+        match ids {
+            Ok(ids) => {
+                failures = 0;
+                for attempt in worker.claim(engine, ids).await {
+                    attempts.spawn(worker.clone().run(engine.clone(), attempt));
+                }
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(%error, "no work can be fetched; trying again until the broker is back");
+                }
+                engine.parts().clock.sleep(pause_before(failures)).await;
+                failures += 1;
+            }
+        }
+        while attempts.try_join_next().is_some() {}
+    }
+}
+
+async fn next_ids(engine: &Engine, worker: &Worker) -> pynenc_core::Result<Vec<InvocationId>> {
+    worker.unfenced().await;
+    let free = worker.free_slots().await;
+    let pop = Pop { queues: worker.queues().to_vec(), max: free.min(BATCH), wait: POP_WAIT };
+    engine.parts().broker.pop(&pop).await
+}
+
+/// Lets bodies end for the grace time, then tells them to, then waits until they have settled.
+async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, mut attempts: JoinSet<()>) {
+    let all_ended = async { while attempts.join_next().await.is_some() {} };
+    tokio::pin!(all_ended);
+    tokio::select! {
+        biased;
+        () = &mut all_ended => return,
+        () = stop.now() => {}
+        () = engine.parts().clock.sleep(worker.settings().shutdown_grace) => {}
+    }
+    worker.interrupt_all();
+    tokio::select! {
+        biased;
+        () = &mut all_ended => {}
+        () = engine.parts().clock.sleep(LAST_SETTLE) => {
+            tracing::error!(left = worker.held(), "what couldn't be given back is recovered by others");
+        }
+    }
+}
+
+async fn finish(engine: &Engine, worker: &Worker, services: Stopper, heartbeats: Heartbeats) {
+    services.now();
+    match heartbeats {
+        Heartbeats::Thread(thread) => {
+            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
+        Heartbeats::Task(task) => {
+            let _ = task.await;
+        }
+    }
+    let leave = engine.parts().orchestrator.leave(worker.id());
+    if let Err(error) = tokio::time::timeout(LAST_SETTLE, leave).await.unwrap_or(Ok(())) {
+        tracing::debug!(%error, "the runner's lease is left to run out");
+    }
+}

@@ -1,0 +1,137 @@
+//! Signs of life, and what follows from their absence.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Signal};
+use pynenc_core::task_options::Fence;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::attempt::{Attempt, Interrupt};
+use super::{Held, Worker};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::stop::Stop;
+
+impl Worker {
+    /// Sends one heartbeat, and acts on its answer: ends what is to be cancelled, goes on under a new identity if it was
+    /// retired.
+    pub async fn beat(&self, engine: &Engine) -> Result<()> {
+        let runner = self.id();
+        let heartbeat = Heartbeat {
+            runner,
+            lease: self.settings.lease,
+            interval: self.settings.heartbeat_interval,
+            description: description().into(),
+        };
+        match engine.parts().orchestrator.heartbeat(&heartbeat).await? {
+            HeartbeatReply::Alive { cancel } => {
+                cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
+                self.set_fenced(false);
+            }
+            HeartbeatReply::Retired => self.renew(runner),
+        }
+        Ok(())
+    }
+
+    /// Sends heartbeats until it is stopped. A lease that can't be renewed in time fences the worker by its own
+    /// monotonic clock, counted from when the last accepted heartbeat was sent.
+    pub async fn keep_alive(&self, engine: &Engine, mut stop: Stop) {
+        let mut deadline = Instant::now() + self.settings.lease;
+        loop {
+            let sent = Instant::now();
+            let pause = match timeout(self.settings.lease / 4, self.beat(engine)).await {
+                Ok(Ok(())) => {
+                    deadline = sent + self.settings.lease;
+                    self.settings.heartbeat_interval
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a heartbeat failed");
+                    self.settings.heartbeat_interval / 5
+                }
+                Err(_) => self.settings.heartbeat_interval / 5,
+            };
+            let until_fence = deadline.saturating_duration_since(Instant::now());
+            if until_fence.is_zero() {
+                self.fence(engine);
+            }
+            let pause = if until_fence.is_zero() { pause } else { pause.min(until_fence) };
+            tokio::select! {
+                biased;
+                () = stop.now() => return,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Stops claiming, and ends the bodies that must not run beside a successor: those under running control, and those
+    /// whose task says `fence = cancel`. The others go on, and the first answered heartbeat decides.
+    pub fn fence(&self, engine: &Engine) {
+        if self.set_fenced(true) {
+            tracing::warn!(runner = %self.id(), "the lease couldn't be renewed in time; nothing more is claimed");
+            let exclusive = self.attempts().into_iter().filter(|attempt| is_exclusive(engine, attempt));
+            exclusive.for_each(|attempt| attempt.tell(Interrupt::Lost));
+        }
+    }
+
+    /// Waits until the worker may claim.
+    pub async fn unfenced(&self) {
+        loop {
+            let unfenced = self.unfenced.notified();
+            if !self.is_fenced.load(Ordering::Acquire) {
+                return;
+            }
+            unfenced.await;
+        }
+    }
+
+    /// Sets the fence; whether that changed it.
+    fn set_fenced(&self, is_fenced: bool) -> bool {
+        let changed = self.is_fenced.swap(is_fenced, Ordering::AcqRel) != is_fenced;
+        if changed && !is_fenced {
+            self.unfenced.notify_waiters();
+        }
+        changed
+    }
+
+    /// Acts on what the store signals.
+    pub fn signal(&self, signal: &Signal) {
+        if let Signal::Cancel(id) = signal
+            && let Some(Held::Attempt(attempt)) = self.lock().get(id)
+        {
+            attempt.tell(Interrupt::Cancel);
+        }
+    }
+
+    /// Listens to the store's signals until it is stopped.
+    pub async fn listen(self: &Arc<Self>, engine: &Engine, mut stop: Stop) {
+        use futures_util::StreamExt;
+        while !stop.is_draining() {
+            let mut signals = match engine.parts().orchestrator.signals(self.id()).await {
+                Ok(signals) => signals,
+                Err(_) => futures_util::stream::empty().boxed(),
+            };
+            loop {
+                let signal = tokio::select! {
+                    biased;
+                    () = stop.now() => return,
+                    signal = signals.next() => signal,
+                };
+                let Some(signal) = signal else { break };
+                self.signal(&signal);
+                engine.extensions().iter().for_each(|extension| extension.on_signal(&signal));
+            }
+            sleep(self.settings.heartbeat_interval / 5).await;
+        }
+    }
+}
+
+fn is_exclusive(engine: &Engine, attempt: &Attempt) -> bool {
+    let task = engine.tasks().find(attempt.tracked.task.as_str());
+    attempt.tracked.limited || task.is_some_and(|task| task.options.fence == Fence::Cancel)
+}
+
+fn description() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    format!("{host} process {}", std::process::id())
+}

@@ -1,0 +1,269 @@
+//! What one runner does: it claims, runs, settles, and performs the services.
+
+mod attempt;
+mod ending;
+mod lease;
+mod run;
+mod services;
+mod slots;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pynenc_core::config::RunnerConfig;
+use pynenc_core::lane::Claimed;
+use pynenc_core::orchestrator::{Claim, ClaimReply, Transition, TransitionReply};
+use pynenc_core::status::{By, Change};
+use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status};
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+pub use attempt::Attempt;
+pub(crate) use attempt::Interrupt;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::extension::Changed;
+use crate::task::Body;
+use services::Progress;
+use slots::Slots;
+
+/// How often a claim is asked for again, with the same token, before it is left to the check of what is owned.
+const CLAIM_TRIES: u32 = 6;
+
+/// The work of one runner, apart from when and on which threads it is done.
+///
+/// A [`Runner`](crate::runner::Runner) calls its methods; so may a test that wants every step in its hands.
+#[derive(Debug)]
+pub struct Worker {
+    settings: RunnerConfig,
+    queues: Vec<QueueName>,
+    identity: Mutex<RunnerId>,
+    slots: Slots,
+    held: Mutex<FxHashMap<InvocationId, Held>>,
+    paused: AtomicUsize,
+    is_fenced: AtomicBool,
+    unfenced: Notify,
+    progress: Mutex<Progress>,
+}
+
+/// An invocation that this worker has, or may be about to have.
+#[derive(Debug)]
+enum Held {
+    Claiming,
+    Attempt(Arc<Attempt>),
+}
+
+impl Worker {
+    /// A worker with the settings of a runner.
+    pub fn new(settings: &RunnerConfig) -> Self {
+        Self {
+            queues: settings.queues.iter().map(|name| name.as_str().into()).collect(),
+            identity: Mutex::new(RunnerId::new()),
+            slots: Slots::new(settings.concurrency),
+            held: Mutex::default(),
+            paused: AtomicUsize::new(0),
+            is_fenced: AtomicBool::new(false),
+            unfenced: Notify::new(),
+            progress: Mutex::default(),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The worker of synchronous mode: as many bodies run at once as calls are nested.
+    pub(crate) fn inline(settings: &RunnerConfig) -> Self {
+        Self { slots: Slots::new(usize::MAX), ..Self::new(settings) }
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &RunnerConfig {
+        &self.settings
+    }
+
+    /// The queues it serves.
+    pub fn queues(&self) -> &[QueueName] {
+        &self.queues
+    }
+
+    /// Who it is; a worker that was retired goes on under a new identity.
+    pub fn id(&self) -> RunnerId {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until more could be claimed, and tells how much.
+    pub async fn free_slots(&self) -> usize {
+        self.slots.free().await
+    }
+
+    /// How many invocations it has claimed and not yet settled.
+    pub fn held(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn attempts(&self) -> Vec<Arc<Attempt>> {
+        let attempt = |held: &Held| if let Held::Attempt(attempt) = held { Some(attempt.clone()) } else { None };
+        self.lock().values().filter_map(attempt).collect()
+    }
+
+    /// Tells every body to end, because the runner stops.
+    pub fn interrupt_all(&self) {
+        self.attempts().iter().for_each(|attempt| attempt.tell(Interrupt::Shutdown));
+    }
+
+    /// Claims what it can of `ids` and says that it runs: each attempt is to be given to [`Worker::run`].
+    ///
+    /// A reply that is lost is asked for again. What is claimed and never learned of is given back by
+    /// [`Worker::give_back_unheld`].
+    pub async fn claim(self: &Arc<Self>, engine: &Engine, ids: Vec<InvocationId>) -> Vec<Arc<Attempt>> {
+        let ids = self.not_held(ids);
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let claiming = Claiming { worker: self, ids };
+        let claim = Claim { ids: claiming.ids.clone(), runner: self.id(), token: ClaimToken::new() };
+        let attempts: Vec<_> = self
+            .ask(engine, &claim)
+            .await
+            .into_iter()
+            .filter_map(|claimed| self.granted(engine, claim.runner, claimed))
+            .collect();
+        let started = self.start(engine, attempts).await;
+        self.lock().extend(started.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
+        started
+    }
+
+    /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
+    fn not_held(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
+        let mut held = self.lock();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !held.contains_key(id));
+        held.extend(ids.iter().map(|id| (*id, Held::Claiming)));
+        ids
+    }
+
+    async fn ask(&self, engine: &Engine, claim: &Claim) -> Vec<Claimed> {
+        for attempt in 0..CLAIM_TRIES {
+            match engine.lane().claim(claim).await {
+                Ok(claimed) => return claimed,
+                Err(error) if error.kind() == ErrorKind::Retired => {
+                    self.renew(claim.runner);
+                    return Vec::new();
+                }
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(%error, attempt, "a claim is asked for again");
+                    engine.parts().clock.sleep(pause_before(attempt)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a claim failed");
+                    return Vec::new();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn granted(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Claimed) -> Option<Arc<Attempt>> {
+        let ClaimReply::Granted(tracked) = claimed.reply else { return None };
+        let task = engine.tasks().find(tracked.task.as_str());
+        let is_blocking = task.is_some_and(|task| matches!(task.definition.body, Body::Blocking(_)));
+        Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking)))
+    }
+
+    /// Says that the bodies run, in one call; what was lost meanwhile is left out.
+    async fn start(&self, engine: &Engine, attempts: Vec<Arc<Attempt>>) -> Vec<Arc<Attempt>> {
+        let (alone, together): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|attempt| self.runs_alone(attempt));
+        let mut started = alone;
+        if together.is_empty() {
+            return started;
+        }
+        let replies = self.say_running(engine, &together).await;
+        for (attempt, reply) in together.into_iter().zip(replies) {
+            if let TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) = reply {
+                attempt.started(&record).await;
+                engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+                started.push(attempt);
+            }
+        }
+        started
+    }
+
+    async fn say_running(&self, engine: &Engine, attempts: &[Arc<Attempt>]) -> Vec<TransitionReply> {
+        let mut transitions = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
+            transitions.push(Transition { id: attempt.id(), expect: attempt.expected().await, change });
+        }
+        for number in 0..CLAIM_TRIES {
+            match engine.parts().orchestrator.transition(&transitions).await {
+                Ok(replies) => return replies,
+                Err(error) if error.is_retryable() => engine.parts().clock.sleep(pause_before(number)).await,
+                Err(error) => {
+                    tracing::error!(%error, "what was claimed can't be started and is given back");
+                    break;
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Whether the next loss would make it a poison pill: then it takes down nobody but itself.
+    fn runs_alone(&self, attempt: &Attempt) -> bool {
+        let losses = attempt.tracked.record.losses;
+        losses > 0 && losses + 1 >= self.settings.poison_losses
+    }
+
+    /// Goes on under a new identity, if `retired` is still the present one; its bodies belong to others now.
+    fn renew(&self, retired: RunnerId) {
+        {
+            let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+            if *identity != retired {
+                return;
+            }
+            *identity = RunnerId::new();
+            tracing::warn!(%retired, new = %*identity, "this runner was retired and goes on under a new identity");
+        }
+        let lost = self.attempts().into_iter().filter(|attempt| attempt.runner == retired);
+        lost.for_each(|attempt| attempt.tell(Interrupt::Lost));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<InvocationId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_paused(&self) -> Result<()> {
+        let paused = self.paused.load(Ordering::Acquire);
+        if paused < self.settings.max_paused { Ok(()) } else { Err(Error::TooManyPaused(paused)) }
+    }
+
+    fn count_paused(&self, is_new: bool) {
+        if is_new {
+            self.paused.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.paused.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Marks ids as being claimed, until the claim is over.
+struct Claiming<'a> {
+    worker: &'a Worker,
+    ids: Vec<InvocationId>,
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        let mut held = self.worker.lock();
+        for id in &self.ids {
+            if matches!(held.get(id), Some(Held::Claiming)) {
+                held.remove(id);
+            }
+        }
+    }
+}
+
+/// The wait before a store is asked again: 50 ms, doubled each time, at most 2 s.
+pub(crate) fn pause_before(attempt: u32) -> Duration {
+    Duration::from_millis(50 << attempt.min(6)).min(Duration::from_secs(2))
+}

@@ -1,0 +1,300 @@
+//! One attempt: decode, run the body within its limits, settle.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pynenc_core::broker::Message;
+use pynenc_core::orchestrator::TransitionReply;
+use pynenc_core::record::Outcome;
+use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::status::{By, Change};
+use pynenc_core::{ErrorKind, InvocationId, Reason, Status};
+
+use super::attempt::{Attempt, Interrupt};
+use super::ending::{Ending, after_failure};
+use super::slots::Entry;
+use super::{Worker, pause_before};
+use crate::arguments::ArgumentSource;
+use crate::context::TaskContext;
+use crate::engine::Engine;
+use crate::extension::Changed;
+use crate::returns::Finished;
+use crate::task::{Body, RegisteredTask};
+
+/// How long a hint waits that met a runner without its task.
+const UNKNOWN_TASK_PAUSE: Duration = Duration::from_secs(5);
+
+type Caught = Result<Finished, Box<dyn Any + Send>>;
+
+impl Worker {
+    /// Runs an attempt to its end and settles it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped run is given back by the next [`Worker::give_back_unheld`].
+    pub async fn run(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
+        let _held = HeldGuard { worker: &self, id: attempt.id() };
+        if !self.enter(&engine, &attempt).await {
+            return;
+        }
+        let ending = perform(&engine, &attempt).await;
+        settle(&engine, &attempt, ending).await;
+        attempt.release();
+    }
+
+    /// Takes a slot. One that runs alone says only now that it runs.
+    async fn enter(&self, engine: &Engine, attempt: &Arc<Attempt>) -> bool {
+        if self.runs_alone(attempt) {
+            attempt.hold(self.slots.acquire(Entry::Alone).await);
+            let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
+            return matches!(
+                attempt.change(engine, change).await,
+                Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_))
+            );
+        }
+        let permit = match self.slots.try_start() {
+            Some(permit) => permit,
+            None => self.slots.acquire(Entry::Start).await,
+        };
+        attempt.hold(permit);
+        true
+    }
+}
+
+/// Lets go of an invocation, whatever becomes of its run.
+struct HeldGuard<'a> {
+    worker: &'a Worker,
+    id: InvocationId,
+}
+
+impl Drop for HeldGuard<'_> {
+    fn drop(&mut self) {
+        self.worker.lock().remove(&self.id);
+    }
+}
+
+async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
+    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else { return unknown_task(engine, attempt) };
+    if attempt.is_missing {
+        let detail = "the record is missing from the state backend".to_owned();
+        return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
+    }
+    if attempt.tracked.record.cancel_requested {
+        return Ending::Cancelled;
+    }
+    match source(engine, attempt).await {
+        Ok(source) => run_body(engine, attempt, task, source).await,
+        Err(ending) => ending,
+    }
+}
+
+fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
+    let error = engine.tasks().unknown(attempt.tracked.task.as_str());
+    tracing::error!(invocation = %attempt.id(), %error, "another runner may know the task; it is given back");
+    Ending::GivenBack { reason: Reason::UnknownTask }
+}
+
+async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, Ending> {
+    let serializer =
+        engine.reader(&attempt.record.serializer).map_err(|error| Ending::unrunnable(Reason::CorruptRecord, &error))?;
+    let mut tries = 0;
+    loop {
+        match engine.fetch_all(&attempt.record.arguments).await {
+            Ok(arguments) => return Ok(ArgumentSource::new(serializer, arguments)),
+            Err(error) if error.is_retryable() => {
+                within(engine, attempt, pause_before(tries)).await?;
+                tries += 1;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Ending::unrunnable(Reason::ArgumentsUnavailable, &error));
+            }
+            Err(error) => return Err(Ending::unrunnable(Reason::CorruptRecord, &error)),
+        }
+    }
+}
+
+/// Waits, unless the attempt is told to end.
+async fn within(engine: &Engine, attempt: &Attempt, pause: Duration) -> Result<(), Ending> {
+    tokio::select! {
+        biased;
+        interrupt = attempt.interrupted() => Err(interrupted(interrupt, Duration::ZERO, attempt)),
+        () = engine.parts().clock.sleep(pause) => Ok(()),
+    }
+}
+
+async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask, source: ArgumentSource) -> Ending {
+    let context = TaskContext::new(engine.clone(), attempt.clone());
+    let limit = attempt.record.timeout.or(task.options.timeout);
+    let mut body = caught(context, &task.definition.body, source);
+    let ended = tokio::select! {
+        biased;
+        finished = &mut body => Ok(finished),
+        interrupt = attempt.interrupted() => Err(interrupt),
+        () = time_limit(engine, limit) => Err(Interrupt::Timeout),
+    };
+    let ended = match ended {
+        Err(Interrupt::Cancel) if attempt.is_blocking() => last_word(attempt, &mut body).await,
+        ended => ended,
+    };
+    drop_quietly(body);
+    match ended {
+        Ok(finished) => finished_or_panicked(finished, attempt),
+        Err(interrupt) => {
+            attempt.tell(interrupt);
+            interrupted(interrupt, limit.unwrap_or_default(), attempt)
+        }
+    }
+}
+
+/// A thread can't be stopped: what a plain body was asked to end counts as cancelled when it returns.
+async fn last_word(attempt: &Attempt, body: &mut BoxFuture<'_, Caught>) -> Result<Caught, Interrupt> {
+    tokio::select! {
+        biased;
+        _ = body => Err(Interrupt::Cancel),
+        interrupt = attempt.interrupted_beyond(Interrupt::Cancel) => Err(interrupt),
+    }
+}
+
+/// The body with its context, its panics caught.
+fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFuture<'static, Caught> {
+    match *body {
+        Body::Async(run) => {
+            let inner = context.clone();
+            AssertUnwindSafe(context.scope(async move { run(inner, source).await })).catch_unwind().boxed()
+        }
+        Body::Blocking(run) => {
+            let inner = context.clone();
+            let call = move || context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source))));
+            async move { tokio::task::spawn_blocking(call).await.unwrap_or_else(|lost| Err(lost.into_panic())) }.boxed()
+        }
+    }
+}
+
+async fn time_limit(engine: &Engine, limit: Option<Duration>) {
+    match limit {
+        Some(limit) => engine.parts().clock.sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A destructor that panics fails nothing but itself.
+fn drop_quietly<F: Future>(body: F) {
+    if catch_unwind(AssertUnwindSafe(|| drop(body))).is_err() {
+        tracing::error!("a value of a task's body panicked while it was dropped");
+    }
+}
+
+fn finished_or_panicked(caught: Caught, attempt: &Attempt) -> Ending {
+    match caught {
+        Ok(Ok(value)) => Ending::Value(value),
+        Ok(Err(failure)) => Ending::of_failure(failure, attempt.number()),
+        Err(panic) => Ending::panicked(panic_message(panic), attempt.number()),
+    }
+}
+
+fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    let message = match panic.downcast_ref::<&str>() {
+        Some(text) => (*text).to_owned(),
+        None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".to_owned()),
+    };
+    drop_quietly(std::future::ready(panic));
+    message
+}
+
+fn interrupted(interrupt: Interrupt, limit: Duration, attempt: &Attempt) -> Ending {
+    match interrupt {
+        Interrupt::Lost => Ending::Lost,
+        Interrupt::Cancel => Ending::Cancelled,
+        Interrupt::Shutdown => Ending::GivenBack { reason: Reason::Shutdown },
+        Interrupt::Timeout => Ending::timed_out(limit, attempt.number()),
+    }
+}
+
+/// Settles until the store has accepted it, or said that another owns the invocation.
+async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
+    let Some((mut outcome, mut change)) = resolve(engine, attempt, ending).await else { return };
+    let mut tries = 0;
+    loop {
+        let requeue = change.reason != Reason::UnknownTask;
+        match attempt.settle(engine, outcome.clone(), change.clone(), requeue).await {
+            Ok(reply) => return settled(engine, attempt, reply).await,
+            Err(error) if error.is_retryable() => {
+                if tries == 0 {
+                    tracing::warn!(invocation = %attempt.id(), %error, "the outcome waits for its store");
+                }
+                if attempt.interruption() == Some(Interrupt::Lost) {
+                    return;
+                }
+                engine.parts().clock.sleep(pause_before(tries)).await;
+                tries += 1;
+            }
+            Err(error) if outcome.is_some() && change.reason != Reason::ResultRejected => {
+                let Some(rejected) = resolve(engine, attempt, Ending::rejected(&error, attempt.number())).await else {
+                    return;
+                };
+                (outcome, change) = rejected;
+            }
+            Err(error) => {
+                tracing::error!(invocation = %attempt.id(), %error, "can't be settled; recovery will run it again");
+                return;
+            }
+        }
+    }
+}
+
+async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply) {
+    match reply {
+        TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
+            if record.reason == Reason::UnknownTask {
+                let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
+                let _ = engine.lane().push(&[Message { not_before, ..attempt.tracked.message() }]).await;
+            }
+            engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+        }
+        TransitionReply::Refused(refusal) => {
+            tracing::info!(invocation = %attempt.id(), %refusal, "the claim was lost; what its body did isn't recorded");
+        }
+    }
+}
+
+/// What is to be written for an ending; `None` where another owns the invocation.
+async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(Option<OutcomeWrite>, Change)> {
+    let by = By::Owner(attempt.runner);
+    let write = |outcome| OutcomeWrite { id: attempt.id(), epoch: attempt.epoch(), outcome };
+    Some(match ending {
+        Ending::Value(bytes) => match stowed(engine, attempt, bytes).await {
+            Ok(outcome) => (Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned)),
+            Err(error) => Box::pin(resolve(engine, attempt, Ending::rejected(&error, attempt.number()))).await?,
+        },
+        Ending::Failed { error, reason, wish } => {
+            let task = engine.tasks().find(attempt.tracked.task.as_str())?;
+            let retries = attempt.tracked.record.retries;
+            let failure = (error, reason, wish);
+            let (outcome, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
+            (outcome.map(write), change)
+        }
+        Ending::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
+        Ending::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
+        Ending::GivenBack { reason } => (None, Change::new(Status::Rerouted, by, reason)),
+        Ending::Lost => return None,
+    })
+}
+
+/// The value as an outcome, externalized if it is large.
+async fn stowed(engine: &Engine, attempt: &Attempt, bytes: Vec<u8>) -> Result<Outcome, pynenc_core::Error> {
+    let serializer = attempt.record.serializer.clone();
+    let mut tries = 0;
+    loop {
+        match engine.stow(bytes.clone(), true).await {
+            Ok(value) => return Ok(Outcome::Value { value, serializer }),
+            Err(error) if error.is_retryable() => engine.parts().clock.sleep(pause_before(tries)).await,
+            Err(error) => return Err(error),
+        }
+        tries += 1;
+    }
+}

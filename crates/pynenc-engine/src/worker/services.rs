@@ -1,0 +1,203 @@
+//! What one runner at a time does for all: recovery, the sweep, retention. Each step can be repeated, and each can be
+//! cut off anywhere.
+
+use std::sync::{Arc, PoisonError};
+
+use pynenc_core::broker::Message;
+use pynenc_core::orchestrator::{Cursor, Tracked, Transition, TransitionReply};
+use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::{QueueName, Reason, RunnerId, Status, Timestamp};
+
+use super::Worker;
+use super::ending::after_loss;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::extension::Changed;
+use crate::stop::Stop;
+
+/// At most so many items are looked at in one step.
+const BATCH: usize = 500;
+/// The lease under which the services run.
+const SERVICES: &str = "services";
+
+/// How far the services of this worker have come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    sweep: Option<Cursor>,
+    orphans: Option<Cursor>,
+    last_retention: Option<Timestamp>,
+    last_own: Option<Timestamp>,
+}
+
+impl Worker {
+    /// Performs the services until it is stopped.
+    pub async fn serve(self: &Arc<Self>, engine: &Engine, mut stop: Stop) {
+        while !stop.is_draining() {
+            if let Err(error) = self.tick(engine).await {
+                tracing::debug!(%error, "the services go on with the next tick");
+            }
+            tokio::select! {
+                biased;
+                () = stop.draining() => return,
+                () = engine.parts().clock.sleep(self.settings.sweep_interval) => {}
+            }
+        }
+    }
+
+    /// Performs each service that is due, if this worker has the lease on them.
+    pub async fn tick(&self, engine: &Engine) -> Result<()> {
+        let now = engine.parts().clock.now();
+        if self.is_due(now, self.settings.lease, |progress| &mut progress.last_own) {
+            self.give_back_unheld(engine).await?;
+        }
+        if !engine.parts().orchestrator.lease(SERVICES, self.id(), self.settings.sweep_interval * 3).await? {
+            return Ok(());
+        }
+        self.recover(engine).await?;
+        self.sweep(engine).await?;
+        if self.is_due(now, engine.settings().retention.interval, |progress| &mut progress.last_retention) {
+            self.retain(engine).await?;
+        }
+        Ok(())
+    }
+
+    fn is_due(
+        &self,
+        now: Timestamp,
+        interval: std::time::Duration,
+        last: impl Fn(&mut Progress) -> &mut Option<Timestamp>,
+    ) -> bool {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last(&mut progress);
+        let is_due = last.is_none_or(|last| now.since(last) >= interval);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+
+    /// Gives the work of lost runners to others.
+    pub async fn recover(&self, engine: &Engine) -> Result<()> {
+        loop {
+            let lost = engine.parts().orchestrator.expired(BATCH).await?;
+            let count = lost.len();
+            let poison = self.settings.poison_losses;
+            let changes = lost.into_iter().map(|(owner, item)| {
+                let change = after_loss(&item.record, owner, poison);
+                (item, change)
+            });
+            move_all(engine, changes.collect()).await?;
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives back, uncharged, what the store says this worker owns and it doesn't hold: a claim whose reply was lost.
+    pub async fn give_back_unheld(&self, engine: &Engine) -> Result<()> {
+        let runner = self.id();
+        let owned = engine.parts().orchestrator.owned(runner).await?;
+        let unheld: Vec<_> = {
+            let held = self.lock();
+            owned.into_iter().filter(|item| !held.contains_key(&item.id)).collect()
+        };
+        move_all(engine, unheld.into_iter().map(|item| (item, claim_lost(runner))).collect()).await
+    }
+
+    /// Finds what is queued and has no hint, and pushes it again: wherever more waits than the broker holds.
+    pub async fn sweep(&self, engine: &Engine) -> Result<()> {
+        let short = short_queues(engine).await?;
+        if short.is_empty() {
+            self.set_cursor(None);
+            return Ok(());
+        }
+        let after = self.progress.lock().unwrap_or_else(PoisonError::into_inner).sweep;
+        let page = engine.parts().orchestrator.queued(after, self.settings.sweep_interval, BATCH).await?;
+        let hints: Vec<Message> =
+            page.items.iter().filter(|item| short.contains(&item.queue)).map(Tracked::message).collect();
+        if !hints.is_empty() {
+            engine.lane().push(&hints).await?;
+        }
+        self.set_cursor(page.next);
+        Ok(())
+    }
+
+    fn set_cursor(&self, cursor: Option<Cursor>) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).sweep = cursor;
+    }
+
+    /// Drops what has outlived its retention, facts first, and facts that never became an invocation.
+    pub async fn retain(&self, engine: &Engine) -> Result<()> {
+        let parts = engine.parts();
+        loop {
+            let outlived = parts.orchestrator.outlived(BATCH).await?;
+            if outlived.is_empty() {
+                break;
+            }
+            parts.state.forget(&outlived).await?;
+            parts.orchestrator.forget(&outlived).await?;
+        }
+        self.drop_orphans(engine).await
+    }
+
+    /// Looks at each record once, when it is old enough to have been registered if it ever will be.
+    async fn drop_orphans(&self, engine: &Engine) -> Result<()> {
+        let (parts, age) = (engine.parts(), engine.settings().retention.orphans);
+        loop {
+            let after = self.progress.lock().unwrap_or_else(PoisonError::into_inner).orphans;
+            let page = parts.state.aged(age, after, BATCH).await?;
+            let known = parts.orchestrator.records(&page.items).await?;
+            let orphans: Vec<_> =
+                page.items.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(id, _)| *id).collect();
+            if !orphans.is_empty() {
+                parts.state.forget(&orphans).await?;
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+            self.progress.lock().unwrap_or_else(PoisonError::into_inner).orphans = page.next;
+        }
+    }
+}
+
+fn claim_lost(runner: RunnerId) -> Change {
+    Change::new(Status::Rerouted, By::Owner(runner), Reason::ClaimLost)
+}
+
+/// The queues in which more invocations wait than the broker has hints for.
+async fn short_queues(engine: &Engine) -> Result<Vec<QueueName>> {
+    let queued = engine.parts().orchestrator.count().await?.queued;
+    let mut short = Vec::new();
+    for (queue, count) in queued {
+        let held = engine.parts().broker.len(&queue).await?;
+        if count > held.ready + held.delayed {
+            short.push(queue);
+        }
+    }
+    Ok(short)
+}
+
+/// Moves records that nobody works on, and pushes the hints that follow. What has moved meanwhile is left alone.
+async fn move_all(engine: &Engine, changes: Vec<(Tracked, Change)>) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let transitions: Vec<_> = changes
+        .iter()
+        .map(|(item, change)| Transition { id: item.id, expect: Expect::from(&item.record), change: change.clone() })
+        .collect();
+    let replies = engine.parts().orchestrator.transition(&transitions).await?;
+    let mut hints = Vec::new();
+    for ((item, _), reply) in changes.into_iter().zip(replies) {
+        if let TransitionReply::Done { record, handed } = reply {
+            hints.extend(handed);
+            let moved = Tracked { record, ..item };
+            hints.extend(moved.record.is_queued().then(|| moved.message()));
+            engine.changed(&Changed { id: moved.id, task: &moved.task, record: &moved.record });
+        }
+    }
+    if !hints.is_empty() {
+        engine.lane().push(&hints).await?;
+    }
+    Ok(())
+}

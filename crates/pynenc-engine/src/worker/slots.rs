@@ -1,0 +1,218 @@
+//! The places of a runner: how many bodies run at once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+/// Counts bodies that run. Those that go on after a wait come before those that begin, and one that has taken down
+/// runners before runs alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    capacity: usize,
+    taken: usize,
+    is_alone: bool,
+    resuming: VecDeque<oneshot::Sender<Permit>>,
+    starting: VecDeque<oneshot::Sender<Permit>>,
+    alone: VecDeque<oneshot::Sender<Permit>>,
+}
+
+/// How a body wants to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It begins.
+    Start,
+    /// It goes on after a wait.
+    Resume,
+    /// It begins, and nothing else runs meanwhile.
+    Alone,
+}
+
+/// A place; dropped, it goes to the next.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    slots: Slots,
+    is_alone: bool,
+}
+
+impl Slots {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let state = State {
+            capacity,
+            taken: 0,
+            is_alone: false,
+            resuming: VecDeque::new(),
+            starting: VecDeque::new(),
+            alone: VecDeque::new(),
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), freed: Notify::new() }))
+    }
+
+    /// Waits until more could be claimed, and tells how many.
+    pub(crate) async fn free(&self) -> usize {
+        loop {
+            let freed = self.0.freed.notified();
+            let free = self.lock().free();
+            if free > 0 {
+                return free;
+            }
+            freed.await;
+        }
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped wait gives its place to the next.
+    pub(crate) async fn acquire(&self, entry: Entry) -> Permit {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            match entry {
+                Entry::Start => state.starting.push_back(sender),
+                Entry::Resume => state.resuming.push_back(sender),
+                Entry::Alone => state.alone.push_back(sender),
+            }
+        }
+        self.grant();
+        receiver.await.expect("the slots outlive those who wait, and grant or keep every sender")
+    }
+
+    /// A place at once, if nobody waits for one.
+    pub(crate) fn try_start(&self) -> Option<Permit> {
+        let mut state = self.lock();
+        if state.free() == 0 || !state.resuming.is_empty() {
+            return None;
+        }
+        state.taken += 1;
+        Some(Permit { slots: self.clone(), is_alone: false })
+    }
+
+    /// Gives places to those who wait, as long as there are any.
+    fn grant(&self) {
+        loop {
+            let Some((sender, is_alone)) = self.lock().next() else { break };
+            // A permit that can't be delivered is dropped here, outside the lock, and goes to the next.
+            let _ = sender.send(Permit { slots: self.clone(), is_alone });
+        }
+        self.0.freed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn free(&self) -> usize {
+        if self.is_alone || !self.alone.is_empty() {
+            return 0;
+        }
+        self.capacity.saturating_sub(self.taken + self.starting.len())
+    }
+
+    fn next(&mut self) -> Option<(oneshot::Sender<Permit>, bool)> {
+        if self.is_alone || self.taken >= self.capacity {
+            return None;
+        }
+        let waiting = if self.alone.is_empty() { self.starting.pop_front() } else { None };
+        let sender = match self.resuming.pop_front() {
+            Some(resuming) => {
+                waiting.into_iter().for_each(|first| self.starting.push_front(first));
+                Some(resuming)
+            }
+            None => waiting,
+        };
+        if let Some(sender) = sender {
+            self.taken += 1;
+            return Some((sender, false));
+        }
+        if self.taken > 0 {
+            return None;
+        }
+        let sender = self.alone.pop_front()?;
+        (self.taken, self.is_alone) = (1, true);
+        Some((sender, true))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        {
+            let mut state = self.slots.lock();
+            state.taken -= 1;
+            state.is_alone &= !self.is_alone;
+        }
+        self.slots.grant();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn who_resumes_comes_before_who_starts() {
+        let slots = Slots::new(1);
+        let first = slots.try_start().unwrap();
+        let mut starting = Box::pin(slots.acquire(Entry::Start));
+        let mut resuming = Box::pin(slots.acquire(Entry::Resume));
+        assert!((&mut starting).now_or_never().is_none() && (&mut resuming).now_or_never().is_none());
+        drop(first);
+        assert!((&mut starting).now_or_never().is_none());
+        let resumed = (&mut resuming).now_or_never().unwrap();
+        drop(resumed);
+        assert!((&mut starting).now_or_never().is_some());
+    }
+
+    #[test]
+    fn who_runs_alone_waits_for_the_others_and_keeps_them_out() {
+        let slots = Slots::new(4);
+        let others = [slots.try_start().unwrap(), slots.try_start().unwrap()];
+        let mut alone = Box::pin(slots.acquire(Entry::Alone));
+        assert!((&mut alone).now_or_never().is_none());
+        assert!(slots.try_start().is_none(), "nothing begins while one waits to be alone");
+        drop(others);
+        let permit = (&mut alone).now_or_never().unwrap();
+        assert!(slots.try_start().is_none() && slots.free().now_or_never().is_none());
+        drop(permit);
+        assert_eq!(slots.free().now_or_never(), Some(4));
+    }
+
+    #[test]
+    fn a_place_that_nobody_waits_for_any_more_goes_to_the_next() {
+        let slots = Slots::new(1);
+        let first = slots.try_start().unwrap();
+        let mut gone = Box::pin(slots.acquire(Entry::Start));
+        let mut next = Box::pin(slots.acquire(Entry::Start));
+        assert!((&mut gone).now_or_never().is_none() && (&mut next).now_or_never().is_none());
+        drop(gone);
+        drop(first);
+        assert!((&mut next).now_or_never().is_some());
+    }
+
+    #[test]
+    fn who_starts_alone_while_one_resumes_waits_too() {
+        let slots = Slots::new(1);
+        let first = slots.try_start().unwrap();
+        let mut alone = Box::pin(slots.acquire(Entry::Alone));
+        let mut resuming = Box::pin(slots.acquire(Entry::Resume));
+        assert!((&mut alone).now_or_never().is_none() && (&mut resuming).now_or_never().is_none());
+        drop(first);
+        let resumed = (&mut resuming).now_or_never().unwrap();
+        assert!((&mut alone).now_or_never().is_none());
+        drop(resumed);
+        assert!((&mut alone).now_or_never().is_some());
+    }
+}
