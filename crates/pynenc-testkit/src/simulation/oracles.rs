@@ -1,0 +1,230 @@
+//! What must hold, whatever went wrong.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::PoisonError;
+
+use futures_util::FutureExt;
+use pynenc_core::orchestrator::{Counts, Find, HistoryEntry, Tracked};
+use pynenc_core::record::{Outcome, Payload};
+use pynenc_core::serializer::JsonSerializer;
+use pynenc_core::{InvocationId, SerializerExt, Status};
+
+use super::tasks::{LIMIT, Value};
+use super::world::World;
+
+/// A call that was acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) id: InvocationId,
+    pub(super) n: u64,
+}
+
+/// A promise that was broken.
+#[derive(Debug)]
+pub struct Violation {
+    /// The seed that shows it.
+    pub seed: u64,
+    /// The promise.
+    pub promise: &'static str,
+    /// What was found instead.
+    pub found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}: not {}: {}", self.seed, self.promise, self.found)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Stores in memory answer at once.
+fn now<T>(answer: impl Future<Output = pynenc_core::Result<T>>) -> T {
+    answer.now_or_never().expect("a store in memory answers at once").expect("a store in memory has no faults")
+}
+
+fn everything(world: &World) -> Vec<Tracked> {
+    now(world.orchestrator().find(&Find { limit: usize::MAX, ..Find::default() })).items
+}
+
+fn accepted(world: &World) -> Vec<Accepted> {
+    world.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Whether everything that exists has ended.
+pub(super) fn all_ended(world: &World) -> bool {
+    let counts = now(world.orchestrator().count());
+    counts.statuses.iter().all(|(status, count)| status.is_final() || *count == 0)
+}
+
+pub(super) fn never_ended(world: &World) -> Violation {
+    let mut found = String::new();
+    for item in everything(world).into_iter().filter(|item| !item.record.status.is_final()) {
+        let history = now(world.orchestrator().history(item.id));
+        found += &format!("\n{} {} {}:{}", item.id, item.task, item.record.status, shown(&history));
+    }
+    let runners = now(world.orchestrator().runners());
+    violation(world, "every accepted invocation ends", format!("{found}\nrunners {runners:#?}"))
+}
+
+/// What was seen of a world while it went on.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    counts: Counts,
+    keys: BTreeMap<InvocationId, u64>,
+    values: BTreeMap<InvocationId, Value>,
+}
+
+/// The oracles that look at every step that has moved a record.
+pub(super) fn check_step(world: &mut World) -> Result<(), Violation> {
+    let counts = now(world.orchestrator().count());
+    if counts == world.seen.counts {
+        return Ok(());
+    }
+    world.seen.counts = counts;
+    check_slots(world)?;
+    check_new_ends(world)
+}
+
+fn with_statuses(world: &World, statuses: &[Status]) -> Vec<Tracked> {
+    now(world.orchestrator().find(&Find { statuses: statuses.to_vec(), limit: usize::MAX, ..Find::default() })).items
+}
+
+/// No more claim holders of a key than its limit, at any time.
+fn check_slots(world: &mut World) -> Result<(), Violation> {
+    let mut holders: BTreeMap<(String, u64), u32> = BTreeMap::new();
+    for item in with_statuses(world, &[Status::Pending, Status::Running, Status::Paused]) {
+        if item.limited {
+            *holders.entry((item.task.to_string(), key(world, item.id))).or_default() += 1;
+        }
+    }
+    for ((task, key), count) in holders {
+        let limit = if task == "limited" { LIMIT } else { 1 };
+        if count > limit {
+            let found = format!("{count} holders of key {key} of {task}");
+            return Err(violation(world, "concurrency limits are never exceeded", found));
+        }
+    }
+    Ok(())
+}
+
+fn key(world: &mut World, id: InvocationId) -> u64 {
+    if let Some(key) = world.seen.keys.get(&id) {
+        return *key;
+    }
+    let record = now(world.stores.state.invocations(&[id])).pop().flatten();
+    let key = match record.and_then(|record| record.arguments.first().map(|argument| argument.value.clone())) {
+        Some(Payload::Inline(bytes)) => JsonSerializer.decode_as(&bytes).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    };
+    world.seen.keys.insert(id, key);
+    key
+}
+
+/// A success has its outcome from its first moment on.
+fn check_new_ends(world: &mut World) -> Result<(), Violation> {
+    for item in with_statuses(world, &[Status::Success]) {
+        if !world.seen.values.contains_key(&item.id) {
+            let value = check_outcome(world, &item)?;
+            world.seen.values.insert(item.id, value);
+        }
+    }
+    Ok(())
+}
+
+/// Every oracle that looks at the end of a run.
+pub(super) fn check(world: &World) -> Result<(), Violation> {
+    for item in everything(world) {
+        check_history(world, &item)?;
+        check_unchanged(world, &item)?;
+    }
+    for call in accepted(world) {
+        check_accepted(world, call)?;
+    }
+    Ok(())
+}
+
+fn check_accepted(world: &World, call: Accepted) -> Result<(), Violation> {
+    let found = now(world.orchestrator().records(&[call.id])).pop().flatten();
+    let Some(item) = found else {
+        return Err(violation(world, "no accepted invocation is lost", format!("{} is gone", call.id)));
+    };
+    if let Some(value) = value(world, &item)
+        && item.task.as_str() != "single"
+        && value.0 != call.n * 2
+    {
+        return Err(violation(world, "a result is that of its own call", format!("{} gave {value:?}", call.id)));
+    }
+    Ok(())
+}
+
+fn check_history(world: &World, item: &Tracked) -> Result<(), Violation> {
+    let history = now(world.orchestrator().history(item.id));
+    let finals = history.iter().filter(|entry| entry.status.is_final()).count();
+    if finals != 1 || !history.last().is_some_and(|entry| entry.status == item.record.status) {
+        return Err(violation(world, "exactly one final outcome is recorded", shown(&history)));
+    }
+    let contiguous = history.iter().zip(1u64..).all(|(entry, version)| entry.version == version);
+    if !contiguous {
+        return Err(violation(world, "versions grow by one", shown(&history)));
+    }
+    let starts = world.ledger.starts(item.id);
+    if starts > item.record.starts as usize {
+        let found = format!("{} began {starts} times:{}", item.id, shown(&history));
+        return Err(violation(world, "each run of a body is in the history", found));
+    }
+    Ok(())
+}
+
+fn check_outcome(world: &World, item: &Tracked) -> Result<Value, Violation> {
+    match value(world, item) {
+        Some((doubled, epoch)) if epoch == item.record.epoch => Ok((doubled, epoch)),
+        found => {
+            let history = now(world.orchestrator().history(item.id));
+            let found = format!("{} has {found:?} at epoch {}:{}", item.id, item.record.epoch, shown(&history));
+            Err(violation(world, "a success has the outcome of the epoch that committed", found))
+        }
+    }
+}
+
+/// An outcome stays what it was when it was first seen.
+fn check_unchanged(world: &World, item: &Tracked) -> Result<(), Violation> {
+    let first = world.seen.values.get(&item.id).copied();
+    let last = (item.record.status == Status::Success).then(|| check_outcome(world, item)).transpose()?;
+    if first == last {
+        Ok(())
+    } else {
+        Err(violation(world, "an outcome never changes", format!("{first:?}, {last:?}")))
+    }
+}
+
+fn value(world: &World, item: &Tracked) -> Option<Value> {
+    let epoch = if world.ignores_epochs() { 0 } else { item.record.epoch };
+    match now(world.stores.state.outcome(item.id, epoch))? {
+        Outcome::Value { value: Payload::Inline(bytes), .. } => JsonSerializer.decode_as(&bytes).ok(),
+        _ => None,
+    }
+}
+
+/// After every retention nothing is left in any store.
+pub(super) fn check_nothing_is_left(world: &World) -> Result<(), Violation> {
+    let left = everything(world).len();
+    let counts = now(world.orchestrator().count());
+    let facts = now(world.stores.state.aged(std::time::Duration::ZERO, None, usize::MAX)).items.len();
+    let is_clean = left == 0 && facts == 0 && counts.statuses.values().chain(counts.queued.values()).all(|n| *n == 0);
+    let found = format!("{left} invocations, {facts} records, {counts:?}");
+    if is_clean { Ok(()) } else { Err(violation(world, "everything goes after its retention", found)) }
+}
+
+fn violation(world: &World, promise: &'static str, found: String) -> Violation {
+    Violation { seed: world.seed, promise, found }
+}
+
+fn shown(history: &[HistoryEntry]) -> String {
+    let line = |entry: &HistoryEntry| {
+        let HistoryEntry { status, version, epoch, reason, at, .. } = entry;
+        format!("\n  v{version} e{epoch} {status} ({reason}) at {}", at.as_millis() % 100_000_000)
+    };
+    history.iter().map(line).collect()
+}

@@ -1,0 +1,83 @@
+//! Thousands of worlds of crashing workers, each drawn from a seed.
+
+use std::sync::Arc;
+
+use pynenc_mem::{MemBroker, MemOrchestrator, MemStateBackend, MemTriggerStore};
+use pynenc_testkit::ManualClock;
+use pynenc_testkit::simulation::{Mutation, Report, Stores, Violation, simulate};
+
+fn walk(seed: u64, mutation: Mutation) -> Result<Report, Violation> {
+    simulate(seed, stores, mutation)
+}
+
+fn stores(clock: ManualClock) -> Stores {
+    let clock = Arc::new(clock);
+    Stores {
+        broker: Arc::new(MemBroker::new(clock.clone())),
+        orchestrator: Arc::new(MemOrchestrator::new(clock.clone())),
+        state: Arc::new(MemStateBackend::new(clock.clone())),
+        triggers: Arc::new(MemTriggerStore::new(clock)),
+    }
+}
+
+/// `SIMULATION_SEED=7` walks one seed, `SIMULATION_SEEDS=100000` more of them.
+fn seeds(count: u64, first: u64) -> std::ops::Range<u64> {
+    let variable = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = variable("SIMULATION_SEED") {
+        return seed..seed + 1;
+    }
+    first..first + variable("SIMULATION_SEEDS").map_or(count, |total| total / 2)
+}
+
+fn promises_hold(seeds: std::ops::Range<u64>) {
+    let mut total = Report::default();
+    for seed in seeds.clone() {
+        let report = walk(seed, Mutation::None).unwrap_or_else(|violation| panic!("{violation}"));
+        total.steps += report.steps;
+        total.crashes += report.crashes;
+        total.stalls += report.stalls;
+    }
+    println!("{} seeds: {total:?}", seeds.end - seeds.start);
+}
+
+#[test]
+fn promises_hold_in_every_world() {
+    promises_hold(seeds(1500, 0));
+}
+
+#[test]
+fn promises_hold_in_every_other_world() {
+    promises_hold(seeds(1500, 1_000_000));
+}
+
+#[test]
+fn a_seed_gives_the_same_walk_twice() {
+    for seed in 0..5 {
+        assert_eq!(walk(seed, Mutation::None).unwrap(), walk(seed, Mutation::None).unwrap(), "seed {seed}");
+    }
+}
+
+/// The oracles would know: each of these protocols is a little wrong, and found out within so many seeds.
+fn is_caught(mutation: Mutation, promises: &[&str]) {
+    let violation = (0..400).find_map(|seed| walk(seed, mutation).err()).expect("no oracle noticed");
+    println!("{mutation:?} is caught at {violation}");
+    assert!(promises.contains(&violation.promise), "{violation}");
+}
+
+#[test]
+fn comparing_status_names_is_caught() {
+    is_caught(
+        Mutation::StatusNames,
+        &["a success has the outcome of the epoch that committed", "exactly one final outcome is recorded"],
+    );
+}
+
+#[test]
+fn a_suffix_that_commits_without_its_prefix_is_caught() {
+    is_caught(Mutation::SuffixWithoutPrefix, &["a success has the outcome of the epoch that committed"]);
+}
+
+#[test]
+fn outcomes_that_ignore_epochs_are_caught() {
+    is_caught(Mutation::OutcomesWithoutEpoch, &["a success has the outcome of the epoch that committed"]);
+}
