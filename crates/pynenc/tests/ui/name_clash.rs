@@ -1,0 +1,8 @@
+use pynenc::prelude::*;
+
+struct pay;
+
+#[task]
+fn pay(_amount: u64) {}
+
+fn main() {}
