@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
-use pynenc_core::record::{Argument, Payload, Retention};
+use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
     ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
     TriggerStore,
@@ -17,6 +17,7 @@ use pynenc_core::{
 use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 
+use crate::arguments::ArgumentSource;
 use crate::context::{Requirements, States, missing_state};
 use crate::error::{Error, Result};
 use crate::extension::{Changed, Extension};
@@ -299,7 +300,7 @@ impl Engine {
     }
 
     /// The bytes of all arguments.
-    pub(crate) async fn fetch_all(
+    async fn fetch_all(
         &self,
         arguments: &[Argument],
     ) -> Result<Vec<(std::borrow::Cow<'static, str>, Bytes)>, pynenc_core::Error> {
@@ -309,6 +310,16 @@ impl Engine {
             fetched.push((argument.name.clone(), bytes));
         }
         Ok(fetched)
+    }
+
+    /// The arguments of a call, to be decoded.
+    ///
+    /// # Errors
+    ///
+    /// They are externalized and gone, or written by a serializer that the app doesn't have.
+    pub async fn arguments(&self, record: &InvocationRecord) -> Result<ArgumentSource, pynenc_core::Error> {
+        let serializer = self.reader(&record.serializer)?;
+        Ok(ArgumentSource::new(serializer, self.fetch_all(&record.arguments).await?))
     }
 
     /// Waits until `id` has ended, without attributing the wait to a task.

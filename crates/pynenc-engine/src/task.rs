@@ -192,3 +192,11 @@ fn same_name(name: &str) -> Error {
     let advice = "give one of them another with #[task(name = \"..\")]";
     Error::Config(pynenc_core::Error::config("two tasks have one name").with("name", name).with("advice", advice))
 }
+
+/// Lists tasks for `.tasks(..)` in the builder: `tasks![add, fibonacci]`.
+#[macro_export]
+macro_rules! tasks {
+    ($($task:ty),* $(,)?) => {
+        [$(<$task as $crate::Task>::definition()),*]
+    };
+}

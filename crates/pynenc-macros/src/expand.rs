@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
 use crate::function::{Function, Parameter};
-use crate::options::Options;
+use crate::options::{NO_ERRORS, Options};
 use crate::patch;
 
 /// The items that stand for `function`.
@@ -144,6 +144,7 @@ impl Task<'_> {
         let texts = self.function.arguments().map(Parameter::text);
         let options = patch::patch(self.options, private);
         let (value, body, requires, attachments) = (self.value(), self.body(), self.requires(), self.attachments());
+        let retry_needs_errors = self.options.retry_span().map(retry_needs_errors);
         quote_spanned! {Span::mixed_site()=>
             #(#attributes)*
             const _: () = {
@@ -152,6 +153,8 @@ impl Task<'_> {
                     use #private::Infallible as _;
                     #private::Ret::<#output>::FALLIBLE
                 };
+
+                #retry_needs_errors
 
                 #[automatically_derived]
                 impl #private::Task for #name {
@@ -203,12 +206,14 @@ impl Task<'_> {
         let inject = self.injected().map(|parameter| inject(parameter, private));
         let values = parameters.iter().map(value);
         let wait = is_async.then(|| quote!(.await));
-        let finish = quote_spanned!(at(&output)=> #private::finish::<#output, __FALLIBLE>);
+        let finish = quote_spanned! {at(&output)=>
+            #private::finish::<#output, __FALLIBLE>(#name::run(#(#values),*)#wait, &*serializer, #judge)
+        };
         quote_spanned! {Span::mixed_site()=>
             let serializer = source.serializer();
             let arguments = <#arguments as #private::Arguments>::decode(&mut source).map_err(#private::Failure::Arguments)?;
             #(#inject)*
-            #finish(#name::run(#(#values),*)#wait, &*serializer, #judge)
+            #finish
         }
     }
 
@@ -266,6 +271,11 @@ impl Task<'_> {
             _ => None,
         })
     }
+}
+
+/// Explains the errors that a judge of errors gets where there are none.
+fn retry_needs_errors(option: Span) -> TokenStream {
+    quote_spanned!(at(&option)=> const _: () = ::core::assert!(__FALLIBLE, #NO_ERRORS);)
 }
 
 /// `put(..)` and `field: source.take(..)`, at the place of the type: there it shows if it can't travel.

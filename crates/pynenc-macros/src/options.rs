@@ -6,7 +6,7 @@ use darling::ast::NestedMeta;
 use darling::error::Accumulator;
 use darling::util::parse_expr;
 use darling::{Error, FromMeta, Result};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -40,11 +40,29 @@ pub(crate) struct Options {
     pub(crate) facade: Option<Path>,
 }
 
+/// What is wrong with telling errors apart where there are none.
+pub(crate) const NO_ERRORS: &str = "this task returns no `Result`, so it has no errors to tell apart";
+
 /// Their names, as they are written.
 const NAMES: [&str; 18] = [
-    "name", "queue", "priority", "max_retries", "backoff", "timeout", "retry_for", "retry_if",
-    "registration_concurrency", "running_concurrency", "running_limit", "reroute_on_concurrency_control",
-    "on_diff_non_key_args_raise", "disable_cache_args", "force_new_workflow", "fence", "triggers", "crate",
+    "name",
+    "queue",
+    "priority",
+    "max_retries",
+    "backoff",
+    "timeout",
+    "retry_for",
+    "retry_if",
+    "registration_concurrency",
+    "running_concurrency",
+    "running_limit",
+    "reroute_on_concurrency_control",
+    "on_diff_non_key_args_raise",
+    "disable_cache_args",
+    "force_new_workflow",
+    "fence",
+    "triggers",
+    "crate",
 ];
 
 impl Options {
@@ -74,22 +92,24 @@ impl Options {
     }
 
     fn check_retry(&self, function: &Function) -> Result<()> {
-        let (pattern, path) =
-            (self.retry_for.as_ref().map(|retry| retry.0.span()), self.retry_if.as_ref().map(Spanned::span));
-        if let (Some(_), Some(path)) = (pattern, path) {
-            return Err(Error::custom("`retry_if` says the same as `retry_for`: give one of them").with_span(&path));
+        if let (Some(_), Some(path)) = (&self.retry_for, &self.retry_if) {
+            return Err(Error::custom("`retry_if` says the same as `retry_for`: give one of them").with_span(path));
         }
-        match (pattern.or(path), &function.output) {
-            (Some(option), ReturnType::Default) => {
-                Err(Error::custom("this task returns no `Result`, so it has no errors to tell apart")
-                    .with_span(&option))
-            }
+        match (self.retry_span(), &function.output) {
+            (Some(span), ReturnType::Default) => Err(Error::custom(NO_ERRORS).with_span(&span)),
             _ => Ok(()),
         }
     }
 
+    /// Where it says which errors are worth a repeat.
+    pub(crate) fn retry_span(&self) -> Option<Span> {
+        let pattern = self.retry_for.as_ref().map(|retry| retry.0.span());
+        pattern.or_else(|| self.retry_if.as_ref().map(Spanned::span))
+    }
+
     fn check_triggers(&self, function: &Function) -> Result<()> {
-        let message = "`triggers` is for tasks without arguments: a trigger of the builder can give them, with `.call(..)`";
+        let message =
+            "`triggers` is for tasks without arguments: a trigger of the builder can give them, with `.call(..)`";
         match &self.triggers {
             Some(triggers) if function.arguments().next().is_some() => Err(Error::custom(message).with_span(triggers)),
             _ => Ok(()),
@@ -136,7 +156,8 @@ fn check_argument(name: &Ident, function: &Function) -> Result<()> {
 /// The name that was probably meant, or all of them.
 fn advice<S: AsRef<str>>(name: &str, intro: &str, known: &[S]) -> String {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    let near = known.iter().map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(likeness, _)| *likeness > 0.8);
+    let near =
+        known.iter().map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(likeness, _)| *likeness > 0.8);
     match near.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
         Some((_, near)) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "it has none".to_owned(),
@@ -249,7 +270,10 @@ mod tests {
 
     #[test]
     fn triggers_are_for_tasks_without_arguments() {
-        let function = Function::parse(quote!(fn f(#[inject] db: State<Db>) {})).unwrap();
+        let function = Function::parse(quote!(
+            fn f(#[inject] db: State<Db>) {}
+        ))
+        .unwrap();
         assert!(Options::parse(quote!(triggers = on_cron("0 3 * * *")), &function).unwrap().triggers.is_some());
         check_refused(quote!(triggers = on_cron("0 3 * * *")), "without arguments");
     }

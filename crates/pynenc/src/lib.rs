@@ -1,5 +1,31 @@
-//! Distributed task orchestration.
+//! Distributed task orchestration: a function becomes a task, a call becomes an invocation, and no accepted work is lost.
+//!
+//! ```
+//! use pynenc::prelude::*;
+//!
+//! #[task]
+//! async fn add(x: i64, y: i64) -> i64 {
+//!     x + y
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> pynenc::Result<()> {
+//!     let app = Pynenc::builder().memory().without_config_file().build().await?;
+//!     let runner = app.start_runner().await?;
+//!     let sum = app.submit(add(1, 2)).await?.result().await?;
+//!     assert_eq!(sum, 3);
+//!     runner.shutdown().await
+//! }
+//! ```
 
+pub use pynenc_builder::*;
+pub use pynenc_core::record::TaskError;
+pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
+pub use pynenc_engine::returns::VariantName;
+pub use pynenc_engine::{
+    ArgumentDiff, Call, Engine, Error, Extension, FromContext, Invocation, InvocationGroup, Result, Retry, Runner,
+    State, Task, TaskContext, ThreadRunner, tasks,
+};
 /// ```
 /// use pynenc::prelude::*;
 ///
@@ -15,11 +41,21 @@
 /// ```
 pub use pynenc_macros::task;
 
-/// What a file of tasks needs.
-pub mod prelude {
-    pub use pynenc_engine::{Call, Error, Result, Retry, State, TaskContext};
+/// What a component is written against.
+pub use pynenc_core as core;
+/// What a runner or an extension is written against.
+pub use pynenc_engine as engine;
 
-    pub use crate::task;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::time::{hours, millis, minutes, secs};
+    pub use crate::{
+        Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext, task, tasks,
+    };
 }
 
 /// What the expansion of [`task`] names.

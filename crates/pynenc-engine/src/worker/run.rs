@@ -100,12 +100,10 @@ fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
 }
 
 async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, Ending> {
-    let serializer =
-        engine.reader(&attempt.record.serializer).map_err(|error| Ending::unrunnable(Reason::CorruptRecord, &error))?;
     let mut tries = 0;
     loop {
-        match engine.fetch_all(&attempt.record.arguments).await {
-            Ok(arguments) => return Ok(ArgumentSource::new(serializer, arguments)),
+        match engine.arguments(&attempt.record).await {
+            Ok(source) => return Ok(source),
             Err(error) if error.is_retryable() => {
                 within(engine, attempt, pause_before(tries)).await?;
                 tries += 1;

@@ -1,6 +1,7 @@
 use pynenc::prelude::*;
 
-struct pay;
+#[allow(non_camel_case_types)]
+struct pay {}
 
 #[task]
 fn pay(_amount: u64) {}

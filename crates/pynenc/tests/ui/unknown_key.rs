@@ -6,6 +6,6 @@ fn pay(account: u64) {
 }
 
 #[task(disable_cache_args(data))]
-fn refund(account: u64, _amount: u64) {}
+fn refund(_account: u64) {}
 
 fn main() {}

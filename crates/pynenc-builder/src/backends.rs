@@ -1,0 +1,48 @@
+//! The crates that features switch on: one feature, one crate, one entry of one table.
+
+use pynenc_core::Components;
+use pynenc_core::arg_cache::DisabledArgCache;
+use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
+use pynenc_engine::{RunnerComponents, ThreadRunner};
+
+macro_rules! backends {
+    ($($feature:literal: $krate:ident $(as section $section:literal)?, brings [$($component:literal),* $(,)?];)+) => {
+        $(#[cfg(feature = $feature)] pub use $krate;)+
+
+        /// What there is to say of the sections that only a feature that is off would read.
+        pub(crate) const ABSENT_SECTIONS: &[(&str, &str)] =
+            &[$($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+];
+
+        fn register_features(components: &mut Components) {
+            $(
+                #[cfg(feature = $feature)]
+                pynenc_core::Plugin::register(&$krate::plugin(), components);
+                #[cfg(not(feature = $feature))]
+                for component in [$($component),*] {
+                    components.absent(component, concat!("turn on the feature `", $feature, "`"));
+                }
+            )+
+        }
+    };
+}
+
+backends! {
+    "mem": pynenc_mem, brings [
+        "pynenc_mem::MemBroker",
+        "pynenc_mem::MemOrchestrator",
+        "pynenc_mem::MemStateBackend",
+        "pynenc_mem::MemTriggerStore",
+        "pynenc_mem::MemArgCache",
+    ];
+}
+
+/// Registers what every app has, and what the features bring.
+pub(crate) fn register(components: &mut Components) {
+    components.serializer("pynenc_core::JsonSerializer", |_| async { Ok(JsonSerializer) });
+    components.serializer("pynenc_core::MsgPackSerializer", |_| async { Ok(MsgPackSerializer) });
+    components.arg_cache("pynenc_core::DisabledArgCache", |_| async { Ok(DisabledArgCache) });
+    components.runner("pynenc_engine::ThreadRunner", |_| async { Ok(ThreadRunner::new()) });
+    components
+        .absent("PickleSerializer", "pickle is Python's own; use JsonSerializer, or MsgPackSerializer for binary data");
+    register_features(components);
+}

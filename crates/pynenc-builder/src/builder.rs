@@ -1,0 +1,231 @@
+//! From settings to an app.
+
+use std::any::Any;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pynenc_core::clock::{LeapingClock, SystemClock};
+use pynenc_core::config::{AppConfig, ArgCacheConfig, Config, ConfigLoader, RetentionConfig, RunnerConfig, Value};
+use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
+use pynenc_core::{
+    ArgCache, Broker, Clock, ComponentContext, Components, Orchestrator, Plugin, Serializer, StateBackend, TriggerStore,
+};
+use pynenc_engine::context::States;
+use pynenc_engine::task::TaskRegistry;
+use pynenc_engine::{Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition};
+
+use crate::app::Pynenc;
+use crate::backends;
+
+/// Where large arguments go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgCacheMode {
+    /// Into this process.
+    Memory,
+    /// Nowhere: every argument travels with its call.
+    Disabled,
+}
+
+impl ArgCacheMode {
+    fn component(self) -> &'static str {
+        match self {
+            Self::Memory => "MemArgCache",
+            Self::Disabled => "DisabledArgCache",
+        }
+    }
+}
+
+/// Collects what an app is made of.
+///
+/// Settings come from four layers, the later ones over the earlier ones: defaults, `pynenc.toml`, the calls on this
+/// builder, and `PYNENC__` variables, so that whoever operates the app can override its code.
+#[must_use = "a builder does nothing until `build`"]
+pub struct PynencBuilder {
+    loader: ConfigLoader,
+    plugins: Vec<Box<dyn Plugin>>,
+    tasks: Vec<&'static TaskDefinition>,
+    states: States,
+    extensions: Vec<Arc<dyn Extension>>,
+    clock: Option<Arc<dyn Clock>>,
+    runner: Option<Arc<dyn Runner>>,
+}
+
+impl fmt::Debug for PynencBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PynencBuilder").field("tasks", &self.tasks).finish_non_exhaustive()
+    }
+}
+
+impl Default for PynencBuilder {
+    fn default() -> Self {
+        Self {
+            loader: Config::loader(),
+            plugins: Vec::new(),
+            tasks: Vec::new(),
+            states: States::default(),
+            extensions: Vec::new(),
+            clock: None,
+            runner: None,
+        }
+    }
+}
+
+impl PynencBuilder {
+    /// Sets one key, such as `runner.concurrency`.
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.loader = self.loader.set(key, value);
+        self
+    }
+
+    /// The app's name, which keeps apps that share a store apart.
+    pub fn app_id(self, app_id: &str) -> Self {
+        self.set("app_id", app_id)
+    }
+
+    /// Reads this file instead of searching for `pynenc.toml`.
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.loader = self.loader.file(path);
+        self
+    }
+
+    /// Reads no file.
+    pub fn without_config_file(mut self) -> Self {
+        self.loader = self.loader.without_file();
+        self
+    }
+
+    /// Reads these variables instead of the process's own.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.loader = self.loader.environment(variables);
+        self
+    }
+
+    /// Keeps everything in this process.
+    pub fn memory(self) -> Self {
+        self.set("broker_cls", "MemBroker")
+            .set("orchestrator_cls", "MemOrchestrator")
+            .set("state_backend_cls", "MemStateBackend")
+            .set("trigger_store_cls", "MemTriggerStore")
+    }
+
+    /// Where arguments of at least `min_size` bytes go, and how many of them each process keeps at hand.
+    pub fn arg_cache(self, mode: ArgCacheMode, min_size: usize, local_entries: usize) -> Self {
+        self.set("arg_cache_cls", mode.component())
+            .set("arg_cache.min_size_to_cache", min_size as u64)
+            .set("arg_cache.local_cache_size", local_entries as u64)
+    }
+
+    /// Whether a submit runs the task before it returns; for tests and debugging.
+    pub fn dev_mode_force_sync_tasks(self, synchronous: bool) -> Self {
+        self.set("dev_mode_force_sync_tasks", synchronous)
+    }
+
+    /// Adds the components of a crate.
+    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
+        self.plugins.push(Box::new(plugin));
+        self
+    }
+
+    /// Adds tasks by name, beside those that were found at link time: `.tasks(tasks![add, fibonacci])`.
+    pub fn tasks(mut self, tasks: impl IntoIterator<Item = &'static TaskDefinition>) -> Self {
+        self.tasks.extend(tasks);
+        self
+    }
+
+    /// Shares a value with tasks: `#[inject] db: State<Db>`.
+    pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// Plugs in what the engine doesn't know.
+    pub fn extension(mut self, extension: impl Extension) -> Self {
+        self.extensions.push(Arc::new(extension));
+        self
+    }
+
+    /// Takes the time from `clock`, which components that have no clock of their own share.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Runs with this runner, whatever `runner_cls` says.
+    pub fn runner(mut self, runner: impl Runner) -> Self {
+        self.runner = Some(Arc::new(runner));
+        self
+    }
+
+    /// Makes the app.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] says which setting is wrong, where it came from, and what to do.
+    pub async fn build(self) -> Result<Pynenc> {
+        let config = self.loader.load()?;
+        let app: AppConfig = config.section()?;
+        let leaping = app.dev_mode_force_sync_tasks.then(LeapingClock::default);
+        let clock = leaping.clone().map(|clock| Arc::new(clock) as Arc<dyn Clock>).or(self.clock);
+        let context = ComponentContext {
+            config: config.clone(),
+            app_id: app.app_id.as_str().into(),
+            clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
+        };
+        let settings = settings(&config, &app, leaping)?;
+        let mut components = Components::default();
+        backends::register(&mut components);
+        self.plugins.iter().for_each(|plugin| plugin.register(&mut components));
+        let parts = parts(&components, &app, &context).await?;
+        let runner = match self.runner {
+            Some(runner) => runner,
+            None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
+        };
+        let tasks = TaskRegistry::new(&self.tasks, &config)?;
+        config.check(backends::ABSENT_SECTIONS)?;
+        warn_of_unknown_tasks(&config, &tasks);
+        let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];
+        let setup = EngineSetup { parts, settings, tasks, states: self.states, extensions: self.extensions, readers };
+        Ok(Pynenc::assembled(Engine::new(setup)?, runner, config))
+    }
+}
+
+fn settings(config: &Config, app: &AppConfig, synchronous: Option<LeapingClock>) -> Result<Settings, Error> {
+    Ok(Settings {
+        app_id: app.app_id.as_str().into(),
+        runner: config.section::<RunnerConfig>()?,
+        retention: config.section::<RetentionConfig>()?,
+        arg_cache: config.section::<ArgCacheConfig>()?,
+        synchronous,
+    })
+}
+
+/// In synchronous mode everything is in this process, whatever the settings name.
+async fn parts(components: &Components, app: &AppConfig, context: &ComponentContext) -> Result<Parts> {
+    let mut app = app.clone();
+    if app.dev_mode_force_sync_tasks {
+        app.broker_cls = "MemBroker".into();
+        app.orchestrator_cls = "MemOrchestrator".into();
+        app.state_backend_cls = "MemStateBackend".into();
+        app.trigger_store_cls = "MemTriggerStore".into();
+        app.arg_cache_cls = "DisabledArgCache".into();
+    }
+    let cx = || context.clone();
+    Ok(Parts {
+        broker: components.make::<dyn Broker>("broker_cls", &app.broker_cls, cx()).await?,
+        orchestrator: components.make::<dyn Orchestrator>("orchestrator_cls", &app.orchestrator_cls, cx()).await?,
+        state: components.make::<dyn StateBackend>("state_backend_cls", &app.state_backend_cls, cx()).await?,
+        triggers: components.make::<dyn TriggerStore>("trigger_store_cls", &app.trigger_store_cls, cx()).await?,
+        arg_cache: components.make::<dyn ArgCache>("arg_cache_cls", &app.arg_cache_cls, cx()).await?,
+        serializer: components.make::<dyn Serializer>("serializer_cls", &app.serializer_cls, cx()).await?,
+        clock: context.clock.clone(),
+    })
+}
+
+/// Programs that share a file don't all link the same tasks, so a section for another's task is no error.
+fn warn_of_unknown_tasks(config: &Config, tasks: &TaskRegistry) {
+    let known: Vec<_> = tasks.all().into_iter().map(|task| task.id().as_str()).collect();
+    for warning in config.unknown_tasks(&known) {
+        tracing::warn!("{warning}");
+    }
+}
