@@ -44,7 +44,10 @@ impl Task<'_> {
         let types = self.function.arguments().map(|argument| &argument.declaration.ty);
         quote_spanned! {Span::mixed_site()=>
             #(#attributes)*
-            #[allow(dead_code, clippy::too_many_arguments, clippy::fn_params_excessive_bools, clippy::used_underscore_binding)]
+            #[allow(
+                dead_code, clippy::too_many_arguments, clippy::fn_params_excessive_bools, clippy::used_underscore_binding,
+                reason = "a task can be called by name alone, and its parameters are judged at its body"
+            )]
             #visibility fn #name(#(#names: #types),*) -> #private::Call<#name> {
                 #private::Call::new(#arguments { #(#names),* })
             }
@@ -60,7 +63,7 @@ impl Task<'_> {
         quote_spanned! {Span::mixed_site()=>
             #(#attributes)*
             #[doc = #doc]
-            #[allow(dead_code, non_camel_case_types)]
+            #[allow(dead_code, non_camel_case_types, reason = "it has the name of the function")]
             #[derive(::core::fmt::Debug)]
             #visibility struct #name {}
 
@@ -93,7 +96,7 @@ impl Task<'_> {
             /// Runs the body itself: nothing is submitted, recorded or repeated.
             #[allow(
                 clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate,
-                clippy::needless_pass_by_value
+                clippy::needless_pass_by_value, reason = "callers see the call alone, and arguments are owned"
             )]
             #(#kept)*
             #visibility #asyncness fn #run(#(#declarations),*) #output #body
@@ -114,13 +117,14 @@ impl Task<'_> {
             #[doc(hidden)]
             #[allow(
                 missing_debug_implementations, non_camel_case_types, clippy::struct_excessive_bools,
-                clippy::struct_field_names, clippy::pub_underscore_fields
+                clippy::struct_field_names, clippy::pub_underscore_fields,
+                reason = "the fields are the function's parameters"
             )]
             #visibility struct #arguments { #(#fields),* }
 
             #(#attributes)*
             #[automatically_derived]
-            #[allow(unused_variables, clippy::used_underscore_binding)]
+            #[allow(unused_variables, clippy::used_underscore_binding, reason = "there may be no arguments")]
             impl #private::Arguments for #arguments {
                 fn encode(&self, sink: &mut #private::ArgumentSink<'_>) -> #private::ComponentResult<()> {
                     #(sink.#put?;)*
@@ -149,7 +153,7 @@ impl Task<'_> {
             #(#attributes)*
             const _: () = {
                 const __FALLIBLE: bool = {
-                    #[allow(unused_imports)]
+                    #[allow(unused_imports, reason = "the type decides which one is used")]
                     use #private::Infallible as _;
                     #private::Ret::<#output>::FALLIBLE
                 };
@@ -162,7 +166,7 @@ impl Task<'_> {
                     #value
 
                     fn definition() -> &'static #private::TaskDefinition {
-                        #[allow(clippy::needless_update)]
+                        #[allow(clippy::needless_update, reason = "every option may be given")]
                         static __DEFINITION: #private::TaskDefinition = #private::TaskDefinition {
                             name: #name::NAME,
                             arguments: &[#(#texts),*],
@@ -230,7 +234,7 @@ impl Task<'_> {
         };
         quote_spanned! {Span::mixed_site()=>
             |error| {
-                #[allow(unused_imports)]
+                #[allow(unused_imports, reason = "the type decides which one is used")]
                 use #private::{KindByType as _, KindByVariant as _};
                 ((&#private::KindOf(error)).kind(), #worth_a_retry)
             }
