@@ -1,0 +1,295 @@
+//! What the attribute says.
+
+use std::collections::HashSet;
+
+use darling::ast::NestedMeta;
+use darling::error::Accumulator;
+use darling::util::parse_expr;
+use darling::{Error, FromMeta, Result};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Expr, Path, ReturnType};
+
+use crate::function::{Function, Parameter};
+use crate::values::{Backoff, CacheArgs, Concurrency, Fence, RetryFor, Text, Wait, Whole};
+
+/// The options of the attribute, each as far as it is given.
+#[derive(Default, FromMeta)]
+pub(crate) struct Options {
+    pub(crate) name: Option<Text>,
+    pub(crate) queue: Option<Text>,
+    pub(crate) priority: Option<Whole<0, 9>>,
+    pub(crate) max_retries: Option<Whole<0, { u32::MAX }>>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) timeout: Option<Wait>,
+    pub(crate) retry_for: Option<RetryFor>,
+    pub(crate) retry_if: Option<Path>,
+    pub(crate) registration_concurrency: Option<Concurrency>,
+    pub(crate) running_concurrency: Option<Concurrency>,
+    pub(crate) running_limit: Option<Whole<1, { u32::MAX }>>,
+    pub(crate) reroute_on_concurrency_control: Option<bool>,
+    pub(crate) on_diff_non_key_args_raise: Option<bool>,
+    pub(crate) disable_cache_args: Option<CacheArgs>,
+    pub(crate) force_new_workflow: Option<bool>,
+    pub(crate) fence: Option<Fence>,
+    #[darling(with = parse_expr::preserve_str_literal, map = Some)]
+    pub(crate) triggers: Option<Expr>,
+    #[darling(rename = "crate")]
+    pub(crate) facade: Option<Path>,
+}
+
+/// What is wrong with telling errors apart where there are none.
+pub(crate) const NO_ERRORS: &str = "this task returns no `Result`, so it has no errors to tell apart";
+
+/// Their names, as they are written.
+const NAMES: [&str; 18] = [
+    "name",
+    "queue",
+    "priority",
+    "max_retries",
+    "backoff",
+    "timeout",
+    "retry_for",
+    "retry_if",
+    "registration_concurrency",
+    "running_concurrency",
+    "running_limit",
+    "reroute_on_concurrency_control",
+    "on_diff_non_key_args_raise",
+    "disable_cache_args",
+    "force_new_workflow",
+    "fence",
+    "triggers",
+    "crate",
+];
+
+impl Options {
+    /// Reads the attribute of `function`.
+    ///
+    /// # Errors
+    ///
+    /// Points at each option that is unknown, given twice or wrong, with the name that was probably meant.
+    pub(crate) fn parse(attribute: TokenStream, function: &Function) -> Result<Self> {
+        let mut errors = Error::accumulator();
+        let items = known_items(NestedMeta::parse_meta_list(attribute)?, &mut errors);
+        let Some(options) = errors.handle(Self::from_list(&items)) else {
+            return errors.finish_with(Self::default());
+        };
+        options.check_arguments(function, &mut errors);
+        errors.handle(options.check_retry(function));
+        errors.handle(options.check_triggers(function));
+        errors.finish_with(options)
+    }
+
+    fn check_arguments(&self, function: &Function, errors: &mut Accumulator) {
+        let keys = [&self.registration_concurrency, &self.running_concurrency].into_iter().flatten();
+        let named = keys.flat_map(Concurrency::keys).chain(self.disable_cache_args.iter().flat_map(CacheArgs::names));
+        for name in named {
+            errors.handle(check_argument(name, function));
+        }
+    }
+
+    fn check_retry(&self, function: &Function) -> Result<()> {
+        if let (Some(_), Some(path)) = (&self.retry_for, &self.retry_if) {
+            return Err(Error::custom("`retry_if` says the same as `retry_for`: give one of them").with_span(path));
+        }
+        match (self.retry_span(), &function.output) {
+            (Some(span), ReturnType::Default) => Err(Error::custom(NO_ERRORS).with_span(&span)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where it says which errors are worth a repeat.
+    pub(crate) fn retry_span(&self) -> Option<Span> {
+        let pattern = self.retry_for.as_ref().map(|retry| retry.0.span());
+        pattern.or_else(|| self.retry_if.as_ref().map(Spanned::span))
+    }
+
+    fn check_triggers(&self, function: &Function) -> Result<()> {
+        let message =
+            "`triggers` is for tasks without arguments: a trigger of the builder can give them, with `.call(..)`";
+        match &self.triggers {
+            Some(triggers) if function.arguments().next().is_some() => Err(Error::custom(message).with_span(triggers)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The items that can be read; what is unknown or repeated is reported here, by its name.
+fn known_items(items: Vec<NestedMeta>, errors: &mut Accumulator) -> Vec<NestedMeta> {
+    let mut seen = HashSet::new();
+    items.into_iter().filter(|item| errors.handle(check_item(item, &mut seen)).is_some()).collect()
+}
+
+fn check_item(item: &NestedMeta, seen: &mut HashSet<String>) -> Result<()> {
+    let path = match item {
+        NestedMeta::Meta(meta) => meta.path(),
+        NestedMeta::NameValueInvalidExpr(option) => &option.path,
+        NestedMeta::Lit(literal) => {
+            return Err(Error::custom("expected an option such as `max_retries = 3`").with_span(literal));
+        }
+    };
+    let name = path.to_token_stream().to_string();
+    if !NAMES.contains(&name.as_str()) {
+        let advice = advice(&name, "the options are", &NAMES);
+        return Err(Error::custom(format!("unknown option `{name}`; {advice}")).with_span(path));
+    }
+    let twice = || Error::custom(format!("the option `{name}` is given twice")).with_span(path);
+    if seen.insert(name.clone()) { Ok(()) } else { Err(twice()) }
+}
+
+fn check_argument(name: &Ident, function: &Function) -> Result<()> {
+    let text = name.unraw().to_string();
+    let message = match function.parameters.iter().find(|parameter| parameter.text() == text) {
+        Some(Parameter { injected: false, .. }) => return Ok(()),
+        Some(_) => format!("`{text}` is injected: it is no argument"),
+        None => {
+            let known: Vec<String> = function.arguments().map(Parameter::text).collect();
+            format!("`{text}` is no argument of this task; {}", advice(&text, "its arguments are", &known))
+        }
+    };
+    Err(Error::custom(message).with_span(name))
+}
+
+/// The name that was probably meant, or all of them.
+fn advice<S: AsRef<str>>(name: &str, intro: &str, known: &[S]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let near =
+        known.iter().map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(likeness, _)| *likeness > 0.8);
+    match near.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+        Some((_, near)) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "it has none".to_owned(),
+        None => format!("{intro} {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test panics")]
+mod tests {
+    use std::time::Duration;
+
+    use quote::quote;
+
+    use super::*;
+
+    fn parse(attribute: TokenStream) -> Result<Options> {
+        let item = quote!(
+            async fn pay(account: u64, amount: u64, #[inject] db: State<Db>) -> Result<(), Declined> {}
+        );
+        Options::parse(attribute, &Function::parse(item)?)
+    }
+
+    fn check_refused(attribute: TokenStream, message: &str) {
+        let shown = attribute.to_string();
+        let error = parse(attribute).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(message), "{shown}: {error:?} without {message:?}");
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let options = parse(quote! {
+            name = "billing.pay", queue = "gpu", priority = 9, max_retries = 3, backoff = constant("5s"), timeout = "1m 30s",
+            retry_for(Declined::Busy | Declined::Later { .. }), registration_concurrency = keys(account, amount),
+            running_concurrency = task, running_limit = 2, reroute_on_concurrency_control, on_diff_non_key_args_raise = false,
+            disable_cache_args(amount), force_new_workflow = true, fence = cancel, crate = crate::facade,
+        })
+        .unwrap();
+        assert_eq!(options.name.unwrap().0, "billing.pay");
+        assert_eq!(options.timeout.unwrap().0, Duration::from_secs(90));
+        assert_eq!(options.registration_concurrency.unwrap().keys().len(), 2);
+        assert_eq!(options.running_concurrency, Some(Concurrency::Task));
+        assert_eq!(options.reroute_on_concurrency_control, Some(true));
+        assert_eq!(options.on_diff_non_key_args_raise, Some(false));
+        assert!(matches!(options.fence, Some(Fence::Cancel)));
+        assert!(options.facade.is_some() && options.retry_for.is_some());
+    }
+
+    #[test]
+    fn nothing_given_is_nothing_set() {
+        let options = parse(TokenStream::new()).unwrap();
+        assert!(options.name.is_none() && options.priority.is_none() && options.force_new_workflow.is_none());
+    }
+
+    #[test]
+    fn durations_are_texts_or_seconds() {
+        let check =
+            |option, millis| assert_eq!(parse(option).unwrap().timeout.unwrap().0, Duration::from_millis(millis));
+        check(quote!(timeout = "250ms"), 250);
+        check(quote!(timeout = "2.5"), 2500);
+        check(quote!(timeout = 30), 30_000);
+        check(quote!(timeout = 0.5), 500);
+    }
+
+    #[test]
+    fn exponential_takes_what_it_is_given() {
+        let options = parse(quote!(backoff = exponential(base = "100ms", factor = 1.5, jitter = false))).unwrap();
+        let Some(Backoff::Exponential(exponential)) = options.backoff else { panic!("another backoff") };
+        assert_eq!(exponential.base.unwrap().0, Duration::from_millis(100));
+        assert!((exponential.factor.unwrap().0 - 1.5).abs() < f64::EPSILON);
+        assert_eq!((exponential.max.is_none(), exponential.jitter), (true, Some(false)));
+    }
+
+    #[test]
+    fn unknown_names_come_with_advice() {
+        check_refused(quote!(max_retry = 3), "unknown option `max_retry`; did you mean `max_retries`?");
+        check_refused(quote!(colour = "red"), "the options are name, queue, ");
+        check_refused(quote!(a::b), "unknown option `a :: b`");
+        check_refused(quote!("gpu"), "expected an option");
+        check_refused(quote!(running_concurrency = keys(acount)), "did you mean `account`?");
+        check_refused(quote!(running_concurrency = keys(zzz)), "its arguments are account, amount");
+        check_refused(quote!(disable_cache_args(amont)), "did you mean `amount`?");
+        check_refused(quote!(registration_concurrency = keys(db)), "injected");
+        check_refused(quote!(backoff = exponential(bse = "1s")), "base");
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        check_refused(quote!(priority = 10), "from 0 to 9");
+        check_refused(quote!(priority = -1), "from 0 to 9");
+        check_refused(quote!(max_retries = "3"), "from 0 on");
+        check_refused(quote!(running_limit = 0), "from 1 on");
+        check_refused(quote!(timeout = "30x"), "expected a duration");
+        check_refused(quote!(timeout = true), "expected a duration");
+        check_refused(quote!(name = ""), "empty");
+        check_refused(quote!(backoff = linear), "expected `none`");
+        check_refused(quote!(backoff = constant("1s", "2s")), "expected `none`");
+        check_refused(quote!(backoff = exponential(factor = 0.5)), "at least 1");
+        check_refused(quote!(running_concurrency = tasks), "expected `disabled`");
+        check_refused(quote!(running_concurrency = keys()), "expected `disabled`");
+        check_refused(quote!(running_concurrency = keys(a + b)), "name of an argument");
+        check_refused(quote!(disable_cache_args), "expected `disable_cache_args(a, b)`");
+        check_refused(quote!(disable_cache_args()), "expected `disable_cache_args(a, b)`");
+        check_refused(quote!(fence = stop), "`run` or `cancel`");
+        check_refused(quote!(retry_for = Busy), "expected a pattern");
+        check_refused(quote!(retry_for()), "expected");
+        check_refused(quote!(queue = "a", queue = "b"), "`queue` is given twice");
+        check_refused(quote!(retry_for(Busy), retry_if = is_busy), "give one of them");
+    }
+
+    #[test]
+    fn triggers_are_for_tasks_without_arguments() {
+        let function = Function::parse(quote!(
+            fn f(#[inject] db: State<Db>) {}
+        ))
+        .unwrap();
+        assert!(Options::parse(quote!(triggers = on_cron("0 3 * * *")), &function).unwrap().triggers.is_some());
+        check_refused(quote!(triggers = on_cron("0 3 * * *")), "without arguments");
+    }
+
+    #[test]
+    fn a_task_without_errors_has_none_to_retry() {
+        let function = Function::parse(quote!(
+            fn f() {}
+        ))
+        .unwrap();
+        let error = Options::parse(quote!(retry_for(Busy)), &function).err().unwrap();
+        assert!(error.to_string().contains("no `Result`"), "{error}");
+    }
+
+    #[test]
+    fn each_fault_is_reported() {
+        assert_eq!(parse(quote!(priority = 10, timeout = "x", qeue = "a")).err().unwrap().len(), 3);
+    }
+}

@@ -1,0 +1,10 @@
+use pynenc::prelude::*;
+
+struct Shop;
+
+impl Shop {
+    #[task]
+    fn pay(&self, amount: u64) {}
+}
+
+fn main() {}

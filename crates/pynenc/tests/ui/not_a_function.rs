@@ -1,0 +1,6 @@
+use pynenc::prelude::*;
+
+#[task]
+struct Pay;
+
+fn main() {}
