@@ -1,1 +1,31 @@
-//! pynenc testkit
+//! What a pynenc component is tested with.
+//!
+//! The [`conformance`] suites hold a component to its trait: one trial for each line of the trait's `# Behavior` lists,
+//! in the same words. A component's own crate runs a suite with one line:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use bytes::Bytes;
+//! # use pynenc_core::{ArgCache, Clock, Digest, Result, async_trait};
+//! # #[derive(Debug, Default)]
+//! # struct MyCache(std::sync::Mutex<std::collections::BTreeMap<Digest, Bytes>>);
+//! # impl MyCache { fn new(_: Arc<dyn Clock>) -> Self { Self::default() } }
+//! # #[async_trait]
+//! # impl ArgCache for MyCache {
+//! #     async fn put(&self, d: Digest, c: Bytes) -> Result<()> { self.0.lock().unwrap().insert(d, c); Ok(()) }
+//! #     async fn get(&self, d: Digest) -> Result<Option<Bytes>> { Ok(self.0.lock().unwrap().get(&d).cloned()) }
+//! #     async fn purge(&self) -> Result<()> { self.0.lock().unwrap().clear(); Ok(()) }
+//! # }
+//! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
+//! ```
+//!
+//! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call.
+
+pub mod chaos;
+pub mod conformance;
+pub mod failing;
+mod time;
+
+pub use chaos::ChaosBroker;
+pub use pynenc_core::clock::ManualClock;
+pub use time::Time;

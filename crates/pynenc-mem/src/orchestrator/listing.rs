@@ -1,0 +1,66 @@
+//! Questions about many invocations at once.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use futures_util::stream::BoxStream;
+use pynenc_core::orchestrator::{Cursor, Ended, Find, Heartbeat, HeartbeatReply, Page, Tracked};
+use pynenc_core::{InvocationId, Timestamp};
+use tokio::sync::mpsc;
+
+use super::state::{Entry, State};
+use super::streams::stream_of;
+
+impl State {
+    pub(super) fn find(&self, find: &Find) -> Page<Tracked> {
+        self.page(&self.order, find.after, find.limit, |entry| {
+            (find.statuses.is_empty() || find.statuses.contains(&entry.record().status))
+                && find.task.as_ref().is_none_or(|task| *task == entry.tracked.task)
+        })
+    }
+
+    pub(super) fn queued(&self, after: Option<Cursor>, unchanged_since: Timestamp, limit: usize) -> Page<Tracked> {
+        self.page(&self.queued, after, limit, |entry| entry.record().at <= unchanged_since)
+    }
+
+    pub(super) fn outlived(&self, now: Timestamp, limit: usize) -> Vec<InvocationId> {
+        self.retained.iter().take_while(|(until, _)| *until <= now).take(limit).map(|(_, id)| *id).collect()
+    }
+
+    pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat, now: Timestamp) -> HeartbeatReply {
+        let Some(owned) = self.runners.heartbeat(heartbeat, now) else { return HeartbeatReply::Retired };
+        let wanted = |id: &InvocationId| self.entries.get(id).is_some_and(|entry| entry.record().cancel_requested);
+        HeartbeatReply::Alive { cancel: owned.iter().copied().filter(wanted).collect() }
+    }
+
+    /// Subscribes to what is still to come, and tells what was there before.
+    pub(super) fn watch(&mut self, ids: &[InvocationId]) -> BoxStream<'static, Ended> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for id in ids.iter().copied().collect::<BTreeSet<_>>() {
+            let record = self.entries.get(&id).map(|entry| entry.record());
+            if record.is_some_and(|record| !record.status.is_final()) {
+                self.watchers.add(id, sender.clone());
+            } else {
+                // The receiver is still in this function's hands, so that it is there to be told.
+                drop(sender.send((id, record.cloned())));
+            }
+        }
+        stream_of(receiver)
+    }
+
+    /// The first `limit` entries of an index, behind a place, that a filter lets through.
+    fn page(
+        &self,
+        index: &BTreeSet<Cursor>,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: impl Fn(&Entry) -> bool,
+    ) -> Page<Tracked> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = index.range((start, Bound::Unbounded));
+        let mut wanted = behind.map(|place| self.entry(place.id)).filter(|entry| filter(entry));
+        let entries: Vec<&Entry> = wanted.by_ref().take(limit).collect();
+        let next = entries.last().map(|entry| entry.place).filter(|_| wanted.next().is_some());
+        Page { items: entries.into_iter().map(|entry| entry.tracked.clone()).collect(), next }
+    }
+}

@@ -1,0 +1,255 @@
+//! The trials of [`Lane`], over three components that fail at a chosen step.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pynenc_core::broker::QueueLen;
+use pynenc_core::lane::{Settlement, Submission};
+use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
+use pynenc_core::record::Registration;
+use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::status::{By, Change, Due, Expect};
+use pynenc_core::{
+    Broker, ClaimToken, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status,
+};
+
+use super::sample::{HOUR, limited, outcome, queue, record, registration, registration_key};
+use super::trials;
+use crate::failing::{FailingBroker, FailingOrchestrator, FailingStateBackend, Fails, Fuse};
+
+type Given = LaneHarness;
+
+trials! { pub Given:
+    "a submission is kept, registered and hinted" => submission_is_complete,
+    "without its record an invocation isn't registered, and without its registration it isn't hinted" => submission_is_a_prefix,
+    "a registration that another stands for leaves no record and no hint" => collapsed_leaves_nothing,
+    "what is granted comes with its record" => granted_has_its_record,
+    "a settlement keeps its outcome and commits" => settlement_is_complete,
+    "without its outcome a settlement doesn't commit" => settlement_is_a_prefix,
+    "what goes back to its queue is hinted" => requeued_is_hinted,
+}
+
+/// The three components that a lane goes through.
+pub type Components = (Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBackend>);
+
+/// How a lane is made over its components.
+pub type MakeLane =
+    Arc<dyn Fn(Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBackend>) -> Arc<dyn Lane> + Send + Sync>;
+
+/// Three fresh components, and how a lane is made over them.
+#[derive(Clone)]
+pub struct LaneHarness {
+    broker: Arc<dyn Broker>,
+    orchestrator: Arc<dyn Orchestrator>,
+    state: Arc<dyn StateBackend>,
+    make: MakeLane,
+}
+
+impl fmt::Debug for LaneHarness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, orchestrator, state, .. } = self;
+        f.debug_tuple("LaneHarness").field(broker).field(orchestrator).field(state).finish_non_exhaustive()
+    }
+}
+
+impl LaneHarness {
+    /// A harness for lanes over components that nobody else uses.
+    pub fn new((broker, orchestrator, state): Components, make: MakeLane) -> Self {
+        Self { broker, orchestrator, state, make }
+    }
+}
+
+/// Runs the suite on lanes over fresh components for each trial.
+pub fn check(components: impl AsyncFn() -> Components, make: &MakeLane) {
+    super::run(&trials(), async || LaneHarness::new(components().await, make.clone()));
+}
+
+/// Makes a test that holds a lane to its trait.
+///
+/// Takes an async closure that gives a broker, an orchestrator and a state backend, each as an `Arc<dyn _>`, and one
+/// that makes an `Arc<dyn Lane>` over three such components.
+#[macro_export]
+macro_rules! lane_conformance {
+    ($components:expr, $lane:expr) => {
+        #[test]
+        fn lane_conformance() {
+            let lane: $crate::conformance::lane::MakeLane = ::std::sync::Arc::new($lane);
+            $crate::conformance::lane::check($components, &lane);
+        }
+    };
+}
+
+/// A step that can be made to fail.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Broker,
+    Orchestrator,
+    State,
+}
+
+impl Given {
+    fn lane(&self) -> Arc<dyn Lane> {
+        (self.make)(self.broker.clone(), self.orchestrator.clone(), self.state.clone())
+    }
+
+    /// A lane whose first call to one of its components fails.
+    fn failing(&self, step: Step, fuse: &Fuse) -> Arc<dyn Lane> {
+        let Self { mut broker, mut orchestrator, mut state, make } = self.clone();
+        match step {
+            Step::Broker => broker = Arc::new(FailingBroker::new(broker, fuse.clone())),
+            Step::Orchestrator => orchestrator = Arc::new(FailingOrchestrator::new(orchestrator, fuse.clone())),
+            Step::State => state = Arc::new(FailingStateBackend::new(state, fuse.clone())),
+        }
+        make(broker, orchestrator, state)
+    }
+
+    async fn tracked(&self, id: InvocationId) -> Option<Tracked> {
+        self.orchestrator.records(&[id]).await.expect("records").remove(0)
+    }
+
+    async fn is_kept(&self, id: InvocationId) -> bool {
+        self.state.invocations(&[id]).await.expect("invocations")[0].is_some()
+    }
+
+    async fn hints(&self) -> u64 {
+        let QueueLen { ready, delayed } = self.broker.len(&queue()).await.expect("len");
+        ready + delayed
+    }
+
+    async fn running(&self, registration: &Registration) -> Tracked {
+        self.lane().submit(vec![submission(registration)]).await.expect("submit");
+        self.broker.purge().await.expect("purge");
+        let claim = Claim { ids: vec![registration.id], runner: RunnerId::new(), token: ClaimToken::new() };
+        self.orchestrator.claim(&claim).await.expect("claim");
+        let pending = self.tracked(registration.id).await.expect("it is registered");
+        let start = transition(&pending, Status::Running, Reason::Started);
+        self.orchestrator.transition(&[start]).await.expect("transition");
+        self.tracked(registration.id).await.expect("it is registered")
+    }
+}
+
+fn submission(registration: &Registration) -> Submission {
+    Submission { record: Arc::new(record(registration)), registration: registration.clone() }
+}
+
+fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
+    let owner = tracked.record.owner.expect("somebody owns it");
+    let change = Change::new(to, By::Owner(owner), reason);
+    Transition { id: tracked.id, expect: Expect::from(&tracked.record), change }
+}
+
+fn settlement(running: &Tracked) -> Settlement {
+    let write = OutcomeWrite { id: running.id, epoch: running.record.epoch, outcome: outcome("value") };
+    let transition = transition(running, Status::Success, Reason::Returned);
+    Settlement { outcome: Some(write), transition, requeue: None }
+}
+
+/// Whether a batch of one failed, as a whole or in its item.
+fn failed<T>(answer: Result<Vec<Result<T>>>) -> bool {
+    answer.is_err() || answer.is_ok_and(|items| items.iter().all(Result::is_err))
+}
+
+async fn submission_is_complete(given: Given) {
+    let registrations = [registration(), registration()];
+    let answers = given.lane().submit(registrations.iter().map(submission).collect()).await.expect("submit");
+    for (registration, answer) in registrations.iter().zip(answers) {
+        let Registered::New(tracked) = answer.expect("an item is submitted") else { panic!("it is new") };
+        assert_eq!(given.tracked(registration.id).await, Some(tracked));
+        assert!(given.is_kept(registration.id).await);
+    }
+    assert_eq!(given.hints().await, 2);
+}
+
+async fn submission_is_a_prefix(given: Given) {
+    for fails in [Fails::Before, Fails::After] {
+        let (unkept, unregistered, unhinted) = (registration(), registration(), registration());
+        let fuse = Fuse::new(1, fails);
+        assert!(failed(given.failing(Step::State, &fuse).submit(vec![submission(&unkept)]).await));
+        assert!(fuse.is_blown());
+        assert_eq!(given.tracked(unkept.id).await, None, "{fails:?}");
+        let fuse = Fuse::new(1, fails);
+        assert!(failed(given.failing(Step::Orchestrator, &fuse).submit(vec![submission(&unregistered)]).await));
+        assert!(fuse.is_blown());
+        assert_eq!(given.hints().await, 0, "{fails:?}");
+        // Whether a lost hint is an error is the lane's affair: what is registered stays so.
+        drop(given.failing(Step::Broker, &Fuse::new(1, fails)).submit(vec![submission(&unhinted)]).await);
+        assert!(given.tracked(unhinted.id).await.is_some() && given.is_kept(unhinted.id).await);
+        given.broker.purge().await.expect("purge");
+    }
+}
+
+async fn collapsed_leaves_nothing(given: Given) {
+    let keyed = || Registration { registration: Some(registration_key("key", "1")), ..registration() };
+    let (first, second, third) = (keyed(), keyed(), keyed());
+    given.lane().submit(vec![submission(&first), submission(&second)]).await.expect("submit");
+    let answers = given.lane().submit(vec![submission(&third)]).await.expect("submit");
+    let existing = Registered::Existing { id: first.id, same_arguments: true };
+    assert_eq!(*answers[0].as_ref().expect("an item is submitted"), existing);
+    for registration in [second, third] {
+        assert!(!given.is_kept(registration.id).await);
+        assert_eq!(given.tracked(registration.id).await, None);
+    }
+    assert!(given.is_kept(first.id).await);
+    assert_eq!(given.hints().await, 1);
+    let answers = given.lane().submit(vec![submission(&first)]).await.expect("submit again");
+    assert!(matches!(answers[0], Ok(Registered::New(_))), "a repeat");
+    assert!(given.is_kept(first.id).await, "a repeat doesn't drop the record");
+}
+
+async fn granted_has_its_record(given: Given) {
+    let (good, recordless) = (registration(), registration());
+    given.lane().submit(vec![submission(&good)]).await.expect("submit");
+    given.orchestrator.register(std::slice::from_ref(&recordless)).await.expect("register");
+    let ids = vec![InvocationId::new(), good.id, recordless.id];
+    let claim = Claim { ids: ids.clone(), runner: RunnerId::new(), token: ClaimToken::new() };
+    let claimed = given.lane().claim(&claim).await.expect("claim");
+    assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), ids);
+    let granted = claimed.iter().map(|claimed| matches!(claimed.reply, ClaimReply::Granted(_)));
+    assert_eq!(granted.collect::<Vec<_>>(), [false, true, true]);
+    assert_eq!(claimed[1].record.as_deref(), Some(&record(&good)));
+    assert!(claimed[0].record.is_none() && claimed[2].record.is_none());
+}
+
+async fn settlement_is_complete(given: Given) {
+    let running = given.running(&limited(1)).await;
+    let parked = limited(1);
+    given.lane().submit(vec![submission(&parked)]).await.expect("submit");
+    let claim = Claim { ids: vec![parked.id], runner: RunnerId::new(), token: ClaimToken::new() };
+    given.lane().claim(&claim).await.expect("claim");
+    given.broker.purge().await.expect("purge");
+    let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle");
+    assert!(matches!(answers[0], Ok(TransitionReply::Done { .. })));
+    assert_eq!(given.tracked(running.id).await.map(|tracked| tracked.record.status), Some(Status::Success));
+    let left = given.state.outcome(running.id, running.record.epoch).await.expect("outcome");
+    assert_eq!(left, Some(outcome("value")));
+    assert_eq!(given.hints().await, 1, "who was handed the slot is hinted");
+    let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle again");
+    assert!(matches!(answers[0], Ok(TransitionReply::AlreadyMine(_))));
+}
+
+async fn settlement_is_a_prefix(given: Given) {
+    for fails in [Fails::Before, Fails::After] {
+        let (running, fuse) = (given.running(&registration()).await, Fuse::new(1, fails));
+        assert!(failed(given.failing(Step::State, &fuse).settle(vec![settlement(&running)]).await));
+        assert!(fuse.is_blown());
+        assert_eq!(given.tracked(running.id).await, Some(running.clone()), "{fails:?}");
+        let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle again");
+        assert!(matches!(answers[0], Ok(TransitionReply::Done { .. })));
+    }
+}
+
+async fn requeued_is_hinted(given: Given) {
+    let (rerouted, retried) = (given.running(&registration()).await, given.running(&registration()).await);
+    let cancelled = given.running(&registration()).await;
+    given.orchestrator.cancel(&[cancelled.id]).await.expect("cancel");
+    let back = |running: &Tracked| {
+        let requeue = Some(running.message());
+        Settlement { outcome: None, transition: transition(running, Status::Rerouted, Reason::Shutdown), requeue }
+    };
+    let mut retry = back(&retried);
+    let owner = retried.record.owner.expect("somebody owns it");
+    retry.transition.change = Change::new(Status::Retry, By::Owner(owner), Reason::Raised).due(Due::In(HOUR));
+    given.lane().settle(vec![back(&rerouted), retry, back(&cancelled)]).await.expect("settle");
+    let hints = given.broker.len(&queue()).await.expect("len");
+    assert_eq!(hints, QueueLen { ready: 1, delayed: 1 }, "one at once, one at its due time, none for what has ended");
+}

@@ -1,0 +1,164 @@
+//! The trials of `claim`.
+
+use pynenc_core::orchestrator::{Claim, ClaimReply};
+use pynenc_core::record::{Registration, WhenBlocked};
+use pynenc_core::status::Due;
+use pynenc_core::{ClaimToken, ErrorKind, InvocationId, Reason, RunnerId, Status};
+
+use super::super::sample::{SECOND, limited, registration, running_key};
+use super::super::trials;
+use super::Given;
+
+trials! { pub(super) Given:
+    "a waiting invocation is granted once; its epoch and deliveries grow" => waiting_is_granted_once,
+    "the same token gets the same answer again" => same_token_same_answer,
+    "another token, and another runner, sees `Gone`" => others_see_gone,
+    "what isn't due is `Gone`, and what is unknown or final too" => not_due_is_gone,
+    "of many claims at once exactly one is granted" => one_of_many_is_granted,
+    "a slot of the running key is taken in the same step, and no more than the limit are" => limit_holds,
+    "without a free slot it is parked, or ended if its task says so and it never ran" => without_slot_it_is_parked,
+    "a claim that parks and so closes a circle of waits fails that invocation with the way in the detail" => circles_fail,
+    "a retired runner's claim is an error of kind `Retired`, and nothing is granted" => retired_gets_nothing,
+}
+
+async fn waiting_is_granted_once(orchestrator: Given) {
+    let (fresh, runner) = (orchestrator.fresh().await, RunnerId::new());
+    let granted = orchestrator.granted(fresh.id, runner).await;
+    assert_eq!((granted.record.status, granted.record.owner), (Status::Pending, Some(runner)));
+    assert!(granted.record.epoch > fresh.record.epoch);
+    assert_eq!(granted.record.deliveries, 1);
+    let back = orchestrator.moved(&granted, Status::Rerouted, Reason::Shutdown).await;
+    let again = orchestrator.granted(fresh.id, runner).await;
+    assert!(again.record.epoch > back.record.epoch);
+    assert_eq!(again.record.deliveries, 2);
+}
+
+async fn same_token_same_answer(orchestrator: Given) {
+    let (holder, parked) = (orchestrator.accepted(&limited(1)).await, orchestrator.accepted(&limited(1)).await);
+    let claim = Claim { ids: vec![holder.id, parked.id], runner: RunnerId::new(), token: ClaimToken::new() };
+    let first = orchestrator.claim(&claim).await.expect("claim");
+    assert!(matches!(first[..], [ClaimReply::Granted(_), ClaimReply::Busy]));
+    assert_eq!(orchestrator.claim(&claim).await.expect("claim"), first);
+    assert_eq!(orchestrator.history(holder.id).await.expect("history").len(), 2);
+    let granted = orchestrator.tracked(holder.id).await.expect("it is known");
+    orchestrator.moved(&granted, Status::Rerouted, Reason::Shutdown).await;
+    let late = orchestrator.claimed_with(holder.id, claim.runner, claim.token).await;
+    assert_eq!(late, ClaimReply::Gone, "a repeat is no second claim");
+}
+
+async fn others_see_gone(orchestrator: Given) {
+    let (id, runner) = (orchestrator.fresh().await.id, RunnerId::new());
+    let token = ClaimToken::new();
+    assert!(matches!(orchestrator.claimed_with(id, runner, token).await, ClaimReply::Granted(_)));
+    assert_eq!(orchestrator.claimed_with(id, runner, ClaimToken::new()).await, ClaimReply::Gone);
+    assert_eq!(orchestrator.claimed_with(id, RunnerId::new(), ClaimToken::new()).await, ClaimReply::Gone);
+    assert_eq!(orchestrator.claimed_with(id, RunnerId::new(), token).await, ClaimReply::Gone);
+}
+
+async fn not_due_is_gone(orchestrator: Given) {
+    let runner = RunnerId::new();
+    let due = Registration { due: Some(Due::In(SECOND * 2)), ..registration() };
+    let due = orchestrator.accepted(&due).await;
+    orchestrator.advance(SECOND).await;
+    assert_eq!(orchestrator.claimed(due.id, runner).await, ClaimReply::Gone);
+    orchestrator.advance(SECOND).await;
+    let running = orchestrator.started(due.id, runner).await;
+    assert_eq!(orchestrator.claimed(InvocationId::new(), runner).await, ClaimReply::Gone);
+    orchestrator.moved(&running, Status::Scheduled, Reason::PutAside).await;
+    assert_eq!(orchestrator.claimed(due.id, runner).await, ClaimReply::Gone, "asleep until its event comes");
+    let done = orchestrator.running(runner).await;
+    orchestrator.succeeded(&done).await;
+    assert_eq!(orchestrator.claimed(done.id, runner).await, ClaimReply::Gone);
+}
+
+/// Lets many runners claim the same invocations at once, each in an order of its own, and counts the grants of each.
+async fn raced(orchestrator: &Given, ids: &[InvocationId]) -> Vec<usize> {
+    let claims = (0..16).map(|shift| {
+        let (orchestrator, mut ids) = (orchestrator.clone(), ids.to_vec());
+        let places = ids.len();
+        ids.rotate_left(shift % places);
+        let claim = Claim { ids, runner: RunnerId::new(), token: ClaimToken::new() };
+        tokio::spawn(async move {
+            let replies = orchestrator.claim(&claim).await.expect("claim");
+            claim.ids.into_iter().zip(replies).collect::<Vec<_>>()
+        })
+    });
+    let mut granted = Vec::new();
+    for claim in claims.collect::<Vec<_>>() {
+        let replies = claim.await.expect("a claim doesn't panic");
+        granted.extend(replies.into_iter().filter(|(_, reply)| matches!(reply, ClaimReply::Granted(_))));
+    }
+    ids.iter().map(|id| granted.iter().filter(|(granted, _)| granted == id).count()).collect()
+}
+
+async fn one_of_many_is_granted(orchestrator: Given) {
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(orchestrator.fresh().await.id);
+    }
+    assert_eq!(raced(&orchestrator, &ids).await, [1; 20]);
+}
+
+async fn limit_holds(orchestrator: Given) {
+    let mut ids = Vec::new();
+    for _ in 0..10 {
+        ids.push(orchestrator.accepted(&limited(3)).await.id);
+    }
+    assert_eq!(raced(&orchestrator, &ids).await.iter().sum::<usize>(), 3);
+    let counts = orchestrator.count().await.expect("count").statuses;
+    assert_eq!((counts[&Status::Pending], counts[&Status::ConcurrencyControlled]), (3, 7));
+}
+
+async fn without_slot_it_is_parked(orchestrator: Given) {
+    orchestrator.occupied().await;
+    let parked = orchestrator.accepted(&limited(1)).await;
+    assert_eq!(orchestrator.claimed(parked.id, RunnerId::new()).await, ClaimReply::Busy);
+    let parked = orchestrator.tracked(parked.id).await.expect("it is known").record;
+    assert_eq!((parked.status, parked.reason), (Status::ConcurrencyControlled, Reason::SlotTaken));
+    let ends = Registration { running: Some(running_key(1, WhenBlocked::End)), ..limited(1) };
+    let ended = orchestrator.accepted(&ends).await;
+    assert_eq!(orchestrator.claimed(ended.id, RunnerId::new()).await, ClaimReply::Busy);
+    let ended = orchestrator.tracked(ended.id).await.expect("it is known").record;
+    assert_eq!((ended.status, ended.reason), (Status::ConcurrencyControlledFinal, Reason::SlotTaken));
+}
+
+async fn circles_fail(orchestrator: Given) {
+    let holder = orchestrator.accepted(&limited(1)).await;
+    let holder = orchestrator.started(holder.id, RunnerId::new()).await;
+    let middle = orchestrator.running(RunnerId::new()).await;
+    let child = orchestrator.accepted(&limited(1)).await;
+    orchestrator.paused(&holder, &[middle.id]).await;
+    orchestrator.paused(&middle, &[child.id]).await;
+    let reply = orchestrator.claimed(child.id, RunnerId::new()).await;
+    assert!(!matches!(reply, ClaimReply::Granted(_)));
+    let record = orchestrator.tracked(child.id).await.expect("it is known").record;
+    assert_eq!((record.status, record.reason), (Status::Failed, Reason::WaitCycle));
+    let history = orchestrator.history(child.id).await.expect("history");
+    let way = [child.id, holder.id, middle.id, child.id].map(|id| id.to_string()).join(" -> ");
+    assert_eq!(history.last().and_then(|line| line.detail.as_deref()), Some(way.as_str()));
+    no_circle_while_a_slot_can_come_free(&orchestrator).await;
+}
+
+async fn no_circle_while_a_slot_can_come_free(orchestrator: &Given) {
+    let key = running_key(2, WhenBlocked::Park);
+    let two = |name: &[u8]| pynenc_core::record::RunningKey { key: pynenc_core::Digest::of(name), ..key };
+    let of_two = || Registration { running: Some(two(b"two")), ..registration() };
+    let waits = orchestrator.accepted(&of_two()).await;
+    let waits = orchestrator.started(waits.id, RunnerId::new()).await;
+    let free = orchestrator.accepted(&of_two()).await;
+    orchestrator.granted(free.id, RunnerId::new()).await;
+    let child = orchestrator.accepted(&of_two()).await;
+    orchestrator.paused(&waits, &[child.id]).await;
+    assert_eq!(orchestrator.claimed(child.id, RunnerId::new()).await, ClaimReply::Busy);
+    assert_eq!(orchestrator.status(child.id).await, Status::ConcurrencyControlled);
+}
+
+async fn retired_gets_nothing(orchestrator: Given) {
+    let (runner, id) = (RunnerId::new(), orchestrator.fresh().await.id);
+    orchestrator.beat(runner).await;
+    orchestrator.leave(runner).await.expect("leave");
+    let claim = Claim { ids: vec![id], runner, token: ClaimToken::new() };
+    assert_eq!(orchestrator.claim(&claim).await.expect_err("retired").kind(), ErrorKind::Retired);
+    assert_eq!(orchestrator.status(id).await, Status::Registered);
+    orchestrator.granted(id, RunnerId::new()).await;
+}

@@ -1,0 +1,164 @@
+//! The trials of the methods that read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pynenc_core::orchestrator::{Counts, Find, Tracked};
+use pynenc_core::record::Registration;
+use pynenc_core::status::{By, Change, Due};
+use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status};
+
+use super::super::sample::{HOUR, SECOND, limited, registration};
+use super::super::trials;
+use super::{Given, ids};
+
+trials! { pub(super) Given:
+    "what is unknown is `None`" => unknown_is_none,
+    "pages of a listing are complete and in order, and filters hold" => pages_are_complete,
+    "what is queued is listed, due or not, and what is owned, parked, asleep or final isn't" => queued_is_listed,
+    "what changed within `unchanged_for` isn't listed" => changed_is_not_listed,
+    "counts follow every transition" => counts_follow,
+    "versions in a history grow by one from line to line" => versions_grow,
+    "what is claimed is listed until it leaves its owner" => owned_is_listed,
+}
+
+async fn unknown_is_none(orchestrator: Given) {
+    let (first, second) = (orchestrator.fresh().await, orchestrator.fresh().await);
+    let found = orchestrator.records(&[second.id, InvocationId::new(), first.id]).await.expect("records");
+    assert_eq!(found, [Some(second), None, Some(first)]);
+    assert_eq!(orchestrator.history(InvocationId::new()).await.expect("history"), []);
+}
+
+impl Given {
+    /// Every page of a listing, one after another.
+    async fn found(&self, mut find: Find) -> Vec<InvocationId> {
+        let mut found = Vec::new();
+        loop {
+            let page = self.find(&find).await.expect("find");
+            assert!(page.items.len() <= find.limit);
+            found.extend(ids(&page.items));
+            match page.next {
+                Some(next) => find.after = Some(next),
+                None => return found,
+            }
+        }
+    }
+
+    async fn queued_ids(&self, unchanged_for: Duration) -> Vec<InvocationId> {
+        ids(&self.queued(None, unchanged_for, 100).await.expect("queued").items)
+    }
+}
+
+async fn pages_are_complete(orchestrator: Given) {
+    let mut all = Vec::new();
+    for number in 0..7 {
+        let name = if number % 2 == 0 { "testkit::even" } else { "testkit::odd" };
+        all.push(orchestrator.accepted(&Registration { task: name.into(), ..registration() }).await.id);
+        orchestrator.advance(SECOND).await;
+    }
+    orchestrator.granted(all[3], RunnerId::new()).await;
+    orchestrator.granted(all[4], RunnerId::new()).await;
+    for limit in [1, 2, 3, 7, 8] {
+        let find = Find { limit, ..Find::default() };
+        assert_eq!(orchestrator.found(find.clone()).await, all);
+        let pending = Find { statuses: vec![Status::Pending, Status::Success], ..find.clone() };
+        assert_eq!(orchestrator.found(pending).await, all[3..5]);
+        let odd = Find { task: Some("testkit::odd".into()), ..find.clone() };
+        assert_eq!(orchestrator.found(odd.clone()).await, [all[1], all[3], all[5]]);
+        let both = Find { statuses: vec![Status::Pending], ..odd };
+        assert_eq!(orchestrator.found(both).await, [all[3]]);
+    }
+    let page = orchestrator.queued(None, Duration::ZERO, 2).await.expect("queued");
+    assert_eq!(ids(&page.items), all[..2]);
+    let rest = orchestrator.queued(page.next, Duration::ZERO, 100).await.expect("queued");
+    assert_eq!((ids(&rest.items), rest.next), (vec![all[2], all[5], all[6]], None));
+}
+
+async fn queued_is_listed(orchestrator: Given) {
+    for &status in Status::ALL {
+        let reached = orchestrator.reached(status).await;
+        let is_listed = orchestrator.queued_ids(Duration::ZERO).await.contains(&reached.id);
+        assert_eq!(is_listed, status.is_claimable(), "{status}");
+        orchestrator.purge().await.expect("purge");
+    }
+    let due = Registration { due: Some(Due::In(HOUR)), ..registration() };
+    let due = orchestrator.accepted(&due).await.id;
+    let sleeper = orchestrator.running(RunnerId::new()).await;
+    let sleeper = orchestrator.moved(&sleeper, Status::Scheduled, Reason::PutAside).await;
+    assert_eq!(orchestrator.queued_ids(Duration::ZERO).await, [due]);
+    orchestrator.done(&sleeper, Change::new(Status::Rerouted, By::System, Reason::Woken)).await;
+    assert_eq!(orchestrator.queued_ids(Duration::ZERO).await, [due, sleeper.id]);
+}
+
+async fn changed_is_not_listed(orchestrator: Given) {
+    let (old, back) = (orchestrator.fresh().await, orchestrator.running(RunnerId::new()).await);
+    orchestrator.advance(SECOND * 10).await;
+    orchestrator.moved(&back, Status::Rerouted, Reason::Shutdown).await;
+    assert_eq!(orchestrator.queued_ids(SECOND * 10).await, [old.id]);
+    orchestrator.advance(SECOND * 10).await;
+    assert_eq!(orchestrator.queued_ids(SECOND * 10).await, [old.id, back.id]);
+    assert_eq!(orchestrator.queued_ids(SECOND * 30).await, []);
+}
+
+/// What the counts have to be, by looking at everything.
+async fn assert_counted(orchestrator: &Given) {
+    let (mut statuses, mut queued) = (BTreeMap::<_, u64>::new(), BTreeMap::<QueueName, u64>::new());
+    for Tracked { record, queue, .. } in orchestrator.all().await {
+        *statuses.entry(record.status).or_default() += 1;
+        if record.is_queued() {
+            *queued.entry(queue).or_default() += 1;
+        }
+    }
+    let mut counts = orchestrator.count().await.expect("count");
+    counts.statuses.retain(|_, count| *count > 0);
+    counts.queued.retain(|_, count| *count > 0);
+    assert_eq!(counts, Counts { statuses, queued });
+}
+
+async fn counts_follow(orchestrator: Given) {
+    for &status in Status::ALL {
+        orchestrator.reached(status).await;
+        assert_counted(&orchestrator).await;
+        orchestrator.purge().await.expect("purge");
+        assert_counted(&orchestrator).await;
+    }
+    let elsewhere = Registration { queue: "elsewhere".into(), ..registration() };
+    orchestrator.accepted(&elsewhere).await;
+    orchestrator.reached(Status::Success).await;
+    assert_counted(&orchestrator).await;
+    orchestrator.advance(HOUR * 24 * 365).await;
+    let outlived = orchestrator.outlived(100).await.expect("outlived");
+    assert_eq!(outlived.len(), 1);
+    orchestrator.forget(&outlived).await.expect("forget");
+    assert_counted(&orchestrator).await;
+}
+
+async fn versions_grow(orchestrator: Given) {
+    let runner = RunnerId::new();
+    let running = orchestrator.running(runner).await;
+    let retry = orchestrator.retried(&running, SECOND).await;
+    orchestrator.advance(SECOND).await;
+    let running = orchestrator.started(retry.id, runner).await;
+    orchestrator.succeeded(&running).await;
+    let history = orchestrator.history(running.id).await.expect("history");
+    let versions: Vec<_> = history.iter().map(|line| line.version).collect();
+    assert_eq!(versions, [1, 2, 3, 4, 5, 6, 7]);
+    let runners: Vec<_> = history.iter().map(|line| line.runner).collect();
+    assert_eq!(runners[0], None);
+    assert!(runners[1..].iter().all(|line| *line == Some(runner)));
+}
+
+async fn owned_is_listed(orchestrator: Given) {
+    let (runner, other) = (RunnerId::new(), RunnerId::new());
+    let first = orchestrator.accepted(&limited(2)).await;
+    let first = orchestrator.granted(first.id, runner).await;
+    let second = orchestrator.running(runner).await;
+    let third = orchestrator.running(other).await;
+    let mut owned = orchestrator.owned(runner).await.expect("owned");
+    owned.sort_by_key(|tracked| tracked.record.deliveries + tracked.record.starts);
+    assert_eq!(owned, [first.clone(), second.clone()]);
+    orchestrator.moved(&first, Status::Rerouted, Reason::Shutdown).await;
+    orchestrator.succeeded(&second).await;
+    assert_eq!(orchestrator.owned(runner).await.expect("owned"), []);
+    assert_eq!(orchestrator.owned(other).await.expect("owned"), [third]);
+}
