@@ -19,11 +19,13 @@
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
 //! ```
 //!
-//! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call.
+//! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call,
+//! and the [`simulation`] walks through worlds in which everything fails.
 
 pub mod chaos;
 pub mod conformance;
 pub mod failing;
+pub mod simulation;
 mod time;
 
 pub use chaos::ChaosBroker;
