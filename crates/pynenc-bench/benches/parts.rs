@@ -28,7 +28,7 @@ fn serializers(criterion: &mut Criterion) {
     for serializer in [&JsonSerializer as &dyn Serializer, &MsgPackSerializer] {
         let name = serializer.name();
         criterion.bench_function(&format!("encode with {name}"), |bencher| {
-            bencher.iter(|| serializer.encode(black_box(&value)))
+            bencher.iter(|| serializer.encode(black_box(&value)));
         });
         let bytes = serializer.encode(&value).expect("the value has a form in both");
         criterion.bench_function(&format!("decode with {name}"), |bencher| {

@@ -181,7 +181,7 @@ impl Attempt {
                 *expect = Expect::from(&record);
                 drop(expect);
                 let wait = self.open_wait();
-                raise(engine, &raised).await;
+                engine.hint(&raised).await;
                 Ok(Some(wait))
             }
         }
@@ -278,6 +278,9 @@ impl Attempt {
     /// Takes over what the batch that started it was answered.
     pub(super) async fn started(&self, record: &pynenc_core::StatusRecord) {
         *self.expect.lock().await = Expect::from(record);
+        if record.cancel_requested {
+            self.tell(Interrupt::Cancel);
+        }
     }
 
     pub(super) async fn expected(&self) -> Expect {
@@ -302,16 +305,6 @@ impl Drop for Wait {
         if let Some(attempt) = &self.attempt {
             attempt.close_wait();
         }
-    }
-}
-
-/// Moves what is waited for ahead; a hint that is lost costs the raise alone.
-async fn raise(engine: &Engine, raised: &[Message]) {
-    if raised.is_empty() {
-        return;
-    }
-    if let Err(error) = engine.lane().push(raised).await {
-        tracing::debug!(%error, "what is waited for keeps its place in the queue");
     }
 }
 

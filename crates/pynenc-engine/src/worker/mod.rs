@@ -7,6 +7,7 @@ mod run;
 mod services;
 mod slots;
 
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub struct Worker {
     paused: AtomicUsize,
     is_fenced: AtomicBool,
     unfenced: Notify,
+    renewed: Notify,
     progress: Mutex<Progress>,
 }
 
@@ -66,6 +68,7 @@ impl Worker {
             paused: AtomicUsize::new(0),
             is_fenced: AtomicBool::new(false),
             unfenced: Notify::new(),
+            renewed: Notify::new(),
             progress: Mutex::default(),
             settings: settings.clone(),
         }
@@ -128,9 +131,9 @@ impl Worker {
             .into_iter()
             .filter_map(|claimed| self.granted(engine, claim.runner, claimed))
             .collect();
-        let started = self.start(engine, attempts).await;
-        self.lock().extend(started.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
-        started
+        // Held before they start, so that a cancel that comes meanwhile finds them.
+        self.lock().extend(attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
+        self.start(engine, attempts).await
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
@@ -182,11 +185,16 @@ impl Worker {
             return started;
         }
         let replies = self.say_running(engine, &together).await;
-        for (attempt, reply) in together.into_iter().zip(replies) {
-            if let TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) = reply {
-                attempt.started(&record).await;
-                engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
-                started.push(attempt);
+        for (attempt, reply) in together.into_iter().zip(replies.into_iter().map(Some).chain(iter::repeat(None))) {
+            match reply {
+                Some(TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record)) => {
+                    attempt.started(&record).await;
+                    engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+                    started.push(attempt);
+                }
+                Some(TransitionReply::Refused(_)) | None => {
+                    self.lock().remove(&attempt.id());
+                }
             }
         }
         started
@@ -226,6 +234,7 @@ impl Worker {
             *identity = RunnerId::new();
             tracing::warn!(%retired, new = %*identity, "this runner was retired and goes on under a new identity");
         }
+        self.renewed.notify_waiters();
         let lost = self.attempts().into_iter().filter(|attempt| attempt.runner == retired);
         lost.for_each(|attempt| attempt.tell(Interrupt::Lost));
     }

@@ -78,9 +78,6 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
     }
-    if attempt.tracked.record.cancel_requested {
-        return Ending::Cancelled;
-    }
     match source(engine, attempt).await {
         Ok(source) => run_body(engine, attempt, task, source).await,
         Err(ending) => ending,
@@ -244,7 +241,7 @@ async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply) {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
             if record.reason == Reason::UnknownTask {
                 let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
-                let _ = engine.lane().push(&[Message { not_before, ..attempt.tracked.message() }]).await;
+                engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
             }
             engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
         }
