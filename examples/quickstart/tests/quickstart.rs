@@ -1,0 +1,55 @@
+//! The quickstart prints what it says it does, and its tasks do what they say.
+
+use std::process::Command;
+
+use pynenc::prelude::*;
+use pynenc::testing::TestApp;
+use quickstart::{divide, forecast, remind};
+
+#[test]
+fn it_prints_what_each_call_gave() {
+    let output = Command::new(env!("CARGO_BIN_EXE_quickstart")).output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "one call       add(2, 3) = 5",
+        "a batch        the squares of 1 to 8 are [1, 4, 9, 16, 25, 36, 49, 64]",
+        "a typed error  DivisionByZero: can't divide 1 by zero",
+        "a retry        forecast = \"sunny in Granada\", by way of",
+        "a delay        scheduled now",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+    assert_eq!(text.matches("  retry      raised").count(), 2, "{text}");
+}
+
+#[tokio::test]
+async fn a_failure_is_not_repeated_unless_asked() -> Result<()> {
+    let app = TestApp::new().await?;
+    let Err(Error::TaskFailed(error)) = app.submit(divide(7, 0)).await?.result().await else { panic!("no failure") };
+    assert_eq!((error.kind.as_str(), error.attempt), ("DivisionByZero", 1));
+    assert_eq!(app.submit(divide(7, 2)).await?.result().await?, 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_its_back_off() -> Result<()> {
+    let app = TestApp::new().await?;
+    let invocation = app.submit(forecast("Oslo".to_owned())).await?;
+    app.advance(millis(150)).await;
+    assert_eq!(invocation.status().await?, Status::Retry);
+    app.advance(millis(100)).await;
+    assert_eq!(invocation.status().await?, Status::Success);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delayed_call_waits() -> Result<()> {
+    let app = TestApp::new().await?;
+    let invocation = app.submit(remind("milk".to_owned()).delay(secs(60))).await?;
+    app.advance(secs(59)).await;
+    assert_eq!(invocation.status().await?, Status::Scheduled);
+    app.advance(secs(1)).await;
+    assert_eq!(invocation.status().await?, Status::Success);
+    Ok(())
+}
