@@ -356,7 +356,12 @@ fn step_lane(parts: &Parts) -> Arc<dyn Lane> {
 }
 
 fn check_requirements(tasks: &TaskRegistry, states: &States) -> Result<()> {
-    let mut requirements = Requirements::default();
-    tasks.all().iter().for_each(|task| (task.definition.requires)(&mut requirements));
-    requirements.missing(states).map_or(Ok(()), |type_name| Err(missing_state(type_name)))
+    for task in tasks.all() {
+        let mut requirements = Requirements::default();
+        (task.definition.requires)(&mut requirements);
+        if let Some(type_name) = requirements.missing(states) {
+            return Err(missing_state(type_name, task.id()));
+        }
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use pynenc_core::config::RunnerConfig;
 use pynenc_core::lane::Claimed;
 use pynenc_core::orchestrator::{Claim, ClaimReply, Transition, TransitionReply};
 use pynenc_core::status::{By, Change};
-use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status};
+use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::extension::Changed;
 use crate::task::Body;
 use services::Progress;
-use slots::Slots;
+use slots::{Entry, Slots};
 
 /// How often a claim is asked for again, with the same token, before it is left to the check of what is owned.
 const CLAIM_TRIES: u32 = 6;
@@ -168,12 +168,15 @@ impl Worker {
         let ClaimReply::Granted(tracked) = claimed.reply else { return None };
         let task = engine.tasks().find(tracked.task.as_str());
         let is_blocking = task.is_some_and(|task| matches!(task.definition.body, Body::Blocking(_)));
-        Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking)))
+        let entry = if self.runs_alone(&tracked.record) { Entry::Alone } else { Entry::Start };
+        let place = self.slots.reserve(entry);
+        Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking, place)))
     }
 
     /// Says that the bodies run, in one call; what was lost meanwhile is left out.
     async fn start(&self, engine: &Engine, attempts: Vec<Arc<Attempt>>) -> Vec<Arc<Attempt>> {
-        let (alone, together): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|attempt| self.runs_alone(attempt));
+        let (alone, together): (Vec<_>, Vec<_>) =
+            attempts.into_iter().partition(|attempt| self.runs_alone(&attempt.tracked.record));
         let mut started = alone;
         if together.is_empty() {
             return started;
@@ -209,9 +212,8 @@ impl Worker {
     }
 
     /// Whether the next loss would make it a poison pill: then it takes down nobody but itself.
-    fn runs_alone(&self, attempt: &Attempt) -> bool {
-        let losses = attempt.tracked.record.losses;
-        losses > 0 && losses + 1 >= self.settings.poison_losses
+    fn runs_alone(&self, record: &StatusRecord) -> bool {
+        record.losses > 0 && record.losses + 1 >= self.settings.poison_losses
     }
 
     /// Goes on under a new identity, if `retired` is still the present one; its bodies belong to others now.

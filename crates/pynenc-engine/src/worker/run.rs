@@ -17,7 +17,6 @@ use pynenc_core::{ErrorKind, InvocationId, Reason, Status};
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
-use super::slots::Entry;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::context::TaskContext;
@@ -47,21 +46,16 @@ impl Worker {
         attempt.release();
     }
 
-    /// Takes a slot. One that runs alone says only now that it runs.
+    /// Waits for the slot. One that runs alone says only now that it runs.
     async fn enter(&self, engine: &Engine, attempt: &Arc<Attempt>) -> bool {
-        if self.runs_alone(attempt) {
-            attempt.hold(self.slots.acquire(Entry::Alone).await);
+        attempt.enter().await;
+        if self.runs_alone(&attempt.tracked.record) {
             let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
             return matches!(
                 attempt.change(engine, change).await,
                 Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_))
             );
         }
-        let permit = match self.slots.try_start() {
-            Some(permit) => permit,
-            None => self.slots.acquire(Entry::Start).await,
-        };
-        attempt.hold(permit);
         true
     }
 }

@@ -62,7 +62,9 @@ pub(super) fn never_ended(world: &World) -> Violation {
     let mut found = String::new();
     for item in everything(world).into_iter().filter(|item| !item.record.status.is_final()) {
         let history = now(world.orchestrator().history(item.id));
-        let _ = write!(found, "\n{} {} {}:{}", item.id, item.task, item.record.status, shown(&history));
+        let Tracked { id, task, record, .. } = item;
+        // Writing into a string can't fail.
+        let _ = write!(found, "\n{id} {task} {}:{}", record.status, shown(&history));
     }
     let runners = now(world.orchestrator().runners());
     violation(world, "every accepted invocation ends", format!("{found}\nrunners {runners:#?}"))
