@@ -1,1 +1,22 @@
-//! Nothing but tests: see the folder beside this one.
+//! Nothing but tests: see the folder beside this one. The code of the documents is compiled and run here.
+
+/// Makes examples of the documentation of a page's code.
+macro_rules! pages {
+    ($($name:ident: $path:literal),+ $(,)?) => {
+        $(
+            #[doc = include_str!($path)]
+            #[cfg(doctest)]
+            pub struct $name;
+        )+
+    };
+}
+
+pages! {
+    Readme: "../../README.md",
+    Contributing: "../../CONTRIBUTING.md",
+    GettingStarted: "../../docs/src/getting-started.md",
+    Tasks: "../../docs/src/tasks.md",
+    Configuration: "../../docs/src/configuration.md",
+    Components: "../../docs/src/components.md",
+    Testing: "../../docs/src/testing.md",
+}

@@ -45,6 +45,7 @@ pub struct PynencBuilder {
     loader: ConfigLoader,
     plugins: Vec<Box<dyn Plugin>>,
     tasks: Vec<&'static TaskDefinition>,
+    takes_linked: bool,
     states: States,
     extensions: Vec<Arc<dyn Extension>>,
     clock: Option<Arc<dyn Clock>>,
@@ -63,6 +64,7 @@ impl Default for PynencBuilder {
             loader: Config::loader(),
             plugins: Vec::new(),
             tasks: Vec::new(),
+            takes_linked: true,
             states: States::default(),
             extensions: Vec::new(),
             clock: None,
@@ -133,6 +135,14 @@ impl PynencBuilder {
         self
     }
 
+    /// Leaves out the tasks that were found at link time: the app knows those of [`PynencBuilder::tasks`] alone.
+    ///
+    /// For programs that hold several apps, and for tests of one part of a program.
+    pub fn without_linked_tasks(mut self) -> Self {
+        self.takes_linked = false;
+        self
+    }
+
     /// Shares a value with tasks: `#[inject] db: State<Db>`.
     pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
         self.states.insert(state);
@@ -181,7 +191,7 @@ impl PynencBuilder {
             Some(runner) => runner,
             None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
         };
-        let tasks = TaskRegistry::new(&self.tasks, &config)?;
+        let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
         config.check(backends::ABSENT_SECTIONS)?;
         warn_of_unknown_tasks(&config, &tasks);
         let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];

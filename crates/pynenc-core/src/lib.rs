@@ -25,6 +25,7 @@ pub use async_trait::async_trait;
 pub use broker::Broker;
 pub use clock::{Clock, Timestamp};
 pub use components::{ComponentContext, Components, Plugin};
+pub use erased_serde;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{ClaimToken, Digest, InvocationId, QueueName, RunnerId, TaskId};
 pub use lane::Lane;

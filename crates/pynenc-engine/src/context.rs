@@ -223,10 +223,10 @@ impl<T: Any + Send + Sync> FromContext for State<T> {
     }
 
     fn from_context(context: &TaskContext) -> Result<Self> {
-        context.engine.states().find().map(Self).ok_or_else(|| missing_state(type_name::<T>()))
+        context.engine.states().find().map(Self).ok_or_else(|| missing_state(type_name::<T>(), context.task()))
     }
 }
 
-pub(crate) fn missing_state(type_name: &'static str) -> Error {
-    Error::Injection { type_name, advice: "give it to the app with `.state(value)` in the builder".to_owned() }
+pub(crate) fn missing_state(type_name: &'static str, task: &TaskId) -> Error {
+    Error::Injection { type_name, advice: format!("task `{task}` needs it; give it to the app with `.state(value)`") }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pynenc_core::broker::Message;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
@@ -230,13 +231,23 @@ impl Engine {
     pub async fn cancel(&self, id: InvocationId) -> Result<bool> {
         match self.parts().orchestrator.cancel(&[id]).await?.pop() {
             Some(CancelReply::Cancelled { handed }) => {
-                self.lane().push(&handed).await?;
+                self.hint(&handed).await;
                 self.tell_of(id).await?;
                 Ok(true)
             }
             Some(CancelReply::Final(_)) => Ok(true),
             Some(CancelReply::Requested) => Ok(false),
             Some(CancelReply::Missing) | None => Err(Error::InvocationNotFound(id)),
+        }
+    }
+
+    /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.
+    pub(crate) async fn hint(&self, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
+        if let Err(error) = self.parts().broker.push(messages).await {
+            tracing::debug!(%error, count = messages.len(), "hints were lost; the sweep will bring them back");
         }
     }
 
@@ -356,7 +367,12 @@ fn step_lane(parts: &Parts) -> Arc<dyn Lane> {
 }
 
 fn check_requirements(tasks: &TaskRegistry, states: &States) -> Result<()> {
-    let mut requirements = Requirements::default();
-    tasks.all().iter().for_each(|task| (task.definition.requires)(&mut requirements));
-    requirements.missing(states).map_or(Ok(()), |type_name| Err(missing_state(type_name)))
+    for task in tasks.all() {
+        let mut requirements = Requirements::default();
+        (task.definition.requires)(&mut requirements);
+        if let Some(type_name) = requirements.missing(states) {
+            return Err(missing_state(type_name, task.id()));
+        }
+    }
+    Ok(())
 }

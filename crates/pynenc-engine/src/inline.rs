@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pynenc_core::orchestrator::Tracked;
 use pynenc_core::{InvocationId, StatusRecord};
@@ -13,8 +12,15 @@ use crate::worker::Worker;
 
 impl Engine {
     /// Runs an invocation to its end, if the app is in synchronous mode, leaping over every delay.
-    pub(crate) fn run_inline(&self, id: InvocationId) -> BoxFuture<'_, Result<()>> {
-        let Some(worker) = self.inline_worker() else { return std::future::ready(Ok(())).boxed() };
+    pub(crate) async fn run_inline(&self, id: InvocationId) -> Result<()> {
+        match self.inline_worker() {
+            Some(worker) => self.run_with(worker, id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// In a box, so that submits elsewhere don't carry its size.
+    fn run_with<'a>(&'a self, worker: &'a Arc<Worker>, id: InvocationId) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.run_until_final(worker, id).await?;
             self.run_handed(worker).await

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -121,7 +122,8 @@ impl<T: Task> Invocation<T> {
 pub struct InvocationGroup<T: Task> {
     engine: Engine,
     invocations: Vec<Invocation<T>>,
-    ends: Option<BoxStream<'static, Ended>>,
+    /// In a lock that is never contended, because a stream alone can't be shared between threads.
+    ends: Option<Mutex<BoxStream<'static, Ended>>>,
 }
 
 impl<T: Task> fmt::Debug for InvocationGroup<T> {
@@ -174,12 +176,12 @@ impl<T: Task> InvocationGroup<T> {
         if self.ends.is_none() {
             let ids = self.ids();
             match self.engine.parts().orchestrator.watch(&ids).await {
-                Ok(ends) => self.ends = Some(ends),
+                Ok(ends) => self.ends = Some(Mutex::new(ends)),
                 Err(error) => return Some((*ids.first()?, Err(error.into()))),
             }
         }
         let waited: Vec<_> = self.ids();
-        let ends = self.ends.as_mut()?;
+        let ends = self.ends.as_mut()?.get_mut().unwrap_or_else(PoisonError::into_inner);
         let ended = match TaskContext::try_current() {
             Some(context) if context.engine().is_same(&self.engine) => {
                 let next = async { Ok(ends.next().await) };

@@ -1,6 +1,6 @@
 //! What runs in pynenc: from a call to its value.
 //!
-//! [`Engine`] submits and answers; a [`Runner`](runner::Runner) drives a [`Worker`](worker::Worker), which claims, runs
+//! [`Engine`] submits and answers; a [`Runner`] drives a [`Worker`](worker::Worker), which claims, runs
 //! and settles. The engine alone sequences two components; see `ARCHITECTURE.md` for the order and why any step may be
 //! the last one.
 

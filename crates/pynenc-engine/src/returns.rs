@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn kinds_come_from_variants_or_types() {
-        assert_eq!((&KindOf(&Named)).kind(), "Declined");
+        assert_eq!(KindOf(&Named).kind(), "Declined");
         assert_eq!((&KindOf(&Outer(Retry::again()))).kind(), "Outer");
         assert_eq!((&KindOf(&Box::<Vec<u8>>::default())).kind(), "Box");
     }

@@ -136,13 +136,13 @@ pub struct TaskRegistry {
 }
 
 impl TaskRegistry {
-    /// Registers what was linked and what is listed, each with its options from `config`.
+    /// Registers what was linked, if it is taken, and what is listed, each with its options from `config`.
     ///
     /// # Errors
     ///
     /// Two tasks have one name, or an option is wrong.
-    pub fn new(listed: &[&'static TaskDefinition], config: &Config) -> Result<Self> {
-        let linked = inventory::iter::<LinkedTask>().map(|task| (task.0)());
+    pub fn new(takes_linked: bool, listed: &[&'static TaskDefinition], config: &Config) -> Result<Self> {
+        let linked = inventory::iter::<LinkedTask>().filter(|_| takes_linked).map(|task| (task.0)());
         let mut registry = Self::default();
         for definition in linked.chain(listed.iter().copied()) {
             registry.add(definition, config)?;

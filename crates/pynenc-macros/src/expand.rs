@@ -96,7 +96,8 @@ impl Task<'_> {
             /// Runs the body itself: nothing is submitted, recorded or repeated.
             #[allow(
                 clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate,
-                clippy::needless_pass_by_value, reason = "callers see the call alone, and arguments are owned"
+                clippy::needless_pass_by_value, clippy::unused_async,
+                reason = "callers see the call alone, arguments are owned, and `async` says where the body runs"
             )]
             #(#kept)*
             #visibility #asyncness fn #run(#(#declarations),*) #output #body

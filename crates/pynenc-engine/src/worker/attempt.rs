@@ -14,7 +14,7 @@ use pynenc_core::{InvocationId, Reason, RunnerId, Status};
 use tokio::sync::Notify;
 
 use super::Worker;
-use super::slots::{Entry, Permit};
+use super::slots::{Entry, Permit, Reservation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -49,6 +49,7 @@ pub struct Attempt {
     worker: Arc<Worker>,
     expect: tokio::sync::Mutex<Expect>,
     open_waits: AtomicUsize,
+    place: Mutex<Option<Reservation>>,
     permit: Mutex<Option<Permit>>,
     interrupt: AtomicU8,
     interrupted: Notify,
@@ -61,6 +62,7 @@ impl Attempt {
         tracked: Tracked,
         record: Option<Arc<InvocationRecord>>,
         is_blocking: bool,
+        place: Reservation,
     ) -> Self {
         Self {
             is_missing: record.is_none(),
@@ -71,6 +73,7 @@ impl Attempt {
             expect: tokio::sync::Mutex::new(Expect::from(&tracked.record)),
             tracked,
             open_waits: AtomicUsize::new(0),
+            place: Mutex::new(Some(place)),
             permit: Mutex::new(None),
             interrupt: AtomicU8::new(0),
             interrupted: Notify::new(),
@@ -129,7 +132,15 @@ impl Attempt {
         }
     }
 
-    pub(super) fn hold(&self, permit: Permit) {
+    /// Waits for the place that was reserved with the claim.
+    pub(super) async fn enter(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(place) = place {
+            self.hold(place.permit().await);
+        }
+    }
+
+    fn hold(&self, permit: Permit) {
         *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
     }
 
@@ -170,7 +181,7 @@ impl Attempt {
                 *expect = Expect::from(&record);
                 drop(expect);
                 let wait = self.open_wait();
-                raise(engine, &raised).await;
+                engine.hint(&raised).await;
                 Ok(Some(wait))
             }
         }
@@ -208,7 +219,7 @@ impl Attempt {
 
     /// Takes a slot again and says that the body goes on.
     async fn resume(&self, engine: &Engine) -> Result<()> {
-        let permit = self.worker.slots.acquire(Entry::Resume).await;
+        let permit = self.worker.slots.reserve(Entry::Resume).permit().await;
         self.hold(permit);
         let change = Change::new(Status::Running, By::Owner(self.runner), Reason::Resumed);
         match self.change(engine, change).await? {
@@ -267,6 +278,9 @@ impl Attempt {
     /// Takes over what the batch that started it was answered.
     pub(super) async fn started(&self, record: &pynenc_core::StatusRecord) {
         *self.expect.lock().await = Expect::from(record);
+        if record.cancel_requested {
+            self.tell(Interrupt::Cancel);
+        }
     }
 
     pub(super) async fn expected(&self) -> Expect {
@@ -291,16 +305,6 @@ impl Drop for Wait {
         if let Some(attempt) = &self.attempt {
             attempt.close_wait();
         }
-    }
-}
-
-/// Moves what is waited for ahead; a hint that is lost costs the raise alone.
-async fn raise(engine: &Engine, raised: &[Message]) {
-    if raised.is_empty() {
-        return;
-    }
-    if let Err(error) = engine.lane().push(raised).await {
-        tracing::debug!(%error, "what is waited for keeps its place in the queue");
     }
 }
 

@@ -107,6 +107,8 @@ impl Worker {
     pub async fn listen(self: &Arc<Self>, engine: &Engine, mut stop: Stop) {
         use futures_util::StreamExt;
         while !stop.is_draining() {
+            let renewed = self.renewed.notified();
+            tokio::pin!(renewed);
             let mut signals = match engine.parts().orchestrator.signals(self.id()).await {
                 Ok(signals) => signals,
                 Err(_) => futures_util::stream::empty().boxed(),
@@ -115,6 +117,7 @@ impl Worker {
                 let signal = tokio::select! {
                     biased;
                     () = stop.now() => return,
+                    () = &mut renewed => None,
                     signal = signals.next() => signal,
                 };
                 let Some(signal) = signal else { break };

@@ -7,6 +7,7 @@ mod run;
 mod services;
 mod slots;
 
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use pynenc_core::config::RunnerConfig;
 use pynenc_core::lane::Claimed;
 use pynenc_core::orchestrator::{Claim, ClaimReply, Transition, TransitionReply};
 use pynenc_core::status::{By, Change};
-use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status};
+use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::extension::Changed;
 use crate::task::Body;
 use services::Progress;
-use slots::Slots;
+use slots::{Entry, Slots};
 
 /// How often a claim is asked for again, with the same token, before it is left to the check of what is owned.
 const CLAIM_TRIES: u32 = 6;
@@ -45,6 +46,7 @@ pub struct Worker {
     paused: AtomicUsize,
     is_fenced: AtomicBool,
     unfenced: Notify,
+    renewed: Notify,
     progress: Mutex<Progress>,
 }
 
@@ -66,6 +68,7 @@ impl Worker {
             paused: AtomicUsize::new(0),
             is_fenced: AtomicBool::new(false),
             unfenced: Notify::new(),
+            renewed: Notify::new(),
             progress: Mutex::default(),
             settings: settings.clone(),
         }
@@ -128,9 +131,9 @@ impl Worker {
             .into_iter()
             .filter_map(|claimed| self.granted(engine, claim.runner, claimed))
             .collect();
-        let started = self.start(engine, attempts).await;
-        self.lock().extend(started.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
-        started
+        // Held before they start, so that a cancel that comes meanwhile finds them.
+        self.lock().extend(attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
+        self.start(engine, attempts).await
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
@@ -168,22 +171,30 @@ impl Worker {
         let ClaimReply::Granted(tracked) = claimed.reply else { return None };
         let task = engine.tasks().find(tracked.task.as_str());
         let is_blocking = task.is_some_and(|task| matches!(task.definition.body, Body::Blocking(_)));
-        Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking)))
+        let entry = if self.runs_alone(&tracked.record) { Entry::Alone } else { Entry::Start };
+        let place = self.slots.reserve(entry);
+        Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking, place)))
     }
 
     /// Says that the bodies run, in one call; what was lost meanwhile is left out.
     async fn start(&self, engine: &Engine, attempts: Vec<Arc<Attempt>>) -> Vec<Arc<Attempt>> {
-        let (alone, together): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|attempt| self.runs_alone(attempt));
+        let (alone, together): (Vec<_>, Vec<_>) =
+            attempts.into_iter().partition(|attempt| self.runs_alone(&attempt.tracked.record));
         let mut started = alone;
         if together.is_empty() {
             return started;
         }
         let replies = self.say_running(engine, &together).await;
-        for (attempt, reply) in together.into_iter().zip(replies) {
-            if let TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) = reply {
-                attempt.started(&record).await;
-                engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
-                started.push(attempt);
+        for (attempt, reply) in together.into_iter().zip(replies.into_iter().map(Some).chain(iter::repeat(None))) {
+            match reply {
+                Some(TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record)) => {
+                    attempt.started(&record).await;
+                    engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+                    started.push(attempt);
+                }
+                Some(TransitionReply::Refused(_)) | None => {
+                    self.lock().remove(&attempt.id());
+                }
             }
         }
         started
@@ -209,9 +220,8 @@ impl Worker {
     }
 
     /// Whether the next loss would make it a poison pill: then it takes down nobody but itself.
-    fn runs_alone(&self, attempt: &Attempt) -> bool {
-        let losses = attempt.tracked.record.losses;
-        losses > 0 && losses + 1 >= self.settings.poison_losses
+    fn runs_alone(&self, record: &StatusRecord) -> bool {
+        record.losses > 0 && record.losses + 1 >= self.settings.poison_losses
     }
 
     /// Goes on under a new identity, if `retired` is still the present one; its bodies belong to others now.
@@ -224,6 +234,7 @@ impl Worker {
             *identity = RunnerId::new();
             tracing::warn!(%retired, new = %*identity, "this runner was retired and goes on under a new identity");
         }
+        self.renewed.notify_waiters();
         let lost = self.attempts().into_iter().filter(|attempt| attempt.runner == retired);
         lost.for_each(|attempt| attempt.tell(Interrupt::Lost));
     }

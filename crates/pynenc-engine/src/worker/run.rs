@@ -17,7 +17,6 @@ use pynenc_core::{ErrorKind, InvocationId, Reason, Status};
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
-use super::slots::Entry;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::context::TaskContext;
@@ -47,21 +46,16 @@ impl Worker {
         attempt.release();
     }
 
-    /// Takes a slot. One that runs alone says only now that it runs.
+    /// Waits for the slot. One that runs alone says only now that it runs.
     async fn enter(&self, engine: &Engine, attempt: &Arc<Attempt>) -> bool {
-        if self.runs_alone(attempt) {
-            attempt.hold(self.slots.acquire(Entry::Alone).await);
+        attempt.enter().await;
+        if self.runs_alone(&attempt.tracked.record) {
             let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
             return matches!(
                 attempt.change(engine, change).await,
                 Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_))
             );
         }
-        let permit = match self.slots.try_start() {
-            Some(permit) => permit,
-            None => self.slots.acquire(Entry::Start).await,
-        };
-        attempt.hold(permit);
         true
     }
 }
@@ -83,9 +77,6 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
     if attempt.is_missing {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
-    }
-    if attempt.tracked.record.cancel_requested {
-        return Ending::Cancelled;
     }
     match source(engine, attempt).await {
         Ok(source) => run_body(engine, attempt, task, source).await,
@@ -250,7 +241,7 @@ async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply) {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
             if record.reason == Reason::UnknownTask {
                 let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
-                let _ = engine.lane().push(&[Message { not_before, ..attempt.tracked.message() }]).await;
+                engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
             }
             engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
         }

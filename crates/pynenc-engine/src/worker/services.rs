@@ -115,9 +115,7 @@ impl Worker {
         let page = engine.parts().orchestrator.queued(after, self.settings.sweep_interval, BATCH).await?;
         let hints: Vec<Message> =
             page.items.iter().filter(|item| short.contains(&item.queue)).map(Tracked::message).collect();
-        if !hints.is_empty() {
-            engine.lane().push(&hints).await?;
-        }
+        engine.hint(&hints).await;
         self.set_cursor(page.next);
         Ok(())
     }
@@ -196,8 +194,6 @@ async fn move_all(engine: &Engine, changes: Vec<(Tracked, Change)>) -> Result<()
             engine.changed(&Changed { id: moved.id, task: &moved.task, record: &moved.record });
         }
     }
-    if !hints.is_empty() {
-        engine.lane().push(&hints).await?;
-    }
+    engine.hint(&hints).await;
     Ok(())
 }

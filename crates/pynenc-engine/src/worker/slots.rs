@@ -37,6 +37,25 @@ pub(crate) enum Entry {
     Alone,
 }
 
+/// A place, or a place in the line for one; dropped, it goes to the next.
+#[derive(Debug)]
+pub(crate) enum Reservation {
+    Held(Permit),
+    Waiting(oneshot::Receiver<Permit>),
+}
+
+impl Reservation {
+    /// Waits until the place is there.
+    pub(crate) async fn permit(self) -> Permit {
+        match self {
+            Self::Held(permit) => permit,
+            Self::Waiting(receiver) => {
+                receiver.await.expect("the slots outlive those who wait, and grant or keep every sender")
+            }
+        }
+    }
+}
+
 /// A place; dropped, it goes to the next.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -69,33 +88,24 @@ impl Slots {
         }
     }
 
-    /// Waits for a place.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped wait gives its place to the next.
-    pub(crate) async fn acquire(&self, entry: Entry) -> Permit {
-        let (sender, receiver) = oneshot::channel();
-        {
+    /// Takes a place, or a place in the line for one.
+    pub(crate) fn reserve(&self, entry: Entry) -> Reservation {
+        let receiver = {
             let mut state = self.lock();
+            if entry != Entry::Alone && state.free() > 0 && state.resuming.is_empty() {
+                state.taken += 1;
+                return Reservation::Held(Permit { slots: self.clone(), is_alone: false });
+            }
+            let (sender, receiver) = oneshot::channel();
             match entry {
                 Entry::Start => state.starting.push_back(sender),
                 Entry::Resume => state.resuming.push_back(sender),
                 Entry::Alone => state.alone.push_back(sender),
             }
-        }
+            receiver
+        };
         self.grant();
-        receiver.await.expect("the slots outlive those who wait, and grant or keep every sender")
-    }
-
-    /// A place at once, if nobody waits for one.
-    pub(crate) fn try_start(&self) -> Option<Permit> {
-        let mut state = self.lock();
-        if state.free() == 0 || !state.resuming.is_empty() {
-            return None;
-        }
-        state.taken += 1;
-        Some(Permit { slots: self.clone(), is_alone: false })
+        Reservation::Waiting(receiver)
     }
 
     /// Gives places to those who wait, as long as there are any.
@@ -162,12 +172,16 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    fn start(slots: &Slots) -> Option<Permit> {
+        slots.reserve(Entry::Start).permit().now_or_never()
+    }
+
     #[test]
     fn who_resumes_comes_before_who_starts() {
         let slots = Slots::new(1);
-        let first = slots.try_start().unwrap();
-        let mut starting = Box::pin(slots.acquire(Entry::Start));
-        let mut resuming = Box::pin(slots.acquire(Entry::Resume));
+        let first = start(&slots).unwrap();
+        let mut starting = Box::pin(slots.reserve(Entry::Start).permit());
+        let mut resuming = Box::pin(slots.reserve(Entry::Resume).permit());
         assert!((&mut starting).now_or_never().is_none() && (&mut resuming).now_or_never().is_none());
         drop(first);
         assert!((&mut starting).now_or_never().is_none());
@@ -179,13 +193,13 @@ mod tests {
     #[test]
     fn who_runs_alone_waits_for_the_others_and_keeps_them_out() {
         let slots = Slots::new(4);
-        let others = [slots.try_start().unwrap(), slots.try_start().unwrap()];
-        let mut alone = Box::pin(slots.acquire(Entry::Alone));
+        let others = [start(&slots).unwrap(), start(&slots).unwrap()];
+        let mut alone = Box::pin(slots.reserve(Entry::Alone).permit());
         assert!((&mut alone).now_or_never().is_none());
-        assert!(slots.try_start().is_none(), "nothing begins while one waits to be alone");
+        assert!(start(&slots).is_none(), "nothing begins while one waits to be alone");
         drop(others);
         let permit = (&mut alone).now_or_never().unwrap();
-        assert!(slots.try_start().is_none() && slots.free().now_or_never().is_none());
+        assert!(start(&slots).is_none() && slots.free().now_or_never().is_none());
         drop(permit);
         assert_eq!(slots.free().now_or_never(), Some(4));
     }
@@ -193,9 +207,9 @@ mod tests {
     #[test]
     fn a_place_that_nobody_waits_for_any_more_goes_to_the_next() {
         let slots = Slots::new(1);
-        let first = slots.try_start().unwrap();
-        let mut gone = Box::pin(slots.acquire(Entry::Start));
-        let mut next = Box::pin(slots.acquire(Entry::Start));
+        let first = start(&slots).unwrap();
+        let mut gone = Box::pin(slots.reserve(Entry::Start).permit());
+        let mut next = Box::pin(slots.reserve(Entry::Start).permit());
         assert!((&mut gone).now_or_never().is_none() && (&mut next).now_or_never().is_none());
         drop(gone);
         drop(first);
@@ -205,9 +219,9 @@ mod tests {
     #[test]
     fn who_starts_alone_while_one_resumes_waits_too() {
         let slots = Slots::new(1);
-        let first = slots.try_start().unwrap();
-        let mut alone = Box::pin(slots.acquire(Entry::Alone));
-        let mut resuming = Box::pin(slots.acquire(Entry::Resume));
+        let first = start(&slots).unwrap();
+        let mut alone = Box::pin(slots.reserve(Entry::Alone).permit());
+        let mut resuming = Box::pin(slots.reserve(Entry::Resume).permit());
         assert!((&mut alone).now_or_never().is_none() && (&mut resuming).now_or_never().is_none());
         drop(first);
         let resumed = (&mut resuming).now_or_never().unwrap();

@@ -1,7 +1,7 @@
 //! What must hold, whatever went wrong.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::PoisonError;
 
 use futures_util::FutureExt;
@@ -62,7 +62,9 @@ pub(super) fn never_ended(world: &World) -> Violation {
     let mut found = String::new();
     for item in everything(world).into_iter().filter(|item| !item.record.status.is_final()) {
         let history = now(world.orchestrator().history(item.id));
-        found += &format!("\n{} {} {}:{}", item.id, item.task, item.record.status, shown(&history));
+        let Tracked { id, task, record, .. } = item;
+        // Writing into a string can't fail.
+        let _ = write!(found, "\n{id} {task} {}:{}", record.status, shown(&history));
     }
     let runners = now(world.orchestrator().runners());
     violation(world, "every accepted invocation ends", format!("{found}\nrunners {runners:#?}"))
@@ -162,7 +164,7 @@ fn check_accepted(world: &World, call: Accepted) -> Result<(), Violation> {
 fn check_history(world: &World, item: &Tracked) -> Result<(), Violation> {
     let history = now(world.orchestrator().history(item.id));
     let finals = history.iter().filter(|entry| entry.status.is_final()).count();
-    if finals != 1 || !history.last().is_some_and(|entry| entry.status == item.record.status) {
+    if finals != 1 || history.last().is_none_or(|entry| entry.status != item.record.status) {
         return Err(violation(world, "exactly one final outcome is recorded", shown(&history)));
     }
     let contiguous = history.iter().zip(1u64..).all(|(entry, version)| entry.version == version);

@@ -191,7 +191,7 @@ impl World {
         let setup = EngineSetup {
             parts,
             settings: Settings { runner, ..Settings::default() },
-            tasks: TaskRegistry::new(&tasks::all(), &config).expect("the tasks here have names of their own"),
+            tasks: TaskRegistry::new(false, &tasks::all(), &config).expect("the tasks here have names of their own"),
             states,
             extensions: Vec::new(),
             readers: Vec::new(),

@@ -1,0 +1,47 @@
+//! The parts that every invocation goes through: the status machine, the serializers, a macro-made call.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use pynenc::prelude::*;
+use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
+use pynenc_core::status::{By, Change, Expect, judge};
+use pynenc_core::{Reason, RunnerId, Serializer, SerializerExt, StatusRecord, Timestamp};
+
+#[task]
+async fn add(x: i64, y: i64) -> i64 {
+    x + y
+}
+
+fn status_machine(criterion: &mut Criterion) {
+    let record = StatusRecord::registered(None, Timestamp::from_millis(0));
+    let change = Change::new(Status::Pending, By::Claimer(RunnerId::new()), Reason::Claimed);
+    criterion.bench_function("judge a claim", |bencher| {
+        bencher
+            .iter(|| judge(black_box(&record), Expect::from(&record), black_box(&change), Timestamp::from_millis(1)));
+    });
+}
+
+fn serializers(criterion: &mut Criterion) {
+    let value = ("order-7".to_owned(), vec![1_u64; 100], Some(2.5));
+    for serializer in [&JsonSerializer as &dyn Serializer, &MsgPackSerializer] {
+        let name = serializer.name();
+        criterion.bench_function(&format!("encode with {name}"), |bencher| {
+            bencher.iter(|| serializer.encode(black_box(&value)));
+        });
+        let bytes = serializer.encode(&value).expect("the value has a form in both");
+        criterion.bench_function(&format!("decode with {name}"), |bencher| {
+            bencher.iter(|| serializer.decode_as::<(String, Vec<u64>, Option<f64>)>(black_box(&bytes)));
+        });
+    }
+}
+
+fn calls(criterion: &mut Criterion) {
+    criterion.bench_function("make a call", |bencher| {
+        bencher.iter(|| add(black_box(1), 2).priority(7).delay(Duration::ZERO))
+    });
+}
+
+criterion_group!(parts, status_machine, serializers, calls);
+criterion_main!(parts);

@@ -1,0 +1,196 @@
+//! Calls, values, batches, arguments, injection.
+
+use std::collections::BTreeMap;
+
+use pynenc::prelude::*;
+use pynenc::testing::TestApp;
+use pynenc::{ArgCacheMode, Error};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Order {
+    id: String,
+    lines: BTreeMap<String, u32>,
+    note: Option<String>,
+}
+
+#[task]
+async fn total(order: Order) -> u32 {
+    order.lines.values().sum()
+}
+
+#[task]
+fn shout(text: String) -> String {
+    text.to_uppercase()
+}
+
+#[task]
+async fn describe(#[inject] greeting: State<String>, #[inject] context: TaskContext, name: String) -> String {
+    format!("{}, {name} ({})", *greeting, context.task())
+}
+
+#[task]
+async fn nothing() {}
+
+fn order() -> Order {
+    let lines = BTreeMap::from([("apples".to_owned(), 3), ("ñandú".to_owned(), 4)]);
+    Order { id: "7".into(), lines, note: None }
+}
+
+async fn app() -> TestApp {
+    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state("hello".to_owned())).await.unwrap()
+}
+
+fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
+    tasks![total, shout, describe, nothing].into()
+}
+
+#[tokio::test]
+async fn values_come_back_from_async_and_plain_bodies() {
+    let app = app().await;
+    assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7);
+    assert_eq!(app.submit(shout("ab".into())).await.unwrap().result().await.unwrap(), "AB");
+    app.submit(nothing()).await.unwrap().result().await.unwrap();
+}
+
+#[tokio::test]
+async fn both_serializers_carry_the_same_values() {
+    for serializer in ["JsonSerializer", "MsgPackSerializer", "pynenc_core::MsgPackSerializer"] {
+        let app = TestApp::with(|builder| {
+            builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).set("serializer_cls", serializer)
+        })
+        .await
+        .unwrap();
+        assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7, "{serializer}");
+    }
+}
+
+#[tokio::test]
+async fn injected_parameters_come_from_the_app_and_the_run() {
+    let app = app().await;
+    let text = app.submit(describe("Ana".into())).await.unwrap().result().await.unwrap();
+    assert_eq!(text, format!("hello, Ana ({})", describe::NAME));
+}
+
+#[tokio::test]
+async fn a_batch_gives_its_values_in_the_order_of_the_calls() {
+    let app = app().await;
+    let texts: Vec<_> = (0..1200).map(|n| format!("t{n}")).collect();
+    let group = app.submit_all(texts.iter().cloned().map(shout)).await.unwrap();
+    assert_eq!(group.len(), 1200);
+    let expected: Vec<_> = texts.iter().map(|text| text.to_uppercase()).collect();
+    assert_eq!(group.results().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_batch_gives_its_values_as_they_end() {
+    let app = app().await;
+    let slow = app.submit(shout("slow".into()).delay(secs(60))).await.unwrap();
+    let calls = [shout("late".into()).delay(secs(9)), shout("soon".into()).delay(secs(3)), shout("now".into())];
+    let mut group = app.submit_all(calls).await.unwrap();
+    let mut values = Vec::new();
+    while let Some((_, value)) = group.next().await {
+        values.push(value.unwrap());
+    }
+    assert_eq!(values, ["NOW", "SOON", "LATE"]);
+    assert_eq!(slow.status().await.unwrap(), Status::Scheduled);
+}
+
+#[tokio::test]
+async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending() {
+    let app = app().await;
+    let id = app.submit(shout("x".into())).await.unwrap().id();
+    assert_eq!(app.invocation::<shout>(id).result().await.unwrap(), "X");
+    let unknown = app.invocation::<shout>(pynenc::InvocationId::new());
+    assert!(matches!(unknown.result().await, Err(Error::InvocationNotFound(_))));
+    assert!(matches!(unknown.status().await, Err(Error::InvocationNotFound(_))));
+    assert!(matches!(unknown.cancel().await, Err(Error::InvocationNotFound(_))));
+}
+
+#[tokio::test]
+async fn a_value_of_another_type_is_an_error_and_not_a_guess() {
+    let app = app().await;
+    let id = app.submit(shout("x".into())).await.unwrap().id();
+    assert!(matches!(app.invocation::<total>(id).result().await, Err(Error::CorruptRecord { .. })));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments() {
+    let app = app().await;
+    let call = |text: &str| shout(text.to_owned()).idempotency_key("order-7");
+    let first = app.submit(call("a")).await.unwrap();
+    first.result().await.unwrap();
+    let again = app.submit(call("a")).await.unwrap();
+    assert_eq!((again.id(), again.is_reused()), (first.id(), true));
+    match app.submit(call("b")).await {
+        Err(Error::IdempotencyConflict { key, existing }) => {
+            assert_eq!((key.as_str(), existing), ("order-7", first.id()));
+        }
+        other => panic!("{other:?}"),
+    }
+    let other_task = app.submit(describe("a".into()).idempotency_key("order-7")).await.unwrap();
+    assert_ne!(other_task.id(), first.id());
+}
+
+#[tokio::test]
+async fn large_values_go_through_the_argument_cache_and_come_back() {
+    let app = TestApp::with(|builder| {
+        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).arg_cache(ArgCacheMode::Memory, 100, 10)
+    })
+    .await
+    .unwrap();
+    let text = "x".repeat(10_000);
+    let invocation = app.submit(shout(text.clone())).await.unwrap();
+    assert_eq!(invocation.result().await.unwrap(), text.to_uppercase());
+    let record = app.parts().state.invocations(&[invocation.id()]).await.unwrap().pop().flatten().unwrap();
+    assert!(format!("{:?}", record.arguments[0].value).starts_with("External(10002 bytes"), "{record:?}");
+
+    let inline = app.submit(shout(text).disable_cache_args(["text"])).await.unwrap();
+    let record = app.parts().state.invocations(&[inline.id()]).await.unwrap().pop().flatten().unwrap();
+    assert!(format!("{:?}", record.arguments[0].value).starts_with("Inline"), "{record:?}");
+}
+
+#[tokio::test]
+async fn content_that_is_gone_fails_its_own_invocation_alone() {
+    let configure = |builder: pynenc::PynencBuilder| {
+        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).arg_cache(ArgCacheMode::Memory, 10, 10)
+    };
+    let app = TestApp::with(configure).await.unwrap();
+    let lost = app.submit(shout("a text of some length".into()).delay(secs(5))).await.unwrap();
+    app.parts().arg_cache.purge().await.unwrap();
+    let kept = app.submit(shout("another text of some length".into())).await.unwrap();
+    assert!(matches!(lost.result().await, Err(Error::ArgumentsUnavailable { .. })));
+    assert_eq!(kept.result().await.unwrap(), "ANOTHER TEXT OF SOME LENGTH");
+}
+
+#[tokio::test]
+async fn a_value_above_the_limit_is_refused_where_it_is_made() {
+    let configure = |builder: pynenc::PynencBuilder| {
+        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).set("arg_cache.max_size", 2000)
+    };
+    let app = TestApp::with(configure).await.unwrap();
+    let error = app.submit(shout("x".repeat(3000))).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    assert!(
+        error.to_string().contains("arg_cache.max_size") && error.to_string().contains("argument: text"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_priority_above_the_highest_is_refused() {
+    let error = app().await.submit(shout("x".into()).priority(10)).await.unwrap_err();
+    assert!(error.to_string().contains("highest: 9"), "{error}");
+}
+
+#[tokio::test]
+async fn a_test_sees_what_was_submitted() {
+    let app = app().await;
+    app.submit(shout("one".into())).await.unwrap();
+    app.submit(shout("two".into()).delay(hours(1))).await.unwrap();
+    app.run_until_idle().await;
+    let calls = app.submitted::<shout>().await.unwrap();
+    let seen: Vec<_> = calls.iter().map(|call| (call.arguments.text.as_str(), call.status)).collect();
+    assert_eq!(seen, [("one", Status::Success), ("two", Status::Scheduled)]);
+    assert!(app.submitted::<nothing>().await.unwrap().is_empty());
+}

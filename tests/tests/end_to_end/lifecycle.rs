@@ -1,0 +1,289 @@
+//! Runners that stop, tasks nobody knows, records that are broken, and what is kept for how long.
+
+use pynenc::core::clock::TokioClock;
+use pynenc::engine::runner::Runner;
+use pynenc::engine::stop::stop_pair;
+use pynenc::engine::worker::Worker;
+use pynenc::prelude::*;
+use pynenc::testing::TestApp;
+use pynenc::{Extension, Reason, ThreadRunner};
+use std::sync::{Arc, Mutex};
+
+#[task]
+async fn naps(seconds: u64) -> u64 {
+    tokio::time::sleep(secs(seconds)).await;
+    seconds
+}
+
+#[task]
+async fn needs_a_number(#[inject] number: State<u32>) -> u32 {
+    *number
+}
+
+async fn app() -> TestApp {
+    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(7u32)).await.unwrap()
+}
+
+/// An app under paused time whose runner the test starts by itself.
+async fn without_runner() -> Pynenc {
+    let builder = Pynenc::builder().without_config_file().environment([]).memory();
+    let builder = builder.clock(TokioClock::new()).runner(ThreadRunner::with_heartbeats_on_runtime());
+    builder.without_linked_tasks().tasks(all_tasks()).state(7u32).build().await.unwrap()
+}
+
+fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
+    tasks![naps, needs_a_number].into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_runner_lets_bodies_end_and_claims_nothing_more() {
+    let app = without_runner().await;
+    let runner = app.start_runner().await.unwrap();
+    let running = app.submit(naps(20)).await.unwrap();
+    tokio::time::sleep(secs(1)).await;
+    let (stopped, late) = tokio::join!(runner.shutdown(), app.submit(naps(1)));
+    stopped.unwrap();
+    assert_eq!(running.result().await.unwrap(), 20);
+    assert_eq!(late.unwrap().status().await.unwrap(), Status::Registered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_doesnt_end_in_time_is_given_back_uncharged() {
+    let app = without_runner().await;
+    let runner = app.start_runner().await.unwrap();
+    let running = app.submit(naps(3600)).await.unwrap();
+    tokio::time::sleep(secs(1)).await;
+    let before = tokio::time::Instant::now();
+    runner.shutdown().await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 25, "the grace time");
+    let record = app.engine_status(running.id()).await;
+    assert_eq!((record.status, record.reason), (Status::Rerouted, Reason::Shutdown));
+    assert_eq!((record.retries, record.losses), (0, 0));
+
+    let second = app.start_runner().await.unwrap();
+    assert_eq!(running.result().await.unwrap(), 3600);
+    second.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_skips_the_grace_time() {
+    let app = without_runner().await;
+    let runner = app.start_runner().await.unwrap();
+    let running = app.submit(naps(3600)).await.unwrap();
+    tokio::time::sleep(secs(1)).await;
+    let before = tokio::time::Instant::now();
+    runner.shutdown_now().await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 0);
+    assert_eq!(running.status().await.unwrap(), Status::Rerouted);
+}
+
+trait EngineStatus {
+    async fn engine_status(&self, id: pynenc::InvocationId) -> pynenc::core::StatusRecord;
+}
+
+impl EngineStatus for Pynenc {
+    async fn engine_status(&self, id: pynenc::InvocationId) -> pynenc::core::StatusRecord {
+        pynenc::Engine::status(self, id).await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_work_of_a_lost_runner_runs_again_within_twenty_seconds() {
+    let app = without_runner().await;
+    let lost = app.submit(naps(5)).await.unwrap();
+    // A runner that claims, and is never heard of again.
+    let worker = Arc::new(Worker::new(&app.settings().runner));
+    worker.beat(&app).await.unwrap();
+    assert_eq!(worker.claim(&app, vec![lost.id()]).await.len(), 1);
+    let survivor = app.start_runner().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while app.engine_status(lost.id()).await.deliveries < 2 {
+        tokio::time::sleep(millis(100)).await;
+    }
+    assert!(begun.elapsed() <= secs(20), "{:?}", begun.elapsed());
+    assert_eq!(lost.result().await.unwrap(), 5);
+    let history = lost.history().await.unwrap();
+    assert!(history.iter().any(|entry| entry.reason == Reason::OwnerLost && entry.detail.is_some()), "{history:?}");
+    survivor.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_down_three_runners_is_a_poison_pill() {
+    let app = without_runner().await;
+    let poison = app.submit(naps(5)).await.unwrap();
+    let survivor = Arc::new(Worker::new(&app.settings().runner));
+    for _ in 0..3 {
+        let victim = Arc::new(Worker::new(&app.settings().runner));
+        victim.beat(&app).await.unwrap();
+        assert_eq!(claim_and_start(&app, &victim, poison.id()).await, Status::Running);
+        for _ in 0..8 {
+            survivor.beat(&app).await.unwrap();
+            tokio::time::sleep(secs(3)).await;
+            survivor.recover(&app).await.unwrap();
+        }
+    }
+    let error = poison.result().await.unwrap_err();
+    assert!(matches!(&error, Error::PoisonPill { detail, .. } if detail.contains("took down 3 runners")), "{error}");
+}
+
+/// Claims as a runner does. Before its last delivery an invocation begins only when it is alone, so it is run for a moment.
+async fn claim_and_start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::InvocationId) -> Status {
+    for attempt in worker.claim(app, vec![id]).await {
+        let run = worker.clone().run((**app).clone(), attempt);
+        let _ = tokio::time::timeout(millis(10), run).await;
+    }
+    app.engine_status(id).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
+    let app = without_runner().await;
+    let invocation = app.submit(naps(1)).await.unwrap();
+    let worker = Arc::new(Worker::new(&app.settings().runner));
+    let claim = pynenc::core::orchestrator::Claim {
+        ids: vec![invocation.id()],
+        runner: worker.id(),
+        token: pynenc::core::ClaimToken::new(),
+    };
+    app.parts().orchestrator.claim(&claim).await.unwrap();
+    worker.give_back_unheld(&app).await.unwrap();
+    let record = app.engine_status(invocation.id()).await;
+    assert_eq!((record.status, record.reason, record.losses), (Status::Rerouted, Reason::ClaimLost, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_was_lost_is_found_by_the_sweep() {
+    let app = without_runner().await;
+    let invocation = app.submit(naps(1)).await.unwrap();
+    app.parts().broker.purge().await.unwrap();
+    let runner = app.start_runner().await.unwrap();
+    assert_eq!(invocation.result().await.unwrap(), 1);
+    runner.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_is_missing_fails_its_own_invocation() {
+    let app = app().await;
+    let broken = app.submit(naps(1).delay(secs(5))).await.unwrap();
+    app.parts().state.forget(&[broken.id()]).await.unwrap();
+    let whole = app.submit(naps(1)).await.unwrap();
+    assert!(matches!(broken.result().await, Err(Error::CorruptRecord { .. })));
+    assert_eq!(whole.result().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn arguments_that_cant_be_read_fail_their_own_invocation() {
+    use pynenc::core::record::{Argument, InvocationRecord, Payload};
+    let app = app().await;
+    let broken = app.submit(naps(1).delay(secs(5))).await.unwrap();
+    let state = &app.parts().state;
+    let record = state.invocations(&[broken.id()]).await.unwrap().pop().flatten().unwrap();
+    state.forget(&[broken.id()]).await.unwrap();
+    let value = Payload::Inline(vec![0xff, 0, b'{'].into());
+    let arguments = vec![Argument { name: "seconds".into(), value }];
+    state.put_invocations(&[Arc::new(InvocationRecord { arguments, ..(*record).clone() })]).await.unwrap();
+    let error = broken.result().await.unwrap_err();
+    assert!(matches!(&error, Error::CorruptRecord { detail, .. } if detail.contains("seconds")), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
+    use pynenc::core::lane::Submission;
+    let app = app().await;
+    let template = app.submit(naps(1)).await.unwrap();
+    let record = app.parts().state.invocations(&[template.id()]).await.unwrap().pop().flatten().unwrap();
+    let (id, task) = (pynenc::InvocationId::new(), pynenc::TaskId::from("elsewhere::unknown"));
+    let record = pynenc::core::record::InvocationRecord { id, task: task.clone(), ..(*record).clone() };
+    let registration = pynenc::core::record::Registration::new(id, task, "default".into());
+    let lane = pynenc::engine::StepLane::new(
+        app.parts().broker.clone(),
+        app.parts().orchestrator.clone(),
+        app.parts().state.clone(),
+    );
+    pynenc::core::Lane::submit(&lane, vec![Submission { record: Arc::new(record), registration }]).await.unwrap();
+    app.advance(secs(3)).await;
+    let record = app.status(id).await.unwrap();
+    assert_eq!((record.status, record.reason), (Status::Rerouted, Reason::UnknownTask));
+    let before = record.deliveries;
+    app.advance(secs(60)).await;
+    let deliveries = app.status(id).await.unwrap().deliveries - before;
+    assert!((5..=30).contains(&deliveries), "it is tried now and then, not in circles: {deliveries}");
+}
+
+#[tokio::test]
+async fn what_has_ended_is_kept_for_its_retention_and_then_gone() {
+    let app = app().await;
+    let invocation = app.submit(naps(1)).await.unwrap();
+    invocation.result().await.unwrap();
+    app.advance(hours(23)).await;
+    assert_eq!(invocation.result().await.unwrap(), 1);
+    app.advance(hours(2)).await;
+    assert!(matches!(invocation.result().await, Err(Error::InvocationNotFound(_))));
+    let left = app.parts().state.aged(std::time::Duration::ZERO, None, 10).await.unwrap();
+    assert!(left.items.is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_was_never_registered_is_dropped_by_its_age() {
+    let app = app().await;
+    let template = app.submit(naps(0)).await.unwrap();
+    let record = app.parts().state.invocations(&[template.id()]).await.unwrap().pop().flatten().unwrap();
+    let orphan = pynenc::InvocationId::new();
+    let record = pynenc::core::record::InvocationRecord { id: orphan, ..(*record).clone() };
+    app.parts().state.put_invocations(&[Arc::new(record)]).await.unwrap();
+    app.advance(minutes(50)).await;
+    assert!(app.parts().state.invocations(&[orphan]).await.unwrap()[0].is_some());
+    app.advance(minutes(15)).await;
+    assert!(app.parts().state.invocations(&[orphan]).await.unwrap()[0].is_none());
+}
+
+#[tokio::test]
+async fn a_runner_without_what_its_tasks_need_doesnt_start() {
+    let app = Pynenc::builder()
+        .without_config_file()
+        .environment([])
+        .memory()
+        .without_linked_tasks()
+        .tasks(all_tasks())
+        .build()
+        .await
+        .unwrap();
+    let error = app.start_runner().await.unwrap_err().to_string();
+    assert!(error.contains("u32") && error.contains(".state(value)"), "{error}");
+    let (_stopper, stop) = stop_pair();
+    assert!(ThreadRunner::new().run((*app).clone(), stop).await.is_err());
+}
+
+#[derive(Debug, Default, Clone)]
+struct Changes(Arc<Mutex<Vec<Status>>>);
+
+impl Extension for Changes {
+    fn on_change(&self, change: &pynenc::engine::extension::Changed<'_>) {
+        self.0.lock().unwrap().push(change.record.status);
+    }
+}
+
+#[tokio::test]
+async fn an_extension_is_told_of_every_change() {
+    use Status::{Cancelled, Registered, Running, Scheduled, Success};
+    let changes = Changes::default();
+    let app = TestApp::with(|builder| {
+        builder.without_linked_tasks().tasks(all_tasks()).state(7u32).extension(changes.clone())
+    })
+    .await
+    .unwrap();
+    app.submit(needs_a_number()).await.unwrap().result().await.unwrap();
+    app.submit(naps(1).delay(secs(5))).await.unwrap().cancel().await.unwrap();
+    app.run_until_idle().await;
+    let seen = changes.0.lock().unwrap().clone();
+    assert_eq!(seen, [Registered, Running, Success, Scheduled, Cancelled]);
+    assert!(app.extension::<Changes>().is_some());
+}
+
+#[tokio::test]
+async fn a_purge_leaves_nothing() {
+    let app = app().await;
+    let waiting = app.submit(naps(1).delay(hours(1))).await.unwrap();
+    app.purge().await.unwrap();
+    assert!(matches!(waiting.status().await, Err(Error::InvocationNotFound(_))));
+}

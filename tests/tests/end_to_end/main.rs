@@ -1,0 +1,13 @@
+//! What users are promised, through the public API, over the components in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calling;
+mod cancelling;
+mod concurrency;
+mod delays;
+mod failing;
+mod lifecycle;
+mod setup;
+mod synchronous;
+mod waiting;

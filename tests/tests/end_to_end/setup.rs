@@ -1,0 +1,120 @@
+//! From settings to an app, and what is said of those that are wrong.
+
+use pynenc::prelude::*;
+
+#[task(name = "billing.charge", max_retries = 2, queue = "billing")]
+async fn charge(account: u32, amount: u32) -> u32 {
+    account + amount
+}
+
+fn builder(variables: &[(&str, &str)]) -> pynenc::PynencBuilder {
+    let variables: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Pynenc::builder().without_config_file().environment(variables).without_linked_tasks().tasks(all_tasks())
+}
+
+async fn error(builder: pynenc::PynencBuilder) -> String {
+    builder.build().await.unwrap_err().to_string()
+}
+
+fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
+    tasks![charge].into()
+}
+
+#[tokio::test]
+async fn operations_override_code_and_code_overrides_defaults() {
+    let options = async |variables: &[(&str, &str)]| {
+        let app = builder(variables).set("task.priority", 3).build().await.unwrap();
+        let task = app.tasks().find("billing.charge").unwrap();
+        (task.options().max_retries, task.options().priority, task.options().queue.clone())
+    };
+    assert_eq!(options(&[]).await, (2, 3, "billing".to_owned()));
+    let variables = [("PYNENC__TASK__BILLING__CHARGE__MAX_RETRIES", "9"), ("PYNENC__TASK__PRIORITY", "4")];
+    assert_eq!(options(&variables).await, (9, 4, "billing".to_owned()));
+}
+
+#[tokio::test]
+async fn memory_mode_is_four_variables() {
+    let app = builder(&[
+        ("PYNENC__ORCHESTRATOR_CLS", "MemOrchestrator"),
+        ("PYNENC__BROKER_CLS", "MemBroker"),
+        ("PYNENC__STATE_BACKEND_CLS", "pynenc_mem::MemStateBackend"),
+        ("PYNENC__RUNNER_CLS", "ThreadRunner"),
+    ]);
+    let app = app.build().await.unwrap();
+    let runner = app.start_runner().await.unwrap();
+    assert_eq!(app.submit(charge(1, 2).queue("default")).await.unwrap().result().await.unwrap(), 3);
+    runner.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn unknown_components_are_explained() {
+    let error = error(builder(&[("PYNENC__BROKER_CLS", "MenBroker")])).await;
+    assert!(error.contains("broker_cls") && error.contains("did you mean: pynenc_mem::MemBroker"), "{error}");
+    let pickle = self::error(builder(&[("PYNENC__SERIALIZER_CLS", "PickleSerializer")])).await;
+    assert!(pickle.contains("JsonSerializer") && pickle.contains("MsgPackSerializer"), "{pickle}");
+}
+
+#[tokio::test]
+async fn unknown_keys_are_explained_with_where_they_come_from() {
+    let error = error(builder(&[("PYNENC__RUNNER__CONCURENCY", "3")])).await;
+    assert!(error.contains("PYNENC__RUNNER__CONCURENCY") && error.contains("concurrency"), "{error}");
+    let section = self::error(builder(&[("PYNENC__RUNER__CONCURRENCY", "3")])).await;
+    assert!(section.contains("PYNENC__RUNER__CONCURRENCY") && section.contains("runner"), "{section}");
+    let kind = self::error(builder(&[("PYNENC__RUNNER__CONCURRENCY", "many")])).await;
+    assert!(kind.contains("PYNENC__RUNNER__CONCURRENCY") && kind.contains("runner.concurrency"), "{kind}");
+}
+
+#[tokio::test]
+async fn an_option_that_names_no_parameter_is_an_error_of_the_build() {
+    let variable = ("PYNENC__TASK__BILLING__CHARGE__RUNNING_CONCURRENCY", "keys(acount)");
+    let error = error(builder(&[variable])).await;
+    assert!(error.contains("acount") && error.contains("account") && error.contains("billing.charge"), "{error}");
+}
+
+#[tokio::test]
+async fn every_setting_can_be_explained() {
+    let app = builder(&[("PYNENC__RUNNER__CONCURRENCY", "3")]).app_id("shop").build().await.unwrap();
+    let settings = app.explain();
+    let source = |key: &str| {
+        let setting = settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("{key} is missing"));
+        (setting.value.as_str(), setting.source.as_str())
+    };
+    assert_eq!(source("runner.concurrency"), ("3", "PYNENC__RUNNER__CONCURRENCY"));
+    assert_eq!(source("app_id"), ("shop", "builder"));
+    assert_eq!(source("runner.lease"), ("15s", "default"));
+}
+
+#[tokio::test]
+async fn an_explicit_list_adds_nothing_twice() {
+    let app = builder(&[]).tasks(tasks![charge, charge]).build().await.unwrap();
+    assert_eq!(app.tasks().all().iter().filter(|task| task.id().as_str() == "billing.charge").count(), 1);
+}
+
+mod twin {
+    use pynenc::prelude::*;
+
+    pub(super) struct Twin;
+
+    impl Task for Twin {
+        type Arguments = <super::charge as Task>::Arguments;
+        type Output = u32;
+
+        fn definition() -> &'static pynenc::engine::TaskDefinition {
+            static DEFINITION: pynenc::engine::TaskDefinition = pynenc::engine::TaskDefinition {
+                name: "billing.charge",
+                arguments: &[],
+                options: pynenc::core::task_options::TaskPatch::NONE,
+                body: pynenc::engine::task::Body::Blocking(|_, _| Ok(Vec::new())),
+                requires: |_| {},
+                attachments: |_| {},
+            };
+            &DEFINITION
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_tasks_of_one_name_are_an_error_of_the_build() {
+    let error = error(builder(&[]).tasks(tasks![twin::Twin])).await;
+    assert!(error.contains("billing.charge") && error.contains("#[task(name = "), "{error}");
+}

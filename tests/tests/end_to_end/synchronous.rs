@@ -1,0 +1,126 @@
+//! Synchronous mode: a submit runs the task before it returns.
+
+use pynenc::prelude::*;
+
+#[task]
+async fn fibonacci(n: u64) -> Result<u64> {
+    if n < 2 {
+        return Ok(n);
+    }
+    Ok(fibonacci(n - 1).await? + fibonacci(n - 2).await?)
+}
+
+#[task]
+fn double(n: u32) -> u32 {
+    2 * n
+}
+
+#[task(max_retries = 3)]
+async fn works_the_third_time(#[inject] context: TaskContext) -> Result<u32, String> {
+    match context.attempt_number() {
+        3 => Ok(3),
+        number => Err(number.to_string()),
+    }
+}
+
+#[task]
+async fn breaks() -> Result<(), String> {
+    Err("broken".into())
+}
+
+#[task(timeout = "50ms")]
+async fn hangs() {
+    std::future::pending::<()>().await;
+}
+
+#[task(running_concurrency = task, reroute_on_concurrency_control = true)]
+async fn calls_its_own_kind(depth: u32) -> Result<u32> {
+    if depth == 0 { Ok(0) } else { calls_its_own_kind(depth - 1).await }
+}
+
+#[task(running_concurrency = task, reroute_on_concurrency_control = true)]
+async fn leaves_one_behind(#[inject] context: TaskContext, depth: u32) -> Result<Option<pynenc::InvocationId>> {
+    if depth == 0 {
+        return Ok(None);
+    }
+    Ok(Some(context.submit(leaves_one_behind(depth - 1)).await?.id()))
+}
+
+#[task]
+async fn wants_a_state(#[inject] text: State<String>) -> usize {
+    text.len()
+}
+
+async fn app() -> Pynenc {
+    builder().dev_mode_force_sync_tasks(true).build().await.unwrap()
+}
+
+fn builder() -> pynenc::PynencBuilder {
+    Pynenc::builder()
+        .without_config_file()
+        .environment([])
+        .without_linked_tasks()
+        .tasks(all_tasks())
+        .state("state".to_owned())
+}
+
+fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
+    tasks![fibonacci, double, works_the_third_time, breaks, hangs, calls_its_own_kind, leaves_one_behind, wants_a_state]
+        .into()
+}
+
+#[tokio::test]
+async fn a_submit_returns_when_the_task_has_ended() {
+    let app = app().await;
+    let invocation = app.submit(double(4)).await.unwrap();
+    assert_eq!(invocation.status().await.unwrap(), Status::Success);
+    assert_eq!(invocation.result().await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn nested_calls_batches_and_retries_run_inline_and_delays_are_leapt_over() {
+    let app = app().await;
+    assert_eq!(app.submit(fibonacci(10)).await.unwrap().result().await.unwrap(), 55);
+    assert_eq!(app.submit_all((0..4).map(double)).await.unwrap().results().await.unwrap(), [0, 2, 4, 6]);
+    assert_eq!(app.submit(works_the_third_time()).await.unwrap().result().await.unwrap(), 3);
+    assert_eq!(app.submit(double(1).delay(hours(100))).await.unwrap().result().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn errors_and_time_limits_are_what_they_are_elsewhere() {
+    let app = app().await;
+    let error = app.submit(breaks()).await.unwrap().result().await.unwrap_err();
+    assert!(matches!(error, Error::TaskFailed(error) if error.message == "broken"));
+    let error = app.submit(hangs()).await.unwrap().result().await.unwrap_err();
+    assert!(matches!(error, Error::TaskFailed(error) if error.kind == "Timeout"));
+}
+
+#[tokio::test]
+async fn concurrency_control_holds_inline_too() {
+    let app = app().await;
+    let error = app.submit(calls_its_own_kind(1)).await.unwrap().result().await.unwrap_err();
+    assert!(error.to_string().contains("wait for each other"), "{error}");
+    let parked = app.submit(leaves_one_behind(1)).await.unwrap().result().await.unwrap().unwrap();
+    assert_eq!(app.invocation::<leaves_one_behind>(parked).result().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_environment_turns_it_on() {
+    for on in ["true", "1", "yes", "On"] {
+        let variable = ("PYNENC__DEV_MODE_FORCE_SYNC_TASKS".to_owned(), on.to_owned());
+        let app = builder().environment([variable]).build().await.unwrap();
+        assert_eq!(app.submit(double(1)).await.unwrap().status().await.unwrap(), Status::Success, "{on}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_state_is_an_error_of_the_build() {
+    let builder = Pynenc::builder()
+        .without_config_file()
+        .environment([])
+        .dev_mode_force_sync_tasks(true)
+        .tasks(tasks![wants_a_state])
+        .without_linked_tasks();
+    let error = builder.build().await.unwrap_err().to_string();
+    assert!(error.contains("String") && error.contains(".state(value)"), "{error}");
+}
