@@ -109,12 +109,12 @@ impl RedisConfig {
     }
 
     pub(crate) fn info(&self) -> Result<ConnectionInfo> {
-        let info = if self.redis_url.is_empty() { self.from_parts() } else { self.from_url() }?;
+        let info = if self.redis_url.is_empty() { self.info_of_parts() } else { self.info_of_url() }?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         Ok(info.set_tcp_settings(tcp))
     }
 
-    fn from_parts(&self) -> Result<ConnectionInfo> {
+    fn info_of_parts(&self) -> Result<ConnectionInfo> {
         let address = ConnectionAddr::Tcp(self.redis_host.clone(), self.redis_port);
         let mut settings = RedisConnectionInfo::default().set_db(self.redis_db.into());
         if !self.redis_username.is_empty() {
@@ -128,7 +128,7 @@ impl RedisConfig {
     }
 
     /// The cause isn't kept: its text may quote the address with its password.
-    fn from_url(&self) -> Result<ConnectionInfo> {
+    fn info_of_url(&self) -> Result<ConnectionInfo> {
         let scheme = self.redis_url.split("://").next().unwrap_or_default();
         if scheme == "rediss" && !cfg!(feature = "tls") {
             return Err(

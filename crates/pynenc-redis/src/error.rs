@@ -57,9 +57,8 @@ pub(crate) fn fate(error: &RedisError) -> Fate {
 fn kind(error: &RedisError, code: &str, text: &str) -> ErrorKind {
     use redis::ErrorKind as Fault;
     match error.kind() {
-        Fault::Io => ErrorKind::Unavailable,
+        Fault::Io | Fault::Parse => ErrorKind::Unavailable,
         Fault::AuthenticationFailed | Fault::InvalidClientConfig | Fault::RESP3NotSupported => ErrorKind::Config,
-        Fault::Parse => ErrorKind::Unavailable,
         _ => answered(code, text),
     }
 }

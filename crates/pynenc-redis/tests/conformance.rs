@@ -1,14 +1,41 @@
 //! The stores on Redis, held to their traits over one server; each trial has an app of its own.
 
-mod common;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use std::sync::Arc;
-
-use common::{Ahead, store};
-use pynenc_core::{ArgCache, Broker, Lane, Orchestrator, StateBackend, TriggerStore};
+use pynenc_core::{
+    ArgCache, Broker, InvocationId, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait,
+};
 use pynenc_engine::StepLane;
-use pynenc_redis::{RedisArgCache, RedisBroker, RedisOrchestrator, RedisStateBackend, RedisTriggerStore};
+use pynenc_redis::{
+    RedisArgCache, RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore,
+    StartCheck,
+};
 use pynenc_testkit::conformance::{self, Harness, lane};
+use pynenc_testkit::{RedisServer, Time};
+
+static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+/// The shared server for an app that nobody else has.
+async fn store() -> RedisStore {
+    let config = RedisConfig { start_check: StartCheck::Off, ..RedisConfig::with_url(SERVER.url()) };
+    RedisStore::connect(&config, &InvocationId::new().to_string()).await.expect("the server runs")
+}
+
+/// A server's clock that is moved ahead by an offset.
+#[derive(Debug)]
+struct Ahead(RedisStore);
+
+#[async_trait]
+impl Time for Ahead {
+    async fn now(&self) -> Timestamp {
+        self.0.present().await.expect("the server runs")
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.advance(by).await.expect("the server runs");
+    }
+}
 
 macro_rules! suite {
     ($name:ident: $component:ident as $made:ident) => {

@@ -39,12 +39,44 @@ pub struct RedisServer {
     options: RedisServerOptions,
     port: u16,
     folder: TempDir,
-    process: Option<Child>,
+    process: Option<Process>,
+}
+
+/// The server's process, and one that ends it when the test's own process is gone: a server in a static is never dropped.
+struct Process {
+    server: Child,
+    guard: Child,
+}
+
+impl Process {
+    fn start(mut server: Child, folder: &Path) -> io::Result<Self> {
+        // What it reads from ends with the process that holds the other end.
+        let script = "cat > /dev/null; kill -9 \"$0\"; rm -rf \"$1\"";
+        let id = server.id().to_string();
+        let guard = Command::new("sh").args(["-c", script, &id]).arg(folder).stdin(Stdio::piped()).spawn();
+        match guard {
+            Ok(guard) => Ok(Self { server, guard }),
+            Err(error) => {
+                server.kill()?;
+                server.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The guard goes first: it must not outlive the server's number.
+    fn kill(mut self) {
+        for process in [&mut self.guard, &mut self.server] {
+            // It may have ended by itself.
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
 }
 
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.process.as_ref().map(Child::id);
+        let id = self.process.as_ref().map(|process| process.server.id());
         f.debug_struct("RedisServer").field("port", &self.port).field("process", &id).finish_non_exhaustive()
     }
 }
@@ -89,9 +121,8 @@ impl RedisServer {
 
     /// Kills it, without a chance to write anything.
     pub fn kill9(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("a child may be killed");
-            process.wait().expect("a child may be waited for");
+        if let Some(process) = self.process.take() {
+            process.kill();
         }
     }
 
@@ -100,8 +131,8 @@ impl RedisServer {
         self.kill9();
         for attempt in 0.. {
             match self.launch() {
-                Ok(process) => {
-                    self.process = Some(process);
+                Ok(server) => {
+                    self.process = Some(Process::start(server, self.folder()).expect("a test may start a shell"));
                     return;
                 }
                 // Another process may have been faster to the port.
@@ -190,7 +221,7 @@ impl RedisServer {
 
     fn send_signal(&self, signal: &str) {
         let process = self.process.as_ref().expect("the server runs");
-        let status = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        let status = Command::new("kill").args([signal, &process.server.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "a child may be sent {signal}");
     }
 
@@ -239,11 +270,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // It may have ended by itself.
-            drop(process.kill());
-            drop(process.wait());
-        }
+        self.kill9();
     }
 }
 

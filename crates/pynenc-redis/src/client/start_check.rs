@@ -15,7 +15,7 @@ pub(super) async fn check(store: &RedisStore) -> Result<()> {
     if strictness == StartCheck::Off {
         return Ok(());
     }
-    let faults = faults(&server_info(store).await?, snapshots(store).await);
+    let faults = faults(&server_info(store).await?, snapshots(store).await.as_deref());
     match (strictness, faults.is_empty()) {
         (_, true) | (StartCheck::Off, _) => Ok(()),
         (StartCheck::Warn, false) => {
@@ -40,7 +40,7 @@ async fn snapshots(store: &RedisStore) -> Option<String> {
     String::from_utf8(value).ok()
 }
 
-fn faults(info: &str, snapshots: Option<String>) -> Vec<String> {
+fn faults(info: &str, snapshots: Option<&str>) -> Vec<String> {
     let value =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
     let mut faults = Vec::new();
@@ -53,7 +53,7 @@ fn faults(info: &str, snapshots: Option<String>) -> Vec<String> {
         faults.push(format!("maxmemory-policy is {policy}, which drops queued work; set it to noeviction"));
     }
     if value("aof_enabled") == "0" {
-        faults.push(match snapshots.as_deref() {
+        faults.push(match snapshots {
             Some("") => "nothing is kept over a restart; set appendonly to yes".to_owned(),
             _ => "a restart loses what came after the last snapshot; set appendonly to yes".to_owned(),
         });
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn check(info: &str, snapshots: &str, expected: &[&str]) {
-        let found = faults(info, Some(snapshots.to_owned()));
+        let found = faults(info, Some(snapshots));
         assert_eq!(found.len(), expected.len(), "{found:?}");
         found.iter().zip(expected).for_each(|(found, part)| assert!(found.contains(part), "{found}"));
     }
