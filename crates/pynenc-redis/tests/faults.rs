@@ -40,7 +40,7 @@ impl Given {
 
     async fn submit(&self) -> Result<InvocationId> {
         let registration = registration();
-        self.submitted(&[registration.clone()]).await.remove(0)?;
+        self.submitted(std::slice::from_ref(&registration)).await.remove(0)?;
         Ok(registration.id)
     }
 
@@ -185,12 +185,16 @@ async fn a_full_server_takes_nothing_new_and_lets_work_end() {
     given.submit().await.expect("there is room again");
 }
 
-/// What a key of an invocation has in its last bytes, as the server's own tools write it.
+/// A key as a script writes it: the app, the letters of what it is for, the bytes of an id.
+fn key(letters: &str, id: InvocationId) -> String {
+    let bytes: Vec<String> = id.as_bytes().iter().map(|byte| format!("\\{byte:03}")).collect();
+    format!("'{{{APP}}}:{letters}{}'", bytes.concat())
+}
+
+/// Puts a list where another sort of value belongs.
 fn overwrite(server: &RedisServer, letters: &str, id: InvocationId) {
-    let digits: String = id.as_bytes().iter().map(|byte| format!("\\{byte}")).collect();
-    let script =
-        format!("local key = '{{{APP}}}:{letters}{digits}' redis.call('DEL', key) redis.call('RPUSH', key, 'x')");
-    server.command(&["EVAL", &script, "0"]);
+    let key = key(letters, id);
+    server.command(&["EVAL", &format!("redis.call('DEL', {key}) redis.call('RPUSH', {key}, 'x')"), "0"]);
 }
 
 #[tokio::test]
@@ -227,8 +231,7 @@ async fn a_record_that_is_altered_is_a_missing_one() {
     let server = RedisServer::start();
     let given = Given::on(&server).await;
     let id = given.submit().await.expect("submit");
-    let digits: String = id.as_bytes().iter().map(|byte| format!("\\{byte}")).collect();
-    let script = format!("redis.call('SET', '{{{APP}}}:s:r{digits}', 'x')");
+    let script = format!("redis.call('SET', {}, 'x')", key("s:r", id));
     server.command(&["EVAL", &script, "0"]);
     let claim = Claim { ids: vec![id], runner: RunnerId::new(), token: ClaimToken::new() };
     let claimed = given.lane.claim(&claim).await.expect("claim").remove(0);
