@@ -1,5 +1,5 @@
 -- Pauses a waiter until others have ended, unless that would close a circle.
-local waiter, version, epoch, runner = struct.unpack('>c16I4I4c16', ARGV[1])
+local waiter, version, epoch, runner = parse('>c16I4I4c16', ARGV[1])
 local time = now()
 
 local function living()
@@ -25,7 +25,7 @@ local function raised(on)
   for _, awaited in ipairs(on) do
     local id, e = awaited[1], awaited[2]
     if is_queued(e) then
-      raised[#raised + 1] = struct.pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw]
+      raised[#raised + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw]
     end
   end
   return raised
@@ -48,5 +48,5 @@ if way then return reply_with('K', way) end
 pass_without_memory()
 if code ~= 'A' then enter(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
 wait_for(on)
-flush_counts()
-return reply_with('W' .. header(e), raised(on))
+flush_indexes()
+return reply_with('W' .. written(e), raised(on))

@@ -18,5 +18,5 @@ end
 
 local replies = {}
 for place = 1, #ARGV do replies[place] = guarded(cancel, ARGV[place]) end
-flush_counts()
+flush_indexes()
 return replies

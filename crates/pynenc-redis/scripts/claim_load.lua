@@ -6,8 +6,8 @@ local replies = {}
 for place = 3, #ARGV do
   local reply = guarded(claim, ARGV[place], runner, token, time)
   replies[#replies + 1] = reply
-  local is_granted = type(reply) == 'string' and string.byte(reply) == 1
+  local is_granted = type(reply) == 'string' and byte(reply) == 1
   replies[#replies + 1] = is_granted and call('GET', K.record .. ARGV[place])
 end
-flush_counts()
+flush_indexes()
 return replies

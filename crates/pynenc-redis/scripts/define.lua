@@ -3,8 +3,8 @@ local time, length = now(), tonumber(ARGV[1])
 for place = 2, #ARGV, 2 do
   local till = length < 0 and 0 or time + length
   local before = call('HGET', K.definitions, ARGV[place])
-  local lived = before and struct.unpack('>I6', before)
+  local lived = before and parse('>I6', before)
   if lived == 0 then till = 0 elseif lived and till > 0 and lived > till then till = lived end
-  call('HSET', K.definitions, ARGV[place], struct.pack('>I6', till) .. ARGV[place + 1])
+  call('HSET', K.definitions, ARGV[place], pack('>I6', till) .. ARGV[place + 1])
 end
 return true

@@ -13,7 +13,7 @@ end
 
 each_old(K.event_ages, function(sequence)
   local kept = call('HGET', K.events, sequence)
-  local _, name = struct.unpack('>I6I2c0', kept)
+  local _, name = parse('>I6I2c0', kept)
   call('HDEL', K.events, sequence)
   call('ZREM', K.named_events .. name, sequence)
 end)

@@ -2,13 +2,13 @@
 local left, time = tonumber(ARGV[1]), now()
 pass_without_memory()
 local alive = call('GET', K.alive)
-local amnesty = alive and select(2, struct.unpack('>I6I6', alive)) or 0
+local amnesty = alive and select(2, parse('>I6I6', alive)) or 0
 if time >= amnesty then
   for _, runner in ipairs(call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, 500)) do retire(runner, time) end
 end
 
 local function forget_if_old(runner)
-  local _, lease, retired = struct.unpack('>I6I6I6', call('HGET', K.runners, runner))
+  local _, lease, retired = parse('>I6I6I6', call('HGET', K.runners, runner))
   if time - retired < lease * T.remembered_leases then return end
   call('HDEL', K.runners, runner)
   call('ZREM', K.retired, runner)

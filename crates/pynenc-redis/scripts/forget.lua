@@ -15,5 +15,5 @@ local function forget(id)
 end
 
 for _, id in ipairs(ARGV) do guarded(forget, id) end
-flush_counts()
+flush_indexes()
 return true

@@ -3,15 +3,15 @@ local time = now()
 pass_without_memory()
 local known = call('HGET', K.runners, runner)
 if known then
-  local _, _, retired = struct.unpack('>I6I6I6', known)
+  local _, _, retired = parse('>I6I6I6', known)
   if retired > 0 then return false end
 end
 local alive = call('GET', K.alive)
 local last, amnesty = 0, 0
-if alive then last, amnesty = struct.unpack('>I6I6', alive) end
+if alive then last, amnesty = parse('>I6I6', alive) end
 if last == 0 or time - last >= lease / 2 then amnesty = time + 2 * interval end
-call('SET', K.alive, struct.pack('>I6I6', time, amnesty))
-call('HSET', K.runners, runner, struct.pack('>I6I6I6', time, lease, 0) .. description)
+call('SET', K.alive, pack('>I6I6', time, amnesty))
+call('HSET', K.runners, runner, pack('>I6I6I6', time, lease, 0) .. description)
 call('ZADD', K.leases, time + lease, runner)
 local cancel = {}
 for _, id in ipairs(call('SMEMBERS', K.cancels .. runner)) do

@@ -1,6 +1,6 @@
 -- Entries in the order of their registration behind a place, from the indexes that are asked for. Looks at no more than
 -- a batch, and gives how far it came when there is more.
-local after, id_after, limit, unchanged_for, only_queued = struct.unpack('>I6c16I4I6B', ARGV[1])
+local after, id_after, limit, unchanged_for, only_queued = parse('>I6c16I4I6B', ARGV[1])
 local statuses, task = ARGV[2], ARGV[3]
 local BATCH = 500
 local till = now() - unchanged_for
@@ -37,7 +37,7 @@ for place = 1, math.min(#found, BATCH) do
   local e = read(id)
   if e and wanted(e) then replies[#replies + 1] = id .. e[E.raw] end
   if #replies > limit or place == BATCH then
-    if place < #found then replies[1] = struct.pack('>I6c16', at, id) end
+    if place < #found then replies[1] = pack('>I6c16', at, id) end
     break
   end
 end

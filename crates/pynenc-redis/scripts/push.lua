@@ -2,8 +2,8 @@
 local time = now()
 pass_without_memory()
 for place = 1, #ARGV do
-  local id, priority, due, queue = struct.unpack('>c16I2I6', ARGV[place])
-  push(string.sub(ARGV[place], queue), id, priority, due, time)
+  local id, priority, due, queue = parse('>c16I2I6', ARGV[place])
+  push(sub(ARGV[place], queue), id, priority, due, time)
 end
 wake_poppers()
 return true

@@ -5,5 +5,5 @@ for place = 1, #ARGV do
     return standing(it) or accept(it, time)
   end)
 end
-flush_counts()
+flush_indexes()
 return replies

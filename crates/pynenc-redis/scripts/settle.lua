@@ -5,19 +5,19 @@ pass_without_memory()
 
 local function keep(outcome)
   if outcome == '' then return end
-  local id, epoch, value = struct.unpack('>c16I6', outcome)
-  call('HSETNX', K.outcomes .. id, epoch, string.sub(outcome, value))
+  local id, epoch, value = parse('>c16I6', outcome)
+  call('HSETNX', K.outcomes .. id, epoch, sub(outcome, value))
 end
 
 local function push_back(id, e, hint)
   if hint == '' or not is_queued(e) then return end
-  local priority = struct.unpack('>I2', hint)
-  push(string.sub(hint, 3), id, priority, e[E.due], time)
+  local priority = parse('>I2', hint)
+  push(sub(hint, 3), id, priority, e[E.due], time)
 end
 
 local function push_entry(handed)
-  local e = parsed(string.sub(handed, 17))
-  push(e[E.queue], string.sub(handed, 1, 16), e[E.priority], e[E.due], time)
+  local e = parsed(sub(handed, 17))
+  push(e[E.queue], sub(handed, 1, 16), e[E.priority], e[E.due], time)
 end
 
 local function settle(place)
@@ -30,6 +30,6 @@ local function settle(place)
 end
 
 for place = 1, #ARGV, 3 do replies[#replies + 1] = guarded(settle, place) end
-flush_counts()
+flush_indexes()
 wake_poppers()
 return replies

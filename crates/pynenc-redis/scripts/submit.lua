@@ -3,14 +3,14 @@ local time, replies = now(), {}
 local function submit(place)
   local it, record = registration(ARGV[place]), ARGV[place + 1]
   local reply = standing(it)
-  if reply and string.byte(reply) ~= 79 then return reply end
+  if reply and byte(reply) ~= 79 then return reply end
   put_record(it.id, record)
   if reply then return reply end
   reply = accept(it, time)
-  push(it.queue, it.id, struct.unpack('>I2', it.facts, 3), it.at_once_or, time)
+  push(it.queue, it.id, parse('>I2', it.facts, 3), it.at_once_or, time)
   return reply
 end
 for place = 1, #ARGV, 2 do replies[#replies + 1] = guarded(submit, place) end
-flush_counts()
+flush_indexes()
 wake_poppers()
 return replies

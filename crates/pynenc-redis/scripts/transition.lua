@@ -6,5 +6,5 @@ for place = 1, #ARGV do
     return reply_with(reply, handed)
   end)
 end
-flush_counts()
+flush_indexes()
 return replies

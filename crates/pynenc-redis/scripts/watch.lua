@@ -7,7 +7,7 @@ for place = 2, #ARGV do
   if not e then
     replies[#replies + 1] = false
   elseif is(T.final, e[E.status]) then
-    replies[#replies + 1] = header(e)
+    replies[#replies + 1] = written(e)
   else
     call('SADD', K.watchers .. id, channel)
     call('SETRANGE', K.entry .. id, E.watched - E.layout, '\1')

@@ -124,7 +124,8 @@ impl RedisStore {
         self.run_over(&self.0.commands, verb, arguments).await
     }
 
-    /// Runs a script over the connection for signs of life.
+    /// Runs a script over the connection for signs of life. It belongs to the runtime that calls here first, which for a
+    /// runner is that of its heartbeats: nothing else may come this way.
     pub(crate) async fn beat(&self, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
         self.run_over(&self.0.beats, verb, arguments).await
     }

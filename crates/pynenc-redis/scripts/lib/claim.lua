@@ -4,10 +4,10 @@ local GONE, BUSY = 0, 1
 local function may_claim(runner, time)
   local known = call('HGET', K.runners, runner)
   if known then
-    local _, _, retired = struct.unpack('>I6I6I6', known)
+    local _, _, retired = parse('>I6I6I6', known)
     return retired == 0
   end
-  call('HSET', K.runners, runner, struct.pack('>I6I6I6', time, T.first_lease, 0))
+  call('HSET', K.runners, runner, pack('>I6I6I6', time, T.first_lease, 0))
   call('ZADD', K.leases, time + T.first_lease, runner)
   return true
 end
@@ -20,7 +20,7 @@ end
 local function told(way)
   local shown = {}
   for place, id in ipairs(way) do
-    local digits = string.gsub(id, '.', function(c) return string.format('%02x', string.byte(c)) end)
+    local digits = string.gsub(id, '.', function(c) return string.format('%02x', byte(c)) end)
     shown[place] = string.gsub(digits, '^(........)(....)(....)(....)(............)$', '%1-%2-%3-%4-%5')
   end
   return table.concat(shown, ' -> ')

@@ -1,11 +1,54 @@
--- Counts change once a script, however many items it has.
-local counted = {}
+-- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
+local counted, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}
 
 local function count(field, by)
   counted[field] = (counted[field] or 0) + by
 end
 
-local function flush_counts()
+local function place_queued(id, place)
+  to_queued[id], to_rest[id] = place, nil
+end
+
+local function place_rest(id, place)
+  to_queued[id], to_rest[id] = nil, place
+end
+
+-- Moves members from one index to the other. They are a batch and those who were handed slots.
+local function move(places, from, to)
+  local members, scored = {}, {}
+  for id, place in pairs(places) do
+    members[#members + 1] = id
+    scored[#scored + 1], scored[#scored + 2] = place, id
+    if #members == 1000 then
+      call('ZREM', from, unpack(members))
+      call('ZADD', to, unpack(scored))
+      members, scored = {}, {}
+    end
+  end
+  if #members == 0 then return end
+  call('ZREM', from, unpack(members))
+  call('ZADD', to, unpack(scored))
+end
+
+local function change_owners(command, owners)
+  local sets = {}
+  for id, owner in pairs(owners) do
+    sets[owner] = sets[owner] or {}
+    table.insert(sets[owner], id)
+  end
+  for owner, ids in pairs(sets) do
+    for first = 1, #ids, 1000 do call(command, K.owned .. owner, unpack(ids, first, math.min(first + 999, #ids))) end
+  end
+end
+
+local function flush_indexes()
+  move(to_queued, K.rest, K.queued)
+  move(to_rest, K.queued, K.rest)
+  change_owners('SADD', gained)
+  change_owners('SREM', lost)
+  for first = 1, #retained, 1000 do
+    call('ZADD', K.retained, unpack(retained, first, math.min(first + 999, #retained)))
+  end
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', K.counts, field, by) end
   end
@@ -27,14 +70,15 @@ end
 
 local function tell_watchers(id, e)
   for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do
-    call('PUBLISH', channel, 'E' .. id .. header(e))
+    call('PUBLISH', channel, 'E' .. id .. written(e))
   end
   call('DEL', K.watchers .. id)
 end
 
 local function ended(id, e, time)
   local kept = e[E.status] == S.failed and e[E.failures] or e[E.results]
-  call('ZADD', K.retained, time + kept, id)
+  retained[#retained + 1] = time + kept
+  retained[#retained + 1] = id
   if e[E.watched] == 1 then tell_watchers(id, e) end
   to_outbox(id, e, time)
 end
@@ -53,7 +97,7 @@ local function follow_key(id, e)
     call('HSETNX', K.waiting, key, id .. arguments)
   else
     local holder = call('HGET', K.waiting, key)
-    if holder and string.sub(holder, 1, 16) == id then call('HDEL', K.waiting, key) end
+    if holder and sub(holder, 1, 16) == id then call('HDEL', K.waiting, key) end
   end
 end
 
@@ -63,12 +107,11 @@ local function follow_indexes(id, e, from, owner, was_queued)
   count('s' .. e[E.status], 1)
   if queued ~= was_queued then
     count('q' .. e[E.queue], queued and 1 or -1)
-    call('ZREM', queued and K.rest or K.queued, id)
-    call('ZADD', queued and K.queued or K.rest, e[E.place], id)
+    if queued then place_queued(id, e[E.place]) else place_rest(id, e[E.place]) end
   end
   if owner ~= e[E.owner] then
-    if owner ~= NONE then call('SREM', K.owned .. owner, id) end
-    if e[E.owner] ~= NONE then call('SADD', K.owned .. e[E.owner], id) end
+    if owner ~= NONE then lost[id] = owner end
+    if e[E.owner] ~= NONE then gained[id] = e[E.owner] end
   end
   if from == S.paused then end_waits(id) end
   if e[E.keyed] == 1 then follow_key(id, e) end
@@ -77,7 +120,7 @@ end
 -- A line of history. The owner is the runner of the last line that names one.
 local function line(e, by, runner, has_detail)
   local named = by == A.claimer and 2 or (by == A.owner and 1 or 0)
-  local start = struct.pack('>BBI6I4B', e[E.status], e[E.reason], e[E.at], e[E.epoch], named + (has_detail and 4 or 0))
+  local start = pack('>BBI6I4B', e[E.status], e[E.reason], e[E.at], e[E.epoch], named + (has_detail and 4 or 0))
   if named == 2 then return start .. runner end
   return start
 end

@@ -5,11 +5,11 @@ local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local FACTS = 76
 
 local function is(set, status)
-  return string.byte(set, status) == 49
+  return byte(set, status) == 49
 end
 
 local function parsed(raw)
-  return {raw, struct.unpack(ENTRY, raw)}
+  return {raw, parse(ENTRY, raw)}
 end
 
 local function read(id)
@@ -18,11 +18,16 @@ local function read(id)
 end
 
 local function header(e)
-  return struct.pack(HEADER, unpack(e, E.layout, E.token))
+  return pack(HEADER, unpack(e, E.layout, E.token))
+end
+
+-- The header as it was written last.
+local function written(e)
+  return sub(e[E.raw], 1, FACTS - 1)
 end
 
 local function write(id, e, line)
-  e[E.raw] = header(e) .. string.sub(e[E.raw], FACTS) .. line
+  e[E.raw] = header(e) .. sub(e[E.raw], FACTS) .. line
   call('SET', K.entry .. id, e[E.raw])
 end
 
@@ -32,10 +37,10 @@ end
 
 -- The key and the number of slots.
 local function running_key(e)
-  return struct.unpack('>c32I4', e[E.raw], e[E.next])
+  return parse('>c32I4', e[E.raw], e[E.next])
 end
 
 -- The key and the digest of all arguments.
 local function registration_key(e)
-  return struct.unpack('>c32c32', e[E.raw], e[E.next] + (e[E.running] == 0 and 0 or 36))
+  return parse('>c32c32', e[E.raw], e[E.next] + (e[E.running] == 0 and 0 or 36))
 end

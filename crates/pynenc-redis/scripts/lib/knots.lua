@@ -4,8 +4,8 @@ local function circle(start, on)
   start = 'c' .. start
 
   local function ahead(node)
-    local name, next = string.sub(node, 2), {}
-    if string.byte(node) == 107 then
+    local name, next = sub(node, 2), {}
+    if byte(node) == 107 then
       for _, id in ipairs(call('SMEMBERS', K.holders .. name)) do next[#next + 1] = 'c' .. id end
       return next
     end
@@ -16,8 +16,8 @@ local function circle(start, on)
   end
 
   local function behind(node)
-    local name, next = string.sub(node, 2), {}
-    if string.byte(node) == 107 then
+    local name, next = sub(node, 2), {}
+    if byte(node) == 107 then
       for _, id in ipairs(call('ZRANGE', K.parked .. name, 0, -1)) do next[#next + 1] = 'c' .. id end
       return next
     end
@@ -78,7 +78,7 @@ local function circle(start, on)
         for _, node in ipairs(behind(free)) do
           if node ~= start and reached[node] then
             waits_for[node] = waits_for[node] - 1
-            if waits_for[node] == 0 or string.byte(node) == 107 then fresh[#fresh + 1] = node end
+            if waits_for[node] == 0 or byte(node) == 107 then fresh[#fresh + 1] = node end
           end
         end
       end
@@ -89,10 +89,10 @@ local function circle(start, on)
   local function traced(before)
     local back, node = {}, start
     repeat
-      if string.byte(node) == 99 then back[#back + 1] = string.sub(node, 2) end
+      if byte(node) == 99 then back[#back + 1] = sub(node, 2) end
       node = before[node]
     until node == start
-    back[#back + 1] = string.sub(start, 2)
+    back[#back + 1] = sub(start, 2)
     local way = {}
     for place = #back, 1, -1 do way[#way + 1] = back[place] end
     return way

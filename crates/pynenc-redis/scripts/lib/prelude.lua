@@ -1,6 +1,7 @@
 -- Every key starts with the one that is declared, which carries the app's hash tag: K.name stands for one of them.
 local P = KEYS[1]
-local call = redis.call
+local call, pack, parse = redis.call, struct.pack, struct.unpack
+local sub, byte = string.sub, string.byte
 
 -- A write that is allowed without free memory: behind it, so are all others of the same script.
 local function pass_without_memory()

@@ -1,8 +1,15 @@
 -- A queue is a sorted set of what is ready, by priority and then sequence, and one of what is due later, by time and
 -- then priority. A wake list holds a token for each popper that ought to look; a token carries no work.
 local HIGHEST, BAND, BATCH, TOKENS = 1023, 2 ^ 42, 500, 16
-local has_delayed, pushed = {}, {}
+local has_delayed, pushed, ready = {}, {}, {}
 local sequence
+
+-- What is ready is written once for all items, but before anything that reads it.
+local function flush_ready(queue)
+  local members = ready[queue]
+  if members then call('ZADD', K.ready .. queue, 'LT', unpack(members)) end
+  ready[queue] = nil
+end
 
 local function next_sequence()
   sequence = sequence and sequence + 1 or call('INCRBY', K.sequence, 2 * BATCH) - 2 * BATCH
@@ -10,7 +17,11 @@ local function next_sequence()
 end
 
 local function put_ready(queue, id, priority)
-  call('ZADD', K.ready .. queue, 'LT', string.format('%.0f', (HIGHEST - priority) * BAND + next_sequence()), id)
+  local members = ready[queue] or {}
+  ready[queue] = members
+  members[#members + 1] = (HIGHEST - priority) * BAND + next_sequence()
+  members[#members + 1] = id
+  if #members >= 2 * BATCH then flush_ready(queue) end
   pushed[queue] = (pushed[queue] or 0) + 1
 end
 
@@ -19,6 +30,7 @@ local function delayed_score(due, priority)
 end
 
 local function put_delayed(queue, id, priority, due)
+  flush_ready(queue)
   if call('ZSCORE', K.ready .. queue, id) then return put_ready(queue, id, priority) end
   local old = call('ZSCORE', K.delayed .. queue, id)
   if old then
@@ -48,7 +60,10 @@ local function put_tokens(queue, count)
 end
 
 local function wake_poppers()
-  for queue, count in pairs(pushed) do put_tokens(queue, count) end
+  for queue, count in pairs(pushed) do
+    flush_ready(queue)
+    put_tokens(queue, count)
+  end
 end
 
 -- Moves what is due to what is ready.
@@ -61,4 +76,5 @@ local function promote(queue, time)
     put_ready(queue, due[place], HIGHEST - due[place + 1] % 1024)
     call('ZREM', K.delayed .. queue, due[place])
   end
+  flush_ready(queue)
 end

@@ -1,7 +1,7 @@
 -- Why there is no way to `to`, and what to say about it.
 local function refusal(e, to, by, runner, has_due, time)
   local from = e[E.status]
-  local actors = string.byte(T.edges, (from - 1) * T.statuses + to) - 48
+  local actors = byte(T.edges, (from - 1) * T.statuses + to) - 48
   if actors == 0 then return 'E', from, 0 end
   if bit.band(actors, by) == 0 or (by == A.owner and e[E.owner] ~= runner) then return 'W', from, 0 end
   if to == S.retry and not has_due then return 'U', 0, 0 end
@@ -23,5 +23,5 @@ local function judged(e, version, epoch, to, by, runner, reason, has_due, time)
 end
 
 local function refused(code, one, other)
-  return 'R' .. code .. struct.pack('>I6I6', one, other)
+  return 'R' .. code .. pack('>I6I6', one, other)
 end

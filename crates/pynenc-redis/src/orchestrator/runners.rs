@@ -64,7 +64,7 @@ pub(super) async fn expired(store: &RedisStore, limit: usize) -> Result<Vec<(Run
 
 pub(super) async fn lease(store: &RedisStore, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
     let arguments = [service.as_bytes().to_vec(), runner.as_bytes().to_vec(), decimal(millis(length))];
-    Ok(is_one(&store.beat(Verb::Lease, &arguments).await?))
+    Ok(is_one(&store.run(Verb::Lease, &arguments).await?))
 }
 
 fn ids(value: Value) -> Result<Vec<InvocationId>> {
