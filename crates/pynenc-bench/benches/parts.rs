@@ -39,7 +39,7 @@ fn serializers(criterion: &mut Criterion) {
 
 fn calls(criterion: &mut Criterion) {
     criterion.bench_function("make a call", |bencher| {
-        bencher.iter(|| add(black_box(1), 2).priority(7).delay(Duration::ZERO))
+        bencher.iter(|| add(black_box(1), 2).priority(7).delay(Duration::ZERO));
     });
 }
 

@@ -159,6 +159,10 @@ impl Requirements {
 }
 
 /// What a parameter marked `#[inject]` is made from.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be injected",
+    note = "a parameter marked `#[inject]` is a `TaskContext`, a `State<T>`, or a type of yours that implements `FromContext`"
+)]
 pub trait FromContext: Sized {
     /// Says what the app must have, so that a runner that lacks it doesn't start.
     fn requires(_requirements: &mut Requirements) {}

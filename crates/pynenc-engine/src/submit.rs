@@ -45,7 +45,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::submit`]; the batches before the one that failed have taken effect.
+    /// As [`Engine::submit`]; calls that were accepted before the one that failed go on.
     pub async fn submit_all<T: Task>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Result<InvocationGroup<T>> {
         let task = self.known(T::definition().name)?;
         let mut invocations = Vec::new();

@@ -15,6 +15,11 @@ async fn naps(seconds: u64) -> u64 {
     seconds
 }
 
+#[task(running_concurrency = task)]
+async fn naps_alone() {
+    std::future::pending::<()>().await;
+}
+
 #[task]
 async fn needs_a_number(#[inject] number: State<u32>) -> u32 {
     *number
@@ -32,7 +37,7 @@ async fn without_runner() -> Pynenc {
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
-    tasks![naps, needs_a_number].into()
+    tasks![naps, naps_alone, needs_a_number].into()
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,6 +154,72 @@ async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
     worker.give_back_unheld(&app).await.unwrap();
     let record = app.engine_status(invocation.id()).await;
     assert_eq!((record.status, record.reason, record.losses), (Status::Rerouted, Reason::ClaimLost, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_runner_goes_on_under_a_new_identity_and_its_bodies_end() {
+    let app = without_runner().await;
+    let invocation = app.submit(naps(3600)).await.unwrap();
+    let worker = Arc::new(Worker::new(&app.settings().runner));
+    worker.beat(&app).await.unwrap();
+    let retired = worker.id();
+    let run = start(&app, &worker, invocation.id()).await;
+    app.parts().orchestrator.leave(retired).await.unwrap();
+    worker.beat(&app).await.unwrap();
+    run.await.unwrap();
+    assert_eq!(worker.held(), 0, "its body was told to end and settled nothing");
+    assert_eq!(app.engine_status(invocation.id()).await.status, Status::Running, "until it is recovered");
+    let alive = app.parts().orchestrator.runners().await.unwrap();
+    assert!(
+        alive.iter().any(|runner| runner.id == worker.id() && !runner.retired && worker.id() != retired),
+        "{alive:?}"
+    );
+}
+
+/// Claims an invocation and runs it in the background, until its body runs.
+async fn start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::InvocationId) -> tokio::task::JoinHandle<()> {
+    let attempt = worker.claim(app, vec![id]).await.pop().unwrap();
+    let run = tokio::spawn(worker.clone().run((**app).clone(), attempt));
+    tokio::time::sleep(millis(1)).await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_runner_ends_what_must_run_alone_and_claims_nothing_until_it_is_heard() {
+    let app = without_runner().await;
+    let [alone, other] = [app.submit(naps_alone()).await.unwrap().id(), app.submit(naps(5)).await.unwrap().id()];
+    let worker = Arc::new(Worker::new(&app.settings().runner));
+    worker.beat(&app).await.unwrap();
+    let alone_run = start(&app, &worker, alone).await;
+    let other_run = start(&app, &worker, other).await;
+    worker.fence(&app);
+    alone_run.await.unwrap();
+    assert!(tokio::time::timeout(secs(60), worker.unfenced()).await.is_err());
+    other_run.await.unwrap();
+    assert_eq!(app.engine_status(other).await.status, Status::Success);
+    worker.beat(&app).await.unwrap();
+    worker.unfenced().await;
+    worker.give_back_unheld(&app).await.unwrap();
+    let record = app.engine_status(alone).await;
+    assert_eq!((record.status, record.losses), (Status::Rerouted, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_to_end_while_it_waits_for_its_slot_never_begins() {
+    let app = without_runner().await;
+    let [first, second] = [app.submit(naps(5)).await.unwrap().id(), app.submit(naps(5)).await.unwrap().id()];
+    let settings = pynenc::config::RunnerConfig { concurrency: 1, ..app.settings().runner.clone() };
+    let worker = Arc::new(Worker::new(&settings));
+    worker.beat(&app).await.unwrap();
+    let runs = [start(&app, &worker, first).await, start(&app, &worker, second).await];
+    assert!(!app.cancel(second).await.unwrap());
+    worker.beat(&app).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    for run in runs {
+        run.await.unwrap();
+    }
+    assert_eq!(app.engine_status(second).await.status, Status::Cancelled);
+    assert!(begun.elapsed() < secs(6), "the second nap never began");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use pynenc_core::RunnerId;
 use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Signal};
 use pynenc_core::task_options::Fence;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,9 +16,14 @@ use crate::stop::Stop;
 
 impl Worker {
     /// Sends one heartbeat, and acts on its answer: ends what is to be cancelled, goes on under a new identity if it was
-    /// retired.
+    /// retired, and sends the first heartbeat of that one.
     pub async fn beat(&self, engine: &Engine) -> Result<()> {
-        let runner = self.id();
+        while !self.beat_as(engine, self.id()).await? {}
+        Ok(())
+    }
+
+    /// Sends a heartbeat under an identity; whether that one is still alive.
+    async fn beat_as(&self, engine: &Engine, runner: RunnerId) -> Result<bool> {
         let heartbeat = Heartbeat {
             runner,
             lease: self.settings.lease,
@@ -28,10 +34,13 @@ impl Worker {
             HeartbeatReply::Alive { cancel } => {
                 cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
                 self.set_fenced(false);
+                Ok(true)
             }
-            HeartbeatReply::Retired => self.renew(runner),
+            HeartbeatReply::Retired => {
+                self.renew(runner);
+                Ok(false)
+            }
         }
-        Ok(())
     }
 
     /// Sends heartbeats until it is stopped. A lease that can't be renewed in time fences the worker by its own

@@ -78,9 +78,14 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
     }
-    match source(engine, attempt).await {
-        Ok(source) => run_body(engine, attempt, task, source).await,
-        Err(ending) => ending,
+    let source = match source(engine, attempt).await {
+        Ok(source) => source,
+        Err(ending) => return ending,
+    };
+    match attempt.interruption() {
+        // Told to end before it began, while it waited for its slot or its arguments.
+        Some(interrupt) => interrupted(interrupt, Duration::ZERO, attempt),
+        None => run_body(engine, attempt, task, source).await,
     }
 }
 
