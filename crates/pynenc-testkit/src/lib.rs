@@ -19,15 +19,21 @@
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
 //! ```
 //!
+//! With the feature `redis`, a `RedisServer` is a server of one's own for as long as a test lasts.
+//!
 //! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call,
 //! and the [`simulation`] walks through worlds in which everything fails.
 
 pub mod chaos;
 pub mod conformance;
 pub mod failing;
+#[cfg(feature = "redis")]
+mod redis_server;
 pub mod simulation;
 mod time;
 
 pub use chaos::ChaosBroker;
 pub use pynenc_core::clock::ManualClock;
+#[cfg(feature = "redis")]
+pub use redis_server::{RedisServer, RedisServerOptions};
 pub use time::Time;

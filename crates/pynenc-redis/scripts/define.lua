@@ -1,0 +1,10 @@
+-- Of several lives of one definition the longest counts: one that was added to stay isn't cut short. 0 is for ever.
+local time, length = now(), tonumber(ARGV[1])
+for place = 2, #ARGV, 2 do
+  local till = length < 0 and 0 or time + length
+  local before = call('HGET', K.definitions, ARGV[place])
+  local lived = before and parse('>I6', before)
+  if lived == 0 then till = 0 elseif lived and till > 0 and lived > till then till = lived end
+  call('HSET', K.definitions, ARGV[place], pack('>I6', till) .. ARGV[place + 1])
+end
+return true

@@ -1,0 +1,31 @@
+-- Retires whose lease ran out, unless there is an amnesty, and lists what the retired own.
+local left, time = tonumber(ARGV[1]), now()
+pass_without_memory()
+local alive = call('GET', K.alive)
+local amnesty = alive and select(2, parse('>I6I6', alive)) or 0
+if time >= amnesty then
+  for _, runner in ipairs(call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, 500)) do retire(runner, time) end
+end
+
+local function forget_if_old(runner)
+  local _, lease, retired = parse('>I6I6I6', call('HGET', K.runners, runner))
+  if time - retired < lease * T.remembered_leases then return end
+  call('HDEL', K.runners, runner)
+  call('ZREM', K.retired, runner)
+  call('DEL', K.cancels .. runner)
+end
+
+local replies = {}
+for _, runner in ipairs(call('ZRANGE', K.retired, 0, -1)) do
+  local owned = call('SRANDMEMBER', K.owned .. runner, math.max(left, 1))
+  if #owned == 0 then forget_if_old(runner) end
+  for place = 1, math.min(#owned, left) do
+    local e = read(owned[place])
+    if e then
+      replies[#replies + 1] = runner
+      replies[#replies + 1] = owned[place] .. e[E.raw]
+      left = left - 1
+    end
+  end
+end
+return replies

@@ -1,0 +1,19 @@
+pass_without_memory()
+
+local function forget(id)
+  local e = read(id)
+  if not e or not is(T.final, e[E.status]) then return end
+  if e[E.named] == 1 then
+    for _, name in ipairs(call('SMEMBERS', K.named .. id)) do call('HDEL', K.names, name) end
+  end
+  call('DEL', K.entry .. id, K.details .. id, K.named .. id)
+  call('ZREM', K.rest, id)
+  call('ZREM', K.retained, id)
+  count('s' .. e[E.status], -1)
+  -- A record that a lane wrote is found by its invocation; without that, by its age.
+  if call('EXISTS', K.record .. id) == 1 then call('ZADD', K.aged, e[E.place], id) end
+end
+
+for _, id in ipairs(ARGV) do guarded(forget, id) end
+flush_indexes()
+return true

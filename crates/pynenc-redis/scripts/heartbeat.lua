@@ -1,0 +1,25 @@
+local runner, lease, interval, description = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local time = now()
+pass_without_memory()
+local known = call('HGET', K.runners, runner)
+if known then
+  local _, _, retired = parse('>I6I6I6', known)
+  if retired > 0 then return false end
+end
+local alive = call('GET', K.alive)
+local last, amnesty = 0, 0
+if alive then last, amnesty = parse('>I6I6', alive) end
+if last == 0 or time - last >= lease / 2 then amnesty = time + 2 * interval end
+call('SET', K.alive, pack('>I6I6', time, amnesty))
+call('HSET', K.runners, runner, pack('>I6I6I6', time, lease, 0) .. description)
+call('ZADD', K.leases, time + lease, runner)
+local cancel = {}
+for _, id in ipairs(call('SMEMBERS', K.cancels .. runner)) do
+  local e = read(id)
+  if e and e[E.owner] == runner and e[E.cancel] == 1 then
+    cancel[#cancel + 1] = id
+  else
+    call('SREM', K.cancels .. runner, id)
+  end
+end
+return cancel

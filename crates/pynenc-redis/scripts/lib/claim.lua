@@ -1,0 +1,59 @@
+local GONE, BUSY = 0, 1
+
+-- A claim lets a runner begin unless it was retired, and makes it known.
+local function may_claim(runner, time)
+  local known = call('HGET', K.runners, runner)
+  if known then
+    local _, _, retired = parse('>I6I6I6', known)
+    return retired == 0
+  end
+  call('HSET', K.runners, runner, pack('>I6I6I6', time, T.first_lease, 0))
+  call('ZADD', K.leases, time + T.first_lease, runner)
+  return true
+end
+
+local function repeated(e, runner)
+  if e[E.granted] == 0 then return BUSY end
+  return e[E.owner] == runner and e[E.raw] or GONE
+end
+
+local function told(way)
+  local shown = {}
+  for place, id in ipairs(way) do
+    local digits = string.gsub(id, '.', function(c) return string.format('%02x', byte(c)) end)
+    shown[place] = string.gsub(digits, '^(........)(....)(....)(....)(............)$', '%1-%2-%3-%4-%5')
+  end
+  return table.concat(shown, ' -> ')
+end
+
+-- What becomes of a claimable invocation that finds no slot.
+local function turn_away(id, e, key, runner, time)
+  if e[E.running] == 1 and e[E.starts] == 0 then
+    enter(id, e, S.concurrency_controlled_final, A.claimer, runner, 0, R.slot_taken, nil, time)
+    return
+  end
+  local way = circle(id, {'k' .. key})
+  if way then
+    enter(id, e, S.failed, A.claimer, runner, 0, R.wait_cycle, told(way), time)
+  else
+    enter(id, e, S.concurrency_controlled, A.claimer, runner, 0, R.slot_taken, nil, time)
+    park(key, id)
+  end
+end
+
+local function claim(id, runner, token, time)
+  local e = read(id)
+  if not e then return GONE end
+  if e[E.token] == token then return repeated(e, runner) end
+  if refusal(e, S.pending, A.claimer, runner, false, time) then return GONE end
+  local key, limit
+  if e[E.running] ~= 0 then key, limit = running_key(e) end
+  local is_free = not key or take(key, id, limit)
+  e[E.token], e[E.granted] = token, is_free and 1 or 0
+  if not is_free then
+    turn_away(id, e, key, runner, time)
+    return BUSY
+  end
+  enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time)
+  return e[E.raw]
+end

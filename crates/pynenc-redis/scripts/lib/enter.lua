@@ -1,0 +1,145 @@
+-- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
+local counted, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}
+
+local function count(field, by)
+  counted[field] = (counted[field] or 0) + by
+end
+
+local function place_queued(id, place)
+  to_queued[id], to_rest[id] = place, nil
+end
+
+local function place_rest(id, place)
+  to_queued[id], to_rest[id] = nil, place
+end
+
+-- Moves members from one index to the other. They are a batch and those who were handed slots.
+local function move(places, from, to)
+  local members, scored = {}, {}
+  for id, place in pairs(places) do
+    members[#members + 1] = id
+    scored[#scored + 1], scored[#scored + 2] = place, id
+    if #members == 1000 then
+      call('ZREM', from, unpack(members))
+      call('ZADD', to, unpack(scored))
+      members, scored = {}, {}
+    end
+  end
+  if #members == 0 then return end
+  call('ZREM', from, unpack(members))
+  call('ZADD', to, unpack(scored))
+end
+
+local function change_owners(command, owners)
+  local sets = {}
+  for id, owner in pairs(owners) do
+    sets[owner] = sets[owner] or {}
+    table.insert(sets[owner], id)
+  end
+  for owner, ids in pairs(sets) do
+    for first = 1, #ids, 1000 do call(command, K.owned .. owner, unpack(ids, first, math.min(first + 999, #ids))) end
+  end
+end
+
+local function flush_indexes()
+  move(to_queued, K.rest, K.queued)
+  move(to_rest, K.queued, K.rest)
+  change_owners('SADD', gained)
+  change_owners('SREM', lost)
+  for first = 1, #retained, 1000 do
+    call('ZADD', K.retained, unpack(retained, first, math.min(first + 999, #retained)))
+  end
+  for field, by in pairs(counted) do
+    if by ~= 0 then call('HINCRBY', K.counts, field, by) end
+  end
+end
+
+local has_interests
+
+-- Writes the end down, if a live interest names its task and status.
+local function to_outbox(id, e, time)
+  if has_interests == nil then has_interests = call('EXISTS', K.wanted) == 1 end
+  if not has_interests then return end
+  local till = call('HGET', K.wanted, string.char(e[E.status]) .. e[E.task])
+  if not till or tonumber(till) <= time then return end
+  local sequence = call('INCR', K.outbox_last)
+  call('HSET', K.outbox, sequence, id .. e[E.raw])
+  call('ZADD', K.fresh, sequence, sequence)
+  call('PUBLISH', K.news, 'O')
+end
+
+local function tell_watchers(id, e)
+  for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do
+    call('PUBLISH', channel, 'E' .. id .. written(e))
+  end
+  call('DEL', K.watchers .. id)
+end
+
+local function ended(id, e, time)
+  local kept = e[E.status] == S.failed and e[E.failures] or e[E.results]
+  retained[#retained + 1] = time + kept
+  retained[#retained + 1] = id
+  if e[E.watched] == 1 then tell_watchers(id, e) end
+  to_outbox(id, e, time)
+end
+
+local function end_waits(id)
+  for _, awaited in ipairs(call('SMEMBERS', K.awaits .. id)) do
+    call('SREM', K.awaited .. awaited, id)
+  end
+  call('DEL', K.awaits .. id)
+end
+
+-- One that waits takes its registration key if it is free, and one that doesn't frees it.
+local function follow_key(id, e)
+  local key, arguments = registration_key(e)
+  if is_queued(e) or e[E.status] == S.concurrency_controlled then
+    call('HSETNX', K.waiting, key, id .. arguments)
+  else
+    local holder = call('HGET', K.waiting, key)
+    if holder and sub(holder, 1, 16) == id then call('HDEL', K.waiting, key) end
+  end
+end
+
+local function follow_indexes(id, e, from, owner, was_queued)
+  local queued = is_queued(e)
+  count('s' .. from, -1)
+  count('s' .. e[E.status], 1)
+  if queued ~= was_queued then
+    count('q' .. e[E.queue], queued and 1 or -1)
+    if queued then place_queued(id, e[E.place]) else place_rest(id, e[E.place]) end
+  end
+  if owner ~= e[E.owner] then
+    if owner ~= NONE then lost[id] = owner end
+    if e[E.owner] ~= NONE then gained[id] = e[E.owner] end
+  end
+  if from == S.paused then end_waits(id) end
+  if e[E.keyed] == 1 then follow_key(id, e) end
+end
+
+-- A line of history. The owner is the runner of the last line that names one.
+local function line(e, by, runner, has_detail)
+  local named = by == A.claimer and 2 or (by == A.owner and 1 or 0)
+  local start = pack('>BBI6I4B', e[E.status], e[E.reason], e[E.at], e[E.epoch], named + (has_detail and 4 or 0))
+  if named == 2 then return start .. runner end
+  return start
+end
+
+-- Makes a transition that was judged, and puts every index in line with it. Slots are for the caller.
+local function enter(id, e, to, by, runner, due, reason, detail, time)
+  local from, owner, was_queued = e[E.status], e[E.owner], is_queued(e)
+  if from == S.running and (reason == R.owner_lost or reason == R.poison_pill) then e[E.losses] = e[E.losses] + 1 end
+  if e[E.cancel] == 1 and is(T.claimable, to) then to, due, reason = S.cancelled, 0, R.cancel_requested end
+  if by ~= A.owner then e[E.epoch] = e[E.epoch] + 1 end
+  if to == S.pending then e[E.deliveries] = e[E.deliveries] + 1 end
+  if to == S.running and from == S.pending then e[E.starts] = e[E.starts] + 1 end
+  if to == S.retry then e[E.retries] = e[E.retries] + 1 end
+  if to == S.pending then e[E.owner] = runner elseif not is(T.owned, to) then e[E.owner] = NONE end
+  if is(T.final, to) then e[E.cancel] = 0 end
+  e[E.version] = e[E.version] + 1
+  e[E.status], e[E.due], e[E.reason], e[E.at] = to, due, reason, time
+  write(id, e, line(e, by, runner, detail))
+  if detail then call('HSET', K.details .. id, e[E.version], detail) end
+  follow_indexes(id, e, from, owner, was_queued)
+  if is(T.final, to) then ended(id, e, time) end
+end

@@ -1,0 +1,28 @@
+-- Every key starts with the one that is declared, which carries the app's hash tag: K.name stands for one of them.
+local P = KEYS[1]
+local call, pack, parse = redis.call, struct.pack, struct.unpack
+local sub, byte = string.sub, string.byte
+
+-- A write that is allowed without free memory: behind it, so are all others of the same script.
+local function pass_without_memory()
+  call('DEL', K.nothing)
+end
+
+-- Runs an item. One that fails tells why, and keeps no other from its turn.
+local function guarded(run, ...)
+  local ok, reply = pcall(run, ...)
+  if ok then return reply end
+  return 'X' .. tostring(type(reply) == 'table' and reply.err or reply)
+end
+
+local function due_at(kind, due, time)
+  if kind == 1 then return time + due end
+  return due
+end
+
+-- A reply of one value, and the rest behind it.
+local function reply_with(first, rest)
+  local reply = {first}
+  for _, value in ipairs(rest or {}) do reply[#reply + 1] = value end
+  return reply
+end

@@ -1,0 +1,35 @@
+-- Keeps the outcome, makes the transition, and hints what it puts into queues. An item has its transition, its outcome
+-- and the hint of what goes back.
+local time, replies = now(), {}
+pass_without_memory()
+
+local function keep(outcome)
+  if outcome == '' then return end
+  local id, epoch, value = parse('>c16I6', outcome)
+  call('HSETNX', K.outcomes .. id, epoch, sub(outcome, value))
+end
+
+local function push_back(id, e, hint)
+  if hint == '' or not is_queued(e) then return end
+  local priority = parse('>I2', hint)
+  push(sub(hint, 3), id, priority, e[E.due], time)
+end
+
+local function push_entry(handed)
+  local e = parsed(sub(handed, 17))
+  push(e[E.queue], sub(handed, 1, 16), e[E.priority], e[E.due], time)
+end
+
+local function settle(place)
+  keep(ARGV[place + 1])
+  local reply, e, handed, id = transition(ARGV[place], time)
+  if not e then return {reply} end
+  push_back(id, e, ARGV[place + 2])
+  for _, head in ipairs(handed) do push_entry(head) end
+  return reply_with(reply, handed)
+end
+
+for place = 1, #ARGV, 3 do replies[#replies + 1] = guarded(settle, place) end
+flush_indexes()
+wake_poppers()
+return replies

@@ -1,0 +1,17 @@
+-- Answers what has ended, and writes down whom to tell of the rest.
+local channel, replies = ARGV[1], {}
+pass_without_memory()
+for place = 2, #ARGV do
+  local id = ARGV[place]
+  local e = read(id)
+  if not e then
+    replies[#replies + 1] = false
+  elseif is(T.final, e[E.status]) then
+    replies[#replies + 1] = written(e)
+  else
+    call('SADD', K.watchers .. id, channel)
+    call('SETRANGE', K.entry .. id, E.watched - E.layout, '\1')
+    replies[#replies + 1] = 1
+  end
+end
+return replies

@@ -1,0 +1,102 @@
+//! One connection that many callers use at once, and that is made again when it is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pynenc_core::Result;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, RedisError, RedisResult, ScriptInvocation, Value};
+
+use super::server::Server;
+use crate::error::{Fate, classified, fate};
+
+/// A connection, made at its first use.
+pub(super) struct Link {
+    server: Arc<Server>,
+    present: Mutex<Option<Numbered>>,
+    connecting: tokio::sync::Mutex<()>,
+    last: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Numbered {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
+/// Something that is asked of the server.
+pub(super) enum Request<'a> {
+    Script(ScriptInvocation<'static>),
+    Command(&'a Cmd),
+}
+
+impl Request<'_> {
+    async fn send(&self, mut connection: MultiplexedConnection) -> RedisResult<Value> {
+        match self {
+            Self::Script(script) => script.invoke_async(&mut connection).await,
+            Self::Command(command) => command.query_async(&mut connection).await,
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        Self { server, present: Mutex::default(), connecting: tokio::sync::Mutex::default(), last: AtomicU64::new(0) }
+    }
+
+    /// Makes a call, and makes it again over a new connection if the present one turns out to be lost or to lead to
+    /// another node than the keys'. Every call may be repeated: scripts recognize a repeat, and a hint may get lost.
+    pub(super) async fn call(&self, request: &Request<'_>) -> Result<Value> {
+        let link = self.connection().await?;
+        match request.send(link.connection.clone()).await {
+            Ok(answer) => Ok(answer),
+            Err(error) if self.is_worth_another(&link, &error) => {
+                let link = self.connection().await?;
+                request.send(link.connection.clone()).await.map_err(|error| self.failed(&link, error))
+            }
+            Err(error) => Err(self.failed(&link, error)),
+        }
+    }
+
+    fn is_worth_another(&self, link: &Numbered, error: &RedisError) -> bool {
+        let is_elsewhere = self.server.follow(error);
+        let is_lost = error.is_connection_dropped() && !error.is_timeout();
+        if is_elsewhere || is_lost {
+            self.forget(link.number);
+        }
+        is_elsewhere || is_lost
+    }
+
+    fn failed(&self, link: &Numbered, error: RedisError) -> pynenc_core::Error {
+        if fate(&error) == Fate::Replace {
+            self.forget(link.number);
+        }
+        classified(error)
+    }
+
+    async fn connection(&self) -> Result<Numbered> {
+        if let Some(link) = self.present() {
+            return Ok(link);
+        }
+        let _one_at_a_time = self.connecting.lock().await;
+        if let Some(link) = self.present() {
+            return Ok(link);
+        }
+        let connection = self.server.connect(Some(self.server.response_timeout())).await?;
+        let link = Numbered { number: self.last.fetch_add(1, Ordering::Relaxed), connection };
+        *self.present.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+        Ok(link)
+    }
+
+    fn present(&self) -> Option<Numbered> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn forget(&self, number: u64) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if present.as_ref().is_some_and(|link| link.number == number) {
+            *present = None;
+        }
+    }
+}

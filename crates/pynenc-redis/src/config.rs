@@ -1,0 +1,184 @@
+//! How the store is reached: the section `redis`.
+
+use std::fmt;
+use std::time::Duration;
+
+use pynenc_core::config::{Section, duration};
+use pynenc_core::{Error, Result};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+use serde::{Deserialize, Serialize};
+
+/// What a bad state of the server leads to at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartCheck {
+    /// A line in the log.
+    #[default]
+    Warn,
+    /// No start.
+    Refuse,
+    /// Nothing: the server isn't asked.
+    Off,
+}
+
+/// How the store is reached, in the section `redis`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// The whole address, such as `redis://user:password@host:6379/0`; empty to use the parts below.
+    pub redis_url: String,
+    /// The server's host.
+    pub redis_host: String,
+    /// The server's port.
+    pub redis_port: u16,
+    /// The number of the database.
+    pub redis_db: u16,
+    /// The user; empty for the default one.
+    pub redis_username: String,
+    /// The password; empty for none.
+    pub redis_password: String,
+    /// Whether a server that may lose data is warned about, refused or not looked at.
+    pub start_check: StartCheck,
+    /// How long a connection may take to be made.
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long an answer may take.
+    #[serde(with = "duration")]
+    pub response_timeout: Duration,
+    /// How long externalized content is kept after its last use; longer than invocations are.
+    #[serde(with = "duration")]
+    pub content_ttl: Duration,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            redis_url: String::new(),
+            redis_host: "localhost".into(),
+            redis_port: 6379,
+            redis_db: 0,
+            redis_username: String::new(),
+            redis_password: String::new(),
+            start_check: StartCheck::Warn,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(5),
+            content_ttl: Duration::from_secs(10 * 24 * 3600),
+        }
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    /// Shows where the store is, and no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place().unwrap_or_else(|_| "an address that isn't understood".to_owned());
+        f.debug_struct("RedisConfig")
+            .field("place", &place)
+            .field("start_check", &self.start_check)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Section for RedisConfig {
+    const NAME: &'static str = "redis";
+    const SECRETS: &'static [&'static str] = &["redis_url", "redis_password"];
+
+    fn validate(&self) -> Result<()> {
+        self.info()?;
+        let lengths = [
+            ("redis.connect_timeout", self.connect_timeout),
+            ("redis.response_timeout", self.response_timeout),
+            ("redis.content_ttl", self.content_ttl),
+        ];
+        match lengths.into_iter().find(|(_, length)| length.is_zero()) {
+            Some((key, _)) => Err(Error::config(format!("the setting `{key}` must be longer than zero"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl RedisConfig {
+    /// The settings of a whole address.
+    pub fn with_url(url: impl Into<String>) -> Self {
+        Self { redis_url: url.into(), ..Self::default() }
+    }
+
+    /// Where the store is, without secrets.
+    pub(crate) fn place(&self) -> Result<String> {
+        let info = self.info()?;
+        Ok(format!("redis://{}/{}", info.addr(), info.redis_settings().db()))
+    }
+
+    pub(crate) fn info(&self) -> Result<ConnectionInfo> {
+        let info = if self.redis_url.is_empty() { self.info_of_parts() } else { self.info_of_url() }?;
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        Ok(info.set_tcp_settings(tcp))
+    }
+
+    fn info_of_parts(&self) -> Result<ConnectionInfo> {
+        let address = ConnectionAddr::Tcp(self.redis_host.clone(), self.redis_port);
+        let mut settings = RedisConnectionInfo::default().set_db(self.redis_db.into());
+        if !self.redis_username.is_empty() {
+            settings = settings.set_username(&self.redis_username);
+        }
+        if !self.redis_password.is_empty() {
+            settings = settings.set_password(&self.redis_password);
+        }
+        let info = address.into_connection_info().map_err(|_| not_understood("redis.redis_host"))?;
+        Ok(info.set_redis_settings(settings))
+    }
+
+    /// The cause isn't kept: its text may quote the address with its password.
+    fn info_of_url(&self) -> Result<ConnectionInfo> {
+        let scheme = self.redis_url.split("://").next().unwrap_or_default();
+        if scheme == "rediss" && !cfg!(feature = "tls") {
+            return Err(
+                Error::config("`rediss://` needs the feature `tls` of pynenc-redis").with("key", "redis.redis_url")
+            );
+        }
+        self.redis_url.as_str().into_connection_info().map_err(|_| not_understood("redis.redis_url"))
+    }
+}
+
+fn not_understood(key: &'static str) -> Error {
+    Error::config("not an address of redis; write it as `redis://[user[:password]@]host[:port][/db]`").with("key", key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(config: &RedisConfig, expected: Result<&str, &str>) {
+        match (config.place(), expected) {
+            (Ok(place), Ok(expected)) => assert_eq!(place, expected),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_url_or_parts() {
+        check(&RedisConfig::default(), Ok("redis://localhost:6379/0"));
+        let parts = RedisConfig { redis_host: "store".into(), redis_port: 7, redis_db: 3, ..RedisConfig::default() };
+        check(&parts, Ok("redis://store:7/3"));
+        check(&RedisConfig::with_url("redis://me:secret@store:7/2"), Ok("redis://store:7/2"));
+        check(&RedisConfig::with_url("http://store"), Err("key: redis.redis_url"));
+        check(&RedisConfig::with_url("redis://store:port"), Err("key: redis.redis_url"));
+        #[cfg(not(feature = "tls"))]
+        check(&RedisConfig::with_url("rediss://store"), Err("feature `tls`"));
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        for url in ["redis://me:hunter2@store:7/2", "redis://me:hunter2@store:x"] {
+            let config = RedisConfig::with_url(url);
+            assert!(!format!("{config:?} {:?}", config.info().err()).contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn nothing_takes_no_time() {
+        assert!(RedisConfig::default().validate().is_ok());
+        let config = RedisConfig { response_timeout: Duration::ZERO, ..RedisConfig::default() };
+        assert!(config.validate().unwrap_err().to_string().contains("`redis.response_timeout`"));
+    }
+}

@@ -1,0 +1,123 @@
+//! What a fault of the store means to a caller.
+
+use pynenc_core::{Error, ErrorKind};
+use redis::RedisError;
+
+/// What to do about a connection after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Keep,
+    /// It leads to a server that can't be written to, or to none: the next call makes another.
+    Replace,
+}
+
+/// Codes of answers that another try may not get.
+const RETRYABLE: [&str; 10] = [
+    "LOADING",
+    "BUSY",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "NOREPLICAS",
+    "UNBLOCKED",
+    "NOSCRIPT",
+];
+/// Codes of answers that only a person can change.
+const CONFIGURATION: [&str; 5] = ["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "WRONGTYPE"];
+
+/// The component's error for a fault of the connection or an answer of the server.
+pub(crate) fn classified(error: RedisError) -> Error {
+    let text = error.to_string();
+    let code = error.code().unwrap_or_default().to_owned();
+    match kind(&error, &code, &text) {
+        ErrorKind::Unavailable if error.is_timeout() => Error::unavailable("redis didn't answer in time").caused_by(error),
+        ErrorKind::Unavailable if error.is_connection_refusal() => {
+            Error::unavailable("redis can't be reached; check that it runs and what `redis.redis_url` or `redis.redis_host` and `redis.redis_port` say").caused_by(error)
+        }
+        kind => Error::new(kind, message(kind)).with("reason", text).caused_by(error),
+    }
+}
+
+/// The component's error for an item of a script that failed.
+pub(crate) fn item_failed(text: &str) -> Error {
+    let kind = if is_altered(text) { ErrorKind::Corrupt } else { answered(text, text) };
+    Error::new(kind, message(kind)).with("reason", text.trim())
+}
+
+/// What becomes of the connection.
+pub(crate) fn fate(error: &RedisError) -> Fate {
+    let lost = error.is_io_error() || error.is_unrecoverable_error();
+    let moved = matches!(error.code(), Some("READONLY" | "UNBLOCKED" | "MASTERDOWN"));
+    if lost || moved { Fate::Replace } else { Fate::Keep }
+}
+
+fn kind(error: &RedisError, code: &str, text: &str) -> ErrorKind {
+    use redis::ErrorKind as Fault;
+    match error.kind() {
+        Fault::Io | Fault::Parse => ErrorKind::Unavailable,
+        Fault::AuthenticationFailed | Fault::InvalidClientConfig | Fault::RESP3NotSupported => ErrorKind::Config,
+        _ => answered(code, text),
+    }
+}
+
+fn answered(code: &str, text: &str) -> ErrorKind {
+    let says = |known: &str| code == known || text.contains(known);
+    if says("OOM") {
+        ErrorKind::StoreFull
+    } else if CONFIGURATION.iter().any(|known| says(known)) {
+        ErrorKind::Config
+    } else if RETRYABLE.iter().any(|known| says(known)) || text.contains("max number of clients") {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Unexpected
+    }
+}
+
+/// Whether a script met something else under an item's key than what was put there.
+fn is_altered(text: &str) -> bool {
+    text.contains("WRONGTYPE") || text.contains("data string too short")
+}
+
+const fn message(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StoreFull => "redis has no memory left for new work",
+        ErrorKind::Config => {
+            "redis refuses these credentials or settings; check `redis.redis_username`, `redis.redis_password` and \
+             `redis.redis_db`, or `redis.redis_url`"
+        }
+        ErrorKind::Corrupt => "what redis holds under a key of this app isn't what was put there",
+        ErrorKind::Unavailable => "redis can't do it for now",
+        _ => "redis answered with an error",
+    }
+}
+
+/// The error for an answer of another shape than the scripts give.
+pub(crate) fn misshapen(what: &'static str) -> Error {
+    Error::corrupt("an answer of redis has an unknown shape").with("expected", what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(answer: &str, expected: ErrorKind) {
+        assert_eq!(item_failed(answer).kind(), expected, "{answer}");
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        check("OOM command not allowed when used memory > 'maxmemory'.", ErrorKind::StoreFull);
+        for code in RETRYABLE {
+            check(&format!("{code} and why"), ErrorKind::Unavailable);
+        }
+        for code in CONFIGURATION {
+            assert_eq!(answered(code, code), ErrorKind::Config, "{code}");
+        }
+        check("ERR max number of clients reached", ErrorKind::Unavailable);
+        check("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Corrupt);
+        check("ERR unknown command", ErrorKind::Unexpected);
+    }
+}

@@ -1,0 +1,71 @@
+//! The five stores on Redis, for work that outlives its processes and is shared by many.
+//!
+//! Every verb is one script, and so one atomic step in one trip. All keys of an app carry its name as their hash tag, so
+//! an app lives in one slot of a cluster. Time is the server's. Redis 6.2 or newer and Valkey serve.
+//!
+//! The stores are found by name through [`plugin`], and made by hand like this:
+//!
+//! ```no_run
+//! # async fn made() -> pynenc_core::Result<()> {
+//! use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStore};
+//!
+//! let store = RedisStore::connect(&RedisConfig::with_url("redis://localhost/0"), "shop").await?;
+//! let (broker, orchestrator) = (RedisBroker::new(store.clone()), RedisOrchestrator::new(store));
+//! # let _ = (broker, orchestrator);
+//! # Ok(())
+//! # }
+//! ```
+
+mod arg_cache;
+mod broker;
+mod client;
+mod codec;
+mod config;
+mod error;
+mod keys;
+mod lane;
+mod orchestrator;
+mod script;
+mod state_backend;
+mod trigger_store;
+
+use pynenc_core::{ComponentContext, Components, Plugin, Result};
+
+pub use arg_cache::RedisArgCache;
+pub use broker::RedisBroker;
+pub use client::RedisStore;
+pub use config::{RedisConfig, StartCheck};
+pub use lane::RedisLane;
+pub use orchestrator::RedisOrchestrator;
+pub use state_backend::RedisStateBackend;
+pub use trigger_store::RedisTriggerStore;
+
+/// Adds the stores of this crate to an app.
+pub fn plugin() -> RedisPlugin {
+    RedisPlugin
+}
+
+/// The plugin that registers the stores of this crate, each under `pynenc_redis::` and its name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RedisPlugin;
+
+impl Plugin for RedisPlugin {
+    fn register(&self, components: &mut Components) {
+        components.broker("pynenc_redis::RedisBroker", async |context| Ok(RedisBroker::new(store(&context).await?)));
+        components.orchestrator("pynenc_redis::RedisOrchestrator", async |context| {
+            Ok(RedisOrchestrator::new(store(&context).await?))
+        });
+        components.state_backend("pynenc_redis::RedisStateBackend", async |context| {
+            Ok(RedisStateBackend::new(store(&context).await?))
+        });
+        components.trigger_store("pynenc_redis::RedisTriggerStore", async |context| {
+            Ok(RedisTriggerStore::new(store(&context).await?))
+        });
+        components
+            .arg_cache("pynenc_redis::RedisArgCache", async |context| Ok(RedisArgCache::new(store(&context).await?)));
+    }
+}
+
+async fn store(context: &ComponentContext) -> Result<RedisStore> {
+    RedisStore::connect(&context.config.section()?, &context.app_id).await
+}

@@ -1,0 +1,236 @@
+//! The truth, on Redis: every verb is one script.
+
+pub(crate) mod hub;
+mod listing;
+pub(crate) mod replies;
+mod runners;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use pynenc_core::lane::StoreId;
+use pynenc_core::orchestrator::{
+    Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
+    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
+    TransitionReply,
+};
+use pynenc_core::record::Registration;
+use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend};
+
+use crate::client::{BATCH, RedisStore, bytes, list};
+use crate::codec::{self, Pack};
+use crate::keys::{Family, Key};
+use crate::lane::RedisLane;
+use crate::script::{self, Verb};
+
+/// An orchestrator on Redis.
+#[derive(Debug, Clone)]
+pub struct RedisOrchestrator {
+    store: RedisStore,
+}
+
+impl RedisOrchestrator {
+    /// An orchestrator on this server.
+    pub fn new(store: RedisStore) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl Orchestrator for RedisOrchestrator {
+    async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
+        let items = registrations.iter().map(register_item).collect::<Result<Vec<_>>>()?;
+        let replies = self.store.run_chunked(Verb::Register, &[], items, 1).await?;
+        replies.into_iter().zip(registrations).map(|(reply, one)| replies::registered(one, reply)).collect()
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>> {
+        let mut replies = Vec::with_capacity(claim.ids.len());
+        for ids in claim.ids.chunks(BATCH) {
+            let answer = self.store.run(Verb::Claim, &claim_arguments(claim, ids)).await?;
+            let answers = granted_or_retired(answer, claim.runner)?;
+            for (id, reply) in ids.iter().zip(answers) {
+                replies.push(replies::claimed(*id, reply)?);
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
+        let items = transitions.iter().map(transition_item).collect();
+        let replies = self.store.run_chunked(Verb::Transition, &[], items, 1).await?;
+        replies.into_iter().zip(transitions).map(|(reply, one)| replies::transitioned(one, reply)).collect()
+    }
+
+    async fn cancel(&self, ids: &[InvocationId]) -> Result<Vec<CancelReply>> {
+        let replies = self.store.run_chunked(Verb::Cancel, &[], id_items(ids), 1).await?;
+        replies.into_iter().map(replies::cancelled).collect()
+    }
+
+    async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
+        listing::records(&self.store, ids).await
+    }
+
+    async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
+        listing::find(&self.store, find).await
+    }
+
+    async fn queued(&self, after: Option<Cursor>, unchanged_for: Duration, limit: usize) -> Result<Page<Tracked>> {
+        listing::queued(&self.store, after, unchanged_for, limit).await
+    }
+
+    async fn count(&self) -> Result<Counts> {
+        listing::count(&self.store).await
+    }
+
+    async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
+        listing::history(&self.store, id).await
+    }
+
+    async fn owned(&self, runner: RunnerId) -> Result<Vec<Tracked>> {
+        runners::owned(&self.store, runner).await
+    }
+
+    async fn block(&self, block: &Block) -> Result<Blocked> {
+        waiting::block(&self.store, block).await
+    }
+
+    async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Ended>> {
+        waiting::watch(&self.store, ids).await
+    }
+
+    async fn signals(&self, runner: RunnerId) -> Result<BoxStream<'static, Signal>> {
+        self.store.hub().open(&self.store).await?;
+        self.store.hub().listen(runner, self.store.of(Key::Signals, runner.as_bytes())).await
+    }
+
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
+        runners::heartbeat(&self.store, heartbeat).await
+    }
+
+    async fn runners(&self) -> Result<Vec<RunnerInfo>> {
+        runners::list_all(&self.store).await
+    }
+
+    async fn leave(&self, runner: RunnerId) -> Result<()> {
+        self.store.run(Verb::Leave, &[runner.as_bytes().to_vec()]).await.map(drop)
+    }
+
+    async fn expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
+        runners::expired(&self.store, limit).await
+    }
+
+    async fn lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
+        runners::lease(&self.store, service, runner, length).await
+    }
+
+    async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
+        let mut arguments = vec![decimal(codec::millis(length))];
+        for interest in interests {
+            let task = interest.task.as_str().as_bytes();
+            let fields = interest.statuses.iter().map(|status| [&[script::status_code(*status)], task].concat());
+            arguments.extend(fields);
+        }
+        self.store.run(Verb::Want, &arguments).await.map(drop)
+    }
+
+    async fn outbox(&self, limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
+        let arguments = [decimal(limit.min(BATCH) as u64), decimal(codec::millis(again_after))];
+        replies::outbox(self.store.run(Verb::Outbox, &arguments).await?)
+    }
+
+    async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {
+        for chunk in sequences.chunks(BATCH) {
+            let arguments: Vec<_> = chunk.iter().copied().map(decimal).collect();
+            self.store.run(Verb::OutboxDone, &arguments).await?;
+        }
+        Ok(())
+    }
+
+    async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>> {
+        let ids = list(self.store.run(Verb::Outlived, &[decimal(limit as u64)]).await?)?;
+        ids.into_iter().map(|id| codec::Parse::new(&bytes(id)?).id()).collect()
+    }
+
+    async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
+        for chunk in ids.chunks(BATCH) {
+            self.store.run(Verb::Forget, &id_items(chunk)).await?;
+        }
+        Ok(())
+    }
+
+    async fn purge(&self) -> Result<()> {
+        self.store.purge(Family::Orchestrator).await?;
+        self.store.hub().dismiss();
+        self.store.send(redis::cmd("PUBLISH").arg(self.store.one(Key::News)).arg("P")).await.map(drop)
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(self.store.id())
+    }
+
+    fn lane(&self, broker: &Arc<dyn Broker>, state: &Arc<dyn StateBackend>) -> Option<Arc<dyn Lane>> {
+        let own = self.store_id();
+        let is_shared = broker.store_id() == own && state.store_id() == own;
+        is_shared.then(|| Arc::new(RedisLane::new(self.store.clone())) as Arc<dyn Lane>)
+    }
+}
+
+/// A registration as scripts take it.
+pub(crate) fn register_item(registration: &Registration) -> Result<Vec<u8>> {
+    let Registration { id, task, queue, due, registration: key, idempotency, .. } = registration;
+    let name = idempotency.as_ref().map_or("", |name| &name.key);
+    codec::check_names([task.as_str(), queue.as_str(), name])?;
+    let pack = Pack::new()
+        .bytes(id.as_bytes())
+        .due(*due)
+        .u8(key.is_some().into())
+        .u8(idempotency.is_some().into())
+        .sized(&codec::facts(registration));
+    let Some(idempotency) = idempotency else { return Ok(pack.done()) };
+    let name = [task.as_str().as_bytes(), b"\0", idempotency.key.as_bytes()].concat();
+    Ok(pack.sized(&name).bytes(idempotency.arguments.as_bytes()).done())
+}
+
+/// The arguments of a claim of some of its candidates.
+pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8>> {
+    let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec()];
+    arguments.extend(id_items(ids));
+    arguments
+}
+
+/// The answers to a claim; an answer without any is that of a retired runner.
+pub(crate) fn granted_or_retired(answer: redis::Value, runner: RunnerId) -> Result<Vec<redis::Value>> {
+    if answer == redis::Value::Nil {
+        return Err(Error::new(ErrorKind::Retired, "the runner was retired").with("runner", runner));
+    }
+    list(answer)
+}
+
+/// A transition as scripts take it.
+pub(crate) fn transition_item(transition: &Transition) -> Vec<u8> {
+    let Transition { id, expect, change } = transition;
+    Pack::new()
+        .bytes(id.as_bytes())
+        .u32(expect.version)
+        .u32(expect.epoch)
+        .u8(script::status_code(change.to))
+        .by(change.by)
+        .u8(script::reason_code(change.reason))
+        .due(change.due)
+        .u8(change.detail.is_some().into())
+        .bytes(change.detail.as_deref().unwrap_or_default().as_bytes())
+        .done()
+}
+
+pub(crate) fn id_items(ids: &[InvocationId]) -> Vec<Vec<u8>> {
+    ids.iter().map(|id| id.as_bytes().to_vec()).collect()
+}
+
+/// A number as scripts take it.
+pub(crate) fn decimal(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}

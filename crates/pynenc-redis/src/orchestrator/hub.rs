@@ -1,0 +1,338 @@
+//! What is pushed: one connection of this process, and those in it who listen.
+//!
+//! Who wants to know of ends writes this process's channel down beside each invocation, in the same step that looks
+//! whether it has ended. What is pushed while the connection is lost is read again once it is back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use pynenc_core::orchestrator::{Ended, Signal};
+use pynenc_core::{Error, InvocationId, Result, RunnerId, StatusRecord};
+use redis::aio::{PubSub, PubSubSink, PubSubStream};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::waiting::look;
+use crate::client::{RedisStore, Shared};
+use crate::codec::{self, Parse};
+use crate::error::classified;
+use crate::keys::{Key, Keys};
+
+/// How long the connection may be silent before it is tried.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long an answer on this connection may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The connection for what is pushed, made when somebody listens first.
+pub(crate) struct Hub {
+    ends: Vec<u8>,
+    news: Vec<u8>,
+    listeners: Arc<Listeners>,
+    line: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Listeners {
+    sink: Mutex<Option<PubSubSink>>,
+    watchers: Mutex<Watchers>,
+    runners: Mutex<Vec<Listener>>,
+}
+
+#[derive(Default)]
+struct Watchers {
+    last: u64,
+    by_id: FxHashMap<InvocationId, Vec<Watcher>>,
+}
+
+#[derive(Clone)]
+struct Watcher {
+    number: u64,
+    sender: UnboundedSender<Ended>,
+}
+
+#[derive(Clone)]
+struct Listener {
+    runner: RunnerId,
+    channel: Vec<u8>,
+    sender: UnboundedSender<Signal>,
+    /// Whether it hasn't yet read that the outbox has entries: one word of that is enough.
+    knows_of_outbox: Arc<AtomicBool>,
+}
+
+/// Somebody's wish to know of ends.
+pub(super) struct Watch {
+    number: u64,
+    pub(super) stream: BoxStream<'static, Ended>,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.get_mut() {
+            line.abort();
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            ends: keys.of(Key::Ends, Uuid::now_v7().as_bytes()),
+            news: keys.one(Key::News),
+            listeners: Arc::default(),
+            line: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// This process's channel.
+    pub(super) fn channel(&self) -> &[u8] {
+        &self.ends
+    }
+
+    /// Makes sure that this process hears what is pushed.
+    pub(super) async fn open(&self, store: &RedisStore) -> Result<()> {
+        let mut line = self.line.lock().await;
+        if line.as_ref().is_some_and(|line| !line.is_finished()) {
+            return Ok(());
+        }
+        let stream = self.listeners.connect(store.server().listen().await?, self.channels()).await?;
+        let (listeners, channels, store) = (self.listeners.clone(), self.channels(), store.downgrade());
+        *line = Some(tokio::spawn(async move { listeners.serve(stream, channels, store).await }));
+        Ok(())
+    }
+
+    fn channels(&self) -> Vec<Vec<u8>> {
+        vec![self.ends.clone(), self.news.clone()]
+    }
+
+    /// Adds a watcher of ids, before it is looked which of them have ended.
+    pub(super) fn watch(&self, ids: &[InvocationId]) -> Watch {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut watchers = lock(&self.listeners.watchers);
+        watchers.last += 1;
+        let number = watchers.last;
+        for id in ids {
+            watchers.add(*id, Watcher { number, sender: sender.clone() });
+        }
+        Watch { number, stream: stream_of(receiver) }
+    }
+
+    /// Tells one watcher of an end that was there before, unless it has just been told.
+    pub(super) fn tell(&self, watch: &Watch, id: InvocationId, record: Option<StatusRecord>) {
+        let mut watchers = lock(&self.listeners.watchers);
+        let Some(waiting) = watchers.by_id.get_mut(&id) else { return };
+        if let Some(place) = waiting.iter().position(|watcher| watcher.number == watch.number) {
+            drop(waiting.swap_remove(place).sender.send((id, record)));
+        }
+        if waiting.is_empty() {
+            watchers.by_id.remove(&id);
+        }
+    }
+
+    /// Takes a watcher back that couldn't look.
+    pub(super) fn forget(&self, watch: &Watch, ids: &[InvocationId]) {
+        let mut watchers = lock(&self.listeners.watchers);
+        for id in ids {
+            if let Some(waiting) = watchers.by_id.get_mut(id) {
+                waiting.retain(|watcher| watcher.number != watch.number);
+            }
+        }
+        watchers.by_id.retain(|_, waiting| !waiting.is_empty());
+    }
+
+    /// Listens for what concerns a runner.
+    pub(super) async fn listen(&self, runner: RunnerId, channel: Vec<u8>) -> Result<BoxStream<'static, Signal>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let listener = Listener { runner, channel: channel.clone(), sender, knows_of_outbox: Arc::default() };
+        let knows_of_outbox = listener.knows_of_outbox.clone();
+        let gone = self.listeners.add(listener);
+        let mut sink = self.listeners.sink().ok_or_else(lost)?;
+        if !gone.is_empty() {
+            answered(sink.unsubscribe(gone)).await?;
+        }
+        answered(sink.subscribe(channel)).await?;
+        Ok(signals_of(receiver, knows_of_outbox))
+    }
+
+    /// Tells everybody that what they wait for doesn't exist any more.
+    pub(super) fn dismiss(&self) {
+        self.listeners.dismiss();
+    }
+}
+
+impl Watchers {
+    fn add(&mut self, id: InvocationId, watcher: Watcher) {
+        let waiting = self.by_id.entry(id).or_default();
+        if waiting.len() == waiting.capacity() {
+            // Only before the list would grow, so that a long list isn't searched for each that comes.
+            waiting.retain(|watcher| !watcher.sender.is_closed());
+        }
+        waiting.push(watcher);
+    }
+}
+
+impl Listeners {
+    fn sink(&self) -> Option<PubSubSink> {
+        lock(&self.sink).clone()
+    }
+
+    /// Adds a listener; gives the channels that nobody listens to any more.
+    fn add(&self, listener: Listener) -> Vec<Vec<u8>> {
+        let mut runners = lock(&self.runners);
+        let (open, closed): (Vec<_>, Vec<_>) = runners.drain(..).partition(|listener| !listener.sender.is_closed());
+        *runners = open;
+        runners.push(listener);
+        let is_wanted = |gone: &Listener| runners.iter().any(|listener| listener.channel == gone.channel);
+        closed.iter().filter(|gone| !is_wanted(gone)).map(|gone| gone.channel.clone()).collect()
+    }
+
+    async fn connect(&self, connection: PubSub, mut channels: Vec<Vec<u8>>) -> Result<PubSubStream> {
+        let (mut sink, stream) = connection.split();
+        channels.extend(lock(&self.runners).iter().map(|listener| listener.channel.clone()));
+        answered(sink.subscribe(channels)).await?;
+        *lock(&self.sink) = Some(sink);
+        Ok(stream)
+    }
+
+    /// Hands out what comes, over a new connection when the old one is lost, until the store is gone.
+    async fn serve(&self, mut stream: PubSubStream, channels: Vec<Vec<u8>>, store: Weak<Shared>) {
+        loop {
+            self.hand_out(&mut stream).await;
+            lock(&self.sink).take();
+            match self.reconnected(&channels, &store).await {
+                Some(new) => stream = new,
+                None => return,
+            }
+            self.look_again(&store).await;
+        }
+    }
+
+    /// Hands out what comes until the connection is lost.
+    async fn hand_out(&self, stream: &mut PubSubStream) {
+        loop {
+            match timeout(SILENCE, stream.next()).await {
+                Ok(Some(message)) => self.tell(message.get_payload_bytes(), &channel_of(&message)),
+                Ok(None) => return,
+                Err(_) => {
+                    let Some(mut sink) = self.sink() else { return };
+                    if answered(sink.ping::<redis::Value>()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn reconnected(&self, channels: &[Vec<u8>], store: &Weak<Shared>) -> Option<PubSubStream> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let connecting = RedisStore::upgrade(store)?.server().clone();
+            if let Ok(connection) = connecting.listen().await
+                && let Ok(stream) = self.connect(connection, channels.to_vec()).await
+            {
+                return Some(stream);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// Reads again what somebody waits for: its end may have been told to nobody.
+    async fn look_again(&self, store: &Weak<Shared>) {
+        let ids: Vec<InvocationId> = lock(&self.watchers).by_id.keys().copied().collect();
+        let Some(store) = RedisStore::upgrade(store) else { return };
+        match look(&store, &ids).await {
+            Ok(ended) => ended.into_iter().for_each(|(id, record)| self.ended(id, record.as_ref())),
+            Err(error) => tracing::debug!(%error, "what is waited for is read again when the connection is lost again"),
+        }
+    }
+
+    fn tell(&self, message: &[u8], channel: &[u8]) {
+        match message.split_first() {
+            Some((b'E', ended)) => match told_end(ended) {
+                Ok((id, record)) => self.ended(id, Some(&record)),
+                Err(error) => tracing::warn!(%error, "an end was told that can't be understood"),
+            },
+            Some((b'C', id)) => self.cancel(id, channel),
+            Some((b'O', _)) => self.outbox(),
+            Some((b'P', _)) => self.dismiss(),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, id: InvocationId, record: Option<&StatusRecord>) {
+        let waiting = lock(&self.watchers).by_id.remove(&id).unwrap_or_default();
+        // A watcher that has gone away wants no answer.
+        for watcher in waiting {
+            drop(watcher.sender.send((id, record.cloned())));
+        }
+    }
+
+    fn dismiss(&self) {
+        for (id, waiting) in std::mem::take(&mut lock(&self.watchers).by_id) {
+            for watcher in waiting {
+                drop(watcher.sender.send((id, None)));
+            }
+        }
+    }
+
+    fn cancel(&self, id: &[u8], channel: &[u8]) {
+        let Ok(id) = Parse::new(id).id() else { return };
+        let runner = channel.last_chunk::<16>().map(|bytes| RunnerId::from_bytes(*bytes));
+        for listener in lock(&self.runners).iter().filter(|listener| Some(listener.runner) == runner) {
+            drop(listener.sender.send(Signal::Cancel(id)));
+        }
+    }
+
+    /// Tells everybody that the outbox has entries: not everybody has the code that reacts.
+    fn outbox(&self) {
+        for listener in lock(&self.runners).iter() {
+            if !listener.knows_of_outbox.swap(true, Ordering::AcqRel) {
+                drop(listener.sender.send(Signal::Outbox));
+            }
+        }
+    }
+}
+
+/// The channel's bytes; its name as text is for those that are text.
+fn channel_of(message: &redis::Msg) -> Vec<u8> {
+    message.get_channel().unwrap_or_default()
+}
+
+fn told_end(message: &[u8]) -> Result<(InvocationId, StatusRecord)> {
+    let mut parse = Parse::new(message);
+    Ok((parse.id()?, codec::header(parse.rest())?))
+}
+
+fn stream_of(receiver: UnboundedReceiver<Ended>) -> BoxStream<'static, Ended> {
+    stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))).boxed()
+}
+
+fn signals_of(mut receiver: UnboundedReceiver<Signal>, knows_of_outbox: Arc<AtomicBool>) -> BoxStream<'static, Signal> {
+    stream::poll_fn(move |cx| {
+        let signal = receiver.poll_recv(cx);
+        if matches!(signal, Poll::Ready(Some(Signal::Outbox))) {
+            knows_of_outbox.store(false, Ordering::Release);
+        }
+        signal
+    })
+    .boxed()
+}
+
+async fn answered<T>(request: impl Future<Output = redis::RedisResult<T>>) -> Result<T> {
+    timeout(PATIENCE, request).await.map_err(|_| lost())?.map_err(classified)
+}
+
+fn lost() -> Error {
+    Error::unavailable("the connection for what is pushed is lost")
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

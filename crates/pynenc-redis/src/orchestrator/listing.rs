@@ -1,0 +1,119 @@
+//! Questions about many invocations at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pynenc_core::orchestrator::{Counts, Cursor, Find, HistoryEntry, Page, Tracked};
+use pynenc_core::{InvocationId, Result};
+use redis::Value;
+use rustc_hash::FxHashMap;
+
+use crate::client::{RedisStore, bytes, list};
+use crate::codec::{self, Pack, Parse, text};
+use crate::error::misshapen;
+use crate::keys::Key;
+use crate::script::{Verb, status_code};
+
+pub(super) async fn records(store: &RedisStore, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
+    let keys = ids.iter().map(|id| store.of(Key::Entry, id.as_bytes())).collect();
+    let entries = store.values(keys).await?;
+    let found = ids.iter().zip(entries);
+    found.map(|(id, raw)| raw.map(|raw| codec::tracked_entry(*id, &raw)).transpose()).collect()
+}
+
+pub(super) async fn find(store: &RedisStore, find: &Find) -> Result<Page<Tracked>> {
+    let statuses: Vec<u8> = find.statuses.iter().map(|status| status_code(*status)).collect();
+    let task = find.task.as_ref().map_or("", |task| task.as_str());
+    let filter = Filter { statuses, task: task.into(), unchanged_for: Duration::ZERO, only_queued: false };
+    page(store, &filter, find.after, find.limit).await
+}
+
+pub(super) async fn queued(
+    store: &RedisStore,
+    after: Option<Cursor>,
+    unchanged_for: Duration,
+    limit: usize,
+) -> Result<Page<Tracked>> {
+    let filter = Filter { statuses: Vec::new(), task: Vec::new(), unchanged_for, only_queued: true };
+    page(store, &filter, after, limit).await
+}
+
+struct Filter {
+    statuses: Vec<u8>,
+    task: Vec<u8>,
+    unchanged_for: Duration,
+    only_queued: bool,
+}
+
+/// Asks for one more than the page holds, to know whether there is another page.
+async fn page(store: &RedisStore, filter: &Filter, after: Option<Cursor>, limit: usize) -> Result<Page<Tracked>> {
+    let mut found: Vec<(Tracked, Cursor)> = Vec::new();
+    let mut after = after;
+    loop {
+        let left = limit + 1 - found.len();
+        let (items, next) = step(store, filter, after, left).await?;
+        found.extend(items);
+        if next.is_none() || found.len() > limit {
+            break;
+        }
+        after = next;
+    }
+    let is_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().map(|(_, place)| *place).filter(|_| is_more);
+    Ok(Page { items: found.into_iter().map(|(tracked, _)| tracked).collect(), next })
+}
+
+/// Some of what there is behind a place, and how far it was looked.
+async fn step(
+    store: &RedisStore,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<(Vec<(Tracked, Cursor)>, Option<Cursor>)> {
+    let head = Pack::new().place(after).u32(limit as u64).millis(filter.unchanged_for).u8(filter.only_queued.into());
+    let arguments = [head.done(), filter.statuses.clone(), filter.task.clone()];
+    let mut replies = list(store.run(Verb::Page, &arguments).await?)?.into_iter();
+    let next = bytes(replies.next().ok_or_else(|| misshapen("a page"))?)?;
+    let next = if next.is_empty() { None } else { Some(Parse::new(&next).place()?) };
+    let items = replies.map(|entry| codec::with_id(&bytes(entry)?)).collect::<Result<_>>()?;
+    Ok((items, next))
+}
+
+pub(super) async fn count(store: &RedisStore) -> Result<Counts> {
+    let fields = list(store.send(redis::cmd("HGETALL").arg(store.one(Key::Counts))).await?)?;
+    let mut counts = Counts { statuses: BTreeMap::new(), queued: BTreeMap::new() };
+    for pair in fields.chunks_exact(2) {
+        let (field, count) = (bytes(pair[0].clone())?, bytes(pair[1].clone())?);
+        let count = text(&count)?.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        match field.split_first() {
+            _ if count == 0 => {}
+            Some((b's', code)) => {
+                let code = text(code)?.parse().map_err(|_| misshapen("a status"))?;
+                counts.statuses.insert(codec::status(code)?, count);
+            }
+            Some((b'q', queue)) => drop(counts.queued.insert(text(queue)?.into(), count)),
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+pub(super) async fn history(store: &RedisStore, id: InvocationId) -> Result<Vec<HistoryEntry>> {
+    let Some(raw) = store.values(vec![store.of(Key::Entry, id.as_bytes())]).await?.pop().flatten() else {
+        return Ok(Vec::new());
+    };
+    let fields = list(store.send(redis::cmd("HGETALL").arg(store.of(Key::Details, id.as_bytes()))).await?)?;
+    let mut details = details(fields)?;
+    codec::history(&raw, |version| details.remove(&version))
+}
+
+fn details(fields: Vec<Value>) -> Result<FxHashMap<u64, Box<str>>> {
+    let mut details = FxHashMap::default();
+    let mut fields = fields.into_iter();
+    while let Some((version, detail)) = fields.next().zip(fields.next()) {
+        let version = text(&bytes(version)?)?.parse().map_err(|_| misshapen("a version"))?;
+        details.insert(version, text(&bytes(detail)?)?.into());
+    }
+    Ok(details)
+}

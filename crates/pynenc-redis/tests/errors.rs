@@ -1,0 +1,64 @@
+//! What is said when the store can't be reached, doesn't let in, or may lose work.
+
+use pynenc_core::ErrorKind;
+use pynenc_core::config::Config;
+use pynenc_redis::{RedisConfig, RedisStore, StartCheck};
+use pynenc_testkit::{RedisServer, RedisServerOptions};
+
+/// Connects, and checks the kind and the words of the error.
+async fn check(config: &RedisConfig, kind: ErrorKind, parts: &[&str]) {
+    let error = RedisStore::connect(config, "errors").await.expect_err("it can't connect");
+    let told = format!("{error:?}");
+    assert_eq!(error.kind(), kind, "{told}");
+    parts.iter().for_each(|part| assert!(told.contains(part), "no `{part}` in {told}"));
+    assert!(!told.contains("hunter2"), "a password is told: {told}");
+}
+
+fn at(port: u16) -> RedisConfig {
+    RedisConfig { redis_host: "127.0.0.1".into(), redis_port: port, ..RedisConfig::default() }
+}
+
+#[tokio::test]
+async fn a_wrong_address_names_its_key() {
+    for url in ["localhost:6379", "http://localhost", "redis://me:hunter2@localhost:port"] {
+        check(&RedisConfig::with_url(url), ErrorKind::Config, &["redis.redis_url", "redis://[user"]).await;
+    }
+    let value = [("PYNENC__REDIS__REDIS_URL".to_owned(), "no address".to_owned())];
+    let config = Config::loader().without_file().environment(value).load().expect("nothing is read yet");
+    assert!(config.section::<RedisConfig>().expect_err("no address").to_string().contains("redis.redis_url"));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_no_fault_of_the_settings() {
+    let port = RedisServer::start().port();
+    check(&at(port), ErrorKind::Unavailable, &["can't be reached", "redis.redis_host", &port.to_string()]).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_name_their_keys() {
+    let password = Some("sesame".to_owned());
+    let server = RedisServer::start_with(RedisServerOptions { password, ..RedisServerOptions::default() });
+    check(&at(server.port()), ErrorKind::Config, &["redis.redis_password"]).await;
+    let wrong = RedisConfig { redis_password: "hunter2".into(), ..at(server.port()) };
+    check(&wrong, ErrorKind::Config, &["redis.redis_password"]).await;
+    let right = RedisConfig { redis_password: "sesame".into(), ..at(server.port()) };
+    RedisStore::connect(&right, "errors").await.expect("it lets in");
+    check(&wrong, ErrorKind::Config, &["redis.redis_password"]).await;
+    RedisStore::connect(&RedisConfig::with_url(server.url()), "errors").await.expect("it lets in");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_names_its_key() {
+    let server = RedisServer::start();
+    check(&RedisConfig { redis_db: 99, ..at(server.port()) }, ErrorKind::Config, &["redis.redis_db"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_work_is_refused_if_so_wished() {
+    let arguments = ["--maxmemory-policy", "allkeys-lru", "--appendonly", "no"].map(str::to_owned).into();
+    let server = RedisServer::start_with(RedisServerOptions { arguments, ..RedisServerOptions::default() });
+    let strict = RedisConfig { start_check: StartCheck::Refuse, ..at(server.port()) };
+    check(&strict, ErrorKind::Config, &["allkeys-lru", "appendonly", "redis.start_check"]).await;
+    let lenient = RedisConfig { start_check: StartCheck::Warn, ..strict };
+    RedisStore::connect(&lenient, "errors").await.expect("a warning is no refusal");
+}

@@ -1,0 +1,162 @@
+//! What an invocation costs: trips, and bytes in the store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pynenc_core::broker::Pop;
+use pynenc_core::lane::{Settlement, Submission};
+use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked, Transition};
+use pynenc_core::record::{Argument, InvocationRecord, Outcome, Payload, Priority, Registration};
+use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::{
+    Broker, ClaimToken, InvocationId, Lane, Orchestrator, Reason, RunnerId, StateBackend, Status, Timestamp,
+};
+use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
+use pynenc_testkit::RedisServer;
+
+const COUNT: usize = 20_000;
+const BATCH: usize = 500;
+
+fn submission() -> Submission {
+    let registration = Registration::new(InvocationId::new(), "shop::orders::confirm".into(), "default".into());
+    let argument =
+        |name: &'static str| Argument { name: name.into(), value: Payload::Inline(b"1234".as_slice().into()) };
+    let record = InvocationRecord {
+        id: registration.id,
+        task: registration.task.clone(),
+        arguments: vec![argument("x"), argument("y")],
+        serializer: "JsonSerializer".into(),
+        queue: registration.queue.clone(),
+        priority: Priority::default(),
+        timeout: None,
+        max_retries: None,
+        parent: None,
+        workflow: None,
+        retry_of: None,
+        trace: None,
+        created_at: Timestamp::from_millis(1_800_000_000_000),
+    };
+    Submission { record: Arc::new(record), registration }
+}
+
+fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
+    let by = By::Owner(tracked.record.owner.expect("somebody owns it"));
+    Transition { id: tracked.id, expect: Expect::from(&tracked.record), change: Change::new(to, by, reason) }
+}
+
+fn settlement(pending: &Tracked) -> Settlement {
+    let value = Payload::Inline(b"1234".as_slice().into());
+    let outcome = Outcome::Value { value, serializer: "JsonSerializer".into() };
+    let outcome = OutcomeWrite { id: pending.id, epoch: pending.record.epoch, outcome };
+    let mut transition = transition(pending, Status::Success, Reason::Returned);
+    transition.expect.version += 1;
+    Settlement { outcome: Some(outcome), transition, requeue: None }
+}
+
+/// A number from the server's own report.
+fn reported(server: &RedisServer, section: &str, name: &str) -> u64 {
+    let report = server.command(&["INFO", section]);
+    let value = report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.and_then(|value| value.trim().parse().ok()).expect("the server reports it")
+}
+
+fn a_second(since: Instant) -> f64 {
+    COUNT as f64 / since.elapsed().as_secs_f64()
+}
+
+struct Given {
+    broker: Arc<dyn Broker>,
+    orchestrator: Arc<dyn Orchestrator>,
+    lane: Arc<dyn Lane>,
+    runner: RunnerId,
+}
+
+impl Given {
+    async fn on(server: &RedisServer) -> Self {
+        let config = RedisConfig { start_check: StartCheck::Off, ..RedisConfig::with_url(server.url()) };
+        let store = RedisStore::connect(&config, "shop").await.expect("the server runs");
+        let broker: Arc<dyn Broker> = Arc::new(RedisBroker::new(store.clone()));
+        let orchestrator: Arc<dyn Orchestrator> = Arc::new(RedisOrchestrator::new(store.clone()));
+        let state: Arc<dyn StateBackend> = Arc::new(RedisStateBackend::new(store));
+        let lane = orchestrator.lane(&broker, &state).expect("all are on one server");
+        Self { broker, orchestrator, lane, runner: RunnerId::new() }
+    }
+
+    async fn submit(&self, count: usize) {
+        let replies = self.lane.submit((0..count).map(|_| submission()).collect()).await.expect("submit");
+        assert!(replies.iter().all(Result::is_ok));
+    }
+
+    async fn picked_up(&self, max: usize) -> Vec<Tracked> {
+        let pop = Pop { queues: vec!["default".into()], max, wait: Duration::ZERO };
+        let ids = self.broker.pop(&pop).await.expect("pop");
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let claim = Claim { ids, runner: self.runner, token: ClaimToken::new() };
+        let claimed = self.lane.claim(&claim).await.expect("claim").into_iter();
+        let granted =
+            claimed.filter_map(|it| if let ClaimReply::Granted(tracked) = it.reply { Some(tracked) } else { None });
+        granted.collect()
+    }
+
+    async fn finish(&self, picked_up: &[Tracked]) {
+        let starts: Vec<_> = picked_up.iter().map(|it| transition(it, Status::Running, Reason::Started)).collect();
+        self.orchestrator.transition(&starts).await.expect("transition");
+        let replies = self.lane.settle(picked_up.iter().map(settlement).collect()).await.expect("settle");
+        assert!(replies.iter().all(Result::is_ok));
+    }
+}
+
+/// The trips of a step: commands of scripts don't count, for they make none.
+async fn trips(server: &RedisServer, step: impl Future) -> u64 {
+    let calls = |server: &RedisServer| {
+        let report = server.command(&["INFO", "commandstats"]);
+        let scripts = report.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap_or_default();
+        scripts.split(['=', ',']).nth(1).and_then(|calls| calls.parse().ok()).unwrap_or(0)
+    };
+    let before: u64 = calls(server);
+    step.await;
+    calls(server) - before
+}
+
+#[tokio::test]
+async fn each_step_is_one_trip() {
+    let server = RedisServer::start();
+    let given = Given::on(&server).await;
+    given.submit(1).await;
+    let first = given.picked_up(1).await;
+    given.finish(&first).await;
+    assert_eq!(trips(&server, given.submit(100)).await, 1);
+    let mut picked_up = Vec::new();
+    assert_eq!(trips(&server, async { picked_up = given.picked_up(100).await }).await, 2);
+    assert_eq!(picked_up.len(), 100);
+    assert_eq!(trips(&server, given.finish(&picked_up)).await, 2, "one to start, one to settle");
+}
+
+#[tokio::test]
+async fn an_invocation_takes_few_bytes() {
+    let server = RedisServer::start();
+    let given = Given::on(&server).await;
+    given.submit(1).await;
+    let empty = reported(&server, "memory", "used_memory");
+    let start = Instant::now();
+    for _ in 0..COUNT / BATCH {
+        given.submit(BATCH).await;
+    }
+    println!("submitted in batches: {:.0}/s", a_second(start));
+    let queued = (reported(&server, "memory", "used_memory") - empty) / COUNT as u64;
+    let start = Instant::now();
+    loop {
+        let picked_up = given.picked_up(64).await;
+        if picked_up.is_empty() {
+            break;
+        }
+        given.finish(&picked_up).await;
+    }
+    println!("picked up and settled by 64: {:.0}/s", a_second(start));
+    let finished = (reported(&server, "memory", "used_memory") - empty) / COUNT as u64;
+    println!("bytes: {queued} queued, {finished} finished");
+    assert!(queued <= 750 && finished <= 1000, "{queued} queued, {finished} finished");
+}

@@ -1,0 +1,364 @@
+//! A Redis server for a test, and the faults that can be done to it.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to start or to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct RedisServerOptions {
+    /// Arguments behind those of the fixture, such as `["--maxmemory-policy", "allkeys-lru"]`.
+    pub arguments: Vec<String>,
+    /// The password that it asks for.
+    pub password: Option<String>,
+    /// Whether it is a node of a cluster.
+    pub cluster: bool,
+}
+
+/// A private server on a free port of the loopback, with its data in a folder of its own. It is killed when it is
+/// dropped.
+///
+/// ```no_run
+/// use pynenc_testkit::RedisServer;
+///
+/// let mut server = RedisServer::start();
+/// server.config_set("maxmemory", "1mb");
+/// server.kill9();
+/// server.restart();
+/// println!("{}", server.url());
+/// ```
+pub struct RedisServer {
+    options: RedisServerOptions,
+    port: u16,
+    folder: TempDir,
+    process: Option<Process>,
+}
+
+/// The server's process, and one that ends it when the test's own process is gone: a server in a static is never dropped.
+struct Process {
+    server: Child,
+    guard: Child,
+}
+
+impl Process {
+    fn start(mut server: Child, folder: &Path) -> io::Result<Self> {
+        // What it reads from ends with the process that holds the other end.
+        let script = "cat > /dev/null; kill -9 \"$0\"; rm -rf \"$1\"";
+        let id = server.id().to_string();
+        let guard = Command::new("sh").args(["-c", script, &id]).arg(folder).stdin(Stdio::piped()).spawn();
+        match guard {
+            Ok(guard) => Ok(Self { server, guard }),
+            Err(error) => {
+                server.kill()?;
+                server.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The guard goes first: it must not outlive the server's number.
+    fn kill(mut self) {
+        for process in [&mut self.guard, &mut self.server] {
+            // It may have ended by itself.
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.process.as_ref().map(|process| process.server.id());
+        f.debug_struct("RedisServer").field("port", &self.port).field("process", &id).finish_non_exhaustive()
+    }
+}
+
+impl RedisServer {
+    /// Starts a server that keeps what it acknowledges in an append-only file.
+    ///
+    /// # Panics
+    ///
+    /// No `redis-server` is installed, or it doesn't start; the message says what to do.
+    pub fn start() -> Self {
+        Self::start_with(RedisServerOptions::default())
+    }
+
+    /// Starts a server with options.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`].
+    pub fn start_with(options: RedisServerOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a test may make a folder");
+        let mut server = Self { options, port: free_port(), folder, process: None };
+        server.restart();
+        server
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        let password = self.options.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{password}127.0.0.1:{}/0", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder with its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Kills it, without a chance to write anything.
+    pub fn kill9(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts it on its port and its data again; kills it first if it runs.
+    pub fn restart(&mut self) {
+        self.kill9();
+        for attempt in 0.. {
+            match self.launch() {
+                Ok(server) => {
+                    self.process = Some(Process::start(server, self.folder()).expect("a test may start a shell"));
+                    return;
+                }
+                // Another process may have been faster to the port.
+                Err(_) if attempt < 3 && !self.has_data() => self.port = free_port(),
+                Err(log) => panic!("redis-server doesn't start on port {}:\n{log}", self.port),
+            }
+        }
+    }
+
+    fn has_data(&self) -> bool {
+        self.folder().join("appendonlydir").exists() || self.folder().join("appendonly.aof").exists()
+    }
+
+    fn launch(&self) -> Result<Child, String> {
+        let mut command = Command::new(program());
+        command.args(self.arguments()).current_dir(self.folder()).stdin(Stdio::null());
+        command.stdout(self.log()).stderr(self.log());
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("{}", missing(&error)));
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if process.try_wait().expect("a child may be asked").is_some() {
+                return Err(self.logged());
+            }
+            if self.try_command(&["PING"]).is_ok_and(|answer| answer == "PONG") {
+                return Ok(process);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        process.kill().expect("a child may be killed");
+        process.wait().expect("a child may be waited for");
+        Err(self.logged())
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = [
+            "--port",
+            &self.port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "no",
+            "--save",
+            "",
+            "--daemonize",
+            "no",
+        ]
+        .map(str::to_owned)
+        .into();
+        if allows_debug_option() {
+            arguments.extend(["--enable-debug-command", "local"].map(str::to_owned));
+        }
+        if let Some(password) = &self.options.password {
+            arguments.extend(["--requirepass".to_owned(), password.clone()]);
+        }
+        if self.options.cluster {
+            arguments.extend(["--cluster-enabled", "yes"].map(str::to_owned));
+        }
+        arguments.extend(self.options.arguments.iter().cloned());
+        arguments
+    }
+
+    fn log(&self) -> Stdio {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());
+        file.expect("a test may write to its folder").into()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder().join("log")
+    }
+
+    fn logged(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Stops its process where it stands, so that it answers nobody.
+    pub fn pause(&self) {
+        self.send_signal("-STOP");
+    }
+
+    /// Lets a stopped process go on.
+    pub fn resume(&self) {
+        self.send_signal("-CONT");
+    }
+
+    fn send_signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        let status = Command::new("kill").args([signal, &process.server.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "a child may be sent {signal}");
+    }
+
+    /// Changes a setting while it runs.
+    pub fn config_set(&self, name: &str, value: &str) {
+        assert_eq!(self.command(&["CONFIG", "SET", name, value]), "OK");
+    }
+
+    /// Drops every script that it has cached.
+    pub fn script_flush(&self) {
+        assert_eq!(self.command(&["SCRIPT", "FLUSH"]), "OK");
+    }
+
+    /// Cuts every connection of clients.
+    pub fn kill_clients(&self) {
+        self.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        self.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    }
+
+    /// Runs a command and gives its answer as text; a list is given a line for each value.
+    ///
+    /// # Panics
+    ///
+    /// It doesn't answer, or answers with an error.
+    pub fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Runs a command, as [`RedisServer::command`].
+    ///
+    /// # Errors
+    ///
+    /// It doesn't answer, or answers with an error.
+    pub fn try_command(&self, words: &[&str]) -> io::Result<String> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = BufReader::new(stream);
+        if let Some(password) = &self.options.password {
+            send(&mut stream, &["AUTH", password])?;
+            answer(&mut stream)?;
+        }
+        send(&mut stream, words)?;
+        answer(&mut stream)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+fn program() -> String {
+    std::env::var("PYNENC_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+fn missing(error: &io::Error) -> String {
+    format!(
+        "`{}` can't be started ({error}): install it (`apt-get install redis-server`, `brew install redis`), or set \
+         PYNENC_TEST_REDIS_SERVER to where it is",
+        program()
+    )
+}
+
+/// The option is there since version 7.
+fn allows_debug_option() -> bool {
+    static MAJOR: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+        let output = Command::new(program()).arg("--version").output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let version = text.split("v=").nth(1).unwrap_or_default();
+        version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
+    });
+    *MAJOR >= 7
+}
+
+/// A port that nobody has; in a cluster the one 10,000 above is used too.
+fn free_port() -> u16 {
+    for _ in 0..200 {
+        let port = fastrand::u16(20_000..50_000);
+        let are_free = [port, port + 10_000].map(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if are_free == [true, true] {
+            return port;
+        }
+    }
+    panic!("no free port was found");
+}
+
+fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<()> {
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+    }
+    stream.get_mut().write_all(&request)
+}
+
+fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let line = line.trim_end();
+    let (sort, rest) = line.split_at_checked(1).ok_or(io::ErrorKind::InvalidData)?;
+    let count = || rest.parse::<usize>().unwrap_or(0);
+    match sort {
+        "-" => Err(io::Error::other(rest.to_owned())),
+        "$" if rest == "-1" => Ok(String::new()),
+        "$" => {
+            let mut bytes = vec![0; count() + 2];
+            stream.read_exact(&mut bytes)?;
+            bytes.truncate(count());
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        "*" => Ok((0..count()).map(|_| answer(stream)).collect::<io::Result<Vec<_>>>()?.join("\n")),
+        _ => Ok(rest.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acknowledged_survives_a_kill() {
+        let mut server = RedisServer::start();
+        server.config_set("appendfsync", "always");
+        server.command(&["SET", "key", "value"]);
+        server.kill9();
+        assert!(server.try_command(&["PING"]).is_err());
+        server.restart();
+        assert_eq!(server.command(&["GET", "key"]), "value");
+    }
+
+    #[test]
+    fn a_stopped_server_goes_on() {
+        let server = RedisServer::start();
+        server.pause();
+        server.resume();
+        assert_eq!(server.command(&["PING"]), "PONG");
+    }
+}
