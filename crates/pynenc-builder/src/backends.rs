@@ -34,6 +34,13 @@ backends! {
         "pynenc_mem::MemTriggerStore",
         "pynenc_mem::MemArgCache",
     ];
+    "redis": pynenc_redis as section "redis", brings [
+        "pynenc_redis::RedisBroker",
+        "pynenc_redis::RedisOrchestrator",
+        "pynenc_redis::RedisStateBackend",
+        "pynenc_redis::RedisTriggerStore",
+        "pynenc_redis::RedisArgCache",
+    ];
 }
 
 /// Registers what every app has, and what the features bring.

@@ -111,6 +111,16 @@ impl PynencBuilder {
             .set("trigger_store_cls", "MemTriggerStore")
     }
 
+    /// Keeps everything on a Redis server, which the feature `redis` is needed for; other apps and other processes of
+    /// this one may share it.
+    pub fn redis(self, url: &str) -> Self {
+        self.set("broker_cls", "RedisBroker")
+            .set("orchestrator_cls", "RedisOrchestrator")
+            .set("state_backend_cls", "RedisStateBackend")
+            .set("trigger_store_cls", "RedisTriggerStore")
+            .set("redis.redis_url", url)
+    }
+
     /// Where arguments of at least `min_size` bytes go, and how many of them each process keeps at hand.
     pub fn arg_cache(self, mode: ArgCacheMode, min_size: usize, local_entries: usize) -> Self {
         self.set("arg_cache_cls", mode.component())
