@@ -48,7 +48,7 @@ impl Runner for ThreadRunner {
         let worker = Arc::new(Worker::new(&engine.settings().runner));
         let mut attempts = JoinSet::new();
         let (services, served) = stop_pair();
-        let mut service_tasks = start_services(&engine, &worker, &served);
+        let mut service_tasks = start_services(&engine, &worker, &served).await;
         let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
         claim_loop(&engine, &worker, &mut stop, &mut attempts).await;
         drain(&engine, &worker, stop, attempts).await;
@@ -83,15 +83,16 @@ enum Heartbeats {
     Task(tokio::task::JoinHandle<()>),
 }
 
-fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> JoinSet<()> {
+async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     {
         let (engine, worker, stop) = (engine.clone(), worker.clone(), stop.clone());
         tasks.spawn(async move { worker.serve(&engine, stop).await });
     }
     {
+        let signals = worker.signals(engine).await;
         let (engine, worker, stop) = (engine.clone(), worker.clone(), stop.clone());
-        tasks.spawn(async move { worker.listen(&engine, stop).await });
+        tasks.spawn(async move { worker.listen(&engine, signals, stop).await });
     }
     for extension in engine.extensions() {
         let (engine, extension, runner, stop) = (engine.clone(), extension.clone(), worker.id(), stop.clone());

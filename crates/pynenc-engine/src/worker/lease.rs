@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use pynenc_core::RunnerId;
 use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Signal};
 use pynenc_core::task_options::Fence;
@@ -112,16 +114,18 @@ impl Worker {
         }
     }
 
-    /// Listens to the store's signals until it is stopped.
-    pub async fn listen(self: &Arc<Self>, engine: &Engine, mut stop: Stop) {
-        use futures_util::StreamExt;
+    /// Subscribes to what the store signals to this worker; to be done before the first claim, so that no cancel is missed.
+    /// Without a store it gives an empty stream, and [`Worker::listen`] subscribes again.
+    pub async fn signals(&self, engine: &Engine) -> BoxStream<'static, Signal> {
+        let signals = engine.parts().orchestrator.signals(self.id()).await;
+        signals.unwrap_or_else(|_| futures_util::stream::empty().boxed())
+    }
+
+    /// Listens to the store's signals until it is stopped, and subscribes again when they end.
+    pub async fn listen(self: &Arc<Self>, engine: &Engine, mut signals: BoxStream<'static, Signal>, mut stop: Stop) {
         while !stop.is_draining() {
             let renewed = self.renewed.notified();
             tokio::pin!(renewed);
-            let mut signals = match engine.parts().orchestrator.signals(self.id()).await {
-                Ok(signals) => signals,
-                Err(_) => futures_util::stream::empty().boxed(),
-            };
             loop {
                 let signal = tokio::select! {
                     biased;
@@ -134,6 +138,7 @@ impl Worker {
                 engine.extensions().iter().for_each(|extension| extension.on_signal(&signal));
             }
             sleep(self.settings.heartbeat_interval / 5).await;
+            signals = self.signals(engine).await;
         }
     }
 }

@@ -133,6 +133,8 @@ async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask
     };
     let ended = match ended {
         Err(Interrupt::Cancel) if attempt.is_blocking() => last_word(attempt, &mut body).await,
+        // It may have seen the wish, and returned for it, before this task did.
+        Ok(_) if attempt.is_blocking() && attempt.interruption() == Some(Interrupt::Cancel) => Err(Interrupt::Cancel),
         ended => ended,
     };
     drop_quietly(body);
