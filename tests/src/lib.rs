@@ -1,4 +1,6 @@
-//! Nothing but tests: see the folder beside this one. The code of the documents is compiled and run here.
+//! Nothing but tests, and what processes of theirs run: see the folder beside this one. The code of the documents is compiled and run here.
+
+pub mod work;
 
 /// Makes examples of the documentation of a page's code.
 macro_rules! pages {

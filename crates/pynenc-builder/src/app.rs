@@ -54,10 +54,16 @@ impl Pynenc {
 
     /// Starts the app's runner in the background of this process.
     ///
+    /// In a worker process of a [`ProcessRunner`](pynenc_engine::ProcessRunner) it doesn't return: there the program
+    /// ends with its runner, and what is behind this call is the supervisor's.
+    ///
     /// # Errors
     ///
     /// [`Error::Injection`] where a task needs a state that the app wasn't given.
     pub async fn start_runner(&self) -> Result<RunnerHandle> {
+        if self.runner.owns_process() {
+            self.run().await?;
+        }
         self.engine.check_requirements()?;
         let (stopper, stop) = stop_pair();
         let (engine, runner) = (self.engine.clone(), self.runner.clone());

@@ -3,7 +3,7 @@
 use pynenc_core::Components;
 use pynenc_core::arg_cache::DisabledArgCache;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
-use pynenc_engine::{RunnerComponents, ThreadRunner};
+use pynenc_engine::{ProcessRunner, RunnerComponents, ThreadRunner};
 
 macro_rules! backends {
     ($($feature:literal: $krate:ident $(as section $section:literal)?, brings [$($component:literal),* $(,)?];)+) => {
@@ -49,6 +49,7 @@ pub(crate) fn register(components: &mut Components) {
     components.serializer("pynenc_core::MsgPackSerializer", |_| async { Ok(MsgPackSerializer) });
     components.arg_cache("pynenc_core::DisabledArgCache", |_| async { Ok(DisabledArgCache) });
     components.runner("pynenc_engine::ThreadRunner", |_| async { Ok(ThreadRunner::new()) });
+    components.runner("pynenc_engine::ProcessRunner", |_| async { Ok(ProcessRunner::new()) });
     components
         .absent("PickleSerializer", "pickle is Python's own; use JsonSerializer, or MsgPackSerializer for binary data");
     register_features(components);

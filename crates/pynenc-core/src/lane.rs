@@ -16,6 +16,13 @@ use crate::state_backend::OutcomeWrite;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StoreId(pub Box<str>);
 
+impl StoreId {
+    /// The store of what this process keeps in its memory.
+    pub fn of_this_process() -> Self {
+        Self(format!("process {}", std::process::id()).into())
+    }
+}
+
 /// A call on its way in: its record, its registration, its hint.
 #[derive(Debug, Clone)]
 pub struct Submission {

@@ -70,6 +70,22 @@ pub struct Claim {
     pub runner: RunnerId,
     /// This attempt.
     pub token: ClaimToken,
+    /// What was lost fewer times than this while it ran is running with the claim; the rest is pending.
+    pub runs_below: u32,
+}
+
+impl Claim {
+    /// A new attempt, which leaves what it gets pending.
+    pub fn new(ids: Vec<InvocationId>, runner: RunnerId) -> Self {
+        Self { ids, runner, token: ClaimToken::new(), runs_below: 0 }
+    }
+
+    /// Says with the claim that those run which were lost fewer times than `losses` while they ran.
+    #[must_use]
+    pub fn running_below(mut self, losses: u32) -> Self {
+        self.runs_below = losses;
+        self
+    }
 }
 
 /// The answer to a claim, one for each candidate.
@@ -316,6 +332,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - a waiting invocation is granted once; its epoch and deliveries grow
+    /// - what was lost fewer times than the claim says is running at once, with both lines of history
     /// - the same token gets the same answer again
     /// - another token, and another runner, sees `Gone`
     /// - what isn't due is `Gone`, and what is unknown or final too

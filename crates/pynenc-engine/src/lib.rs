@@ -27,6 +27,6 @@ pub use engine::{Engine, EngineSetup, Parts, Settings};
 pub use error::{ArgumentDiff, Error, Result, Retry};
 pub use extension::Extension;
 pub use invocation::{Invocation, InvocationGroup};
-pub use runner::{Runner, RunnerComponents, ThreadRunner};
+pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner};
 pub use step_lane::StepLane;
 pub use task::{Task, TaskDefinition};

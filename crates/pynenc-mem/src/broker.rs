@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pynenc_core::broker::{Message, Pop, QueueLen};
+use pynenc_core::lane::StoreId;
 use pynenc_core::{Broker, Clock, InvocationId, QueueName, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -82,6 +83,10 @@ impl Broker for MemBroker {
     async fn purge(&self) -> Result<()> {
         self.hints.lock().queues.clear();
         Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
     }
 }
 

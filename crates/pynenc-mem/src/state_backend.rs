@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload};
 use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
@@ -96,6 +97,10 @@ impl StateBackend for MemStateBackend {
     async fn purge(&self) -> Result<()> {
         *self.facts.lock() = Facts::default();
         Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pynenc_core::lane::StoreId;
 use pynenc_core::trigger_store::{Event, NewEvent, Occurrence, TriggerDefinition, TriggerId, TriggerRun};
 use pynenc_core::{Clock, Result, Timestamp, TriggerStore};
 use rustc_hash::FxHashMap;
@@ -107,6 +108,10 @@ impl TriggerStore for MemTriggerStore {
         let log = Log { last: memory.log.last, ..Log::default() };
         *memory = Memory { definitions, log, ..Memory::default() };
         Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
     }
 }
 

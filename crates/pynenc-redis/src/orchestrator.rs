@@ -197,7 +197,8 @@ pub(crate) fn register_item(registration: &Registration) -> Result<Vec<u8>> {
 
 /// The arguments of a claim of some of its candidates.
 pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8>> {
-    let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec()];
+    let runs_below = claim.runs_below.to_string().into_bytes();
+    let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec(), runs_below];
     arguments.extend(id_items(ids));
     arguments
 }

@@ -11,8 +11,7 @@ use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registra
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect};
 use pynenc_core::{
-    Broker, ClaimToken, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status,
-    Timestamp,
+    Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp,
 };
 use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
@@ -53,7 +52,7 @@ impl Given {
     }
 
     async fn granted(&self, id: InvocationId) -> Tracked {
-        let claim = Claim { ids: vec![id], runner: RunnerId::new(), token: ClaimToken::new() };
+        let claim = Claim::new(vec![id], RunnerId::new());
         match self.lane.claim(&claim).await.expect("claim").remove(0).reply {
             ClaimReply::Granted(tracked) => tracked,
             other => panic!("not granted: {other:?}"),
@@ -208,7 +207,7 @@ async fn an_item_stops_at_its_first_failure_and_keeps_no_other_from_its_turn() {
     assert!(matches!(replies[1], Ok(Registered::New(_))));
     assert!(given.state.invocations(&[bad.id]).await.expect("invocations")[0].is_none(), "nothing is left of it");
     assert_eq!(given.popped(Duration::ZERO).await.expect("pop"), [good.id]);
-    let claim = Claim { ids: vec![bad.id, good.id], runner: RunnerId::new(), token: ClaimToken::new() };
+    let claim = Claim::new(vec![bad.id, good.id], RunnerId::new());
     let replies = given.orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(replies[..], [ClaimReply::Gone, ClaimReply::Granted(_)]));
 }
@@ -233,7 +232,7 @@ async fn a_record_that_is_altered_is_a_missing_one() {
     let id = given.submit().await.expect("submit");
     let script = format!("redis.call('SET', {}, 'x')", key("s:r", id));
     server.command(&["EVAL", &script, "0"]);
-    let claim = Claim { ids: vec![id], runner: RunnerId::new(), token: ClaimToken::new() };
+    let claim = Claim::new(vec![id], RunnerId::new());
     let claimed = given.lane.claim(&claim).await.expect("claim").remove(0);
     assert!(matches!(claimed.reply, ClaimReply::Granted(_)) && claimed.record.is_none());
 }

@@ -9,9 +9,7 @@ use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked, Transition};
 use pynenc_core::record::{Argument, InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect};
-use pynenc_core::{
-    Broker, ClaimToken, InvocationId, Lane, Orchestrator, Reason, RunnerId, StateBackend, Status, Timestamp,
-};
+use pynenc_core::{Broker, InvocationId, Lane, Orchestrator, Reason, RunnerId, StateBackend, Status, Timestamp};
 use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
@@ -45,12 +43,11 @@ fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
     Transition { id: tracked.id, expect: Expect::from(&tracked.record), change: Change::new(to, by, reason) }
 }
 
-fn settlement(pending: &Tracked) -> Settlement {
+fn settlement(running: &Tracked) -> Settlement {
     let value = Payload::Inline(b"1234".as_slice().into());
     let outcome = Outcome::Value { value, serializer: "JsonSerializer".into() };
-    let outcome = OutcomeWrite { id: pending.id, epoch: pending.record.epoch, outcome };
-    let mut transition = transition(pending, Status::Success, Reason::Returned);
-    transition.expect.version += 1;
+    let outcome = OutcomeWrite { id: running.id, epoch: running.record.epoch, outcome };
+    let transition = transition(running, Status::Success, Reason::Returned);
     Settlement { outcome: Some(outcome), transition, requeue: None }
 }
 
@@ -90,7 +87,6 @@ fn server_time(server: &RedisServer) -> f64 {
 
 struct Given {
     broker: Arc<dyn Broker>,
-    orchestrator: Arc<dyn Orchestrator>,
     lane: Arc<dyn Lane>,
     runner: RunnerId,
 }
@@ -103,7 +99,7 @@ impl Given {
         let orchestrator: Arc<dyn Orchestrator> = Arc::new(RedisOrchestrator::new(store.clone()));
         let state: Arc<dyn StateBackend> = Arc::new(RedisStateBackend::new(store));
         let lane = orchestrator.lane(&broker, &state).expect("all are on one server");
-        Self { broker, orchestrator, lane, runner: RunnerId::new() }
+        Self { broker, lane, runner: RunnerId::new() }
     }
 
     async fn submit(&self, count: usize) {
@@ -117,16 +113,11 @@ impl Given {
         if ids.is_empty() {
             return Vec::new();
         }
-        let claim = Claim { ids, runner: self.runner, token: ClaimToken::new() };
+        let claim = Claim::new(ids, self.runner).running_below(1);
         let claimed = self.lane.claim(&claim).await.expect("claim").into_iter();
         let granted =
             claimed.filter_map(|it| if let ClaimReply::Granted(tracked) = it.reply { Some(tracked) } else { None });
         granted.collect()
-    }
-
-    async fn start(&self, picked_up: &[Tracked]) {
-        let starts: Vec<_> = picked_up.iter().map(|it| transition(it, Status::Running, Reason::Started)).collect();
-        self.orchestrator.transition(&starts).await.expect("transition");
     }
 
     async fn settle(&self, picked_up: &[Tracked]) {
@@ -153,13 +144,11 @@ async fn each_step_is_one_trip() {
     let given = Given::on(&server).await;
     given.submit(1).await;
     let first = given.picked_up(1).await;
-    given.start(&first).await;
     given.settle(&first).await;
     assert_eq!(trips(&server, given.submit(100)).await, 1);
     let mut picked_up = Vec::new();
     assert_eq!(trips(&server, async { picked_up = given.picked_up(100).await }).await, 2);
     assert_eq!(picked_up.len(), 100);
-    assert_eq!(trips(&server, given.start(&picked_up)).await, 1);
     assert_eq!(trips(&server, given.settle(&picked_up)).await, 1);
 }
 
@@ -182,11 +171,6 @@ async fn an_invocation_takes_few_bytes() {
         groups.push(group);
     }
     meter.print("picked up by 64", &server);
-    let meter = Meter::start(&server);
-    for group in &groups {
-        given.start(group).await;
-    }
-    meter.print("started by 64", &server);
     let meter = Meter::start(&server);
     for group in &groups {
         given.settle(group).await;

@@ -19,7 +19,8 @@
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
 //! ```
 //!
-//! With the feature `redis`, a `RedisServer` is a server of one's own for as long as a test lasts.
+//! With the feature `redis`, a `RedisServer` is a server of one's own for as long as a test lasts, a `Proxy` a link to it
+//! that can be disturbed, a `TestProcess` a worker to kill, and a `Ledger` what bodies write down outside of every store.
 //!
 //! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call,
 //! and the [`simulation`] walks through worlds in which everything fails.
@@ -28,11 +29,23 @@ pub mod chaos;
 pub mod conformance;
 pub mod failing;
 #[cfg(feature = "redis")]
+mod ledger;
+#[cfg(feature = "redis")]
+mod process;
+#[cfg(feature = "redis")]
+mod proxy;
+#[cfg(feature = "redis")]
 mod redis_server;
 pub mod simulation;
 mod time;
 
 pub use chaos::ChaosBroker;
+#[cfg(feature = "redis")]
+pub use ledger::Ledger;
+#[cfg(feature = "redis")]
+pub use process::{TestProcess, signal};
+#[cfg(feature = "redis")]
+pub use proxy::{Fault, Flow, Proxy, Way};
 pub use pynenc_core::clock::ManualClock;
 #[cfg(feature = "redis")]
 pub use redis_server::{RedisServer, RedisServerOptions};

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
 pub struct RedisServerOptions {
+    /// The port that it listens on; a free one where none is named.
+    pub port: Option<u16>,
     /// Arguments behind those of the fixture, such as `["--maxmemory-policy", "allkeys-lru"]`.
     pub arguments: Vec<String>,
     /// The password that it asks for.
@@ -98,7 +100,8 @@ impl RedisServer {
     /// As [`RedisServer::start`].
     pub fn start_with(options: RedisServerOptions) -> Self {
         let folder = tempfile::tempdir().expect("a test may make a folder");
-        let mut server = Self { options, port: free_port(), folder, process: None };
+        let port = options.port.unwrap_or_else(free_port);
+        let mut server = Self { options, port, folder, process: None };
         server.restart();
         server
     }
@@ -136,7 +139,7 @@ impl RedisServer {
                     return;
                 }
                 // Another process may have been faster to the port.
-                Err(_) if attempt < 3 && !self.has_data() => self.port = free_port(),
+                Err(_) if attempt < 3 && !self.has_data() && self.options.port.is_none() => self.port = free_port(),
                 Err(log) => panic!("redis-server doesn't start on port {}:\n{log}", self.port),
             }
         }
@@ -211,18 +214,52 @@ impl RedisServer {
 
     /// Stops its process where it stands, so that it answers nobody.
     pub fn pause(&self) {
-        self.send_signal("-STOP");
+        self.send_signal("STOP");
     }
 
     /// Lets a stopped process go on.
     pub fn resume(&self) {
-        self.send_signal("-CONT");
+        self.send_signal("CONT");
     }
 
-    fn send_signal(&self, signal: &str) {
+    fn send_signal(&self, name: &str) {
         let process = self.process.as_ref().expect("the server runs");
-        let status = Command::new("kill").args([signal, &process.server.id().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "a child may be sent {signal}");
+        crate::signal(process.server.id(), name);
+    }
+
+    /// Cuts the last bytes off what it has written down, as a crash of its machine may; it must not run.
+    ///
+    /// # Panics
+    ///
+    /// It runs, or has written nothing down.
+    pub fn truncate_aof(&self, bytes: u64) {
+        assert!(self.process.is_none(), "what a server has open isn't cut");
+        let path = self.last_aof().expect("the server wrote something down");
+        let file = std::fs::OpenOptions::new().write(true).open(path).expect("a test may write to its folder");
+        let length = file.metadata().expect("a file has a length").len();
+        file.set_len(length.saturating_sub(bytes)).expect("a file may be cut");
+    }
+
+    fn last_aof(&self) -> Option<PathBuf> {
+        let single = self.folder().join("appendonly.aof");
+        let parts = std::fs::read_dir(self.folder().join("appendonlydir")).into_iter().flatten().flatten();
+        let last = parts.map(|part| part.path()).filter(|path| path.extension().is_some_and(|end| end == "aof")).max();
+        last.or_else(|| single.exists().then_some(single))
+    }
+
+    /// Makes it a replica of another server.
+    pub fn replicate_from(&self, other: &Self) {
+        assert_eq!(self.command(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]), "OK");
+    }
+
+    /// Makes it a primary again.
+    pub fn promote(&self) {
+        assert_eq!(self.command(&["REPLICAOF", "NO", "ONE"]), "OK");
+    }
+
+    /// Answers no client for a while.
+    pub fn client_pause(&self, length: Duration) {
+        assert_eq!(self.command(&["CLIENT", "PAUSE", &length.as_millis().to_string(), "ALL"]), "OK");
     }
 
     /// Changes a setting while it runs.
@@ -352,6 +389,28 @@ mod tests {
         assert!(server.try_command(&["PING"]).is_err());
         server.restart();
         assert_eq!(server.command(&["GET", "key"]), "value");
+    }
+
+    #[test]
+    fn what_was_written_down_last_can_be_lost() {
+        let mut server = RedisServer::start();
+        server.command(&["SET", "first", "kept"]);
+        server.command(&["SET", "second", "lost"]);
+        server.kill9();
+        server.truncate_aof(3);
+        server.restart();
+        assert_eq!(server.command(&["MGET", "first", "second"]), "kept\n");
+    }
+
+    #[test]
+    fn a_replica_follows_until_it_is_promoted() {
+        let (primary, replica) = (RedisServer::start(), RedisServer::start());
+        replica.replicate_from(&primary);
+        assert!(
+            replica.try_command(&["SET", "key", "value"]).is_err_and(|error| error.to_string().contains("READONLY"))
+        );
+        replica.promote();
+        assert_eq!(replica.command(&["SET", "key", "value"]), "OK");
     }
 
     #[test]

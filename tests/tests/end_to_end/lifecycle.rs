@@ -145,11 +145,7 @@ async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
     let app = without_runner().await;
     let invocation = app.submit(naps(1)).await.unwrap();
     let worker = Arc::new(Worker::new(&app.settings().runner));
-    let claim = pynenc::core::orchestrator::Claim {
-        ids: vec![invocation.id()],
-        runner: worker.id(),
-        token: pynenc::core::ClaimToken::new(),
-    };
+    let claim = pynenc::core::orchestrator::Claim::new(vec![invocation.id()], worker.id()).running_below(1);
     app.parts().orchestrator.claim(&claim).await.unwrap();
     worker.give_back_unheld(&app).await.unwrap();
     let record = app.engine_status(invocation.id()).await;

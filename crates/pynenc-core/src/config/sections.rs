@@ -61,8 +61,10 @@ impl Section for AppConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunnerConfig {
-    /// How many invocations run at once.
+    /// How many invocations run at once, in each process.
     pub concurrency: usize,
+    /// How many worker processes a `ProcessRunner` has; 0 for one for each core.
+    pub num_processes: usize,
     /// The queues it takes work from.
     pub queues: Vec<String>,
     /// How often it tells that it lives.
@@ -87,6 +89,7 @@ impl Default for RunnerConfig {
     fn default() -> Self {
         Self {
             concurrency: 64,
+            num_processes: 0,
             queues: vec!["default".into()],
             heartbeat_interval: Duration::from_secs(5),
             lease: Duration::from_secs(15),

@@ -1,5 +1,6 @@
 //! When and where a worker's steps are done.
 
+mod process;
 mod thread;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::stop::Stop;
 
+pub use process::ProcessRunner;
 pub use thread::ThreadRunner;
 
 /// Runs invocations until it is told to stop.
@@ -27,6 +29,11 @@ pub trait Runner: fmt::Debug + Send + Sync + 'static {
     /// - what hasn't ended by then is given back with no attempt charged
     /// - on the second signal the grace time is over
     async fn run(&self, engine: Engine, stop: Stop) -> Result<()>;
+
+    /// Whether this process is there for this runner alone: then [`Runner::run`] is the last thing that it does.
+    fn owns_process(&self) -> bool {
+        false
+    }
 }
 
 /// The registration of runners, which the core doesn't know.

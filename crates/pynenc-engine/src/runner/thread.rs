@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pynenc_core::InvocationId;
 use pynenc_core::broker::Pop;
+use pynenc_core::{InvocationId, RunnerId};
 use tokio::task::JoinSet;
 
 use super::Runner;
@@ -27,6 +27,7 @@ const LAST_SETTLE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThreadRunner {
     beats_on_runtime: bool,
+    identity: Option<RunnerId>,
 }
 
 impl ThreadRunner {
@@ -37,7 +38,12 @@ impl ThreadRunner {
 
     /// A runner that sends its heartbeats from the runtime, so that they follow its clock; for tests under paused time.
     pub fn with_heartbeats_on_runtime() -> Self {
-        Self { beats_on_runtime: true }
+        Self { beats_on_runtime: true, ..Self::default() }
+    }
+
+    /// A runner whose identity somebody else has to know; if it is retired, it goes on under a new one.
+    pub(super) fn with_identity(identity: RunnerId) -> Self {
+        Self { identity: Some(identity), ..Self::default() }
     }
 }
 
@@ -45,7 +51,8 @@ impl ThreadRunner {
 impl Runner for ThreadRunner {
     async fn run(&self, engine: Engine, mut stop: Stop) -> Result<()> {
         engine.check_requirements()?;
-        let worker = Arc::new(Worker::new(&engine.settings().runner));
+        let identity = self.identity.unwrap_or_else(RunnerId::new);
+        let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
         let mut attempts = JoinSet::new();
         let (services, served) = stop_pair();
         let mut service_tasks = start_services(&engine, &worker, &served).await;

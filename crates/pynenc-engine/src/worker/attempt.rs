@@ -274,18 +274,6 @@ impl Attempt {
             }
         }
     }
-
-    /// Takes over what the batch that started it was answered.
-    pub(super) async fn started(&self, record: &pynenc_core::StatusRecord) {
-        *self.expect.lock().await = Expect::from(record);
-        if record.cancel_requested {
-            self.tell(Interrupt::Cancel);
-        }
-    }
-
-    pub(super) async fn expected(&self) -> Expect {
-        *self.expect.lock().await
-    }
 }
 
 /// An open wait; dropped, it is over without the body having been resumed: a later wait or the end moves the record on.

@@ -7,16 +7,14 @@ mod run;
 mod services;
 mod slots;
 
-use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pynenc_core::config::RunnerConfig;
 use pynenc_core::lane::Claimed;
-use pynenc_core::orchestrator::{Claim, ClaimReply, Transition, TransitionReply};
-use pynenc_core::status::{By, Change};
-use pynenc_core::{ClaimToken, ErrorKind, InvocationId, QueueName, Reason, RunnerId, Status, StatusRecord};
+use pynenc_core::orchestrator::{Claim, ClaimReply};
+use pynenc_core::{ErrorKind, InvocationId, QueueName, RunnerId, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
@@ -60,9 +58,14 @@ enum Held {
 impl Worker {
     /// A worker with the settings of a runner.
     pub fn new(settings: &RunnerConfig) -> Self {
+        Self::with_identity(settings, RunnerId::new())
+    }
+
+    /// A worker whose identity was chosen by somebody else.
+    pub fn with_identity(settings: &RunnerConfig, identity: RunnerId) -> Self {
         Self {
             queues: settings.queues.iter().map(|name| name.as_str().into()).collect(),
-            identity: Mutex::new(RunnerId::new()),
+            identity: Mutex::new(identity),
             slots: Slots::new(settings.concurrency),
             held: Mutex::default(),
             paused: AtomicUsize::new(0),
@@ -124,16 +127,14 @@ impl Worker {
             return Vec::new();
         }
         let claiming = Claiming { worker: self, ids };
-        let claim = Claim { ids: claiming.ids.clone(), runner: self.id(), token: ClaimToken::new() };
-        let attempts: Vec<_> = self
-            .ask(engine, &claim)
-            .await
-            .into_iter()
-            .filter_map(|claimed| self.granted(engine, claim.runner, claimed))
-            .collect();
-        // Held before they start, so that a cancel that comes meanwhile finds them.
+        let claim = Claim::new(claiming.ids.clone(), self.id()).running_below(self.losses_in_company());
+        let claimed = self.ask(engine, &claim).await;
+        let attempts: Vec<_> =
+            claimed.into_iter().filter_map(|claimed| self.granted(engine, claim.runner, claimed)).collect();
+        // Held before they run, so that a cancel that comes meanwhile finds them.
         self.lock().extend(attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
-        self.start(engine, attempts).await
+        attempts.iter().for_each(|attempt| began(engine, attempt));
+        attempts
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
@@ -176,52 +177,14 @@ impl Worker {
         Some(Arc::new(Attempt::new(self.clone(), runner, tracked, claimed.record, is_blocking, place)))
     }
 
-    /// Says that the bodies run, in one call; what was lost meanwhile is left out.
-    async fn start(&self, engine: &Engine, attempts: Vec<Arc<Attempt>>) -> Vec<Arc<Attempt>> {
-        let (alone, together): (Vec<_>, Vec<_>) =
-            attempts.into_iter().partition(|attempt| self.runs_alone(&attempt.tracked.record));
-        let mut started = alone;
-        if together.is_empty() {
-            return started;
-        }
-        let replies = self.say_running(engine, &together).await;
-        for (attempt, reply) in together.into_iter().zip(replies.into_iter().map(Some).chain(iter::repeat(None))) {
-            match reply {
-                Some(TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record)) => {
-                    attempt.started(&record).await;
-                    engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
-                    started.push(attempt);
-                }
-                Some(TransitionReply::Refused(_)) | None => {
-                    self.lock().remove(&attempt.id());
-                }
-            }
-        }
-        started
+    /// What was lost fewer times than this while it ran runs beside others: one loss wouldn't make it a poison pill.
+    fn losses_in_company(&self) -> u32 {
+        self.settings.poison_losses.saturating_sub(1).max(1)
     }
 
-    async fn say_running(&self, engine: &Engine, attempts: &[Arc<Attempt>]) -> Vec<TransitionReply> {
-        let mut transitions = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
-            transitions.push(Transition { id: attempt.id(), expect: attempt.expected().await, change });
-        }
-        for number in 0..CLAIM_TRIES {
-            match engine.parts().orchestrator.transition(&transitions).await {
-                Ok(replies) => return replies,
-                Err(error) if error.is_retryable() => engine.parts().clock.sleep(pause_before(number)).await,
-                Err(error) => {
-                    tracing::error!(%error, "what was claimed can't be started and is given back");
-                    break;
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    /// Whether the next loss would make it a poison pill: then it takes down nobody but itself.
+    /// Whether it takes down nobody but itself, because the next loss would make it a poison pill.
     fn runs_alone(&self, record: &StatusRecord) -> bool {
-        record.losses > 0 && record.losses + 1 >= self.settings.poison_losses
+        record.losses >= self.losses_in_company()
     }
 
     /// Goes on under a new identity, if `retired` is still the present one; its bodies belong to others now.
@@ -271,6 +234,17 @@ impl Drop for Claiming<'_> {
                 held.remove(id);
             }
         }
+    }
+}
+
+/// Tells of an attempt that runs, and its body of a cancel that was asked for in the meantime.
+fn began(engine: &Engine, attempt: &Attempt) {
+    let record = &attempt.tracked.record;
+    if record.cancel_requested {
+        attempt.tell(Interrupt::Cancel);
+    }
+    if record.status == Status::Running {
+        engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record });
     }
 }
 

@@ -18,13 +18,26 @@ impl State {
         let Ok(next) = advance(entry.record(), &change, now) else { return ClaimReply::Gone };
         let blocked = entry.running.filter(|running| !self.slots.take(running.key, id, running.limit));
         match blocked {
-            None => self.enter(id, next, change),
+            None => {
+                self.enter(id, next, change);
+                self.run_below(id, claim, now);
+            }
             Some(running) => self.turn_away(id, running, change.by, now),
         }
         let entry = self.entry_mut(id);
         let was_granted = blocked.is_none();
         entry.last_claim = Some(LastClaim { token: claim.token, was_granted });
         if was_granted { ClaimReply::Granted(entry.tracked.clone()) } else { ClaimReply::Busy }
+    }
+
+    /// Says that the body runs, if the claim wants that said already.
+    fn run_below(&mut self, id: InvocationId, claim: &Claim, now: Timestamp) {
+        let record = self.entry(id).record();
+        if record.losses < claim.runs_below {
+            let change = Change::new(Status::Running, By::Owner(claim.runner), Reason::Started);
+            let next = advance(record, &change, now).expect("what is claimed may run");
+            self.enter(id, next, change);
+        }
     }
 
     /// What becomes of a claimable invocation that finds no slot.

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
     HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
@@ -159,5 +160,9 @@ impl Orchestrator for MemOrchestrator {
     async fn purge(&self) -> Result<()> {
         self.state.lock().purge();
         Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
     }
 }

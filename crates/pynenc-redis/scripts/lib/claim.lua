@@ -41,7 +41,7 @@ local function turn_away(id, e, key, runner, time)
   end
 end
 
-local function claim(id, runner, token, time)
+local function claim(id, runner, token, runs_below, time)
   local e = read(id)
   if not e then return GONE end
   if e[E.token] == token then return repeated(e, runner) end
@@ -54,6 +54,7 @@ local function claim(id, runner, token, time)
     turn_away(id, e, key, runner, time)
     return BUSY
   end
-  enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time)
+  local is_run = e[E.losses] < runs_below
+  enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time, is_run and S.running)
   return e[E.raw]
 end

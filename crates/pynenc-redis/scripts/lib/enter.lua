@@ -125,9 +125,9 @@ local function line(e, by, runner, has_detail)
   return start
 end
 
--- Makes a transition that was judged, and puts every index in line with it. Slots are for the caller.
-local function enter(id, e, to, by, runner, due, reason, detail, time)
-  local from, owner, was_queued = e[E.status], e[E.owner], is_queued(e)
+-- Makes one step of a record, and gives its line of history.
+local function step(e, to, by, runner, due, reason, detail, time)
+  local from = e[E.status]
   if from == S.running and (reason == R.owner_lost or reason == R.poison_pill) then e[E.losses] = e[E.losses] + 1 end
   if e[E.cancel] == 1 and is(T.claimable, to) then to, due, reason = S.cancelled, 0, R.cancel_requested end
   if by ~= A.owner then e[E.epoch] = e[E.epoch] + 1 end
@@ -138,8 +138,17 @@ local function enter(id, e, to, by, runner, due, reason, detail, time)
   if is(T.final, to) then e[E.cancel] = 0 end
   e[E.version] = e[E.version] + 1
   e[E.status], e[E.due], e[E.reason], e[E.at] = to, due, reason, time
-  write(id, e, line(e, by, runner, detail))
+  return line(e, by, runner, detail)
+end
+
+-- Makes a transition that was judged, and puts every index in line with it. Slots are for the caller. A claimer may say
+-- with `runs` that its claim is running too.
+local function enter(id, e, to, by, runner, due, reason, detail, time, runs)
+  local from, owner, was_queued = e[E.status], e[E.owner], is_queued(e)
+  local lines = step(e, to, by, runner, due, reason, detail, time)
+  if runs then lines = lines .. step(e, runs, A.owner, runner, 0, R.started, nil, time) end
+  write(id, e, lines)
   if detail then call('HSET', K.details .. id, e[E.version], detail) end
   follow_indexes(id, e, from, owner, was_queued)
-  if is(T.final, to) then ended(id, e, time) end
+  if is(T.final, e[E.status]) then ended(id, e, time) end
 end

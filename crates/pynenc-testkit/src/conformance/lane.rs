@@ -9,9 +9,7 @@ use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Tracked, Transiti
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Due, Expect};
-use pynenc_core::{
-    Broker, ClaimToken, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status,
-};
+use pynenc_core::{Broker, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status};
 
 use super::sample::{HOUR, limited, outcome, queue, record, registration, registration_key};
 use super::trials;
@@ -119,7 +117,7 @@ impl Given {
     async fn running(&self, registration: &Registration) -> Tracked {
         self.lane().submit(vec![submission(registration)]).await.expect("submit");
         self.broker.purge().await.expect("purge");
-        let claim = Claim { ids: vec![registration.id], runner: RunnerId::new(), token: ClaimToken::new() };
+        let claim = Claim::new(vec![registration.id], RunnerId::new());
         self.orchestrator.claim(&claim).await.expect("claim");
         let pending = self.tracked(registration.id).await.expect("it is registered");
         let start = transition(&pending, Status::Running, Reason::Started);
@@ -201,7 +199,7 @@ async fn granted_has_its_record(given: Given) {
     given.lane().submit(vec![submission(&good)]).await.expect("submit");
     given.orchestrator.register(std::slice::from_ref(&recordless)).await.expect("register");
     let ids = vec![InvocationId::new(), good.id, recordless.id];
-    let claim = Claim { ids: ids.clone(), runner: RunnerId::new(), token: ClaimToken::new() };
+    let claim = Claim::new(ids.clone(), RunnerId::new());
     let claimed = given.lane().claim(&claim).await.expect("claim");
     assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), ids);
     let granted = claimed.iter().map(|claimed| matches!(claimed.reply, ClaimReply::Granted(_)));
@@ -214,7 +212,7 @@ async fn settlement_is_complete(given: Given) {
     let running = given.running(&limited(1)).await;
     let parked = limited(1);
     given.lane().submit(vec![submission(&parked)]).await.expect("submit");
-    let claim = Claim { ids: vec![parked.id], runner: RunnerId::new(), token: ClaimToken::new() };
+    let claim = Claim::new(vec![parked.id], RunnerId::new());
     given.lane().claim(&claim).await.expect("claim");
     given.broker.purge().await.expect("purge");
     let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle");

@@ -2,7 +2,7 @@
 
 use pynenc_core::orchestrator::{Claim, ClaimReply};
 use pynenc_core::record::{Registration, WhenBlocked};
-use pynenc_core::status::Due;
+use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{ClaimToken, ErrorKind, InvocationId, Reason, RunnerId, Status};
 
 use super::super::sample::{SECOND, limited, registration, running_key};
@@ -11,6 +11,7 @@ use super::Given;
 
 trials! { pub(super) Given:
     "a waiting invocation is granted once; its epoch and deliveries grow" => waiting_is_granted_once,
+    "what was lost fewer times than the claim says is running at once, with both lines of history" => little_lost_runs,
     "the same token gets the same answer again" => same_token_same_answer,
     "another token, and another runner, sees `Gone`" => others_see_gone,
     "what isn't due is `Gone`, and what is unknown or final too" => not_due_is_gone,
@@ -33,9 +34,29 @@ async fn waiting_is_granted_once(orchestrator: Given) {
     assert_eq!(again.record.deliveries, 2);
 }
 
+async fn little_lost_runs(orchestrator: Given) {
+    let (fresh, runner) = (orchestrator.fresh().await, RunnerId::new());
+    let claim = Claim::new(vec![fresh.id], runner).running_below(1);
+    let replies = orchestrator.claim(&claim).await.expect("claim");
+    let [ClaimReply::Granted(granted)] = &replies[..] else { panic!("not granted: {replies:?}") };
+    assert_eq!((granted.record.status, granted.record.starts, granted.record.version), (Status::Running, 1, 3));
+    assert_eq!(orchestrator.claim(&claim).await.expect("claim again"), replies);
+    let entries = orchestrator.history(fresh.id).await.expect("history");
+    let lines: Vec<_> = entries.iter().map(|entry| (entry.status, entry.reason, entry.runner)).collect();
+    assert_eq!(
+        lines[1..],
+        [(Status::Pending, Reason::Claimed, Some(runner)), (Status::Running, Reason::Started, Some(runner))]
+    );
+    let lost = Change::new(Status::Rerouted, By::System, Reason::OwnerLost);
+    assert_eq!(orchestrator.done(granted, lost).await.0.record.losses, 1);
+    let again = Claim::new(vec![fresh.id], RunnerId::new()).running_below(1);
+    let replies = orchestrator.claim(&again).await.expect("claim");
+    assert!(matches!(&replies[..], [ClaimReply::Granted(it)] if it.record.status == Status::Pending), "{replies:?}");
+}
+
 async fn same_token_same_answer(orchestrator: Given) {
     let (holder, parked) = (orchestrator.accepted(&limited(1)).await, orchestrator.accepted(&limited(1)).await);
-    let claim = Claim { ids: vec![holder.id, parked.id], runner: RunnerId::new(), token: ClaimToken::new() };
+    let claim = Claim::new(vec![holder.id, parked.id], RunnerId::new());
     let first = orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(first[..], [ClaimReply::Granted(_), ClaimReply::Busy]));
     assert_eq!(orchestrator.claim(&claim).await.expect("claim"), first);
@@ -77,7 +98,7 @@ async fn raced(orchestrator: &Given, ids: &[InvocationId]) -> Vec<usize> {
         let (orchestrator, mut ids) = (orchestrator.clone(), ids.to_vec());
         let places = ids.len();
         ids.rotate_left(shift % places);
-        let claim = Claim { ids, runner: RunnerId::new(), token: ClaimToken::new() };
+        let claim = Claim::new(ids, RunnerId::new());
         tokio::spawn(async move {
             let replies = orchestrator.claim(&claim).await.expect("claim");
             claim.ids.into_iter().zip(replies).collect::<Vec<_>>()
@@ -157,7 +178,7 @@ async fn retired_gets_nothing(orchestrator: Given) {
     let (runner, id) = (RunnerId::new(), orchestrator.fresh().await.id);
     orchestrator.beat(runner).await;
     orchestrator.leave(runner).await.expect("leave");
-    let claim = Claim { ids: vec![id], runner, token: ClaimToken::new() };
+    let claim = Claim::new(vec![id], runner);
     assert_eq!(orchestrator.claim(&claim).await.expect_err("retired").kind(), ErrorKind::Retired);
     assert_eq!(orchestrator.status(id).await, Status::Registered);
     orchestrator.granted(id, RunnerId::new()).await;

@@ -62,7 +62,7 @@ impl Given {
     }
 
     async fn claimed_with(&self, id: InvocationId, runner: RunnerId, token: ClaimToken) -> ClaimReply {
-        self.claim(&Claim { ids: vec![id], runner, token }).await.expect("claim").remove(0)
+        self.claim(&Claim { token, ..Claim::new(vec![id], runner) }).await.expect("claim").remove(0)
     }
 
     async fn claimed(&self, id: InvocationId, runner: RunnerId) -> ClaimReply {

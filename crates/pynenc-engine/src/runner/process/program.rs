@@ -1,0 +1,42 @@
+//! What a worker process executes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use pynenc_core::RunnerId;
+use tokio::process::{Child, Command};
+
+use super::control::Role;
+use crate::error::{Error, Result};
+
+/// A program with its arguments.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    pub(super) fn new(path: impl Into<PathBuf>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self { path: path.into(), arguments: arguments.into_iter().map(Into::into).collect() }
+    }
+
+    /// This program, as it was called.
+    pub(super) fn this() -> Result<Self> {
+        let path = std::env::current_exe().map_err(Error::other)?;
+        Ok(Self::new(path, std::env::args_os().skip(1)))
+    }
+
+    /// Starts a worker process under an identity. It is told to end through its standard input, and is in a process
+    /// group of its own: what a terminal signals reaches the supervisor alone.
+    pub(super) fn start(&self, runner: RunnerId) -> std::io::Result<Child> {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments).stdin(Stdio::piped()).kill_on_drop(true);
+        let (name, value) = Role::variable(runner);
+        command.env(name, value);
+        #[cfg(unix)]
+        command.process_group(0);
+        command.spawn()
+    }
+}

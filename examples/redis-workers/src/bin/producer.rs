@@ -1,0 +1,27 @@
+//! A client: it submits, and reads results back. It needs no runner of its own.
+
+use std::collections::BTreeSet;
+
+use pynenc::prelude::*;
+use redis_workers::{add, app, count_all_words};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let _server = redis_workers::server_if_none_is_there();
+    let app = app().build().await?;
+
+    let (sum, process) = app.submit(add(2, 3)).await?.result().await?;
+    println!("2 + 3 = {sum}, says process {process}");
+
+    let sums = app.submit_all((0..200).map(|n| add(n, n))).await?.results().await?;
+    let processes: BTreeSet<_> = sums.iter().map(|(_, process)| process).collect();
+    println!("{} sums came from {} processes", sums.len(), processes.len());
+
+    let texts = ["no work is lost", "pushed instead of polled", "typed from the call to the trigger"];
+    let invocation = app.submit(count_all_words(texts.map(str::to_owned).into())).await?;
+    println!("{} words, by way of", invocation.result().await?);
+    for line in invocation.history().await? {
+        println!("  {:>10}  {}", line.status, line.reason);
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The two programs, as a user starts them.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+use pynenc_testkit::{RedisServer, TestProcess};
+
+#[test]
+fn a_producer_reads_what_workers_made() {
+    let server = RedisServer::start();
+    let port = server.port().to_string();
+    let program = |path: &str| {
+        let mut command = Command::new(path);
+        command.env("PYNENC__REDIS__REDIS_PORT", &port);
+        command
+    };
+    let mut worker = TestProcess::start(&mut program(env!("CARGO_BIN_EXE_worker")));
+    let output = program(env!("CARGO_BIN_EXE_producer")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["2 + 3 = 5, says process", "200 sums came from", "14 words, by way of", "paused", "success"] {
+        assert!(text.contains(part), "{part:?} is missing:\n{text}");
+    }
+    worker.signal("TERM");
+    assert!(worker.wait().unwrap().success());
+}

@@ -1,0 +1,139 @@
+//! The tasks of the tests that kill processes, and how an app with them is set up: a worker process and the test that
+//! watches it link the same.
+
+use std::path::{Path, PathBuf};
+
+use pynenc::prelude::*;
+use pynenc::{PynencBuilder, TaskId};
+use pynenc_testkit::Ledger;
+
+/// The variable that names the folder with the ledger and the gates.
+pub const STAGE: &str = "PYNENC_TESTS_STAGE";
+
+/// A folder in which bodies write down what they do, and wait at gates that a test opens.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    folder: PathBuf,
+    /// What bodies did.
+    pub ledger: Ledger,
+}
+
+impl Stage {
+    /// The stage of a folder.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        Self { ledger: Ledger::at(folder.join("ledger")), folder }
+    }
+
+    /// The stage that the environment names.
+    pub fn of_environment() -> Self {
+        Self::in_folder(std::env::var_os(STAGE).unwrap_or_default())
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Lets every body through a gate.
+    ///
+    /// # Errors
+    ///
+    /// The folder is gone.
+    pub fn open(&self, gate: &str) -> std::io::Result<()> {
+        std::fs::write(self.gate(gate), "")
+    }
+
+    fn gate(&self, gate: &str) -> PathBuf {
+        self.folder.join(format!("gate-{gate}"))
+    }
+
+    /// Waits at a gate.
+    pub async fn pass(&self, gate: &str) {
+        while !self.gate(gate).exists() {
+            tokio::time::sleep(millis(2)).await;
+        }
+    }
+
+    /// Writes down that a body has come so far.
+    fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
+        let line = format!("{what} {name} {} {}", std::process::id(), context.attempt_number());
+        self.ledger.write(&line).map_err(Error::other)
+    }
+}
+
+/// Writes down that it begins and ends.
+#[task]
+pub async fn noted(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<String> {
+    stage.note("begin", &name, &context)?;
+    stage.note("end", &name, &context)?;
+    Ok(name)
+}
+
+/// Waits between its beginning and its end until the gate of its name is open.
+#[task]
+pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<String> {
+    stage.note("begin", &name, &context)?;
+    stage.pass(&name).await;
+    stage.note("end", &name, &context)?;
+    Ok(name)
+}
+
+/// As [`gated`], one at a time for each account.
+#[task(running_concurrency = keys(account), reroute_on_concurrency_control = true)]
+pub async fn gated_for(
+    account: String,
+    name: String,
+    #[inject] stage: State<Stage>,
+    #[inject] context: TaskContext,
+) -> Result<()> {
+    stage.note("begin", &account, &context)?;
+    stage.pass(&name).await;
+    stage.note("end", &account, &context)
+}
+
+/// Fails the first time.
+#[task(max_retries = 1, backoff = constant("1500ms"))]
+pub async fn fails_first(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<u32> {
+    stage.note("begin", &name, &context)?;
+    if context.attempt_number() == 1 { Err(Error::other("the first time")) } else { Ok(context.attempt_number()) }
+}
+
+/// Takes its process down.
+#[task]
+pub async fn aborts(#[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", "aborts", &context)?;
+    std::process::abort();
+}
+
+/// Overflows its stack.
+#[task]
+pub fn overflows(#[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<u64> {
+    stage.note("begin", "overflows", &context)?;
+    Ok(depth(u64::from(context.attempt_number())))
+}
+
+/// The compiler can't see that it has no end, and it isn't the last thing that it does.
+fn depth(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 64]);
+    if room[0] == 0 { 0 } else { depth(n + 1) + std::hint::black_box(room)[63] }
+}
+
+/// Is killed, as by a kernel without memory.
+#[task]
+pub async fn is_killed(#[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", "is_killed", &context)?;
+    pynenc_testkit::signal(std::process::id(), "KILL");
+    std::future::pending().await
+}
+
+/// An app with these tasks, set up by the environment.
+pub fn builder(stage: Stage) -> PynencBuilder {
+    let tasks = tasks![noted, gated, gated_for, fails_first, aborts, overflows, is_killed];
+    Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
+}
+
+/// The id of a task.
+pub fn id_of<T: Task>() -> TaskId {
+    T::definition().name.into()
+}

@@ -1,0 +1,125 @@
+//! A server, workers that are processes, and a client that watches them.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pynenc::core::orchestrator::{HistoryEntry, Tracked};
+use pynenc::prelude::*;
+use pynenc::{InvocationId, Reason};
+use pynenc_testkit::{Ledger, Proxy, RedisServer, TestProcess};
+use pynenc_tests::work::{STAGE, Stage, builder};
+use tempfile::TempDir;
+
+/// How long a runner is believed to live without a heartbeat.
+pub(crate) const LEASE: Duration = Duration::from_millis(1500);
+/// Within what anything has to come to pass; a promise that is broken takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server and what is around it.
+pub(crate) struct Fleet {
+    pub(crate) server: RedisServer,
+    pub(crate) stage: Stage,
+    _folder: TempDir,
+}
+
+impl Fleet {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { server: RedisServer::start(), stage: Stage::in_folder(folder.path()), _folder: folder }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.stage.ledger
+    }
+
+    fn settings(url: &str) -> BTreeMap<String, String> {
+        let settings = [
+            ("APP_ID", "fleet"),
+            ("BROKER_CLS", "RedisBroker"),
+            ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
+            ("STATE_BACKEND_CLS", "RedisStateBackend"),
+            ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
+            ("RUNNER_CLS", "ThreadRunner"),
+            ("REDIS__REDIS_URL", url),
+            ("REDIS__START_CHECK", "off"),
+            ("RUNNER__CONCURRENCY", "8"),
+            ("RUNNER__LEASE", "1500ms"),
+            ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
+            ("RUNNER__SWEEP_INTERVAL", "250ms"),
+        ];
+        settings.map(|(key, value)| (format!("PYNENC__{key}"), value.to_owned())).into()
+    }
+
+    /// A client of the app.
+    pub(crate) async fn client(&self) -> Pynenc {
+        let settings = Self::settings(&self.server.url());
+        builder(self.stage.clone()).environment(settings).build().await.unwrap()
+    }
+
+    /// A worker process.
+    pub(crate) fn worker(&self) -> TestProcess {
+        self.worker_with(&[])
+    }
+
+    /// A worker process that differs in some settings.
+    pub(crate) fn worker_with(&self, settings: &[(&str, &str)]) -> TestProcess {
+        TestProcess::start(&mut self.command(&self.server.url(), settings))
+    }
+
+    /// A worker process behind a link of its own.
+    pub(crate) fn worker_behind(&self, proxy: &Proxy) -> TestProcess {
+        TestProcess::start(&mut self.command(proxy.url(), &[]))
+    }
+
+    /// A worker process whose log goes to a file of the stage.
+    pub(crate) fn logging_worker(&self, settings: &[(&str, &str)]) -> (TestProcess, std::path::PathBuf) {
+        let path = self.stage.folder().join("log");
+        let log = std::fs::File::create(&path).unwrap();
+        (TestProcess::start(self.command(&self.server.url(), settings).stderr(log)), path)
+    }
+
+    fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(Stdio::null());
+        command.envs(settings.iter().map(|(key, value)| (format!("PYNENC__{key}"), value)));
+        command
+    }
+}
+
+/// The record of an invocation.
+pub(crate) async fn record(app: &Pynenc, id: InvocationId) -> Tracked {
+    app.parts().orchestrator.records(&[id]).await.unwrap().remove(0).unwrap()
+}
+
+/// Waits for a result, and doesn't wait for ever.
+pub(crate) async fn result_of<T: Task>(invocation: &Invocation<T>) -> Result<T::Output> {
+    match invocation.result_timeout(PATIENCE).await {
+        Err(Error::Timeout(_)) => panic!("never ended: {:#?}", invocation.history().await),
+        result => result,
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waited = async {
+        while !holds().await {
+            tokio::time::sleep(millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "{what}");
+}
+
+/// Checks what holds for whatever has ended: one final line, with nothing behind it, and versions without a gap.
+pub(crate) async fn ended_once<T: Task>(invocation: &Invocation<T>) -> Vec<HistoryEntry> {
+    let history = invocation.history().await.unwrap();
+    let finals = history.iter().filter(|entry| entry.status.is_final()).count();
+    assert!(finals == 1 && history.last().unwrap().status.is_final(), "{history:#?}");
+    assert!(history.iter().map(|entry| entry.version).eq(1..=history.len() as u64), "{history:#?}");
+    history
+}
+
+/// How often a reason is in a history.
+pub(crate) fn times(history: &[HistoryEntry], reason: Reason) -> usize {
+    history.iter().filter(|entry| entry.reason == reason).count()
+}

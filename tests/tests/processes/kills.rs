@@ -1,0 +1,157 @@
+//! Workers that are killed at every point of an invocation's way.
+
+use pynenc::Reason;
+use pynenc::prelude::*;
+use pynenc_testkit::{Fault, Flow, Proxy, Way};
+use pynenc_tests::work::{aborts, fails_first, gated, noted};
+
+use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
+
+#[tokio::test]
+async fn what_a_killed_worker_ran_is_run_by_another() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    let mut killed = fleet.worker();
+    fleet.ledger().reaches(1, "begin a").await;
+    killed.kill9();
+    let _other = fleet.worker();
+    fleet.ledger().reaches(2, "begin a").await;
+    fleet.stage.open("a").unwrap();
+    assert_eq!(result_of(&invocation).await.unwrap(), "a");
+    let history = ended_once(&invocation).await;
+    assert_eq!((times(&history, Reason::Claimed), times(&history, Reason::OwnerLost)), (2, 1));
+    assert_eq!((fleet.ledger().count("begin a"), fleet.ledger().count("end a")), (2, 1));
+    let record = record(&app, invocation.id()).await.record;
+    assert_eq!((record.deliveries, record.losses, record.retries), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn a_claim_whose_reply_was_lost_is_asked_for_again_and_runs_once() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let proxy = Proxy::before(&fleet.server);
+    let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
+    proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
+    let _worker = fleet.worker_behind(&proxy);
+    assert_eq!(result_of(&invocation).await.unwrap(), "a");
+    assert_eq!(proxy.pending(), 0, "the claim's reply was lost");
+    ended_once(&invocation).await;
+    let record = record(&app, invocation.id()).await.record;
+    assert_eq!((record.deliveries, record.losses, record.retries), (1, 0, 0));
+    assert_eq!(fleet.ledger().count("begin a"), 1);
+}
+
+#[tokio::test]
+async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let proxy = Proxy::before(&fleet.server);
+    let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
+    proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
+    let mut killed = fleet.worker_behind(&proxy);
+    until("the claim is on its way", async || proxy.pending() == 0).await;
+    proxy.set_both(Flow::Stall);
+    killed.kill9();
+    let _other = fleet.worker();
+    assert_eq!(result_of(&invocation).await.unwrap(), "a");
+    ended_once(&invocation).await;
+    assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
+    assert_eq!(fleet.ledger().count("begin a"), 1, "the body had not begun");
+}
+
+#[tokio::test]
+async fn a_worker_killed_before_its_commit_leaves_one_result_of_two_runs() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let proxy = Proxy::before(&fleet.server);
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    let mut killed = fleet.worker_behind(&proxy);
+    fleet.ledger().reaches(1, "begin a").await;
+    proxy.set(Way::ToServer, Flow::Stall);
+    fleet.stage.open("a").unwrap();
+    fleet.ledger().reaches(1, "end a").await;
+    killed.kill9();
+    let _other = fleet.worker();
+    assert_eq!(result_of(&invocation).await.unwrap(), "a");
+    let history = ended_once(&invocation).await;
+    assert_eq!((times(&history, Reason::OwnerLost), fleet.ledger().count("end a")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_commit_whose_reply_was_lost_is_a_commit() {
+    for is_killed in [true, false] {
+        let fleet = Fleet::new();
+        let app = fleet.client().await;
+        let proxy = Proxy::before(&fleet.server);
+        let invocation = app.submit(gated("a".into())).await.unwrap();
+        let mut worker = fleet.worker_behind(&proxy);
+        fleet.ledger().reaches(1, "begin a").await;
+        proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
+        fleet.stage.open("a").unwrap();
+        until("the commit is on its way", async || proxy.pending() == 0).await;
+        if is_killed {
+            worker.kill9();
+        }
+        assert_eq!(result_of(&invocation).await.unwrap(), "a");
+        let _other = fleet.worker();
+        let later = app.submit(noted("later".into())).await.unwrap();
+        result_of(&later).await.unwrap();
+        ended_once(&invocation).await;
+        assert_eq!(fleet.ledger().count("begin a"), 1, "killed: {is_killed}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_whole_fleet_left_behind_is_run_by_the_next_one() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let group = app.submit_all((0..24).map(|_| gated("a".into()))).await.unwrap();
+    let mut killed = [fleet.worker(), fleet.worker()];
+    fleet.ledger().reaches(16, "begin a").await;
+    killed.iter_mut().for_each(pynenc_testkit::TestProcess::kill9);
+    fleet.stage.open("a").unwrap();
+    let _next = fleet.worker();
+    for invocation in group.invocations() {
+        assert_eq!(result_of(invocation).await.unwrap(), "a");
+        ended_once(invocation).await;
+    }
+    assert_eq!(fleet.ledger().count("begin a"), 16 + 24);
+}
+
+#[tokio::test]
+async fn a_retry_is_kept_when_its_worker_is_killed_and_comes_once_and_not_early() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(fails_first("a".into())).await.unwrap();
+    let mut killed = fleet.worker();
+    until("the first attempt has failed", async || record(&app, invocation.id()).await.record.status == Status::Retry)
+        .await;
+    killed.kill9();
+    let _next = [fleet.worker(), fleet.worker()];
+    assert_eq!(result_of(&invocation).await.unwrap(), 2);
+    let history = ended_once(&invocation).await;
+    assert_eq!(fleet.ledger().count("begin a"), 2);
+    let at = |status: Status| history.iter().rfind(|entry| entry.status == status).unwrap().at;
+    assert!(at(Status::Pending).since(at(Status::Retry)) >= millis(1500), "{history:#?}");
+}
+
+#[tokio::test]
+async fn of_a_batch_that_one_of_them_takes_down_the_others_are_run_uncharged() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let (gate, settings) =
+        ("a", [("RUNNER_CLS", "ProcessRunner"), ("RUNNER__NUM_PROCESSES", "1"), ("RUNNER__CONCURRENCY", "64")]);
+    let others = app.submit_all((0..63).map(|_| gated(gate.into()))).await.unwrap();
+    let killer = app.submit(aborts()).await.unwrap();
+    let _worker = fleet.worker_with(&settings);
+    fleet.ledger().reaches(3, "begin aborts").await;
+    fleet.stage.open(gate).unwrap();
+    let error = result_of(&killer).await.unwrap_err();
+    assert!(matches!(&error, Error::PoisonPill { .. }), "{error}");
+    for invocation in others.invocations() {
+        assert_eq!(result_of(invocation).await.unwrap(), gate);
+        ended_once(invocation).await;
+        assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
+    }
+}

@@ -1,0 +1,97 @@
+//! Workers and servers that stand still for a while.
+
+use std::collections::BTreeSet;
+
+use pynenc::Reason;
+use pynenc::prelude::*;
+use pynenc_tests::work::{gated, gated_for, noted};
+
+use crate::fleet::{Fleet, LEASE, ended_once, record, result_of, times, until};
+
+#[tokio::test]
+async fn a_stopped_worker_loses_its_claim_and_commits_nothing_when_it_goes_on() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    let stopped = fleet.worker();
+    fleet.ledger().reaches(1, "begin a").await;
+    stopped.pause();
+    let mut other = fleet.worker();
+    fleet.ledger().reaches(2, "begin a").await;
+    fleet.stage.open("a").unwrap();
+    result_of(&invocation).await.unwrap();
+    let history = ended_once(&invocation).await;
+    stopped.resume();
+    // The one that goes on works under a new identity, and what it still had to say was refused.
+    other.kill9();
+    let later = app.submit(noted("later".into())).await.unwrap();
+    result_of(&later).await.unwrap();
+    assert_eq!(ended_once(&invocation).await, history);
+    let runners: BTreeSet<_> = history.iter().filter_map(|entry| entry.runner).collect();
+    let now = ended_once(&later).await.last().unwrap().runner;
+    assert!(now.is_some_and(|now| !runners.contains(&now)), "{now:?} of {runners:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_for_two_leases_has_nothing_run_again() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let _workers = [fleet.worker(), fleet.worker()];
+    let group = app.submit_all((0..16).map(|_| gated("a".into()))).await.unwrap();
+    let alone = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
+    fleet.ledger().reaches(16, "begin a ").await;
+    fleet.server.pause();
+    tokio::time::sleep(LEASE * 2).await;
+    fleet.server.resume();
+    let later = app.submit(noted("later".into()).delay(LEASE * 2)).await.unwrap();
+    fleet.stage.open("a").unwrap();
+    for invocation in group.invocations() {
+        result_of(invocation).await.unwrap();
+        assert_eq!(times(&ended_once(invocation).await, Reason::OwnerLost), 0);
+    }
+    result_of(&alone).await.unwrap();
+    result_of(&later).await.unwrap();
+    assert_eq!(fleet.ledger().count("begin a "), 16, "{:#?}", fleet.ledger().lines());
+}
+
+#[tokio::test]
+async fn workers_go_on_by_themselves_when_a_server_that_was_killed_is_back() {
+    let mut fleet = Fleet::new();
+    fleet.server.config_set("appendfsync", "always");
+    let app = fleet.client().await;
+    let _worker = fleet.worker();
+    let before = app.submit(gated("a".into())).await.unwrap();
+    fleet.ledger().reaches(1, "begin a").await;
+    let waiting = app.submit(noted("waiting".into()).delay(secs(1))).await.unwrap();
+    fleet.server.kill9();
+    fleet.stage.open("a").unwrap();
+    let refused = app.submit(noted("refused".into())).await.unwrap_err();
+    assert!(matches!(refused, Error::Unavailable { retryable: true, .. }), "{refused}");
+    fleet.server.restart();
+    assert_eq!(result_of(&before).await.unwrap(), "a");
+    assert_eq!(result_of(&waiting).await.unwrap(), "waiting");
+    ended_once(&before).await;
+    assert_eq!(fleet.ledger().count("begin a"), 1);
+}
+
+#[tokio::test]
+async fn what_holds_a_slot_when_it_is_lost_frees_it() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let first = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
+    let mut killed = fleet.worker();
+    fleet.ledger().reaches(1, "begin account").await;
+    let second = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
+    until("the second one is parked", async || {
+        record(&app, second.id()).await.record.status == Status::ConcurrencyControlled
+    })
+    .await;
+    killed.kill9();
+    let _other = fleet.worker();
+    fleet.stage.open("a").unwrap();
+    result_of(&first).await.unwrap();
+    result_of(&second).await.unwrap();
+    let held = fleet.ledger().lines();
+    let last_four: Vec<_> = held.iter().rev().take(4).map(|line| line.starts_with("end")).collect();
+    assert_eq!(last_four, [true, false, true, false], "one at a time: {held:#?}");
+}

@@ -1,0 +1,134 @@
+//! A supervisor of worker processes.
+
+use pynenc::Reason;
+use pynenc::prelude::*;
+use pynenc_tests::work::{aborts, gated, id_of, is_killed, noted, overflows};
+
+use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
+
+const SUPERVISED: &[(&str, &str)] =
+    &[("RUNNER_CLS", "ProcessRunner"), ("RUNNER__NUM_PROCESSES", "2"), ("RUNNER__CONCURRENCY", "4")];
+
+/// The processes that bodies ran in.
+fn processes(fleet: &Fleet) -> std::collections::BTreeSet<String> {
+    fleet.ledger().lines().iter().filter_map(|line| line.split(' ').nth(2).map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn work_is_shared_by_as_many_processes_as_the_setting_says() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let supervisor = fleet.worker_with(SUPERVISED);
+    let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
+    fleet.ledger().reaches(8, "begin a").await;
+    let processes = processes(&fleet);
+    assert_eq!(processes.len(), 2);
+    assert!(!processes.contains(&supervisor.id().to_string()));
+    fleet.stage.open("a").unwrap();
+    for invocation in group.invocations() {
+        result_of(invocation).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_and_the_others_run() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let (_supervisor, log) = fleet.logging_worker(SUPERVISED);
+    let killers = [
+        (id_of::<aborts>(), app.submit(aborts()).await.unwrap().id()),
+        (id_of::<overflows>(), app.submit(overflows()).await.unwrap().id()),
+        (id_of::<is_killed>(), app.submit(is_killed()).await.unwrap().id()),
+    ];
+    let others = app.submit_all((0..50).map(|n| noted(n.to_string()))).await.unwrap();
+    for invocation in others.invocations() {
+        result_of(invocation).await.unwrap();
+        ended_once(invocation).await;
+        assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
+    }
+    for (task, id) in &killers {
+        let error = result_of(&app.invocation::<aborts>(*id)).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::PoisonPill { detail, .. } if detail.contains("took down 3 runners")),
+            "{error}"
+        );
+        let history = ended_once(&app.invocation::<aborts>(*id)).await;
+        assert_eq!(times(&history, Reason::Claimed), 3);
+        let name = task.as_str().rsplit("::").next().unwrap();
+        assert_eq!(fleet.ledger().count(&format!("begin {name}")), 3);
+        let told = std::fs::read_to_string(&log).unwrap();
+        let named = told.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
+        assert!(named, "{task} {id}: {told}");
+    }
+    let after = app.submit(noted("after".into())).await.unwrap();
+    result_of(&after).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_workers_lease_isnt_waited_for() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    // Nobody would take the work within the life of a test if the lease had to run out.
+    let patient = [SUPERVISED, &[("RUNNER__LEASE", "1h"), ("RUNNER__HEARTBEAT_INTERVAL", "1s")]].concat();
+    let _supervisor = fleet.worker_with(&patient);
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    fleet.ledger().reaches(1, "begin a").await;
+    let process: u32 = processes(&fleet).first().unwrap().parse().unwrap();
+    pynenc_testkit::signal(process, "KILL");
+    fleet.ledger().reaches(2, "begin a").await;
+    fleet.stage.open("a").unwrap();
+    result_of(&invocation).await.unwrap();
+    assert_eq!(times(&ended_once(&invocation).await, Reason::OwnerLost), 1);
+}
+
+#[tokio::test]
+async fn the_first_signal_drains_every_process_and_nothing_is_charged() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let mut supervisor = fleet.worker_with(SUPERVISED);
+    let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
+    fleet.ledger().reaches(8, "begin a").await;
+    supervisor.signal("TERM");
+    let waiting = app.submit(noted("waiting".into())).await.unwrap();
+    fleet.stage.open("a").unwrap();
+    for invocation in group.invocations() {
+        result_of(invocation).await.unwrap();
+    }
+    assert!(supervisor.wait().unwrap().success());
+    assert_eq!(waiting.status().await.unwrap(), Status::Registered, "nothing more was claimed");
+    assert_eq!(fleet.ledger().count("begin a"), 8);
+}
+
+#[tokio::test]
+async fn a_second_signal_gives_back_what_runs() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let mut supervisor = fleet.worker_with(SUPERVISED);
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    fleet.ledger().reaches(1, "begin a").await;
+    supervisor.signal("TERM");
+    supervisor.signal("INT");
+    assert!(supervisor.wait().unwrap().success());
+    let given_back = record(&app, invocation.id()).await.record;
+    assert_eq!((given_back.status, given_back.reason), (Status::Rerouted, Reason::Shutdown));
+    assert_eq!((given_back.losses, given_back.retries), (0, 0));
+}
+
+#[tokio::test]
+async fn workers_whose_supervisor_was_killed_drain_by_themselves() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let mut supervisor = fleet.worker_with(SUPERVISED);
+    let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
+    fleet.ledger().reaches(8, "begin a").await;
+    supervisor.kill9();
+    fleet.stage.open("a").unwrap();
+    for invocation in group.invocations() {
+        result_of(invocation).await.unwrap();
+    }
+    until("every worker has left", async || {
+        app.parts().orchestrator.runners().await.unwrap().iter().all(|runner| runner.retired)
+    })
+    .await;
+    assert_eq!(fleet.ledger().count("begin a"), 8, "they ended what they ran");
+}
