@@ -49,6 +49,8 @@ pub enum Flow {
 pub enum Fault {
     /// The server runs it, and the connection is reset instead of bringing the reply.
     LoseReply,
+    /// The server runs it, and from then on nothing comes back: the way to the client is at [`Flow::Stall`].
+    StallReply,
     /// The server never sees it: this is the reply, such as `-LOADING Redis is loading the dataset in memory`.
     Answer(&'static str),
 }
@@ -309,6 +311,10 @@ impl Requests {
                         continue;
                     }
                     Some(Fault::LoseReply) => self.replies.owe(Owed::Lost),
+                    Some(Fault::StallReply) => {
+                        self.shared.to_client.send_replace(Flow::Stall);
+                        self.replies.owe(Owed::Servers);
+                    }
                     None => self.replies.owe(Owed::Servers),
                 }
                 to.write(&command).await?;

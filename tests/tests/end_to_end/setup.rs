@@ -47,6 +47,17 @@ async fn memory_mode_is_four_variables() {
 }
 
 #[tokio::test]
+async fn several_processes_need_stores_that_they_share() {
+    let app = builder(&[("PYNENC__RUNNER_CLS", "ProcessRunner")]).build().await.unwrap();
+    let runner = app.start_runner().await.unwrap();
+    let error = runner.shutdown().await.unwrap_err().to_string();
+    assert!(
+        error.contains("ProcessRunner") && error.contains("Redis") && error.contains("orchestrator_cls"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn unknown_components_are_explained() {
     let error = error(builder(&[("PYNENC__BROKER_CLS", "MenBroker")])).await;
     assert!(error.contains("broker_cls") && error.contains("did you mean: pynenc_mem::MemBroker"), "{error}");

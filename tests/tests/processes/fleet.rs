@@ -8,7 +8,7 @@ use pynenc::core::orchestrator::{HistoryEntry, Tracked};
 use pynenc::prelude::*;
 use pynenc::{InvocationId, Reason};
 use pynenc_testkit::{Ledger, Proxy, RedisServer, TestProcess};
-use pynenc_tests::work::{STAGE, Stage, builder};
+use pynenc_tests::work::{STAGE, Stage, builder, noted};
 use tempfile::TempDir;
 
 /// How long a runner is believed to live without a heartbeat.
@@ -70,6 +70,13 @@ impl Fleet {
     /// A worker process behind a link of its own.
     pub(crate) fn worker_behind(&self, proxy: &Proxy) -> TestProcess {
         TestProcess::start(&mut self.command(proxy.url(), &[]))
+    }
+
+    /// A worker process behind a link of its own, which has worked: the server knows its scripts.
+    pub(crate) async fn warm_worker_behind(&self, proxy: &Proxy, app: &Pynenc) -> TestProcess {
+        let worker = self.worker_behind(proxy);
+        result_of(&app.submit(noted("warm".into())).await.unwrap()).await.unwrap();
+        worker
     }
 
     /// A worker process whose log goes to a file of the stage.

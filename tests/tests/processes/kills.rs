@@ -31,9 +31,9 @@ async fn a_claim_whose_reply_was_lost_is_asked_for_again_and_runs_once() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let proxy = Proxy::before(&fleet.server);
+    let _worker = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
     proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
-    let _worker = fleet.worker_behind(&proxy);
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
     assert_eq!(proxy.pending(), 0, "the claim's reply was lost");
     ended_once(&invocation).await;
@@ -47,11 +47,10 @@ async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let proxy = Proxy::before(&fleet.server);
+    let mut killed = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
-    proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
-    let mut killed = fleet.worker_behind(&proxy);
-    until("the claim is on its way", async || proxy.pending() == 0).await;
-    proxy.set_both(Flow::Stall);
+    proxy.once(invocation.id().as_bytes(), Fault::StallReply);
+    until("the claim is made", async || record(&app, invocation.id()).await.record.deliveries == 1).await;
     killed.kill9();
     let _other = fleet.worker();
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
@@ -84,16 +83,16 @@ async fn a_commit_whose_reply_was_lost_is_a_commit() {
         let fleet = Fleet::new();
         let app = fleet.client().await;
         let proxy = Proxy::before(&fleet.server);
+        let mut worker = fleet.warm_worker_behind(&proxy, &app).await;
         let invocation = app.submit(gated("a".into())).await.unwrap();
-        let mut worker = fleet.worker_behind(&proxy);
         fleet.ledger().reaches(1, "begin a").await;
         proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
         fleet.stage.open("a").unwrap();
-        until("the commit is on its way", async || proxy.pending() == 0).await;
+        assert_eq!(result_of(&invocation).await.unwrap(), "a");
+        assert_eq!(proxy.pending(), 0, "the commit's reply was lost");
         if is_killed {
             worker.kill9();
         }
-        assert_eq!(result_of(&invocation).await.unwrap(), "a");
         let _other = fleet.worker();
         let later = app.submit(noted("later".into())).await.unwrap();
         result_of(&later).await.unwrap();
@@ -145,7 +144,7 @@ async fn of_a_batch_that_one_of_them_takes_down_the_others_are_run_uncharged() {
     let others = app.submit_all((0..63).map(|_| gated(gate.into()))).await.unwrap();
     let killer = app.submit(aborts()).await.unwrap();
     let _worker = fleet.worker_with(&settings);
-    fleet.ledger().reaches(3, "begin aborts").await;
+    fleet.ledger().reaches(2, "begin aborts").await;
     fleet.stage.open(gate).unwrap();
     let error = result_of(&killer).await.unwrap_err();
     assert!(matches!(&error, Error::PoisonPill { .. }), "{error}");

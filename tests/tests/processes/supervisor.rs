@@ -52,10 +52,11 @@ async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_
             matches!(&error, Error::PoisonPill { detail, .. } if detail.contains("took down 3 runners")),
             "{error}"
         );
-        let history = ended_once(&app.invocation::<aborts>(*id)).await;
-        assert_eq!(times(&history, Reason::Claimed), 3);
+        ended_once(&app.invocation::<aborts>(*id)).await;
+        assert_eq!(record(&app, *id).await.record.losses, 3);
         let name = task.as_str().rsplit("::").next().unwrap();
-        assert_eq!(fleet.ledger().count(&format!("begin {name}")), 3);
+        // Beside another killer it may be lost before its body has begun.
+        assert!((1..=3).contains(&fleet.ledger().count(&format!("begin {name}"))), "{:#?}", fleet.ledger().lines());
         let told = std::fs::read_to_string(&log).unwrap();
         let named = told.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
         assert!(named, "{task} {id}: {told}");

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use pynenc_core::RunnerId;
 use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Signal};
 use pynenc_core::task_options::Fence;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::attempt::{Attempt, Interrupt};
 use super::{Held, Worker};
@@ -51,7 +51,8 @@ impl Worker {
         let mut deadline = Instant::now() + self.settings.lease;
         loop {
             let sent = Instant::now();
-            let pause = match timeout(self.settings.lease / 4, self.beat(engine)).await {
+            let beat = timeout(self.settings.lease / 4, self.beat(engine));
+            let pause = match self.fenced_at(deadline, engine, beat).await {
                 Ok(Ok(())) => {
                     deadline = sent + self.settings.lease;
                     self.settings.heartbeat_interval
@@ -62,17 +63,24 @@ impl Worker {
                 }
                 Err(_) => self.settings.heartbeat_interval / 5,
             };
-            let until_fence = deadline.saturating_duration_since(Instant::now());
-            if until_fence.is_zero() {
-                self.fence(engine);
-            }
-            let pause = if until_fence.is_zero() { pause } else { pause.min(until_fence) };
             tokio::select! {
                 biased;
                 () = stop.now() => return,
-                () = sleep(pause) => {}
+                () = self.fenced_at(deadline, engine, sleep(pause)) => {}
             }
         }
+    }
+
+    /// Performs a step, and fences the worker if its lease is over meanwhile: not even a heartbeat that waits for its
+    /// answer may put that off.
+    async fn fenced_at<T>(&self, deadline: Instant, engine: &Engine, step: impl Future<Output = T>) -> T {
+        tokio::pin!(step);
+        tokio::select! {
+            biased;
+            done = &mut step => return done,
+            () = sleep_until(deadline) => self.fence(engine),
+        }
+        step.await
     }
 
     /// Stops claiming, and ends the bodies that must not run beside a successor: those under running control, and those

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pynenc_core::orchestrator::Tracked;
 use pynenc_core::{RunnerId, Status};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdin};
 use tokio::time::Instant;
 
 use super::control::{DRAIN, NOW};
@@ -62,10 +62,12 @@ impl Seat {
     async fn watch(&mut self, mut process: Child, runner: RunnerId) {
         let id = process.id().unwrap_or_default();
         tracing::info!(seat = self.number, process = id, %runner, "a worker process was started");
+        // Taken out, for a wait would close it, and a worker takes that for the supervisor's death.
+        let input = process.stdin.take();
         let ended = tokio::select! {
             biased;
             ended = process.wait() => ended,
-            () = self.stop.draining() => self.end(&mut process).await,
+            () = self.stop.draining() => self.end(&mut process, input).await,
         };
         match ended {
             Ok(status) if status.success() => {
@@ -77,8 +79,7 @@ impl Seat {
     }
 
     /// Lets a process drain; what the supervisor is told meanwhile, it is told too.
-    async fn end(&mut self, process: &mut Child) -> std::io::Result<ExitStatus> {
-        let mut input = process.stdin.take();
+    async fn end(&mut self, process: &mut Child, mut input: Option<ChildStdin>) -> std::io::Result<ExitStatus> {
         if let Some(input) = &mut input {
             // One that doesn't read any more is about to end.
             let _ = input.write_all(DRAIN).await;
