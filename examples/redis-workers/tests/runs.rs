@@ -20,7 +20,7 @@ fn a_producer_reads_what_workers_made() {
     let output = program(env!("CARGO_BIN_EXE_producer")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["2 + 3 = 5, says process", "200 sums came from", "14 words, by way of", "paused", "success"] {
+    for part in ["2 + 3 = 5, says process", "200 sums came from", "15 words, by way of", "paused", "success"] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
     worker.signal("TERM");
