@@ -129,3 +129,29 @@ async fn apps_that_share_a_server_dont_see_each_other() {
     assert!(matches!(other.status(invocation.id()).await, Err(Error::InvocationNotFound(_))));
     runner.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_without_work_asks_little_of_the_server() {
+    const SECONDS: u64 = 4;
+    let server = RedisServer::start();
+    let tasks = tasks![shout];
+    let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks().tasks(tasks);
+    let app = builder.redis(&server.url()).build().await.unwrap();
+    let runner = app.start_runner().await.unwrap();
+    app.submit(shout("warm".into())).await.unwrap().result().await.unwrap();
+    let sent = || {
+        let report = server.command(&["INFO", "commandstats"]);
+        // What scripts call isn't sent: these are what a client does send.
+        let calls =
+            ["evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"].map(|name| {
+                let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+                line.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+            });
+        calls.iter().sum::<u64>()
+    };
+    let before = sent();
+    tokio::time::sleep(secs(SECONDS)).await;
+    let commands = sent() - before;
+    assert!((1..3 * SECONDS).contains(&commands), "{commands} commands in {SECONDS} s");
+    runner.shutdown().await.unwrap();
+}

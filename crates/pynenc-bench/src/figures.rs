@@ -5,15 +5,27 @@ use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
+use crate::place::Place;
+
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// The threads of the runtime it runs on.
     pub(crate) threads: usize,
-    pub(crate) run: fn() -> Run,
+    pub(crate) run: for<'a> fn(&'a Place) -> Run<'a>,
+    /// Whether it is measured in a place.
+    pub(crate) applies: fn(&Place) -> bool,
 }
 
-type Run = Pin<Box<dyn Future<Output = Result<Vec<Measured>>>>>;
+type Run<'a> = Pin<Box<dyn Future<Output = Result<Vec<Measured>>> + 'a>>;
+
+fn everywhere(_: &Place) -> bool {
+    true
+}
+
+fn on_redis(place: &Place) -> bool {
+    matches!(place, Place::Redis(..))
+}
 
 /// One number.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +39,25 @@ pub(crate) struct Measured {
 
 /// Every figure, in the order of the table.
 pub(crate) const FIGURES: &[Figure] = &[
-    Figure { name: "submit", threads: 2, run: || Box::pin(submit()) },
-    Figure { name: "submit_all", threads: 2, run: || Box::pin(submit_all()) },
-    Figure { name: "submit_64_producers", threads: 2, run: || Box::pin(submit_from_many()) },
-    Figure { name: "drain", threads: 2, run: || Box::pin(drain(20_000)) },
-    Figure { name: "drain_large_backlog", threads: 2, run: || Box::pin(drain(1_000_000)) },
-    Figure { name: "latency", threads: 1, run: || Box::pin(latency()) },
-    Figure { name: "fibonacci", threads: 1, run: || Box::pin(nested()) },
+    Figure { name: "submit", threads: 2, run: |place| Box::pin(submit(place)), applies: everywhere },
+    Figure { name: "submit_all", threads: 2, run: |place| Box::pin(submit_all(place)), applies: everywhere },
+    Figure {
+        name: "submit_64_producers",
+        threads: 2,
+        run: |place| Box::pin(submit_from_many(place)),
+        applies: everywhere,
+    },
+    Figure { name: "drain", threads: 2, run: |place| Box::pin(drain(place, 20_000)), applies: everywhere },
+    Figure {
+        name: "drain_large_backlog",
+        threads: 2,
+        run: |place| Box::pin(drain(place, 1_000_000)),
+        applies: everywhere,
+    },
+    Figure { name: "latency", threads: 1, run: |place| Box::pin(latency(place)), applies: everywhere },
+    Figure { name: "fibonacci", threads: 1, run: |place| Box::pin(nested(place)), applies: everywhere },
+    Figure { name: "bytes", threads: 1, run: |place| Box::pin(bytes(place)), applies: on_redis },
+    Figure { name: "idle", threads: 1, run: |place| Box::pin(idle(place)), applies: on_redis },
 ];
 
 #[task]
@@ -49,41 +73,37 @@ async fn fibonacci(n: u64) -> Result<u64> {
     Ok(fibonacci(n - 1).await? + fibonacci(n - 2).await?)
 }
 
-async fn app() -> Result<Pynenc> {
-    Pynenc::builder().without_config_file().environment([]).memory().build().await
-}
-
 fn per_second(count: usize, elapsed: Duration, target: f64) -> Vec<Measured> {
     vec![Measured { what: "", value: count as f64 / elapsed.as_secs_f64(), unit: "calls/s", target }]
 }
 
 /// One producer, one call after the other.
-async fn submit() -> Result<Vec<Measured>> {
+async fn submit(place: &Place) -> Result<Vec<Measured>> {
     const CALLS: usize = 200_000;
-    let app = app().await?;
+    let app = place.app().await?;
     let start = Instant::now();
     for n in 0..CALLS as u64 {
         app.submit(add(n, 1)).await?;
     }
-    Ok(per_second(CALLS, start.elapsed(), 500_000.0))
+    Ok(per_second(CALLS, start.elapsed(), place.target(500_000.0, |reference| 0.6 * reference.round_trips)))
 }
 
 /// Batches of a thousand.
-async fn submit_all() -> Result<Vec<Measured>> {
+async fn submit_all(place: &Place) -> Result<Vec<Measured>> {
     const BATCHES: usize = 300;
-    let app = app().await?;
+    let app = place.app().await?;
     let start = Instant::now();
     for batch in 0..BATCHES as u64 {
         app.submit_all((0..1000).map(|n| add(n, batch))).await?;
     }
-    Ok(per_second(BATCHES * 1000, start.elapsed(), 1_000_000.0))
+    Ok(per_second(BATCHES * 1000, start.elapsed(), place.target(1_000_000.0, |reference| 0.5 * reference.batched)))
 }
 
 /// Many producers at once, one call after the other each.
-async fn submit_from_many() -> Result<Vec<Measured>> {
+async fn submit_from_many(place: &Place) -> Result<Vec<Measured>> {
     const PRODUCERS: usize = 64;
     const CALLS: usize = 3_000;
-    let app = app().await?;
+    let app = place.app().await?;
     let start = Instant::now();
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|_| {
@@ -99,29 +119,35 @@ async fn submit_from_many() -> Result<Vec<Measured>> {
     for producer in producers {
         producer.await.map_err(Error::other)??;
     }
-    Ok(per_second(PRODUCERS * CALLS, start.elapsed(), 500_000.0))
+    Ok(per_second(PRODUCERS * CALLS, start.elapsed(), place.target(500_000.0, |_| 118_000.0)))
 }
 
 /// A backlog, worked off by one runner with 64 slots, with status, history and results.
-async fn drain(backlog: usize) -> Result<Vec<Measured>> {
-    let app = app().await?;
+async fn drain(place: &Place, backlog: usize) -> Result<Vec<Measured>> {
+    let app = place.app().await?;
     for batch in 0..(backlog / 1000) as u64 {
         app.submit_all((0..1000).map(|n| add(n, batch))).await?;
     }
+    let before = place.counters();
     let start = Instant::now();
     let runner = app.start_runner().await?;
     while app.count(Status::Success).await? < backlog as u64 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let elapsed = start.elapsed();
+    let mut measured = per_second(backlog, elapsed, place.target(250_000.0, |_| 45_000.0));
+    if let (Some(before), Some(after)) = (before, place.counters()) {
+        let value = (after.commands - before.commands) / backlog as f64;
+        measured.push(Measured { what: "commands a task", value, unit: "commands", target: 0.5 });
+    }
     runner.shutdown().await?;
-    Ok(per_second(backlog, elapsed, 250_000.0))
+    Ok(measured)
 }
 
 /// From the submit to the value, on an idle runner.
-async fn latency() -> Result<Vec<Measured>> {
+async fn latency(place: &Place) -> Result<Vec<Measured>> {
     const CALLS: usize = 20_000;
-    let app = app().await?;
+    let app = place.app().await?;
     let runner = app.start_runner().await?;
     let mut times = Vec::with_capacity(CALLS);
     for n in 0..CALLS as u64 {
@@ -137,16 +163,53 @@ async fn latency() -> Result<Vec<Measured>> {
         unit: "µs",
         target,
     };
-    Ok(vec![at("p50", 500, 20.0), at("p99", 990, 100.0)])
+    let p50 = place.target(20.0, |reference| 8e6 / reference.round_trips);
+    Ok(vec![at("p50", 500, p50), at("p99", 990, place.target(100.0, |_| 1000.0))])
 }
 
 /// 21,891 nested invocations, one after the other.
-async fn nested() -> Result<Vec<Measured>> {
-    let app = app().await?;
+async fn nested(place: &Place) -> Result<Vec<Measured>> {
+    let app = place.app().await?;
     let runner = app.start_runner().await?;
     let start = Instant::now();
     app.submit(fibonacci(20)).await?.result().await?;
     let elapsed = start.elapsed();
     runner.shutdown().await?;
-    Ok(vec![Measured { what: "", value: elapsed.as_secs_f64(), unit: "s", target: 0.5 }])
+    let target = place.target(0.5, |reference| 21_891.0 * 8.0 / reference.round_trips);
+    Ok(vec![Measured { what: "", value: elapsed.as_secs_f64(), unit: "s", target }])
+}
+
+/// What a server keeps of an invocation.
+async fn bytes(place: &Place) -> Result<Vec<Measured>> {
+    const CALLS: usize = 20_000;
+    let app = place.app().await?;
+    app.submit(add(0, 0)).await?;
+    let memory = || place.counters().map_or(0.0, |counters| counters.memory);
+    let empty = memory();
+    for batch in 0..(CALLS / 1000) as u64 {
+        app.submit_all((0..1000).map(|n| add(n, batch))).await?;
+    }
+    let queued = (memory() - empty) / CALLS as f64;
+    let runner = app.start_runner().await?;
+    while app.count(Status::Success).await? < CALLS as u64 + 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    runner.shutdown().await?;
+    let finished = (memory() - empty) / CALLS as f64;
+    let measured = |what, value, target| Measured { what, value, unit: "bytes", target };
+    Ok(vec![measured("queued", queued, 600.0), measured("finished", finished, 1000.0)])
+}
+
+/// What a runner without work asks of its server.
+async fn idle(place: &Place) -> Result<Vec<Measured>> {
+    const LENGTH: Duration = Duration::from_secs(10);
+    let app = place.app().await?;
+    let runner = app.start_runner().await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let commands = || place.counters().map_or(0.0, |counters| counters.commands);
+    let before = commands();
+    tokio::time::sleep(LENGTH).await;
+    let value = (commands() - before) / LENGTH.as_secs_f64();
+    runner.shutdown().await?;
+    Ok(vec![Measured { what: "", value, unit: "commands a second", target: 3.0 }])
 }

@@ -471,6 +471,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - a runner whose lease ran out is retired in the same step
     /// - what a retired runner owns is listed until it has left it
     /// - during an amnesty no lease runs out
+    /// - no lease runs out while nobody was heard within half of it, for then the store has stood still
     async fn expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>>;
 
     /// Takes or renews a lease on a service that one runner at a time performs.

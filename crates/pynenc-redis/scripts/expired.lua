@@ -2,9 +2,18 @@
 local left, time = tonumber(ARGV[1]), now()
 pass_without_memory()
 local alive = call('GET', K.alive)
-local amnesty = alive and select(2, parse('>I6I6', alive)) or 0
+local last, amnesty = 0, 0
+if alive then last, amnesty = parse('>I6I6', alive) end
+
+-- A silence of everybody is the store's own.
+local function retire_lapsed(runner)
+  local known = call('HGET', K.runners, runner)
+  local lease = known and select(2, parse('>I6I6', known)) or T.first_lease
+  if time - last < lease / 2 then retire(runner, time) end
+end
+
 if time >= amnesty then
-  for _, runner in ipairs(call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, 500)) do retire(runner, time) end
+  for _, runner in ipairs(call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, 500)) do retire_lapsed(runner) end
 end
 
 local function forget_if_old(runner)

@@ -66,6 +66,7 @@ impl Broker for RedisBroker {
         arguments.extend(pop.queues.iter().map(Self::name));
         let wakes: Vec<_> =
             pop.queues.iter().map(|queue| self.store.of(Key::Wake, queue.as_str().as_bytes())).collect();
+        let mut waiter = self.store.waiter();
         loop {
             let Taken { ids, until_due } = self.take(&arguments).await?;
             let left = deadline.saturating_duration_since(Instant::now());
@@ -73,7 +74,7 @@ impl Broker for RedisBroker {
                 return Ok(ids);
             }
             let wait = until_due.map_or(FALLBACK, |due| due.min(FALLBACK)).min(left);
-            self.store.wait_for_token(&wakes, wait).await?;
+            waiter.wait_for_token(&wakes, wait).await?;
         }
     }
 

@@ -1,8 +1,8 @@
 //! The server, as the stores of one app in one process share it.
 //!
 //! There are three classes of connections, each made at its first use: one for commands, which many callers use at once;
-//! one for signs of life, so that nothing stands before them; and one for each caller that blocks. What is pushed comes
-//! over a fourth.
+//! one for signs of life, so that nothing stands before them; and one for each caller that blocks, out of a pool.
+//! What is pushed comes over a fourth.
 
 mod blocking;
 mod link;
@@ -19,7 +19,7 @@ use pynenc_core::{Result, Timestamp};
 use redis::Value;
 use tokio::sync::OnceCell;
 
-use self::blocking::Blocking;
+use self::blocking::{Blocking, Waiter};
 use self::link::{Link, Request};
 use self::server::Server;
 use crate::config::RedisConfig;
@@ -175,9 +175,9 @@ impl RedisStore {
         values.into_iter().collect()
     }
 
-    /// Waits for a wake token of one of the lists.
-    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
-        self.0.blocking.wait_for_token(lists, wait).await
+    /// Somebody who waits for wake tokens, over a connection of its own.
+    pub(crate) fn waiter(&self) -> Waiter<'_> {
+        self.0.blocking.waiter()
     }
 
     /// Drops every key of a component. What is written meanwhile may stay.

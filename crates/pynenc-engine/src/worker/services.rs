@@ -1,7 +1,7 @@
 //! What one runner at a time does for all: recovery, the sweep, retention. Each step can be repeated, and each can be
 //! cut off anywhere.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Cursor, Tracked, Transition, TransitionReply};
@@ -27,6 +27,14 @@ pub(super) struct Progress {
     orphans: Option<Cursor>,
     last_retention: Option<Timestamp>,
     last_own: Option<Timestamp>,
+    lease: Option<Lease>,
+}
+
+/// The lease on the services, as long as this worker has it.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    holder: RunnerId,
+    end: Timestamp,
 }
 
 impl Worker {
@@ -50,7 +58,7 @@ impl Worker {
         if self.is_due(now, self.settings.lease, |progress| &mut progress.last_own) {
             self.give_back_unheld(engine).await?;
         }
-        if !engine.parts().orchestrator.lease(SERVICES, self.id(), self.settings.sweep_interval * 3).await? {
+        if !self.holds_services(engine, now).await? {
             return Ok(());
         }
         self.recover(engine).await?;
@@ -61,13 +69,30 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether the services are this worker's to perform. Its lease on them is asked for again before the next tick but
+    /// one would be outside of it.
+    async fn holds_services(&self, engine: &Engine, now: Timestamp) -> Result<bool> {
+        let interval = self.settings.sweep_interval;
+        if self.progress().lease.is_some_and(|lease| lease.holder == self.id() && now + interval * 3 / 2 < lease.end) {
+            return Ok(true);
+        }
+        let holder = self.id();
+        let is_held = engine.parts().orchestrator.lease(SERVICES, holder, interval * 3).await?;
+        self.progress().lease = is_held.then_some(Lease { holder, end: now + interval * 3 });
+        Ok(is_held)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_due(
         &self,
         now: Timestamp,
         interval: std::time::Duration,
         last: impl Fn(&mut Progress) -> &mut Option<Timestamp>,
     ) -> bool {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
         let last = last(&mut progress);
         let is_due = last.is_none_or(|last| now.since(last) >= interval);
         if is_due {
@@ -111,7 +136,7 @@ impl Worker {
             self.set_cursor(None);
             return Ok(());
         }
-        let after = self.progress.lock().unwrap_or_else(PoisonError::into_inner).sweep;
+        let after = self.progress().sweep;
         let page = engine.parts().orchestrator.queued(after, self.settings.sweep_interval, BATCH).await?;
         let hints: Vec<Message> =
             page.items.iter().filter(|item| short.contains(&item.queue)).map(Tracked::message).collect();
@@ -121,7 +146,7 @@ impl Worker {
     }
 
     fn set_cursor(&self, cursor: Option<Cursor>) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).sweep = cursor;
+        self.progress().sweep = cursor;
     }
 
     /// Drops what has outlived its retention, facts first, and facts that never became an invocation.
@@ -142,7 +167,7 @@ impl Worker {
     async fn drop_orphans(&self, engine: &Engine) -> Result<()> {
         let (parts, age) = (engine.parts(), engine.settings().retention.orphans);
         loop {
-            let after = self.progress.lock().unwrap_or_else(PoisonError::into_inner).orphans;
+            let after = self.progress().orphans;
             let page = parts.state.aged(age, after, BATCH).await?;
             let known = parts.orchestrator.records(&page.items).await?;
             let orphans: Vec<_> =
@@ -153,7 +178,7 @@ impl Worker {
             if page.next.is_none() {
                 return Ok(());
             }
-            self.progress.lock().unwrap_or_else(PoisonError::into_inner).orphans = page.next;
+            self.progress().orphans = page.next;
         }
     }
 }

@@ -118,8 +118,9 @@ impl Runners {
     /// Retires whose lease ran out, unless there is an amnesty, and lists what the retired own.
     pub(super) fn expired(&mut self, limit: usize, now: Timestamp) -> Vec<(RunnerId, InvocationId)> {
         if now >= self.amnesty_until {
+            let silence = self.last_heartbeat.map_or(Duration::MAX, |last| now.since(last));
             let lapsed = self.all.values_mut().filter(|runner| now >= runner.last_heartbeat + runner.lease);
-            lapsed.for_each(|runner| runner.retire(now));
+            lapsed.filter(|runner| silence < runner.lease / 2).for_each(|runner| runner.retire(now));
         }
         self.all.retain(|_, runner| runner.is_remembered(now));
         let retired = self.all.iter().filter(|(_, runner)| runner.retired.is_some());

@@ -3,30 +3,35 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use deadpool_redis::{Connection, Pool, PoolError};
 use pynenc_core::{Error, Result};
-use redis::aio::MultiplexedConnection;
 
 use super::server::Server;
 use crate::error::classified;
 
 /// How much later than it should the answer to a wait may come.
 const GRACE: Duration = Duration::from_secs(2);
-/// So many connections are kept for the next who block.
-const KEPT: usize = 1;
 
+/// The pool that connections for blocking come from, made at its first use.
 pub(super) struct Blocking {
     server: Arc<Server>,
-    idle: Mutex<Vec<MultiplexedConnection>>,
+    pool: Mutex<Option<Pool>>,
     /// The lists that somebody has waited for: who moves the clock wakes them, as real time would.
     #[cfg(feature = "test-clock")]
     waited_for: Mutex<std::collections::BTreeSet<Vec<u8>>>,
+}
+
+/// Somebody who blocks, perhaps several times in a row: its connection is its own from the first time on.
+pub(crate) struct Waiter<'a> {
+    blocking: &'a Blocking,
+    connection: Option<Connection>,
 }
 
 impl Blocking {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            idle: Mutex::default(),
+            pool: Mutex::default(),
             #[cfg(feature = "test-clock")]
             waited_for: Mutex::default(),
         }
@@ -37,40 +42,76 @@ impl Blocking {
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    pub(super) fn waiter(&self) -> Waiter<'_> {
+        Waiter { blocking: self, connection: None }
+    }
+
+    async fn connection(&self) -> Result<Connection> {
+        let pool = self.pool()?;
+        pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => self.server.explained(error),
+            other => Error::unavailable("no connection to wait on").caused_by(other),
+        })
+    }
+
+    fn pool(&self) -> Result<Pool> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &*pool {
+            return Ok(pool.clone());
+        }
+        Ok(pool.insert(self.server.pool()?).clone())
+    }
+
+    /// The next connection leads to where the server is now.
+    fn forget(&self) {
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Waiter<'_> {
     /// Waits for a token of one of the lists, or for the end of `wait`.
     ///
     /// # Cancel safety
     ///
-    /// A dropped wait drops its connection, so that no token is handed to nobody.
-    pub(super) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
+    /// A dropped wait closes its connection, so that no token is handed to nobody.
+    pub(crate) async fn wait_for_token(&mut self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
         #[cfg(feature = "test-clock")]
-        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
-        let mut connection = self.connection().await?;
+        self.blocking.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.blocking.connection().await?,
+        };
+        let mut connection = Unreturned(Some(connection));
         let mut command = redis::cmd("BLPOP");
         // Zero would be for ever.
         command.arg(lists).arg(wait.max(Duration::from_millis(1)).as_secs_f64());
-        let waited = tokio::time::timeout(wait + GRACE, command.query_async::<redis::Value>(&mut connection)).await;
-        match waited {
-            Ok(Ok(_)) => self.keep(connection),
-            Ok(Err(error)) if self.server.follow(&error) || error.is_connection_dropped() => {}
+        let asked = command.query_async::<redis::Value>(connection.get());
+        match tokio::time::timeout(wait + GRACE, asked).await {
+            Ok(Ok(_)) => self.connection = connection.returned(),
+            Ok(Err(error)) if self.blocking.server.follow(&error) => self.blocking.forget(),
+            Ok(Err(error)) if error.is_connection_dropped() => {}
             Ok(Err(error)) => return Err(classified(error)),
             Err(_) => return Err(Error::unavailable("redis didn't answer in time")),
         }
         Ok(())
     }
+}
 
-    async fn connection(&self) -> Result<MultiplexedConnection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => self.server.connect(None).await,
-        }
+/// A connection on which an answer may still come: unless it is returned, it is closed and not given to the next.
+struct Unreturned(Option<Connection>);
+
+impl Unreturned {
+    fn get(&mut self) -> &mut Connection {
+        self.0.as_mut().expect("it is there until it is returned")
     }
 
-    fn keep(&self, connection: MultiplexedConnection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < KEPT {
-            idle.push(connection);
-        }
+    fn returned(mut self) -> Option<Connection> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unreturned {
+    fn drop(&mut self) {
+        self.0.take().map(Connection::take);
     }
 }

@@ -83,7 +83,7 @@ impl Link {
         if let Some(link) = self.present() {
             return Ok(link);
         }
-        let connection = self.server.connect(Some(self.server.response_timeout())).await?;
+        let connection = self.server.connect().await?;
         let link = Numbered { number: self.last.fetch_add(1, Ordering::Relaxed), connection };
         *self.present.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)

@@ -3,12 +3,16 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use deadpool_redis::{Manager, Pool, Runtime};
 use pynenc_core::{Error, Result};
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisError};
 
 use crate::config::RedisConfig;
 use crate::error::classified;
+
+/// So many may block at once in one process; a runner is one of them.
+const EXCLUSIVE: usize = 64;
 
 /// The server that has the app's keys.
 pub(crate) struct Server {
@@ -34,18 +38,28 @@ impl Server {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn response_timeout(&self) -> Duration {
-        self.response_timeout
-    }
-
-    /// A connection whose answers have to come in time; without a time the caller sees to it.
-    pub(super) async fn connect(&self, response_timeout: Option<Duration>) -> Result<MultiplexedConnection> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(response_timeout);
+    /// A connection whose answers have to come in time.
+    pub(super) async fn connect(&self) -> Result<MultiplexedConnection> {
+        let settings = self.settings().set_response_timeout(Some(self.response_timeout));
         let client = self.client();
         let connecting = client.get_multiplexed_async_connection_with_config(&settings);
         connecting.await.map_err(|error| self.explained(error))
+    }
+
+    fn settings(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None)
+    }
+
+    /// Connections for those who need one for themselves; who uses it sees to it that answers come in time.
+    pub(super) fn pool(&self) -> Result<Pool> {
+        let info = self.client().get_connection_info().clone();
+        let manager = Manager::new_with_config(info, self.settings()).map_err(classified)?;
+        let building = Pool::builder(manager).max_size(EXCLUSIVE).runtime(Runtime::Tokio1);
+        let building = building.create_timeout(Some(self.connect_timeout)).recycle_timeout(Some(self.response_timeout));
+        building
+            .wait_timeout(Some(self.connect_timeout))
+            .build()
+            .map_err(|error| Error::config("no pool of connections can be made").caused_by(error))
     }
 
     /// A connection for what is pushed.
@@ -75,7 +89,7 @@ impl Server {
         })
     }
 
-    fn explained(&self, error: RedisError) -> Error {
+    pub(super) fn explained(&self, error: RedisError) -> Error {
         let text = error.to_string();
         let explained = classified(error).with("address", &self.place);
         if text.contains("DB index") || text.contains("database number") {

@@ -17,6 +17,7 @@ trials! { pub(super) Given:
     "a runner whose lease ran out is retired in the same step" => lapsed_is_retired,
     "what a retired runner owns is listed until it has left it" => owned_by_retired_is_listed,
     "during an amnesty no lease runs out" => amnesty_holds,
+    "no lease runs out while nobody was heard within half of it, for then the store has stood still" => silence_is_the_stores,
     "one runner has a lease until it ends or is given back, and may renew it" => lease_is_for_one,
     "a lease of no length gives it back" => lease_is_given_back,
 }
@@ -145,6 +146,20 @@ async fn amnesty_holds(orchestrator: Given) {
     assert_eq!(orchestrator.lost().await, []);
     assert_eq!(orchestrator.beat(dead).await, ALIVE, "it has until the end of the amnesty");
     orchestrator.advance(SECOND).await;
+    assert_eq!(orchestrator.lost().await, []);
+    assert_eq!(orchestrator.status(running.id).await, Status::Running);
+}
+
+async fn silence_is_the_stores(orchestrator: Given) {
+    let (first, second) = (RunnerId::new(), RunnerId::new());
+    orchestrator.beat(first).await;
+    orchestrator.beat(second).await;
+    let running = orchestrator.running(first).await;
+    orchestrator.advance(SECOND * 30).await;
+    assert_eq!(orchestrator.lost().await, [], "who asks first after a stall takes nobody's work");
+    assert_eq!(orchestrator.beat(second).await, ALIVE);
+    assert_eq!(orchestrator.beat(first).await, ALIVE);
+    orchestrator.lives(first, 3).await;
     assert_eq!(orchestrator.lost().await, []);
     assert_eq!(orchestrator.status(running.id).await, Status::Running);
 }
