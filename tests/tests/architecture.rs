@@ -145,8 +145,11 @@ fn an_example_is_short_and_says_how_to_run_it() {
         let read = |file: &str| fs::read_to_string(sources.join(file)).unwrap_or_default();
         let (main, library) = (read("main.rs"), read("lib.rs"));
         assert!(main.lines().count() <= 120, "{name}: main.rs is longer than 120 lines");
-        let command =
-            if main.is_empty() { format!("cargo test -p {name}\n") } else { format!("cargo run -p {name}\n") };
+        let command = match (main.is_empty(), sources.join("bin").exists()) {
+            (false, _) => format!("cargo run -p {name}\n"),
+            (true, true) => format!("cargo run -p {name} --bin "),
+            (true, false) => format!("cargo test -p {name}\n"),
+        };
         let is_part = name == "file-broker";
         assert!(
             is_part || (main + &library).contains(&format!("Run with\n//!\n//! ```not_rust\n//! {command}")),

@@ -12,7 +12,6 @@ mod start_check;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use pynenc_core::lane::StoreId;
 use pynenc_core::{Result, Timestamp};
@@ -217,7 +216,7 @@ impl RedisStore {
     }
 
     /// Moves the app's time ahead, for all that use it.
-    pub async fn advance(&self, by: Duration) -> Result<()> {
+    pub async fn advance(&self, by: std::time::Duration) -> Result<()> {
         let millis = crate::codec::millis(by);
         self.send(redis::cmd("INCRBY").arg(self.one(Key::Clock)).arg(millis)).await?;
         for list in self.0.blocking.waited_for() {

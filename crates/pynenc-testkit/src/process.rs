@@ -14,7 +14,8 @@ impl TestProcess {
     ///
     /// The program can't be started.
     pub fn start(command: &mut Command) -> Self {
-        Self(command.spawn().unwrap_or_else(|error| panic!("{:?} can't be started: {error}", command.get_program())))
+        let started = command.spawn();
+        Self(started.unwrap_or_else(|error| panic!("{} can't be started: {error}", command.get_program().display())))
     }
 
     /// Its number.

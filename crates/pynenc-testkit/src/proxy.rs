@@ -395,7 +395,8 @@ fn frame(buffer: &[u8]) -> Option<usize> {
     let count = || std::str::from_utf8(&buffer[1..line - 2]).ok()?.parse::<i64>().ok();
     match buffer[0] {
         b'$' | b'=' | b'!' => {
-            let length = count().map_or(line, |count| if count < 0 { line } else { line + count as usize + 2 });
+            // A negative one says that there is no value.
+            let length = count().and_then(|count| usize::try_from(count).ok()).map_or(line, |count| line + count + 2);
             (buffer.len() >= length).then_some(length)
         }
         b'*' | b'~' | b'>' => values(buffer, line, count().unwrap_or(0)),

@@ -1,12 +1,14 @@
 //! How do worker processes and their clients share an app? Through a server: the tasks are in a library that both link,
 //! and `pynenc.toml` says where the server is.
 //!
-//! Run with, in two terminals
+//! Run with
 //!
 //! ```not_rust
 //! cargo run -p redis-workers --bin worker
 //! cargo run -p redis-workers --bin producer
 //! ```
+//!
+//! in two terminals.
 
 use std::net::TcpStream;
 

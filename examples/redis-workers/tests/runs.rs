@@ -1,7 +1,6 @@
 //! The two programs, as a user starts them.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

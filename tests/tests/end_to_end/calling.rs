@@ -7,6 +7,8 @@ use pynenc::testing::TestApp;
 use pynenc::{ArgCacheMode, Error};
 use serde::{Deserialize, Serialize};
 
+use crate::place::{App, Place, on_both};
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Order {
     id: String,
@@ -37,44 +39,52 @@ fn order() -> Order {
     Order { id: "7".into(), lines, note: None }
 }
 
-async fn app() -> TestApp {
-    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state("hello".to_owned())).await.unwrap()
+async fn app(place: Place) -> App {
+    place.app(configured).await
+}
+
+fn configured(builder: pynenc::PynencBuilder) -> pynenc::PynencBuilder {
+    builder.without_linked_tasks().tasks(all_tasks()).state("hello".to_owned())
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     tasks![total, shout, describe, nothing].into()
 }
 
-#[tokio::test]
-async fn values_come_back_from_async_and_plain_bodies() {
-    let app = app().await;
+on_both![
+    values_come_back_from_async_and_plain_bodies,
+    both_serializers_carry_the_same_values,
+    injected_parameters_come_from_the_app_and_the_run,
+    a_batch_gives_its_values_in_the_order_of_the_calls,
+    a_batch_gives_its_values_as_they_end,
+    a_handle_can_be_made_anywhere_and_unknown_is_never_pending,
+    a_value_of_another_type_is_an_error_and_not_a_guess,
+    an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments,
+    a_priority_above_the_highest_is_refused,
+];
+
+async fn values_come_back_from_async_and_plain_bodies(place: Place) {
+    let app = app(place).await;
     assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7);
     assert_eq!(app.submit(shout("ab".into())).await.unwrap().result().await.unwrap(), "AB");
     app.submit(nothing()).await.unwrap().result().await.unwrap();
 }
 
-#[tokio::test]
-async fn both_serializers_carry_the_same_values() {
+async fn both_serializers_carry_the_same_values(place: Place) {
     for serializer in ["JsonSerializer", "MsgPackSerializer", "pynenc_core::MsgPackSerializer"] {
-        let app = TestApp::with(|builder| {
-            builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).set("serializer_cls", serializer)
-        })
-        .await
-        .unwrap();
+        let app = place.app(|builder| configured(builder).set("serializer_cls", serializer)).await;
         assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7, "{serializer}");
     }
 }
 
-#[tokio::test]
-async fn injected_parameters_come_from_the_app_and_the_run() {
-    let app = app().await;
+async fn injected_parameters_come_from_the_app_and_the_run(place: Place) {
+    let app = app(place).await;
     let text = app.submit(describe("Ana".into())).await.unwrap().result().await.unwrap();
     assert_eq!(text, format!("hello, Ana ({})", describe::NAME));
 }
 
-#[tokio::test]
-async fn a_batch_gives_its_values_in_the_order_of_the_calls() {
-    let app = app().await;
+async fn a_batch_gives_its_values_in_the_order_of_the_calls(place: Place) {
+    let app = app(place).await;
     let texts: Vec<_> = (0..1200).map(|n| format!("t{n}")).collect();
     let group = app.submit_all(texts.iter().cloned().map(shout)).await.unwrap();
     assert_eq!(group.len(), 1200);
@@ -82,11 +92,10 @@ async fn a_batch_gives_its_values_in_the_order_of_the_calls() {
     assert_eq!(group.results().await.unwrap(), expected);
 }
 
-#[tokio::test]
-async fn a_batch_gives_its_values_as_they_end() {
-    let app = app().await;
+async fn a_batch_gives_its_values_as_they_end(place: Place) {
+    let app = app(place).await;
     let slow = app.submit(shout("slow".into()).delay(secs(60))).await.unwrap();
-    let calls = [shout("late".into()).delay(secs(9)), shout("soon".into()).delay(secs(3)), shout("now".into())];
+    let calls = [shout("late".into()).delay(millis(900)), shout("soon".into()).delay(millis(300)), shout("now".into())];
     let mut group = app.submit_all(calls).await.unwrap();
     let mut values = Vec::new();
     while let Some((_, value)) = group.next().await {
@@ -96,9 +105,8 @@ async fn a_batch_gives_its_values_as_they_end() {
     assert_eq!(slow.status().await.unwrap(), Status::Scheduled);
 }
 
-#[tokio::test]
-async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending() {
-    let app = app().await;
+async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending(place: Place) {
+    let app = app(place).await;
     let id = app.submit(shout("x".into())).await.unwrap().id();
     assert_eq!(app.invocation::<shout>(id).result().await.unwrap(), "X");
     let unknown = app.invocation::<shout>(pynenc::InvocationId::new());
@@ -107,16 +115,14 @@ async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending() {
     assert!(matches!(unknown.cancel().await, Err(Error::InvocationNotFound(_))));
 }
 
-#[tokio::test]
-async fn a_value_of_another_type_is_an_error_and_not_a_guess() {
-    let app = app().await;
+async fn a_value_of_another_type_is_an_error_and_not_a_guess(place: Place) {
+    let app = app(place).await;
     let id = app.submit(shout("x".into())).await.unwrap().id();
     assert!(matches!(app.invocation::<total>(id).result().await, Err(Error::CorruptRecord { .. })));
 }
 
-#[tokio::test]
-async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments() {
-    let app = app().await;
+async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments(place: Place) {
+    let app = app(place).await;
     let call = |text: &str| shout(text.to_owned()).idempotency_key("order-7");
     let first = app.submit(call("a")).await.unwrap();
     first.result().await.unwrap();
@@ -177,15 +183,14 @@ async fn a_value_above_the_limit_is_refused_where_it_is_made() {
     );
 }
 
-#[tokio::test]
-async fn a_priority_above_the_highest_is_refused() {
-    let error = app().await.submit(shout("x".into()).priority(10)).await.unwrap_err();
+async fn a_priority_above_the_highest_is_refused(place: Place) {
+    let error = app(place).await.submit(shout("x".into()).priority(10)).await.unwrap_err();
     assert!(error.to_string().contains("highest: 9"), "{error}");
 }
 
 #[tokio::test]
 async fn a_test_sees_what_was_submitted() {
-    let app = app().await;
+    let app = TestApp::with(configured).await.unwrap();
     app.submit(shout("one".into())).await.unwrap();
     app.submit(shout("two".into()).delay(hours(1))).await.unwrap();
     app.run_until_idle().await;

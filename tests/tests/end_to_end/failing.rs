@@ -1,12 +1,12 @@
 //! Errors, panics, retries, time limits.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use pynenc::engine::Error as PynencError;
 use pynenc::prelude::*;
-use pynenc::testing::TestApp;
 use pynenc::{Reason, TaskError};
+
+use crate::place::{App, Place, on_both, time_in};
 
 #[derive(Debug)]
 struct BadWeather(std::io::Error);
@@ -57,7 +57,7 @@ async fn hurts_when_dropped() -> u8 {
     std::future::pending().await
 }
 
-#[task(max_retries = 2, backoff = constant("10s"))]
+#[task(max_retries = 2, backoff = constant("300ms"))]
 async fn fails_twice(#[inject] context: TaskContext) -> Result<u32, String> {
     match context.attempt_number() {
         3 => Ok(3),
@@ -74,17 +74,17 @@ async fn never_works(#[inject] count: State<AtomicU32>) -> Result<(), String> {
 #[task(max_retries = 1)]
 async fn asks_for_patience(#[inject] context: TaskContext) -> Result<()> {
     if context.attempt_number() == 1 {
-        return Err(Retry::after(minutes(10)).because("busy").into());
+        return Err(Retry::after(millis(300)).because("busy").into());
     }
     Ok(())
 }
 
-#[task(timeout = "5s")]
+#[task(timeout = "300ms")]
 async fn hangs() {
     std::future::pending::<()>().await;
 }
 
-#[task(timeout = "5s", max_retries = 1, backoff = none)]
+#[task(timeout = "300ms", max_retries = 1, backoff = none)]
 async fn hangs_once(#[inject] context: TaskContext) -> u32 {
     if context.attempt_number() == 1 {
         std::future::pending::<()>().await;
@@ -92,11 +92,11 @@ async fn hangs_once(#[inject] context: TaskContext) -> u32 {
     context.attempt_number()
 }
 
-async fn app() -> TestApp {
-    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(AtomicU32::new(0))).await.unwrap()
+async fn app(place: Place) -> App {
+    place.app(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(AtomicU32::new(0))).await
 }
 
-async fn error_of<T: Task>(app: &TestApp, call: Call<T>) -> TaskError {
+async fn error_of<T: Task>(app: &App, call: Call<T>) -> TaskError {
     match app.submit(call).await.unwrap().result().await {
         Err(PynencError::TaskFailed(error)) => error,
         Ok(_) => panic!("it succeeded"),
@@ -120,86 +120,82 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     .into()
 }
 
-#[tokio::test]
-async fn an_error_keeps_its_type_name_message_and_sources() {
-    let error = error_of(&app().await, fails()).await;
+on_both![
+    an_error_keeps_its_type_name_message_and_sources,
+    a_panic_fails_its_own_invocation_and_nothing_else,
+    a_destructor_that_panics_costs_nobody_the_runner,
+    retries_wait_for_their_back_off_and_are_in_the_history,
+    after_its_last_retry_a_task_has_failed,
+    a_body_may_say_when_to_run_it_again,
+    a_time_limit_ends_a_body_and_counts_as_an_attempt,
+    a_waiting_caller_has_a_time_limit_of_its_own,
+];
+
+async fn an_error_keeps_its_type_name_message_and_sources(place: Place) {
+    let error = error_of(&app(place).await, fails()).await;
     assert_eq!((error.kind.as_str(), error.message.as_str(), error.attempt), ("BadWeather", "it rains", 1));
     assert_eq!(error.source_chain, ["a cloud"]);
-    assert_eq!(error_of(&app().await, says("by text".into())).await.message, "by text");
+    assert_eq!(error_of(&app(place).await, says("by text".into())).await.message, "by text");
 }
 
-#[tokio::test]
-async fn a_panic_fails_its_own_invocation_and_nothing_else() {
-    let app = app().await;
+async fn a_panic_fails_its_own_invocation_and_nothing_else(place: Place) {
+    let app = app(place).await;
     let error = error_of(&app, panics()).await;
     assert_eq!((error.kind.as_str(), error.message.as_str()), ("Panic", "no way out of 7"));
     assert_eq!(error_of(&app, panics_plainly()).await.message, "plainly");
     assert_eq!(app.submit(hangs_once()).await.unwrap().result().await.unwrap(), 2, "the runner lives");
 }
 
-#[tokio::test]
-async fn a_destructor_that_panics_costs_nobody_the_runner() {
-    let app = app().await;
+async fn a_destructor_that_panics_costs_nobody_the_runner(place: Place) {
+    let app = app(place).await;
     let hurt = app.submit(hurts_when_dropped()).await.unwrap();
-    app.run_until_idle().await;
+    app.reaches(&hurt, Status::Running).await;
     assert!(!hurt.cancel().await.unwrap());
     assert!(matches!(hurt.result().await, Err(PynencError::Cancelled(_))));
     assert_eq!(app.submit(fails_twice()).await.unwrap().result().await.unwrap(), 3, "the runner lives");
 }
 
-#[tokio::test]
-async fn retries_wait_for_their_back_off_and_are_in_the_history() {
-    let app = app().await;
+async fn retries_wait_for_their_back_off_and_are_in_the_history(place: Place) {
+    let app = app(place).await;
     let invocation = app.submit(fails_twice()).await.unwrap();
-    app.run_until_idle().await;
-    assert_eq!(invocation.status().await.unwrap(), Status::Retry);
-    app.advance(Duration::from_millis(9_990)).await;
-    assert_eq!(invocation.status().await.unwrap(), Status::Retry, "never early");
-    app.advance(secs(11)).await;
+    app.reaches(&invocation, Status::Retry).await;
     assert_eq!(invocation.result().await.unwrap(), 3);
+    assert!(time_in(&invocation, Status::Retry).await >= millis(300), "never early");
     let history = invocation.history().await.unwrap();
     let errors: Vec<_> =
         history.iter().filter(|entry| entry.status == Status::Retry).map(|entry| entry.detail.as_deref()).collect();
     assert_eq!(errors, [Some("String: attempt 1"), Some("String: attempt 2")]);
 }
 
-#[tokio::test]
-async fn after_its_last_retry_a_task_has_failed() {
-    let app = app().await;
+async fn after_its_last_retry_a_task_has_failed(place: Place) {
+    let app = app(place).await;
     let error = error_of(&app, never_works()).await;
     assert_eq!(error.attempt, 2);
     assert_eq!(error_of(&app, never_works().max_retries(3)).await.attempt, 4, "the call is heard before the task");
 }
 
-#[tokio::test]
-async fn a_body_may_say_when_to_run_it_again() {
-    let app = app().await;
+async fn a_body_may_say_when_to_run_it_again(place: Place) {
+    let app = app(place).await;
     let invocation = app.submit(asks_for_patience()).await.unwrap();
-    app.advance(minutes(9)).await;
-    assert_eq!(invocation.status().await.unwrap(), Status::Retry);
-    app.advance(minutes(1)).await;
     invocation.result().await.unwrap();
+    assert!(time_in(&invocation, Status::Retry).await >= millis(300), "never early");
 }
 
-#[tokio::test]
-async fn a_time_limit_ends_a_body_and_counts_as_an_attempt() {
-    let app = app().await;
+async fn a_time_limit_ends_a_body_and_counts_as_an_attempt(place: Place) {
+    let app = app(place).await;
     let hung = app.submit(hangs()).await.unwrap();
-    app.advance(millis(4_900)).await;
-    assert_eq!(hung.status().await.unwrap(), Status::Running);
-    app.advance(millis(200)).await;
     let Err(PynencError::TaskFailed(error)) = hung.result().await else { panic!("it has no time left") };
-    assert_eq!((error.kind.as_str(), error.message.as_str()), ("Timeout", "ran longer than 5s"));
+    assert_eq!((error.kind.as_str(), error.message.as_str()), ("Timeout", "ran longer than 300ms"));
     assert_eq!(hung.history().await.unwrap().last().unwrap().reason, Reason::TimedOut);
+    assert!(time_in(&hung, Status::Running).await >= millis(300), "never early");
     assert_eq!(app.submit(hangs_once()).await.unwrap().result().await.unwrap(), 2);
-    let call = hangs().timeout(secs(1));
-    assert_eq!(error_of(&app, call).await.message, "ran longer than 1s", "the call is heard before the task");
+    let call = hangs().timeout(millis(100));
+    assert_eq!(error_of(&app, call).await.message, "ran longer than 100ms", "the call is heard before the task");
 }
 
-#[tokio::test]
-async fn a_waiting_caller_has_a_time_limit_of_its_own() {
-    let app = app().await;
+async fn a_waiting_caller_has_a_time_limit_of_its_own(place: Place) {
+    let app = app(place).await;
     let hung = app.submit(hangs().timeout(hours(1))).await.unwrap();
-    assert!(matches!(hung.result_timeout(secs(2)).await, Err(PynencError::Timeout(_))));
+    assert!(matches!(hung.result_timeout(millis(200)).await, Err(PynencError::Timeout(_))));
     assert_eq!(hung.status().await.unwrap(), Status::Running);
 }

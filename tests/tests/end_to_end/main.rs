@@ -1,4 +1,4 @@
-//! What users are promised, through the public API, over the components in memory.
+//! What users are promised, through the public API: over the components in memory, and over Redis.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,6 +8,7 @@ mod concurrency;
 mod delays;
 mod failing;
 mod lifecycle;
+mod place;
 mod setup;
 mod synchronous;
 mod waiting;

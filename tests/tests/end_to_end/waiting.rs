@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use Status::{Paused, Pending, Registered, Running, Success};
 use pynenc::prelude::*;
-use pynenc::testing::TestApp;
+
+use crate::place::{App, Place, on_both};
 
 #[task]
 async fn fibonacci(n: u64) -> Result<u64> {
@@ -98,16 +99,12 @@ async fn counts(#[inject] running: State<AtomicUsize>, n: u64) -> Result<usize> 
     Ok(now)
 }
 
-async fn app(concurrency: usize) -> TestApp {
-    TestApp::with(|builder| {
-        builder
-            .without_linked_tasks()
-            .tasks(all_tasks())
-            .set("runner.concurrency", concurrency as u64)
-            .state(AtomicUsize::new(0))
-    })
-    .await
-    .unwrap()
+async fn app(place: Place, concurrency: u64) -> App {
+    place.app(|builder| configured(builder).set("runner.concurrency", concurrency)).await
+}
+
+fn configured(builder: pynenc::PynencBuilder) -> pynenc::PynencBuilder {
+    builder.without_linked_tasks().tasks(all_tasks()).state(AtomicUsize::new(0))
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
@@ -132,9 +129,23 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     .into()
 }
 
-#[tokio::test]
-async fn one_slot_is_enough_for_nested_calls() {
-    let app = app(1).await;
+on_both![
+    one_slot_is_enough_for_nested_calls,
+    one_slot_is_enough_for_calls_at_once_and_for_batches,
+    a_wait_that_is_given_up_leaves_the_body_its_own_way,
+    never_more_bodies_run_than_there_are_slots,
+    what_is_waited_for_goes_before_what_was_there_first,
+    a_childs_error_is_its_parents_to_handle,
+    a_circle_of_waits_ends_with_its_path,
+    two_that_wait_for_each_other_end_with_the_path,
+    a_circle_through_a_slot_ends_with_its_path,
+    a_plain_body_may_submit_but_not_wait,
+    the_context_is_carried_where_it_is_scoped,
+    more_waiting_bodies_than_the_setting_allows_are_refused,
+];
+
+async fn one_slot_is_enough_for_nested_calls(place: Place) {
+    let app = app(place, 1).await;
     let invocation = app.submit(fibonacci(15)).await.unwrap();
     assert_eq!(invocation.result().await.unwrap(), 610);
     assert_eq!(app.count(Status::Success).await.unwrap(), 1973, "each call is an invocation of its own");
@@ -142,55 +153,47 @@ async fn one_slot_is_enough_for_nested_calls() {
     assert_eq!(statuses, [Registered, Pending, Running, Paused, Running, Paused, Running, Success]);
 }
 
-#[tokio::test]
-async fn one_slot_is_enough_for_calls_at_once_and_for_batches() {
-    let app = app(1).await;
+async fn one_slot_is_enough_for_calls_at_once_and_for_batches(place: Place) {
+    let app = app(place, 1).await;
     assert_eq!(app.submit(both_at_once(10)).await.unwrap().result().await.unwrap(), 55);
     assert_eq!(app.submit(sum_of_a_batch(8)).await.unwrap().result().await.unwrap(), 33);
 }
 
-#[tokio::test]
-async fn a_wait_that_is_given_up_leaves_the_body_its_own_way() {
-    let app = app(2).await;
+async fn a_wait_that_is_given_up_leaves_the_body_its_own_way(place: Place) {
+    let app = app(place, 2).await;
     assert_eq!(app.submit(first_of_two()).await.unwrap().result().await.unwrap(), "soon");
 }
 
-#[tokio::test]
-async fn never_more_bodies_run_than_there_are_slots() {
-    let app = app(2).await;
+async fn never_more_bodies_run_than_there_are_slots(place: Place) {
+    let app = app(place, 2).await;
     let group = app.submit_all((0..40).map(|n| counts(n % 4))).await.unwrap();
     assert!(group.results().await.unwrap().into_iter().all(|running| running <= 2));
 }
 
-#[tokio::test]
-async fn what_is_waited_for_goes_before_what_was_there_first() {
-    let app = app(1).await;
+async fn what_is_waited_for_goes_before_what_was_there_first(place: Place) {
+    let app = app(place, 1).await;
     let parent = app.submit(fibonacci(3).priority(9)).await.unwrap();
     let crowd = app.submit_all((0..1000).map(|_| soon().priority(9))).await.unwrap();
     parent.result().await.unwrap();
-    let mut waiting = 0;
-    for invocation in crowd.invocations() {
-        waiting += usize::from(invocation.status().await.unwrap() == Status::Registered);
-    }
+    let ids: Vec<_> = crowd.invocations().iter().map(Invocation::id).collect();
+    let crowd = app.parts().orchestrator.records(&ids).await.unwrap();
+    let waiting = crowd.iter().flatten().filter(|it| it.record.status == Status::Registered).count();
     assert!(waiting > 900, "{waiting} of the crowd wait still");
 }
 
-#[tokio::test]
-async fn a_childs_error_is_its_parents_to_handle() {
-    assert_eq!(app(1).await.submit(asks_a_failing_child()).await.unwrap().result().await.unwrap(), "broken");
+async fn a_childs_error_is_its_parents_to_handle(place: Place) {
+    assert_eq!(app(place, 1).await.submit(asks_a_failing_child()).await.unwrap().result().await.unwrap(), "broken");
 }
 
-#[tokio::test]
-async fn a_circle_of_waits_ends_with_its_path() {
-    let app = app(4).await;
+async fn a_circle_of_waits_ends_with_its_path(place: Place) {
+    let app = app(place, 4).await;
     let path = app.submit(waits_for_itself()).await.unwrap();
     let id = path.id().to_string();
     assert_eq!(path.result().await.unwrap(), format!("{id} -> {id}"));
 }
 
-#[tokio::test]
-async fn two_that_wait_for_each_other_end_with_the_path() {
-    let app = app(4).await;
+async fn two_that_wait_for_each_other_end_with_the_path(place: Place) {
+    let app = app(place, 4).await;
     // The second waits for the first, whose wait for the second comes by a third handle.
     let first = app.submit(meets().delay(secs(1))).await.unwrap();
     let second = app.submit(waits_for_meeting(first.id()).delay(secs(1))).await.unwrap();
@@ -217,26 +220,23 @@ async fn waits_for_meeting(id: pynenc::InvocationId, #[inject] context: TaskCont
     context.engine().invocation::<meets>(id).result().await
 }
 
-#[tokio::test]
-async fn a_circle_through_a_slot_ends_with_its_path() {
-    let app = app(4).await;
+async fn a_circle_through_a_slot_ends_with_its_path(place: Place) {
+    let app = app(place, 4).await;
     let invocation = app.submit(one_at_a_time(1)).await.unwrap();
     let error = invocation.result().await.unwrap_err().to_string();
     assert!(error.contains("wait for each other") && error.contains(&invocation.id().to_string()), "{error}");
 }
 
-#[tokio::test]
-async fn a_plain_body_may_submit_but_not_wait() {
-    let app = app(1).await;
+async fn a_plain_body_may_submit_but_not_wait(place: Place) {
+    let app = app(place, 1).await;
     let refusal = app.submit(plain_and_waiting()).await.unwrap().result().await.unwrap();
     assert!(refusal.contains("make it an `async fn`"), "{refusal}");
     let child = app.submit(plain_and_submitting()).await.unwrap().result().await.unwrap();
     app.invocation::<soon>(child).result().await.unwrap();
 }
 
-#[tokio::test]
-async fn the_context_is_carried_where_it_is_scoped() {
-    assert!(app(1).await.submit(spawns()).await.unwrap().result().await.unwrap());
+async fn the_context_is_carried_where_it_is_scoped(place: Place) {
+    assert!(app(place, 1).await.submit(spawns()).await.unwrap().result().await.unwrap());
 }
 
 #[tokio::test]
@@ -245,13 +245,8 @@ async fn outside_a_task_a_call_cant_be_awaited() {
     assert!(error.contains("app.submit(call)"), "{error}");
 }
 
-#[tokio::test]
-async fn more_waiting_bodies_than_the_setting_allows_are_refused() {
-    let app = TestApp::with(|builder| {
-        builder.without_linked_tasks().tasks(all_tasks()).set("runner.max_paused", 2).state(AtomicUsize::new(0))
-    })
-    .await
-    .unwrap();
+async fn more_waiting_bodies_than_the_setting_allows_are_refused(place: Place) {
+    let app = place.app(|builder| configured(builder).set("runner.max_paused", 2)).await;
     let error = app.submit(fibonacci(6)).await.unwrap().result().await.unwrap_err().to_string();
     assert!(error.contains("runner.max_paused"), "{error}");
 }

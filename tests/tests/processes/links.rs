@@ -80,7 +80,7 @@ async fn a_server_that_cuts_every_connection_and_forgets_its_scripts_loses_nothi
     let mut submitted = Vec::new();
     for round in 0..20 {
         for n in 0..10 {
-            let call = || noted(format!("{round}-{n}")).idempotency_key(&format!("{round}-{n}"));
+            let call = || noted(format!("{round}-{n}")).idempotency_key(format!("{round}-{n}"));
             let mut invocation = app.submit(call()).await;
             until("a client goes on too", async || {
                 if invocation.is_err() {

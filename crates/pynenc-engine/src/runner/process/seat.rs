@@ -71,7 +71,7 @@ impl Seat {
         };
         match ended {
             Ok(status) if status.success() => {
-                tracing::info!(seat = self.number, process = id, "a worker process ended")
+                tracing::info!(seat = self.number, process = id, "a worker process ended");
             }
             Ok(status) => self.report(id, status, runner).await,
             Err(error) => tracing::error!(process = id, %error, "a worker process can't be waited for"),
@@ -125,7 +125,7 @@ impl Seat {
             match (owned, orchestrator.leave(runner).await) {
                 (Ok(owned), Ok(())) => return owned,
                 (Err(error), _) | (_, Err(error)) => {
-                    tracing::debug!(%error, attempt, "a dead runner isn't retired yet")
+                    tracing::debug!(%error, attempt, "a dead runner isn't retired yet");
                 }
             }
             tokio::time::sleep(pause_before(attempt)).await;

@@ -1,0 +1,81 @@
+//! Where a test runs: each that is listed with `on_both!` runs in memory, under virtual time, and over Redis, with a
+//! client and a runner that share nothing but a server.
+
+use std::ops::Deref;
+use std::sync::LazyLock;
+
+use pynenc::prelude::*;
+use pynenc::testing::TestApp;
+use pynenc::{PynencBuilder, RunnerHandle};
+use pynenc_testkit::RedisServer;
+
+static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+/// A place to run in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Memory,
+    Redis,
+}
+
+/// An app, as a client has it, and its runner.
+pub(crate) enum App {
+    Memory(TestApp),
+    Redis(Pynenc, #[expect(dead_code, reason = "the runner stops when it is dropped")] RunnerHandle),
+}
+
+impl Deref for App {
+    type Target = Pynenc;
+
+    fn deref(&self) -> &Pynenc {
+        match self {
+            Self::Memory(app) => app,
+            Self::Redis(app, _) => app,
+        }
+    }
+}
+
+impl Place {
+    /// An app with nothing in it, and its runner.
+    pub(crate) async fn app(self, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> App {
+        match self {
+            Self::Memory => App::Memory(TestApp::with(configure).await.unwrap()),
+            Self::Redis => {
+                let app_id = pynenc::InvocationId::new().to_string();
+                let one = || configure(Pynenc::builder().without_config_file().environment([]).redis(&SERVER.url()));
+                let client = one().app_id(&app_id).build().await.unwrap();
+                let worker = one().app_id(&app_id).build().await.unwrap();
+                App::Redis(client, worker.start_runner().await.unwrap())
+            }
+        }
+    }
+}
+
+impl App {
+    /// Waits until an invocation is in a status.
+    pub(crate) async fn reaches<T: Task>(&self, invocation: &Invocation<T>, status: Status) {
+        while invocation.status().await.unwrap() != status {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// How long an invocation was in a status for the last time.
+pub(crate) async fn time_in<T: Task>(invocation: &Invocation<T>, status: Status) -> std::time::Duration {
+    let history = invocation.history().await.unwrap();
+    let place = history.iter().rposition(|entry| entry.status == status).unwrap();
+    history[place + 1].at.since(history[place].at)
+}
+
+/// Makes a test for each place of each of these.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $name() { super::$name(crate::place::Place::Memory).await; })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $name() { super::$name(crate::place::Place::Redis).await; })+
+        }
+    };
+}
+pub(crate) use on_both;
