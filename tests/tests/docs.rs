@@ -5,8 +5,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pynenc_core::config::Config;
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
+use pynenc_redis::RedisConfig;
 
 const STATUS_PAGE: &str = "docs/src/status-machine.md";
 
@@ -30,6 +32,24 @@ fn pages() -> Vec<(String, String)> {
 /// What stands between `open` and `close`, wherever it does.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inside, _)| inside))
+}
+
+#[test]
+fn the_commented_section_of_redis_says_its_defaults() {
+    let file = text("pynenc.toml");
+    let section = file.split_once("# [redis]\n").expect("the section is there").1;
+    let settings = section.lines().filter_map(|line| line.strip_prefix("#   "));
+    let folder = tempfile::tempdir().expect("a test may make a folder");
+    let path = folder.path().join("pynenc.toml");
+    let uncommented = format!("[redis]\n{}\n", settings.collect::<Vec<_>>().join("\n"));
+    fs::write(&path, &uncommented).expect("a test may write to its folder");
+    let config = Config::loader().file(&path).environment([]).load().expect("the section is understood");
+    assert!(
+        config.section::<RedisConfig>().expect("every setting is known") == RedisConfig::default(),
+        "{uncommented}"
+    );
+    let unsaid: Vec<_> = config.explain().into_iter().filter(|setting| setting.source == "default").collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
 }
 
 #[test]

@@ -73,8 +73,9 @@ impl RedisStore {
 
     fn shared(config: &RedisConfig, app_id: &str) -> Result<Self> {
         let info = config.info()?;
-        // The password is shown by no `Debug`, and two of them are two stores.
-        let name = (format!("{info:?} {:?}", info.redis_settings().password()), app_id.to_owned());
+        // The password is shown by no `Debug`, and two of them are two stores, as are two authorities.
+        let trust = (info.redis_settings().password(), &config.redis_tls_ca);
+        let name = (format!("{info:?} {trust:?}"), app_id.to_owned());
         let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = in_use.get(&name).and_then(Weak::upgrade) {
             return Ok(Self(shared));

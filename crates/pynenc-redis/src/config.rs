@@ -37,6 +37,8 @@ pub struct RedisConfig {
     pub redis_username: String,
     /// The password; empty for none.
     pub redis_password: String,
+    /// A file with the certificates that a server's own is checked against; empty for those of the public authorities.
+    pub redis_tls_ca: String,
     /// Whether a server that may lose data is warned about, refused or not looked at.
     pub start_check: StartCheck,
     /// How long a connection may take to be made.
@@ -59,6 +61,7 @@ impl Default for RedisConfig {
             redis_db: 0,
             redis_username: String::new(),
             redis_password: String::new(),
+            redis_tls_ca: String::new(),
             start_check: StartCheck::Warn,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
@@ -132,7 +135,7 @@ impl RedisConfig {
         let scheme = self.redis_url.split("://").next().unwrap_or_default();
         if scheme == "rediss" && !cfg!(feature = "tls") {
             return Err(
-                Error::config("`rediss://` needs the feature `tls` of pynenc-redis").with("key", "redis.redis_url")
+                Error::config("`rediss://` needs the feature `redis-tls` of pynenc").with("key", "redis.redis_url")
             );
         }
         self.redis_url.as_str().into_connection_info().map_err(|_| not_understood("redis.redis_url"))
@@ -164,7 +167,7 @@ mod tests {
         check(&RedisConfig::with_url("http://store"), Err("key: redis.redis_url"));
         check(&RedisConfig::with_url("redis://store:port"), Err("key: redis.redis_url"));
         #[cfg(not(feature = "tls"))]
-        check(&RedisConfig::with_url("rediss://store"), Err("feature `tls`"));
+        check(&RedisConfig::with_url("rediss://store"), Err("feature `redis-tls`"));
     }
 
     #[test]

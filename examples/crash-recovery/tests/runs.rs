@@ -1,7 +1,6 @@
 //! The program, as a user starts it.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

@@ -27,7 +27,7 @@ impl Server {
         #[cfg(feature = "tls")]
         install_crypto();
         Ok(Self {
-            client: RwLock::new(Client::open(config.info()?).map_err(classified)?),
+            client: RwLock::new(open(config)?),
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
             place: config.place()?,
@@ -101,6 +101,25 @@ impl Server {
         }
         explained
     }
+}
+
+#[cfg(not(feature = "tls"))]
+fn open(config: &RedisConfig) -> Result<Client> {
+    Client::open(config.info()?).map_err(classified)
+}
+
+#[cfg(feature = "tls")]
+fn open(config: &RedisConfig) -> Result<Client> {
+    let info = config.info()?;
+    if config.redis_tls_ca.is_empty() || !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        return Client::open(info).map_err(classified);
+    }
+    let unreadable = |cause| {
+        let error = Error::config("the certificates can't be read; check `redis.redis_tls_ca`");
+        error.with("file", &config.redis_tls_ca).caused_by(cause)
+    };
+    let root_cert = Some(std::fs::read(&config.redis_tls_ca).map_err(unreadable)?);
+    Client::build_with_tls(info, redis::TlsCertificates { client_tls: None, root_cert }).map_err(classified)
 }
 
 /// The TLS library panics without a provider; one that the program has installed stays.
