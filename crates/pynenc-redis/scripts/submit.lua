@@ -7,7 +7,7 @@ local function submit(place)
   put_record(it.id, record)
   if reply then return reply end
   reply = accept(it, time)
-  push(it.queue, it.id, parse('>I2', it.facts, 3), it.at_once_or, time)
+  push_new(it.queue, it.id, parse('>I2', it.facts, 3), it.at_once_or, time)
   return reply
 end
 for place = 1, #ARGV, 2 do replies[#replies + 1] = guarded(submit, place) end

@@ -1,8 +1,13 @@
 -- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
-local counted, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}
+local counted, fresh, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}, {}
 
 local function count(field, by)
   counted[field] = (counted[field] or 0) + by
+end
+
+-- What is new is in no index yet.
+local function place_new(id, place)
+  fresh[#fresh + 1], fresh[#fresh + 2] = place, id
 end
 
 local function place_queued(id, place)
@@ -42,6 +47,7 @@ local function change_owners(command, owners)
 end
 
 local function flush_indexes()
+  for first = 1, #fresh, 1000 do call('ZADD', K.queued, unpack(fresh, first, math.min(first + 999, #fresh))) end
   move(to_queued, K.rest, K.queued)
   move(to_rest, K.queued, K.rest)
   change_owners('SADD', gained)

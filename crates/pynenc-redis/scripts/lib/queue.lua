@@ -54,6 +54,14 @@ local function push(queue, id, priority, due, time)
   put_ready(queue, id, priority)
 end
 
+-- Adds the hint of an invocation that is new: there can't be another one.
+local function push_new(queue, id, priority, due, time)
+  if due <= time then return put_ready(queue, id, priority) end
+  call('ZADD', K.delayed .. queue, delayed_score(due, priority), id)
+  has_delayed[queue] = true
+  if call('ZRANGE', K.delayed .. queue, 0, 0)[1] == id then pushed[queue] = math.max(pushed[queue] or 0, 1) end
+end
+
 local function put_tokens(queue, count)
   local room = math.min(count, TOKENS) - call('LLEN', K.wake .. queue)
   for _ = 1, room do call('RPUSH', K.wake .. queue, '') end
