@@ -90,7 +90,7 @@ async fn three_at_once(
         doors.meeting.wait().await;
     }
     doors.visit(account).await;
-    if n % 7 == 0 && run.attempt_number() == 1 { Err("not yet".into()) } else { Ok(n) }
+    if n.is_multiple_of(7) && run.attempt_number() == 1 { Err("not yet".into()) } else { Ok(n) }
 }
 
 #[task(registration_concurrency = keys(account))]
@@ -257,7 +257,7 @@ async fn one_waits_for_each_key_whoever_submits(fleet: Fleet) {
         let mut invocations = Vec::new();
         for n in 0..40 {
             let account = (submitter + n) % ACCOUNTS;
-            if n % 4 == 0 {
+            if n.is_multiple_of(4) {
                 let group = app.submit_all((0..3).map(|n| one_waits(account, n))).await.unwrap();
                 invocations.extend(group.invocations().iter().cloned());
             } else {

@@ -36,7 +36,7 @@ impl Drop for Worker {
 
 /// Lets out who comes in, and kills the processes of two of them that are still inside; runs until all calls have ended.
 async fn serve(turnstile: &mut Turnstile, workers: &mut Vec<Worker>, calls: &InvocationGroup<pass>) -> HashSet<u32> {
-    let (mut visits, mut killed) = (0, HashSet::new());
+    let (mut visits, mut killed) = (0_u32, HashSet::new());
     let mut ended = std::pin::pin!(all_ended(calls));
     loop {
         let visitor = tokio::select! {
@@ -44,7 +44,7 @@ async fn serve(turnstile: &mut Turnstile, workers: &mut Vec<Worker>, calls: &Inv
             visitor = turnstile.next() => visitor.unwrap(),
         };
         visits += 1;
-        if visits % 15 == 0 && killed.len() < 2 && killed.insert(visitor.process) {
+        if visits.is_multiple_of(15) && killed.len() < 2 && killed.insert(visitor.process) {
             workers.retain(|worker| worker.0.id() != visitor.process);
         }
         visitor.release();

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
+use crate::parked;
+
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
+    pub(crate) backend: &'static str,
     /// The threads of the runtime it runs on.
     pub(crate) threads: usize,
     pub(crate) run: fn() -> Run,
@@ -27,17 +30,20 @@ pub(crate) struct Measured {
 
 /// Every figure, in the order of the table.
 pub(crate) const FIGURES: &[Figure] = &[
-    Figure { name: "submit", threads: 2, run: || Box::pin(submit()) },
-    Figure { name: "submit_all", threads: 2, run: || Box::pin(submit_all()) },
-    Figure { name: "submit_64_producers", threads: 2, run: || Box::pin(submit_from_many()) },
-    Figure { name: "drain", threads: 2, run: || Box::pin(drain(20_000)) },
-    Figure { name: "drain_large_backlog", threads: 2, run: || Box::pin(drain(1_000_000)) },
-    Figure { name: "latency", threads: 1, run: || Box::pin(latency()) },
-    Figure { name: "fibonacci", threads: 1, run: || Box::pin(nested()) },
+    Figure { name: "submit", backend: "memory", threads: 2, run: || Box::pin(submit()) },
+    Figure { name: "submit_all", backend: "memory", threads: 2, run: || Box::pin(submit_all()) },
+    Figure { name: "submit_64_producers", backend: "memory", threads: 2, run: || Box::pin(submit_from_many()) },
+    Figure { name: "drain", backend: "memory", threads: 2, run: || Box::pin(drain(20_000)) },
+    Figure { name: "drain_large_backlog", backend: "memory", threads: 2, run: || Box::pin(drain(1_000_000)) },
+    Figure { name: "latency", backend: "memory", threads: 1, run: || Box::pin(latency()) },
+    Figure { name: "fibonacci", backend: "memory", threads: 1, run: || Box::pin(nested()) },
+    Figure { name: "beside_parked", backend: "memory", threads: 2, run: || Box::pin(parked::others_in_memory()) },
+    Figure { name: "beside_parked_redis", backend: "redis", threads: 2, run: || Box::pin(parked::others_on_redis()) },
+    Figure { name: "idle_redis", backend: "redis", threads: 2, run: || Box::pin(parked::idle_on_redis()) },
 ];
 
 #[task]
-async fn add(x: u64, y: u64) -> u64 {
+pub(crate) async fn add(x: u64, y: u64) -> u64 {
     x + y
 }
 
