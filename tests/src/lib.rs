@@ -1,5 +1,7 @@
-//! Nothing but tests, and what processes of theirs run: see the folder beside this one. The code of the documents is compiled and run here.
+//! What the tests in the folder beside this one share with the programs that they start. The code of the documents is
+//! compiled and run here.
 
+pub mod turnstile;
 pub mod work;
 
 /// Makes examples of the documentation of a page's code.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
+use crate::parked;
 use crate::place::Place;
 
 /// A figure, or several that one run gives.
@@ -58,10 +59,12 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "fibonacci", threads: 1, run: |place| Box::pin(nested(place)), applies: everywhere },
     Figure { name: "bytes", threads: 1, run: |place| Box::pin(bytes(place)), applies: on_redis },
     Figure { name: "idle", threads: 1, run: |place| Box::pin(idle(place)), applies: on_redis },
+    Figure { name: "beside_parked", threads: 2, run: |place| Box::pin(parked::others(place)), applies: everywhere },
+    Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
 ];
 
 #[task]
-async fn add(x: u64, y: u64) -> u64 {
+pub(crate) async fn add(x: u64, y: u64) -> u64 {
     x + y
 }
 
@@ -202,14 +205,19 @@ async fn bytes(place: &Place) -> Result<Vec<Measured>> {
 
 /// What a runner without work asks of its server.
 async fn idle(place: &Place) -> Result<Vec<Measured>> {
-    const LENGTH: Duration = Duration::from_secs(10);
     let app = place.app().await?;
     let runner = app.start_runner().await?;
+    let value = idle_commands(place).await;
+    runner.shutdown().await?;
+    Ok(vec![Measured { what: "", value, unit: "commands a second", target: 3.0 }])
+}
+
+/// The commands of a second, over ten, once all has come to rest.
+pub(crate) async fn idle_commands(place: &Place) -> f64 {
+    const LENGTH: Duration = Duration::from_secs(10);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let commands = || place.counters().map_or(0.0, |counters| counters.commands);
     let before = commands();
     tokio::time::sleep(LENGTH).await;
-    let value = (commands() - before) / LENGTH.as_secs_f64();
-    runner.shutdown().await?;
-    Ok(vec![Measured { what: "", value, unit: "commands a second", target: 3.0 }])
+    (commands() - before) / LENGTH.as_secs_f64()
 }

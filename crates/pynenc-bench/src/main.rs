@@ -5,6 +5,7 @@
 //! Redis it starts a server of its own, and measures what that could do at best in the same minute.
 
 mod figures;
+mod parked;
 mod place;
 
 use figures::{FIGURES, Figure, Measured};

@@ -55,9 +55,15 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// The hint that belongs to it.
+    /// The hint that belongs to it. One that was handed a slot had its turn before, and the slot stands idle until it
+    /// is claimed, so it goes before what was there first.
     pub fn message(&self) -> Message {
-        Message { invocation: self.id, queue: self.queue.clone(), priority: self.priority, not_before: self.record.due }
+        let priority = if self.was_handed_a_slot() { self.priority.raised(1) } else { self.priority };
+        Message { invocation: self.id, queue: self.queue.clone(), priority, not_before: self.record.due }
+    }
+
+    fn was_handed_a_slot(&self) -> bool {
+        self.record.status == Status::Rerouted && self.record.reason == Reason::SlotHandedOver
     }
 }
 
@@ -338,6 +344,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - what isn't due is `Gone`, and what is unknown or final too
     /// - of many claims at once exactly one is granted
     /// - a slot of the running key is taken in the same step, and no more than the limit are
+    /// - slots are handed on in the order in which others were parked for them, and nobody passes that line
     /// - without a free slot it is parked, or ended if its task says so and it never ran
     /// - a claim that parks and so closes a circle of waits fails that invocation with the way in the detail
     /// - a retired runner's claim is an error of kind `Retired`, and nothing is granted

@@ -1,15 +1,16 @@
 //! From a call to an invocation that exists.
 
+use std::fmt;
 use std::sync::Arc;
 
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
 use pynenc_core::record::{
-    Argument, IdempotencyKey, InvocationRecord, Priority, Registration, RegistrationKey, RunningKey, WhenBlocked,
-    WorkflowIdentity,
+    Argument, IdempotencyKey, InvocationRecord, Payload, Priority, Registration, RegistrationKey, RunningKey,
+    WhenBlocked, WorkflowIdentity,
 };
 use pynenc_core::task_options::Concurrency;
-use pynenc_core::{Digest, InvocationId};
+use pynenc_core::{Digest, InvocationId, SerializerExt};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
 use crate::call::{Call, CallOptions};
@@ -181,24 +182,46 @@ impl Engine {
         let mut diff = Vec::new();
         for called in &submission.record.arguments {
             let found = record.arguments.iter().find(|argument| argument.name == called.name);
-            if found.map(|argument| &argument.value) != Some(&called.value) {
-                let existing =
-                    found.map_or_else(|| "nothing".to_owned(), |argument| self.shown(argument, &record.serializer));
-                let called_with = self.shown(called, &submission.record.serializer);
-                diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with });
+            let shown = found.map(|argument| self.shown(&argument.value, &record.serializer));
+            let called_with = self.shown(&called.value, &submission.record.serializer);
+            if shown.as_ref() != Some(&called_with) {
+                let existing = shown.map_or_else(|| "nothing".to_owned(), |shown| shown.to_string());
+                diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with.to_string() });
             }
         }
         Ok(diff)
     }
 
-    /// An argument as JSON, if it stands in the call and its serializer is known.
-    fn shown(&self, argument: &Argument, serializer: &str) -> String {
-        use pynenc_core::SerializerExt;
-        let pynenc_core::record::Payload::Inline(bytes) = &argument.value else {
-            return format!("{:?}", argument.value);
-        };
-        let value = self.reader(serializer).and_then(|reader| reader.decode_as::<serde_json::Value>(bytes));
-        value.map_or_else(|_| format!("{} bytes", bytes.len()), |value| value.to_string())
+    /// An argument as it is compared and shown: by its value, so that the order of a map makes no difference.
+    fn shown(&self, value: &Payload, serializer: &str) -> Shown {
+        match value {
+            Payload::External { digest, size } => Shown::Content { digest: *digest, size: *size },
+            Payload::Inline(bytes) => {
+                let value = self.reader(serializer).and_then(|reader| reader.decode_as(bytes));
+                let content = |_| Shown::Content { digest: Digest::of(bytes), size: bytes.len() as u64 };
+                value.map_or_else(content, Shown::Value)
+            }
+        }
+    }
+}
+
+/// What of an argument can be compared and shown.
+#[derive(Debug, PartialEq)]
+enum Shown {
+    Value(serde_json::Value),
+    /// It isn't in the call, or has no JSON form.
+    Content {
+        digest: Digest,
+        size: u64,
+    },
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "{value}"),
+            Self::Content { digest, size } => write!(f, "{size} bytes with the digest {digest}"),
+        }
     }
 }
 

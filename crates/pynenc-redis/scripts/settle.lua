@@ -15,9 +15,10 @@ local function push_back(id, e, hint)
   push(sub(hint, 3), id, priority, e[E.due], time)
 end
 
+-- Who was handed a slot goes before what was there first.
 local function push_entry(handed)
   local e = parsed(sub(handed, 17))
-  push(e[E.queue], sub(handed, 1, 16), e[E.priority], e[E.due], time)
+  push(e[E.queue], sub(handed, 1, 16), T.raised, e[E.due], time)
 end
 
 local function settle(place)

@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use pynenc_core::record::Priority;
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use redis::Script;
@@ -217,6 +218,7 @@ fn table(name: &str) -> Option<String> {
         "claimable" => Some(set_of(Status::is_claimable)),
         "owned" => Some(set_of(Status::is_owned)),
         "final" => Some(set_of(Status::is_final)),
+        "raised" => Some(Priority::default().raised(1).level().to_string()),
         "first_lease" => Some(FIRST_LEASE_MILLIS.to_string()),
         "remembered_leases" => Some(REMEMBERED_LEASES.to_string()),
         _ => None,

@@ -1,5 +1,7 @@
 //! Registration and running control.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pynenc::prelude::*;
@@ -63,8 +65,38 @@ async fn most_at_once(#[inject] service: State<Service>) -> usize {
     service.most()
 }
 
+#[task(running_concurrency = task, reroute_on_concurrency_control = true)]
+async fn one_runs_in_order(n: u32, #[inject] order: State<Mutex<Vec<u32>>>) {
+    order.lock().unwrap().push(n);
+    tokio::task::yield_now().await;
+}
+
+#[task]
+async fn naps() {
+    tokio::time::sleep(secs(1)).await;
+}
+
+#[task(running_concurrency = task, reroute_on_concurrency_control = true)]
+async fn holds_the_slot() {
+    std::future::pending::<()>().await;
+}
+
+#[task(registration_concurrency = task)]
+async fn one_waits_with_a_map(map: HashMap<String, u32>, n: u32) -> usize {
+    map.len() + n as usize
+}
+
+#[task]
+async fn order_so_far(#[inject] order: State<Mutex<Vec<u32>>>) -> Vec<u32> {
+    order.lock().unwrap().clone()
+}
+
 async fn app() -> TestApp {
-    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(Service::default())).await.unwrap()
+    TestApp::with(|builder| {
+        builder.without_linked_tasks().tasks(all_tasks()).state(Service::default()).state(Mutex::new(Vec::<u32>::new()))
+    })
+    .await
+    .unwrap()
 }
 
 async fn most(app: &TestApp) -> usize {
@@ -79,6 +111,11 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
         three_run_for_each_account,
         one_runs_or_none,
         one_runs_and_fails,
+        one_runs_in_order,
+        order_so_far,
+        naps,
+        holds_the_slot,
+        one_waits_with_a_map,
         most_at_once
     ]
     .into()
@@ -176,4 +213,61 @@ async fn a_cancelled_one_gives_its_slot_to_the_next() {
     group.invocations()[0].cancel().await.unwrap();
     app.run_until_idle().await;
     assert_eq!(statuses().await, [Status::Cancelled, Status::Cancelled, running]);
+}
+
+#[tokio::test]
+async fn slots_follow_the_order_of_the_queue() {
+    let app = app().await;
+    let calls = (0..10).map(|n| one_runs_in_order(n).priority(if n == 7 { 9 } else { 5 }));
+    app.submit_all(calls).await.unwrap().results().await.unwrap();
+    let order = app.submit(order_so_far()).await.unwrap().result().await.unwrap();
+    assert_eq!(order, [7, 0, 1, 2, 3, 4, 5, 6, 8, 9]);
+}
+
+/// The slot of one that was handed it stands idle until it runs: a backlog of other tasks doesn't come first.
+#[tokio::test]
+async fn who_is_handed_a_slot_passes_the_backlog_of_others() {
+    let app = TestApp::with(|builder| {
+        let builder = builder.without_linked_tasks().tasks(all_tasks()).set("runner.concurrency", 2);
+        builder.state(Service::default()).state(Mutex::new(Vec::<u32>::new()))
+    });
+    let app = app.await.unwrap();
+    let holder = app.submit(holds_the_slot()).await.unwrap();
+    let parked = app.submit(holds_the_slot()).await.unwrap();
+    app.run_until_idle().await;
+    app.submit_all((0..20).map(|_| naps())).await.unwrap();
+    app.run_until_idle().await;
+    assert_eq!(parked.status().await.unwrap(), Status::ConcurrencyControlled);
+    holder.cancel().await.unwrap();
+    app.run_until_idle().await;
+    assert_eq!(parked.status().await.unwrap(), Status::Running);
+    assert_eq!(app.count(Status::Registered).await.unwrap(), 19);
+}
+
+#[tokio::test]
+async fn nothing_happens_to_what_is_parked_until_a_slot_is_free() {
+    let app = app().await;
+    let holder = app.submit(holds_the_slot()).await.unwrap();
+    let parked = app.submit(holds_the_slot()).await.unwrap();
+    app.advance(hours(3)).await;
+    let statuses = async || {
+        let history = parked.history().await.unwrap();
+        history.iter().map(|line| line.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses().await, [Status::Registered, Status::ConcurrencyControlled]);
+    holder.cancel().await.unwrap();
+    app.run_until_idle().await;
+    assert_eq!(statuses().await[2..], [Status::Rerouted, Status::Pending, Status::Running]);
+}
+
+/// A map has no order, so one with the same entries is the same argument, however it was written.
+#[tokio::test]
+async fn arguments_differ_by_their_values_alone() {
+    let app = app().await;
+    let map = || (0..40).map(|n| (n.to_string(), n)).collect::<HashMap<_, _>>();
+    let first = app.submit(one_waits_with_a_map(map(), 1).delay(minutes(1))).await.unwrap();
+    let second = app.submit(one_waits_with_a_map(map(), 2)).await.unwrap();
+    assert_eq!(first.id(), second.id());
+    let diff: Vec<_> = second.diff().iter().map(ToString::to_string).collect();
+    assert_eq!(diff, ["n: 1 waits, called with 2"]);
 }

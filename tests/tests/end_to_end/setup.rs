@@ -77,9 +77,13 @@ async fn unknown_keys_are_explained_with_where_they_come_from() {
 
 #[tokio::test]
 async fn an_option_that_names_no_parameter_is_an_error_of_the_build() {
-    let variable = ("PYNENC__TASK__BILLING__CHARGE__RUNNING_CONCURRENCY", "keys(acount)");
-    let error = error(builder(&[variable])).await;
-    assert!(error.contains("acount") && error.contains("account") && error.contains("billing.charge"), "{error}");
+    for option in ["running_concurrency", "registration_concurrency", "disable_cache_args"] {
+        let value = if option == "disable_cache_args" { "acount" } else { "keys(acount)" };
+        let variable = format!("PYNENC__TASK__BILLING__CHARGE__{}", option.to_uppercase());
+        let error = error(builder(&[(&variable, value)])).await;
+        assert!(error.contains(option) && error.contains("billing.charge"), "{error}");
+        assert!(error.contains("acount") && error.contains("account"), "{error}");
+    }
 }
 
 #[tokio::test]

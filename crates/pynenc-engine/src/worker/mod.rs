@@ -7,6 +7,7 @@ mod run;
 mod services;
 mod slots;
 
+use std::collections::hash_map::Entry as HeldEntry;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -138,12 +139,16 @@ impl Worker {
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
+    /// The others keep the order of their queue, in which they get slots of concurrency or are parked for them.
     fn not_held(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
         let mut held = self.lock();
-        ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|id| !held.contains_key(id));
-        held.extend(ids.iter().map(|id| (*id, Held::Claiming)));
+        ids.retain(|id| match held.entry(*id) {
+            HeldEntry::Vacant(place) => {
+                place.insert(Held::Claiming);
+                true
+            }
+            HeldEntry::Occupied(_) => false,
+        });
         ids
     }
 

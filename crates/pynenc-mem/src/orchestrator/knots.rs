@@ -66,20 +66,34 @@ impl Graph<'_> {
     }
 
     /// Whether any way leads from `on` to the start, looked for from both ends at once: one of them is nearly always a
-    /// fresh invocation without waits, whatever hangs on the other.
+    /// fresh invocation without waits, whatever hangs on the other. Each step is made where it is the cheaper, so that
+    /// a long line of parked ones is looked at last.
     fn connects(&self, on: &[Node]) -> bool {
         let (mut down, mut up) = (Search::from(on), Search::from(&[self.start]));
-        loop {
-            let Some(node) = down.next() else { return false };
-            if up.seen.contains(&node) {
-                return true;
+        while let (Some(lower), Some(upper)) = (down.peek(), up.peek()) {
+            let width = self.width(upper);
+            if up.spent + width <= down.spent + 1 {
+                if down.seen.contains(&upper) {
+                    return true;
+                }
+                up.pass(width);
+                self.behind(upper, |next| up.add(next));
+            } else {
+                if up.seen.contains(&lower) {
+                    return true;
+                }
+                down.pass(1);
+                self.ahead(lower, |next| down.add(next));
             }
-            self.ahead(node, |next| down.add(next));
-            let Some(node) = up.next() else { return false };
-            if down.seen.contains(&node) {
-                return true;
-            }
-            self.behind(node, |next| up.add(next));
+        }
+        false
+    }
+
+    /// What it costs to look behind a node.
+    fn width(&self, node: Node) -> usize {
+        match node {
+            Node::Call(_) => 1,
+            Node::Key(key) => self.slots.line(key).max(1),
         }
     }
 
@@ -161,11 +175,22 @@ impl Graph<'_> {
 struct Search {
     seen: FxHashSet<Node>,
     open: Vec<Node>,
+    spent: usize,
 }
 
 impl Search {
     fn from(nodes: &[Node]) -> Self {
-        Self { seen: nodes.iter().copied().collect(), open: nodes.to_vec() }
+        Self { seen: nodes.iter().copied().collect(), open: nodes.to_vec(), spent: 0 }
+    }
+
+    fn peek(&self) -> Option<Node> {
+        self.open.last().copied()
+    }
+
+    /// Leaves the node behind that [`Search::peek`] gave.
+    fn pass(&mut self, cost: usize) {
+        self.open.pop();
+        self.spent += cost;
     }
 
     fn add(&mut self, node: Node) {

@@ -34,13 +34,13 @@ enum Place {
 }
 
 impl Slots {
-    /// Whether the invocation holds a slot now, by this call or before.
+    /// Whether the invocation holds a slot now, by this call or before. Nobody passes those who wait for one.
     pub(super) fn take(&mut self, key: Digest, id: InvocationId, limit: u32) -> bool {
         if self.places.get(&id) == Some(&Place::Holds(key)) {
             return true;
         }
         let slots = self.keys.entry(key).or_default();
-        let is_free = slots.holders.len() < limit as usize;
+        let is_free = slots.parked.is_empty() && slots.holders.len() < limit as usize;
         if is_free {
             slots.holders.insert(id);
             self.places.insert(id, Place::Holds(key));
@@ -52,7 +52,7 @@ impl Slots {
     pub(super) fn park(&mut self, key: Digest, id: InvocationId, limit: u32) {
         self.last += 1;
         let slots = self.keys.entry(key).or_default();
-        debug_assert!(slots.holders.len() >= limit as usize, "nobody is parked while a slot is free");
+        debug_assert!(!slots.holders.is_empty(), "nobody would hand a slot to one who is parked behind no holder");
         slots.parked.insert(self.last, Parked { id, limit: limit as usize });
         self.places.insert(id, Place::Parked(key, self.last));
     }
@@ -82,6 +82,11 @@ impl Slots {
         slots.holders.insert(id);
         self.places.insert(id, Place::Holds(key));
         Some(id)
+    }
+
+    /// How many wait for a slot of a key.
+    pub(super) fn line(&self, key: Digest) -> usize {
+        self.keys.get(&key).map_or(0, |slots| slots.parked.len())
     }
 
     /// The key whose slot an invocation waits for.
@@ -189,6 +194,7 @@ mod tests {
         slots.park(key, id(3), 1);
         slots.leave(id(1));
         assert_eq!(slots.hand_over(key), None);
+        assert!(!slots.take(key, id(4), 2), "nobody passes the line");
         slots.leave(id(2));
         assert_eq!(slots.hand_over(key), Some(id(3)));
     }

@@ -33,7 +33,7 @@ local function circle(start, on)
   local function search(nodes)
     local seen, open = {}, {}
     for _, node in ipairs(nodes) do seen[node], open[#open + 1] = true, node end
-    return seen, open
+    return seen, open, 0
   end
 
   local function add(seen, open, nodes)
@@ -42,20 +42,31 @@ local function circle(start, on)
     end
   end
 
-  -- Looked for from both ends at once: one is nearly always a fresh invocation without waits.
+  -- What it costs to look behind a node.
+  local function width(node)
+    return byte(node) == 107 and math.max(call('ZCARD', K.parked .. sub(node, 2)), 1) or 1
+  end
+
+  -- Looked for from both ends at once: one is nearly always a fresh invocation without waits. Each step is made where
+  -- it is the cheaper, so that a long line of parked ones is looked at last.
   local function connects()
-    local down, down_open = search(on)
-    local up, up_open = search({start})
-    while true do
-      local node = table.remove(down_open)
-      if not node then return false end
-      if up[node] then return true end
-      add(down, down_open, ahead(node))
-      node = table.remove(up_open)
-      if not node then return false end
-      if down[node] then return true end
-      add(up, up_open, behind(node))
+    local down, down_open, down_spent = search(on)
+    local up, up_open, up_spent = search({start})
+    while #down_open > 0 and #up_open > 0 do
+      local cost = width(up_open[#up_open])
+      if up_spent + cost <= down_spent + 1 then
+        local node = table.remove(up_open)
+        if down[node] then return true end
+        up_spent = up_spent + cost
+        add(up, up_open, behind(node))
+      else
+        local node = table.remove(down_open)
+        if up[node] then return true end
+        down_spent = down_spent + 1
+        add(down, down_open, ahead(node))
+      end
     end
+    return false
   end
 
   -- Everything that `on` leads to and that can't go on before the start does: a least fixpoint.

@@ -1,7 +1,17 @@
--- Whether the invocation holds a slot now, by this call or before.
+-- The first who waits for a slot; what an invocation left behind that waits no more is dropped.
+local function head(key)
+  while true do
+    local id = call('ZRANGE', K.parked .. key, 0, 0)[1]
+    local e = id and read(id)
+    if not id or (e and e[E.status] == S.concurrency_controlled) then return id, e end
+    call('ZREM', K.parked .. key, id)
+  end
+end
+
+-- Whether the invocation holds a slot now, by this call or before. Nobody passes those who wait for one.
 local function take(key, id, limit)
   if call('SISMEMBER', K.holders .. key, id) == 1 then return true end
-  if call('SCARD', K.holders .. key) >= limit then return false end
+  if call('SCARD', K.holders .. key) >= limit or head(key) then return false end
   call('SADD', K.holders .. key, id)
   return true
 end
@@ -13,20 +23,14 @@ end
 -- Gives free slots to the first who wait: each keeps its own until it is claimed or ends.
 local function hand_over(key, handed, time)
   while true do
-    local id = call('ZRANGE', K.parked .. key, 0, 0)[1]
+    local id, e = head(key)
     if not id then return end
-    local e = read(id)
-    local is_parked = e and e[E.status] == S.concurrency_controlled
-    if is_parked then
-      local _, limit = running_key(e)
-      if call('SCARD', K.holders .. key) >= limit then return end
-      call('SADD', K.holders .. key, id)
-    end
+    local _, limit = running_key(e)
+    if call('SCARD', K.holders .. key) >= limit then return end
+    call('SADD', K.holders .. key, id)
     call('ZREM', K.parked .. key, id)
-    if is_parked then
-      enter(id, e, S.rerouted, A.system, NONE, 0, R.slot_handed_over, nil, time)
-      handed[#handed + 1] = id .. e[E.raw]
-    end
+    enter(id, e, S.rerouted, A.system, NONE, 0, R.slot_handed_over, nil, time)
+    handed[#handed + 1] = id .. e[E.raw]
   end
 end
 

@@ -1,13 +1,15 @@
 //! The trials of `claim`.
 
-use pynenc_core::orchestrator::{Claim, ClaimReply};
+use std::collections::VecDeque;
+
+use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked};
 use pynenc_core::record::{Registration, WhenBlocked};
 use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{ClaimToken, ErrorKind, InvocationId, Reason, RunnerId, Status};
 
 use super::super::sample::{SECOND, limited, registration, running_key};
 use super::super::trials;
-use super::Given;
+use super::{Given, hinted};
 
 trials! { pub(super) Given:
     "a waiting invocation is granted once; its epoch and deliveries grow" => waiting_is_granted_once,
@@ -17,6 +19,7 @@ trials! { pub(super) Given:
     "what isn't due is `Gone`, and what is unknown or final too" => not_due_is_gone,
     "of many claims at once exactly one is granted" => one_of_many_is_granted,
     "a slot of the running key is taken in the same step, and no more than the limit are" => limit_holds,
+    "slots are handed on in the order in which others were parked for them, and nobody passes that line" => line_is_kept,
     "without a free slot it is parked, or ended if its task says so and it never ran" => without_slot_it_is_parked,
     "a claim that parks and so closes a circle of waits fails that invocation with the way in the detail" => circles_fail,
     "a retired runner's claim is an error of kind `Retired`, and nothing is granted" => retired_gets_nothing,
@@ -128,6 +131,39 @@ async fn limit_holds(orchestrator: Given) {
     assert_eq!(raced(&orchestrator, &ids).await.iter().sum::<usize>(), 3);
     let counts = orchestrator.count().await.expect("count").statuses;
     assert_eq!((counts[&Status::Pending], counts[&Status::ConcurrencyControlled]), (3, 7));
+}
+
+/// Those in the line have a smaller limit than those behind them, so that a slot is free that isn't theirs yet.
+async fn line_is_kept(orchestrator: Given) {
+    let mut holders = Vec::new();
+    for _ in 0..2 {
+        let holder = orchestrator.accepted(&limited(2)).await;
+        holders.push(orchestrator.started(holder.id, RunnerId::new()).await);
+    }
+    let mut line = Vec::new();
+    for limit in [1, 1, 2, 2] {
+        let parked = orchestrator.accepted(&limited(limit)).await;
+        assert_eq!(orchestrator.claimed(parked.id, RunnerId::new()).await, ClaimReply::Busy);
+        line.push(parked.id);
+    }
+    let success =
+        |of: &Tracked| Change::new(Status::Success, By::Owner(of.record.owner.expect("owned")), Reason::Returned);
+    assert_eq!(
+        hinted(&orchestrator.done(&holders[0], success(&holders[0])).await.1),
+        [],
+        "the first wants to be alone"
+    );
+    let newcomer = orchestrator.accepted(&limited(2)).await;
+    assert_eq!(orchestrator.claimed(newcomer.id, RunnerId::new()).await, ClaimReply::Busy, "one slot is free");
+    line.push(newcomer.id);
+    let mut handed = VecDeque::from(hinted(&orchestrator.done(&holders[1], success(&holders[1])).await.1));
+    let mut order = Vec::new();
+    while let Some(id) = handed.pop_front() {
+        order.push(id);
+        let next = orchestrator.started(id, RunnerId::new()).await;
+        handed.extend(hinted(&orchestrator.done(&next, success(&next)).await.1));
+    }
+    assert_eq!(order, line);
 }
 
 async fn without_slot_it_is_parked(orchestrator: Given) {

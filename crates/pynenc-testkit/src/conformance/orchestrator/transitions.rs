@@ -187,6 +187,7 @@ async fn hands_on(orchestrator: &Given, edge: &Edge) {
     let head = orchestrator.tracked(first.id).await.expect("it is known");
     assert_eq!((head.record.status, head.record.reason), (Status::Rerouted, Reason::SlotHandedOver));
     assert_eq!(handed, [head.message()]);
+    assert_eq!(handed[0].priority, head.priority.raised(1), "its slot stands idle until it is claimed");
     let newcomer = orchestrator.accepted(&limited(1)).await;
     assert_eq!(orchestrator.claimed(newcomer.id, RunnerId::new()).await, ClaimReply::Busy, "the slot is reserved");
     orchestrator.granted(first.id, RunnerId::new()).await;
