@@ -87,7 +87,7 @@ impl Fleet {
     }
 
     fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_staged-worker"));
         command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(Stdio::null());
         command.envs(settings.iter().map(|(key, value)| (format!("PYNENC__{key}"), value)));
         command
