@@ -476,7 +476,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - an interest ends when it isn't renewed
     async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()>;
 
-    /// Offers each listener the entries for it that nobody was offered within `again_after`.
+    /// Offers each listener at most `limit` of the entries for it that nobody was offered within `again_after`.
     ///
     /// # Behavior
     ///

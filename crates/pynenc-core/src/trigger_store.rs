@@ -245,12 +245,13 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// Reads events of a name that stand behind a place.
     async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>>;
 
-    /// Offers each listener the events of its name that it wasn't offered within `again_after`, in their order.
+    /// Offers each listener at most `limit` events of its name that it wasn't offered within `again_after`, in their order.
     ///
     /// # Behavior
     ///
     /// - an event is offered once to each listener, and again when it isn't done in time
     /// - the first listener of a name is offered what the log has kept, a later one what nobody was offered yet
+    /// - listeners that come together are offered the same
     async fn take_events(
         &self,
         listeners: &[EventListener],

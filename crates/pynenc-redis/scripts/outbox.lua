@@ -10,9 +10,9 @@ end
 
 for place = 3, #ARGV do
   local listener = ARGV[place]
-  local late = call('ZRANGEBYSCORE', K.offered .. listener, '-inf', time - again_after, 'LIMIT', 0, limit - #found)
+  local late = call('ZRANGEBYSCORE', K.offered .. listener, '-inf', time - again_after, 'LIMIT', 0, limit)
+  local fresh = #late < limit and call('ZRANGE', K.fresh .. listener, 0, limit - #late - 1) or {}
   for _, sequence in ipairs(late) do offer(listener, sequence) end
-  local fresh = #found < limit and call('ZRANGE', K.fresh .. listener, 0, limit - #found - 1) or {}
   for _, sequence in ipairs(fresh) do offer(listener, sequence) end
 end
 table.sort(found)

@@ -41,12 +41,19 @@ pub struct Fuse {
     calls: Arc<AtomicU64>,
     at: u64,
     fails: Fails,
+    is_fatal: bool,
 }
 
 impl Fuse {
     /// A fuse that blows at the call of this number, counted from one.
     pub fn new(at: u64, fails: Fails) -> Self {
-        Self { calls: Arc::default(), at, fails }
+        Self { calls: Arc::default(), at, fails, is_fatal: false }
+    }
+
+    /// With every later call failing too, before its effect: what a process that has died asks for.
+    #[must_use]
+    pub fn fatal(self) -> Self {
+        Self { is_fatal: true, ..self }
     }
 
     /// Whether the call that it blows at was made.
@@ -60,6 +67,7 @@ impl Fuse {
         match self.fails {
             Fails::Before if number == self.at => Err(blown()),
             Fails::After if number == self.at => call.await.and_then(|_| Err(blown())),
+            Fails::Before | Fails::After if self.is_fatal && number > self.at => Err(blown()),
             Fails::Before | Fails::After => call.await,
         }
     }

@@ -45,6 +45,11 @@ impl ThreadRunner {
 impl Runner for ThreadRunner {
     async fn run(&self, engine: Engine, mut stop: Stop) -> Result<()> {
         engine.check_requirements()?;
+        tokio::select! {
+            biased;
+            () = stop.draining() => return Ok(()),
+            prepared = engine.prepare() => prepared?,
+        }
         let worker = Arc::new(Worker::new(&engine.settings().runner));
         let mut attempts = JoinSet::new();
         let (services, served) = stop_pair();

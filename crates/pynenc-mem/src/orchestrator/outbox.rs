@@ -70,7 +70,7 @@ impl Outbox {
         for line in listeners.iter().filter_map(|listener| self.lines.get(listener)) {
             let late =
                 line.offered.iter().take_while(|(at, _)| now >= *at + again_after).map(|(_, sequence)| *sequence);
-            sequences.extend(late.chain(line.fresh.iter().copied()).take(limit - sequences.len()));
+            sequences.extend(late.chain(line.fresh.iter().copied()).take(limit));
         }
         sequences.sort_unstable();
         sequences.iter().filter_map(|sequence| self.offer(*sequence, now)).collect()

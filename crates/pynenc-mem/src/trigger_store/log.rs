@@ -68,18 +68,21 @@ impl Log {
         again_after: Duration,
         now: Timestamp,
     ) -> Vec<Offered> {
+        // All are known before any is offered something, so that those who come together are offered the same.
+        for EventListener { id, name } in listeners {
+            let heard = self.heard.get(name).copied().unwrap_or_default();
+            self.listeners.entry(id.clone()).or_insert_with(|| Listener::behind(heard)).last_seen = now;
+        }
         let mut offered = Vec::new();
         for listener in listeners {
-            let events = self.offer(listener, limit - offered.len(), again_after, now);
+            let events = self.offer(listener, limit, again_after, now);
             offered.extend(events.into_iter().map(|event| Offered { listener: listener.id.clone(), event }));
         }
         offered
     }
 
     fn offer(&mut self, listener: &EventListener, limit: usize, again_after: Duration, now: Timestamp) -> Vec<Event> {
-        let heard = self.heard.get(&listener.name).copied().unwrap_or_default();
-        let state = self.listeners.entry(listener.id.clone()).or_insert_with(|| Listener::behind(heard));
-        state.last_seen = now;
+        let Some(state) = self.listeners.get_mut(&listener.id) else { return Vec::new() };
         let late = state.take_late(now, again_after, limit);
         let offered_to = state.offered_to;
         let fresh = self.behind(&listener.name, offered_to, limit - late.len());

@@ -13,10 +13,13 @@ use super::take_old;
 pub(super) struct Occurrences {
     last: u64,
     all: FxHashMap<Box<str>, Occurred>,
-    waiting: FxHashMap<(TriggerId, u32), BTreeMap<(Timestamp, u64), Box<str>>>,
+    waiting: FxHashMap<(TriggerId, u32), Line>,
     used: BTreeSet<(Timestamp, Box<str>)>,
     ends: BTreeSet<(Timestamp, Box<str>)>,
 }
+
+/// What waits of one condition, oldest first.
+type Line = BTreeMap<(Timestamp, u64), Box<str>>;
 
 #[derive(Debug)]
 struct Occurred {

@@ -25,6 +25,7 @@ trials! { pub Given:
     "events are read back in their order, behind a place, by name" => events_are_read_back,
     "an event is offered once to each listener, and again when it isn't done in time" => events_are_offered_again,
     "the first listener of a name is offered what the log has kept, a later one what nobody was offered yet" => late_listeners_hear_what_is_new,
+    "listeners that come together are offered the same" => listeners_may_come_together,
     "an event that is done isn't offered again" => done_events_are_gone,
     "an occurrence is kept once, however often it is reported, even after it was used up" => occurrences_are_kept_once,
     "occurrences are found by their condition, from a time on, oldest first" => occurrences_are_found,
@@ -246,6 +247,21 @@ async fn late_listeners_hear_what_is_new(store: Given) {
     assert_eq!(store.offered("first", "a", 10).await, new);
     let last = store.append(&[event("a", "4")]).await;
     assert_eq!(store.offered("second", "a", 10).await, last);
+}
+
+async fn listeners_may_come_together(store: Given) {
+    let places = store.append(&[event("a", "1"), event("a", "2"), event("a", "3")]).await;
+    let both = [listener("x", "a"), listener("y", "a")];
+    for _ in 0..2 {
+        let taken = store.take_events(&both, 2, HOUR).await.expect("take_events");
+        let offered = |id: &'static str| {
+            let mine = taken.iter().filter(move |offered| &*offered.listener == id);
+            mine.map(|offered| offered.event.sequence)
+        };
+        assert!(offered("x").eq(offered("y")) && offered("x").all(|sequence| places.contains(&sequence)));
+        assert!(!taken.is_empty() && taken.len() <= 4, "a limit is one for each");
+    }
+    assert_eq!(store.take_events(&both, 2, HOUR).await.expect("take_events"), []);
 }
 
 async fn done_events_are_gone(store: Given) {
