@@ -9,7 +9,6 @@ fn add(x: i64, y: i64) -> i64 {
 fn report(_text: String) {}
 
 fn main() {
-    let _ = on_result::<add>().filter(|cx| cx.result() == "three").then(report("three".into()));
     let _ = on_result::<add>().call(|cx| report(*cx.result()));
     let _ = all((on_result::<add>(), on_event::<String>("x"))).call(|(sum, _)| report(sum.payload().clone()));
 }
