@@ -140,6 +140,11 @@ impl<'a> Service<'a> {
     async fn run(mut self, mut stop: Stop) {
         while !stop.is_draining() {
             let wait_until = match self.work().await {
+                // A batch at a time, so that nothing stands before the slots of schedules.
+                Ok(()) if self.todo.outbox || self.todo.events => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 Ok(()) => {
                     self.failures = 0;
                     self.next.first()
@@ -205,12 +210,10 @@ impl<'a> Service<'a> {
             (self.todo.outbox, self.todo.events) = (true, true);
         }
         if self.todo.outbox {
-            extension.react_to_ends(engine).await?;
-            self.todo.outbox = false;
+            self.todo.outbox = extension.react_to_ends(engine).await?;
         }
         if self.todo.events {
-            extension.react_to_events(engine).await?;
-            self.todo.events = false;
+            self.todo.events = extension.react_to_events(engine).await?;
         }
         if engine.parts().clock.now() >= self.next.slot {
             self.next.slot = extension.react_to_time(engine).await?.unwrap_or(Timestamp::from_millis(u64::MAX));

@@ -28,45 +28,44 @@ pub(crate) struct Told {
 }
 
 impl TriggerExtension {
-    /// Sees to the ends of invocations that wait in the outbox.
-    pub(crate) async fn react_to_ends(&self, engine: &Engine) -> Result<()> {
-        let roster = self.roster();
-        let listeners = roster.outbox_listeners();
-        while !listeners.is_empty() {
-            let orchestrator = &engine.parts().orchestrator;
-            let entries = orchestrator.outbox(&listeners, BATCH, self.config.offer_timeout).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
-            let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence).collect();
-            let leaves = entries.into_iter().filter_map(|entry| Some((roster.leaf(&entry.listener)?.clone(), entry)));
-            let told = load(engine, leaves.filter(|(leaf, _)| !leaf.trigger.is_paused).collect()).await?;
-            self.react(engine, told).await?;
-            orchestrator.outbox_done(&sequences).await?;
+    /// Sees to the ends of invocations that wait in the outbox, a batch of them; whether more may wait.
+    pub(crate) async fn react_to_ends(&self, engine: &Engine) -> Result<bool> {
+        let (roster, orchestrator) = (self.roster(), &engine.parts().orchestrator);
+        if roster.interests.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let entries = orchestrator.outbox(&roster.outbox_listeners(), BATCH, self.config.offer_timeout).await?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence).collect();
+        let leaves = entries.into_iter().filter_map(|entry| Some((roster.leaf(&entry.listener)?.clone(), entry)));
+        let told = load(engine, leaves.filter(|(leaf, _)| !leaf.trigger.is_paused).collect()).await?;
+        self.react(engine, told).await?;
+        orchestrator.outbox_done(&sequences).await?;
+        Ok(true)
     }
 
-    /// Sees to the events that nobody was offered yet.
-    pub(crate) async fn react_to_events(&self, engine: &Engine) -> Result<()> {
-        let roster = self.roster();
-        while !roster.listeners.is_empty() {
-            let store = &engine.parts().triggers;
-            let offered = store.take_events(&roster.listeners, BATCH, self.config.offer_timeout).await?;
-            if offered.is_empty() {
-                return Ok(());
-            }
-            let mut sequences: BTreeMap<Box<str>, Vec<u64>> = BTreeMap::new();
-            let mut told = Vec::with_capacity(offered.len());
-            for Offered { listener, event } in offered {
-                sequences.entry(listener.clone()).or_default().push(event.sequence);
-                let leaf = roster.leaf(&listener).filter(|leaf| !leaf.trigger.is_paused);
-                told.extend(leaf.map(|to| Told { to: to.clone(), happening: Happening::Event(event) }));
-            }
-            self.react(engine, told).await?;
-            try_join_all(sequences.iter().map(|(listener, done)| store.events_done(listener, done))).await?;
+    /// Sees to events that nobody was offered yet, a batch of each name; whether there may be more.
+    pub(crate) async fn react_to_events(&self, engine: &Engine) -> Result<bool> {
+        let (roster, store) = (self.roster(), &engine.parts().triggers);
+        if roster.listeners.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let offered = store.take_events(&roster.listeners, BATCH, self.config.offer_timeout).await?;
+        if offered.is_empty() {
+            return Ok(false);
+        }
+        let mut sequences: BTreeMap<Box<str>, Vec<u64>> = BTreeMap::new();
+        let mut told = Vec::with_capacity(offered.len());
+        for Offered { listener, event } in offered {
+            sequences.entry(listener.clone()).or_default().push(event.sequence);
+            let leaf = roster.leaf(&listener).filter(|leaf| !leaf.trigger.is_paused);
+            told.extend(leaf.map(|to| Told { to: to.clone(), happening: Happening::Event(event) }));
+        }
+        self.react(engine, told).await?;
+        try_join_all(sequences.iter().map(|(listener, done)| store.events_done(listener, done))).await?;
+        Ok(true)
     }
 
     async fn react(&self, engine: &Engine, told: Vec<Told>) -> Result<()> {
