@@ -14,7 +14,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-engine", &["pynenc-core"]),
     ("pynenc-mem", &["pynenc-core"]),
     ("pynenc-redis", &["pynenc-core"]),
-    ("pynenc-builder", &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis"]),
+    ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
+    ("pynenc-builder", &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers"]),
     ("pynenc", &["pynenc-builder", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
     ("pynenc-testkit", &["pynenc-core", "pynenc-engine"]),
     ("file-broker", &["pynenc-core"]),
@@ -79,10 +80,10 @@ fn crates_know_whom_they_may() {
 }
 
 #[test]
-fn a_backend_comes_with_its_feature_alone() {
+fn a_part_comes_with_its_feature_alone() {
     let workspace = workspace();
     let builder = workspace.packages.iter().find(|package| package.name.as_str() == "pynenc-builder");
-    let backends = ["pynenc-mem", "pynenc-redis"];
+    let backends = ["pynenc-mem", "pynenc-redis", "pynenc-triggers"];
     let always = needed(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");

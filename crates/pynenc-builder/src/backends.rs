@@ -1,17 +1,42 @@
 //! The crates that features switch on: one feature, one crate, one entry of one table.
 
+use std::sync::Arc;
+
 use pynenc_core::Components;
 use pynenc_core::arg_cache::DisabledArgCache;
+use pynenc_core::config::Config;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
-use pynenc_engine::{ProcessRunner, RunnerComponents, ThreadRunner};
+use pynenc_engine::task::{Attachments, TaskRegistry};
+use pynenc_engine::{Extension, ProcessRunner, Result, RunnerComponents, ThreadRunner};
 
-macro_rules! backends {
-    ($($feature:literal: $krate:ident $(as section $section:literal)?, brings [$($component:literal),* $(,)?];)+) => {
+#[cfg(feature = "triggers")]
+#[path = "triggers.rs"]
+mod triggers;
+
+macro_rules! features {
+    (
+        extensions { $($extending:literal: $part:ident in $module:ident as section $own:literal;)+ }
+        $($feature:literal: $krate:ident $(as section $section:literal)?, brings [$($component:literal),* $(,)?];)+) => {
+        $(#[cfg(feature = $extending)] pub use $part;)+
         $(#[cfg(feature = $feature)] pub use $krate;)+
 
         /// What there is to say of the sections that only a feature that is off would read.
-        pub(crate) const ABSENT_SECTIONS: &[(&str, &str)] =
-            &[$($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+];
+        pub(crate) const ABSENT_SECTIONS: &[(&str, &str)] = &[
+            $(#[cfg(not(feature = $extending))] ($own, concat!("turn on the feature `", $extending, "`")),)+
+            $($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+
+        ];
+
+        /// What features plug into the engine, made of what was left for them.
+        #[allow(unused_variables, unused_mut, clippy::vec_init_then_push, reason = "every feature may be off")]
+        pub(crate) fn extensions(
+            config: &Config,
+            tasks: &TaskRegistry,
+            left: &mut Attachments,
+        ) -> Result<Vec<Arc<dyn Extension>>> {
+            let mut extensions: Vec<Arc<dyn Extension>> = Vec::new();
+            $(#[cfg(feature = $extending)] extensions.push(Arc::new($module::extension(config, tasks, left)?));)+
+            Ok(extensions)
+        }
 
         fn register_features(components: &mut Components) {
             $(
@@ -26,7 +51,10 @@ macro_rules! backends {
     };
 }
 
-backends! {
+features! {
+    extensions {
+        "triggers": pynenc_triggers in triggers as section "triggers";
+    }
     "mem": pynenc_mem, brings [
         "pynenc_mem::MemBroker",
         "pynenc_mem::MemOrchestrator",

@@ -12,7 +12,7 @@ use pynenc_core::{
     ArgCache, Broker, Clock, ComponentContext, Components, Orchestrator, Plugin, Serializer, StateBackend, TriggerStore,
 };
 use pynenc_engine::context::States;
-use pynenc_engine::task::TaskRegistry;
+use pynenc_engine::task::{Attachments, TaskRegistry};
 use pynenc_engine::{Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition};
 
 use crate::app::Pynenc;
@@ -48,6 +48,8 @@ pub struct PynencBuilder {
     takes_linked: bool,
     states: States,
     extensions: Vec<Arc<dyn Extension>>,
+    /// What is left for the extensions that features bring.
+    pub(crate) left: Attachments,
     clock: Option<Arc<dyn Clock>>,
     runner: Option<Arc<dyn Runner>>,
 }
@@ -67,6 +69,7 @@ impl Default for PynencBuilder {
             takes_linked: true,
             states: States::default(),
             extensions: Vec::new(),
+            left: Attachments::default(),
             clock: None,
             runner: None,
         }
@@ -182,7 +185,7 @@ impl PynencBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] says which setting is wrong, where it came from, and what to do.
-    pub async fn build(self) -> Result<Pynenc> {
+    pub async fn build(mut self) -> Result<Pynenc> {
         let config = self.loader.load()?;
         let app: AppConfig = config.section()?;
         let leaping = app.dev_mode_force_sync_tasks.then(LeapingClock::default);
@@ -202,6 +205,7 @@ impl PynencBuilder {
             None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
         };
         let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
+        self.extensions.extend(backends::extensions(&config, &tasks, &mut self.left)?);
         config.check(backends::ABSENT_SECTIONS)?;
         warn_of_unknown_tasks(&config, &tasks);
         let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];

@@ -290,9 +290,11 @@ pub enum Signal {
 /// A final state, told to whoever watches; `None` for an invocation that doesn't exist.
 pub type Ended = (InvocationId, Option<StatusRecord>);
 
-/// Which final states of a task are wanted in the outbox.
+/// Which final states of a task a listener wants to be told of by the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxInterest {
+    /// Its identity: processes that give the same one share the entries.
+    pub listener: Box<str>,
     /// The task.
     pub task: TaskId,
     /// Its final statuses.
@@ -304,6 +306,8 @@ pub struct OutboxInterest {
 pub struct OutboxEntry {
     /// The entry's place in the order of the outbox.
     pub sequence: u64,
+    /// Whom it is for.
+    pub listener: Box<str>,
     /// The invocation that ended.
     pub id: InvocationId,
     /// Its task.
@@ -361,7 +365,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - one refused item doesn't keep the others of its batch
     /// - a slot is freed on every way out of pending, running and paused, and handed to the parked head in the same step
     /// - a final transition wakes whoever watches
-    /// - a final transition of a wanted task and status writes one outbox entry
+    /// - a final transition of a wanted task and status writes one outbox entry for each who wants it
     async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>>;
 
     /// Asks for the end of invocations.
@@ -497,12 +501,13 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - an interest ends when it isn't renewed
     async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()>;
 
-    /// Offers outbox entries that nobody was offered within `again_after`.
+    /// Offers each listener at most `limit` of the entries for it that nobody was offered within `again_after`.
     ///
     /// # Behavior
     ///
     /// - an entry is offered once, and again when it isn't done in time
-    async fn outbox(&self, limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>>;
+    /// - an entry is offered to no other listener
+    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>>;
 
     /// Drops outbox entries that were seen to.
     ///
@@ -523,14 +528,16 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - what is forgotten is unknown, and its idempotency key is free
+    /// - what is forgotten leaves no entry in the outbox
     /// - what hasn't ended isn't forgotten
     async fn forget(&self, ids: &[InvocationId]) -> Result<()>;
 
-    /// Forgets everything.
+    /// Forgets everything but who wants what in the outbox.
     ///
     /// # Behavior
     ///
     /// - after a purge nothing is known
+    /// - a purge leaves interests in place
     async fn purge(&self) -> Result<()>;
 
     /// The store behind this component, for components that can share a lane.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -15,15 +16,24 @@ use crate::lane::StoreId;
 /// A trigger's identity.
 pub type TriggerId = Box<str>;
 
-/// A trigger as a store keeps it.
+/// A trigger as it is given to a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerDefinition {
     /// Its identity.
     pub id: TriggerId,
     /// Its conditions and target, encoded by whoever evaluates it.
     pub spec: Bytes,
-    /// Whether it reacts.
+}
+
+/// A trigger as a store lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defined {
+    /// What was given.
+    pub definition: TriggerDefinition,
+    /// Whether it passes over what happens.
     pub paused: bool,
+    /// Whether it stays until it is undefined, because it was defined without a length.
+    pub stays: bool,
 }
 
 /// An event of the log.
@@ -37,6 +47,8 @@ pub struct Event {
     pub key: Option<Box<str>>,
     /// The encoded payload.
     pub payload: Bytes,
+    /// The serializer that wrote the payload.
+    pub serializer: Box<str>,
     /// When it was appended.
     pub at: Timestamp,
 }
@@ -50,9 +62,29 @@ pub struct NewEvent {
     pub key: Option<Box<str>>,
     /// The encoded payload.
     pub payload: Bytes,
+    /// The serializer that wrote the payload.
+    pub serializer: Box<str>,
 }
 
-/// A condition that came true and waits for its trigger to fire.
+/// One who is offered each event of a name: a condition of a trigger, wherever it is evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EventListener {
+    /// Its identity: processes that give the same one share the events.
+    pub id: Box<str>,
+    /// The name of the events.
+    pub name: Box<str>,
+}
+
+/// An event that was offered to a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The listener.
+    pub listener: Box<str>,
+    /// The event.
+    pub event: Event,
+}
+
+/// A condition that came true and waits for others of its trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurrence {
     /// What makes it one and the same when it is reported twice.
@@ -65,6 +97,47 @@ pub struct Occurrence {
     pub context: Bytes,
     /// When it came true.
     pub at: Timestamp,
+    /// When nobody will ask for it any more.
+    pub until: Timestamp,
+}
+
+/// A question for what waits of one condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// Which of its conditions.
+    pub condition: u32,
+    /// What came true earlier isn't asked for.
+    pub since: Timestamp,
+}
+
+/// A slot of a schedule: firing it moves the schedule's watermark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The schedule.
+    pub schedule: Box<str>,
+    /// Where its watermark stands.
+    pub from: Timestamp,
+    /// Where it moves: the time of the slot.
+    pub to: Timestamp,
+}
+
+/// What a run comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// A call, which is to be submitted.
+    Call {
+        /// The invocation that comes of it.
+        invocation: InvocationId,
+        /// The built call, encoded.
+        call: Bytes,
+    },
+    /// No call, because the trigger's code failed; it says how.
+    Failed(Box<str>),
+    /// No call, because the time for it was over; it says of what.
+    Missed(Box<str>),
 }
 
 /// One firing of a trigger.
@@ -74,15 +147,67 @@ pub struct TriggerRun {
     pub id: Box<str>,
     /// The trigger.
     pub trigger: TriggerId,
-    /// The invocation that comes of it.
-    pub invocation: InvocationId,
-    /// The built call, encoded.
-    pub call: Bytes,
+    /// What happened, for people.
+    pub cause: Box<str>,
+    /// What it comes to.
+    pub outcome: RunOutcome,
     /// The occurrences that it uses up.
     pub consumes: Vec<Box<str>>,
+    /// The slot that it stands for.
+    pub slot: Option<Slot>,
 }
 
-/// Keeps what triggers have to remember over processes and crashes.
+/// A run as a store lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiredRun {
+    /// What was fired.
+    pub run: TriggerRun,
+    /// When.
+    pub at: Timestamp,
+    /// What became of its call.
+    pub delivery: Delivery,
+}
+
+/// What became of a run's call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It has none, or isn't submitted yet.
+    Open,
+    /// It was submitted.
+    Submitted,
+    /// It was refused for good, and why.
+    Refused(Box<str>),
+}
+
+/// That somebody has seen to a run's call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The run.
+    pub run: Box<str>,
+    /// Why its call was refused for good, if it was.
+    pub refused: Option<Box<str>>,
+}
+
+/// How far schedules were looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The store's present.
+    pub now: Timestamp,
+    /// One for each schedule, in their order.
+    pub marks: Vec<Timestamp>,
+}
+
+/// What a store tells those who react.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum News {
+    /// Events were appended.
+    Events,
+    /// Definitions were added, dropped, paused or resumed.
+    Definitions,
+}
+
+/// Keeps what triggers have to remember over processes and crashes. Each item of a batch is one atomic step.
 #[async_trait]
 pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// Keeps definitions, and keeps them alive for `length`; without a length until they are removed.
@@ -101,7 +226,14 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     async fn undefine(&self, ids: &[TriggerId]) -> Result<()>;
 
     /// The live definitions, by id.
-    async fn definitions(&self) -> Result<Vec<TriggerDefinition>>;
+    async fn definitions(&self) -> Result<Vec<Defined>>;
+
+    /// Pauses a trigger, or resumes it.
+    ///
+    /// # Behavior
+    ///
+    /// - a paused trigger stays paused until it is resumed, even when it is defined again
+    async fn pause(&self, trigger: &str, paused: bool) -> Result<()>;
 
     /// Appends to the event log and tells each event's place in it.
     ///
@@ -113,6 +245,27 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// Reads events of a name that stand behind a place.
     async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>>;
 
+    /// Offers each listener at most `limit` events of its name that it wasn't offered within `again_after`, in their order.
+    ///
+    /// # Behavior
+    ///
+    /// - an event is offered once to each listener, and again when it isn't done in time
+    /// - the first listener of a name is offered what the log has kept, a later one what nobody was offered yet
+    /// - listeners that come together are offered the same
+    async fn take_events(
+        &self,
+        listeners: &[EventListener],
+        limit: usize,
+        again_after: Duration,
+    ) -> Result<Vec<Offered>>;
+
+    /// Says that a listener has seen to events.
+    ///
+    /// # Behavior
+    ///
+    /// - an event that is done isn't offered again
+    async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()>;
+
     /// Keeps occurrences.
     ///
     /// # Behavior
@@ -120,47 +273,71 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// - an occurrence is kept once, however often it is reported, even after it was used up
     async fn put_occurrences(&self, occurrences: &[Occurrence]) -> Result<()>;
 
-    /// The occurrences of a trigger that wait, oldest first.
-    async fn occurrences(&self, trigger: &str, limit: usize) -> Result<Vec<Occurrence>>;
+    /// What waits of each condition that is asked for, oldest first, at most `limit` of each.
+    ///
+    /// # Behavior
+    ///
+    /// - occurrences are found by their condition, from a time on, oldest first
+    async fn occurrences(&self, lookups: &[Lookup], limit: usize) -> Result<Vec<Vec<Occurrence>>>;
 
-    /// Fires: claims the run, uses up its occurrences and keeps its call, in one step. Tells whether this call did.
+    /// Fires: claims each run, uses up its occurrences, moves its watermark and keeps its call, in one step. Tells for
+    /// each whether this call did.
     ///
     /// # Behavior
     ///
     /// - a run fires once, of many tries at once too
     /// - a run uses its occurrences up
     /// - a run whose occurrence was used up by another doesn't fire, and uses up nothing
-    async fn fire(&self, run: &TriggerRun) -> Result<bool>;
+    /// - a run of a slot moves the watermark, and doesn't fire if that stands elsewhere
+    /// - a run of a slot that lies ahead doesn't fire
+    async fn fire(&self, runs: &[TriggerRun]) -> Result<Vec<bool>>;
 
-    /// Runs that were fired at least `age` ago and not submitted, oldest first.
+    /// Runs whose calls weren't seen to and that were fired at least `age` ago, oldest first.
     ///
     /// # Behavior
     ///
-    /// - a fired run is listed until it is submitted
-    async fn unsubmitted(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>>;
+    /// - a fired call is listed until it was seen to
+    async fn undelivered(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>>;
 
-    /// Marks runs as submitted.
-    async fn submitted(&self, runs: &[Box<str>]) -> Result<()>;
+    /// Says what became of calls.
+    async fn delivered(&self, delivered: &[Delivered]) -> Result<()>;
 
-    /// How far a schedule has been looked at.
+    /// The last runs of a trigger, newest first.
     ///
     /// # Behavior
     ///
-    /// - a new schedule has no watermark
-    async fn watermark(&self, schedule: &str) -> Result<Option<Timestamp>>;
+    /// - the runs of a trigger are listed with what became of them, newest first
+    async fn runs(&self, trigger: &str, limit: usize) -> Result<Vec<FiredRun>>;
 
-    /// Moves a watermark, if it still stands at `from`. Tells whether it did.
+    /// How far schedules were looked at.
+    ///
+    /// # Behavior
+    ///
+    /// - a new schedule is looked at from the present on
+    async fn watermarks(&self, schedules: &[Box<str>]) -> Result<Watermarks>;
+
+    /// Moves a watermark without firing, if it still stands at `slot.from`. Tells whether it did.
     ///
     /// # Behavior
     ///
     /// - of many moves from one place exactly one succeeds
-    async fn move_watermark(&self, schedule: &str, from: Option<Timestamp>, to: Timestamp) -> Result<bool>;
+    /// - a watermark isn't moved beyond the present
+    async fn move_watermark(&self, slot: &Slot) -> Result<bool>;
 
-    /// Drops events, used-up occurrences and submitted runs that are older than `age`.
+    /// Tells of news from now on. News that wasn't read yet is told once.
+    ///
+    /// # Behavior
+    ///
+    /// - appended events and changed definitions are told
+    async fn news(&self) -> Result<BoxStream<'static, News>>;
+
+    /// Drops events and runs that are older than `age`, used-up occurrences that were used before that, and waiting ones
+    /// that nobody will ask for. A run whose call wasn't seen to stays.
     ///
     /// # Behavior
     ///
     /// - what is old is dropped, and what still waits stays
+    /// - an occurrence that waits is dropped when nobody will ask for it
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize>;
 
     /// Forgets events, occurrences, runs and watermarks.

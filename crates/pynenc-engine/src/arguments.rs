@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pynenc_core::{Digest, Error, Result, Serializer, SerializerExt};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// A task's parameters that travel, as a struct of their names; made by `#[task]`.
 pub trait Arguments: Sized + Send + 'static {
@@ -22,7 +23,7 @@ pub type EncodedArgument = (&'static str, Vec<u8>);
 /// Takes encoded arguments.
 pub struct ArgumentSink<'a> {
     serializer: &'a dyn Serializer,
-    canonical: Option<Vec<(&'static str, Digest)>>,
+    canonical: Option<Vec<(Cow<'static, str>, Digest)>>,
     encoded: Vec<EncodedArgument>,
 }
 
@@ -42,21 +43,21 @@ impl<'a> ArgumentSink<'a> {
     pub fn put(&mut self, name: &'static str, value: &dyn erased_serde::Serialize) -> Result<()> {
         let bytes = self.serializer.encode(value).map_err(|error| error.with("argument", name))?;
         if let Some(canonical) = &mut self.canonical {
-            canonical.push((name, canonical_digest(value).map_err(|error| error.with("argument", name))?));
+            canonical.push((name.into(), canonical_digest(value).map_err(|error| error.with("argument", name))?));
         }
         self.encoded.push((name, bytes));
         Ok(())
     }
 
-    /// The encoded arguments, and the digest of each where identity was asked for.
-    pub fn into_parts(self) -> (Vec<EncodedArgument>, ArgumentIdentity) {
-        (self.encoded, ArgumentIdentity(self.canonical.unwrap_or_default()))
+    /// The encoded arguments, and what makes them equal where that was asked for.
+    pub fn into_parts(self) -> (Vec<EncodedArgument>, Option<ArgumentIdentity>) {
+        (self.encoded, self.canonical.map(ArgumentIdentity))
     }
 }
 
 /// What makes arguments equal: their values, whatever the order of a map or the serializer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ArgumentIdentity(Vec<(&'static str, Digest)>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArgumentIdentity(Vec<(Cow<'static, str>, Digest)>);
 
 impl ArgumentIdentity {
     /// The digest of all arguments under `scope`.
@@ -173,7 +174,7 @@ mod tests {
     ) -> ArgumentIdentity {
         let mut sink = ArgumentSink::new(serializer, true);
         values.iter().for_each(|(name, value)| sink.put(name, *value).unwrap());
-        sink.into_parts().1
+        sink.into_parts().1.unwrap()
     }
 
     #[test]

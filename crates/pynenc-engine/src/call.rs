@@ -1,19 +1,24 @@
 //! A call: a task with its arguments, not yet submitted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
+use pynenc_core::record::{Argument, Payload, Priority};
+use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::status::Due;
-use pynenc_core::{QueueName, Timestamp};
+use pynenc_core::{QueueName, Serializer, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
 use crate::context::TaskContext;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::Task;
 
 /// What one call sets over its task's options.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CallOptions {
     pub(crate) due: Option<Due>,
     pub(crate) priority: Option<u8>,
@@ -22,6 +27,19 @@ pub struct CallOptions {
     pub(crate) disable_cache_args: Vec<String>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
+}
+
+impl CallOptions {
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.priority {
+            Some(priority) if priority > Priority::HIGHEST => Err(Error::Invalid(
+                pynenc_core::Error::invalid("priority is greater than the highest")
+                    .with("priority", priority)
+                    .with("highest", Priority::HIGHEST),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A typed, inert description of a call: nothing happens until it is submitted, or awaited inside a task.
@@ -97,6 +115,49 @@ impl<T: Task> Call<T> {
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.options.max_retries = Some(retries);
         self
+    }
+}
+
+impl<T: Task> Call<T> {
+    /// Encodes the arguments as JSON, whatever app the call is for; [`Engine::encode`](crate::Engine::encode) does it as
+    /// one app would.
+    ///
+    /// # Errors
+    ///
+    /// An argument has no JSON form, or the priority is greater than the highest.
+    pub fn encode(self) -> Result<EncodedCall> {
+        self.options.check()?;
+        let mut sink = ArgumentSink::new(&JsonSerializer, true);
+        self.arguments.encode(&mut sink)?;
+        let (encoded, identity) = sink.into_parts();
+        let inline = |(name, bytes): (&'static str, Vec<u8>)| Argument {
+            name: name.into(),
+            value: Payload::Inline(bytes.into()),
+        };
+        Ok(EncodedCall {
+            task: T::definition().name.into(),
+            arguments: encoded.into_iter().map(inline).collect(),
+            serializer: JsonSerializer.name().into(),
+            identity,
+            options: self.options,
+        })
+    }
+}
+
+/// A call whose arguments are encoded: it can be kept and sent, and submitted by every app that knows its task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncodedCall {
+    pub(crate) task: TaskId,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) serializer: Cow<'static, str>,
+    pub(crate) identity: Option<ArgumentIdentity>,
+    pub(crate) options: CallOptions,
+}
+
+impl EncodedCall {
+    /// The task that is called.
+    pub fn task(&self) -> &TaskId {
+        &self.task
     }
 }
 

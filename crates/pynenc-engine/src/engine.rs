@@ -12,11 +12,12 @@ use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
-    ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
-    TriggerStore,
+    ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, SerializerExt, StateBackend, Status,
+    StatusRecord, TriggerStore,
 };
 use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
+use serde::de::DeserializeOwned;
 
 use crate::arguments::ArgumentSource;
 use crate::context::{Requirements, States, missing_state};
@@ -26,7 +27,7 @@ use crate::group_commit::GroupCommit;
 use crate::invocation::Invocation;
 use crate::step_lane::StepLane;
 use crate::task::{Task, TaskRegistry};
-use crate::worker::Worker;
+use crate::worker::{Worker, pause_before};
 
 /// The components of an app.
 #[derive(Debug, Clone)]
@@ -170,6 +171,26 @@ impl Engine {
         self.0.extensions.iter().for_each(|extension| extension.on_change(changed));
     }
 
+    /// Prepares every extension for a runner of this process, as soon as their stores let it.
+    ///
+    /// # Errors
+    ///
+    /// What no later try would change.
+    pub async fn prepare(&self) -> Result<()> {
+        for extension in self.extensions() {
+            let mut failures = 0;
+            while let Err(error) = extension.prepare(self).await {
+                if !error.is_retryable() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, ?extension, "a runner waits until its extension is prepared");
+                self.parts().clock.sleep(pause_before(failures)).await;
+                failures += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that every task can be given what its parameters ask for.
     ///
     /// # Errors
@@ -179,8 +200,12 @@ impl Engine {
         check_requirements(&self.0.tasks, &self.0.states)
     }
 
-    /// The serializer of a name.
-    pub(crate) fn reader(&self, name: &str) -> Result<Arc<dyn Serializer>, pynenc_core::Error> {
+    /// The serializer of a name, for what it wrote.
+    ///
+    /// # Errors
+    ///
+    /// The app doesn't have it.
+    pub fn reader(&self, name: &str) -> Result<Arc<dyn Serializer>, pynenc_core::Error> {
         self.0.readers.get(name).cloned().ok_or_else(|| {
             let mut known: Vec<_> = self.0.readers.keys().copied().collect();
             known.sort_unstable();
@@ -331,6 +356,16 @@ impl Engine {
     pub async fn arguments(&self, record: &InvocationRecord) -> Result<ArgumentSource, pynenc_core::Error> {
         let serializer = self.reader(&record.serializer)?;
         Ok(ArgumentSource::new(serializer, self.fetch_all(&record.arguments).await?))
+    }
+
+    /// A value that was kept with an invocation, such as its result.
+    ///
+    /// # Errors
+    ///
+    /// It is externalized and gone, or it isn't what is asked for.
+    pub async fn value<T: DeserializeOwned>(&self, value: &Payload, serializer: &str) -> Result<T, pynenc_core::Error> {
+        let bytes = self.fetch(value).await?;
+        self.reader(serializer)?.decode_as(&bytes)
     }
 
     /// Waits until `id` has ended, without attributing the wait to a task.

@@ -25,6 +25,12 @@ pub struct Changed<'a> {
 /// A part of an app that the engine doesn't know.
 #[async_trait]
 pub trait Extension: Any + fmt::Debug + Send + Sync {
+    /// Is done before a runner of this process claims anything. A failure that may pass is tried again; any other keeps
+    /// the runner from starting.
+    async fn prepare(&self, _engine: &Engine) -> Result<()> {
+        Ok(())
+    }
+
     /// Is told of every transition that this process makes, after it is made. It must not block.
     fn on_change(&self, _change: &Changed<'_>) {}
 

@@ -235,14 +235,14 @@ impl Engine {
     /// The value of an invocation that has ended, or why it has none.
     pub(crate) async fn outcome<T: Task>(&self, id: InvocationId, record: &StatusRecord) -> Result<T::Output> {
         match record.status {
-            Status::Success => self.value::<T>(id, record.epoch).await,
+            Status::Success => self.returned::<T>(id, record.epoch).await,
             Status::Cancelled => Err(Error::Cancelled(id)),
             Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
             _ => Err(self.failure(id, record).await?),
         }
     }
 
-    async fn value<T: Task>(&self, id: InvocationId, epoch: u64) -> Result<T::Output> {
+    async fn returned<T: Task>(&self, id: InvocationId, epoch: u64) -> Result<T::Output> {
         let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
         match self.parts().state.outcome(id, epoch).await? {
             Some(Outcome::Value { value, serializer }) => {

@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod call;
 pub mod context;
+pub mod emit;
 pub mod engine;
 pub mod error;
 pub mod extension;
@@ -21,8 +22,9 @@ mod submit;
 pub mod task;
 pub mod worker;
 
-pub use call::Call;
+pub use call::{Call, EncodedCall};
 pub use context::{FromContext, State, TaskContext};
+pub use emit::Emit;
 pub use engine::{Engine, EngineSetup, Parts, Settings};
 pub use error::{ArgumentDiff, Error, Result, Retry};
 pub use extension::Extension;

@@ -1,5 +1,6 @@
 //! From a call to an invocation that exists.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use pynenc_core::record::{
 use pynenc_core::task_options::Concurrency;
 use pynenc_core::{Digest, InvocationId, SerializerExt};
 
-use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
-use crate::call::{Call, CallOptions};
+use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
+use crate::call::{Call, CallOptions, EncodedCall};
 use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Result};
@@ -37,7 +38,7 @@ impl Engine {
     /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
     pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
         let task = self.known(T::definition().name)?;
-        let submission = self.prepare(task, call).await?;
+        let submission = self.prepared(task, call).await?;
         let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
         self.accepted(task, &submission, reply).await
     }
@@ -54,7 +55,7 @@ impl Engine {
         while calls.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
             for call in calls.by_ref().take(BATCH) {
-                batch.push(self.prepare(task, call).await?);
+                batch.push(self.prepared(task, call).await?);
             }
             let replies = self.lane().submit(batch.clone()).await?;
             for (submission, reply) in batch.iter().zip(replies) {
@@ -64,47 +65,97 @@ impl Engine {
         Ok(InvocationGroup::new(self.clone(), invocations))
     }
 
+    /// Encodes a call, so that it can be kept and submitted later, here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::submit`], as far as the store of arguments and the call itself are the cause.
+    pub async fn encode<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
+        self.encoded(self.known(T::definition().name)?, call).await
+    }
+
+    /// Submits calls under ids that their caller has chosen: repeating one changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`], when nothing is known of any call; each call's own error is in its place.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped submit may or may not have taken effect, and can be repeated.
+    pub async fn submit_encoded(&self, calls: Vec<(InvocationId, EncodedCall)>) -> Result<Vec<Result<InvocationId>>> {
+        let mut results = Vec::with_capacity(calls.len());
+        let mut calls = calls.into_iter().peekable();
+        while calls.peek().is_some() {
+            let batch: Vec<_> = calls.by_ref().take(BATCH).map(|(id, call)| self.restored(id, call)).collect();
+            let submissions = batch.iter().flatten().map(|(_, submission)| submission.clone()).collect();
+            let mut replies = self.lane().submit(submissions).await?.into_iter();
+            for prepared in batch {
+                results.push(match prepared {
+                    Ok((task, submission)) => self.settled(task, &submission, replies.next()).await.map(|(id, _)| id),
+                    Err(error) => Err(error),
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    fn restored(&self, id: InvocationId, call: EncodedCall) -> Result<(&Arc<RegisteredTask>, Submission)> {
+        let task = self.known(call.task.as_str())?;
+        Ok((task, self.submission(task, id, call)?))
+    }
+
     fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
-    async fn prepare<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<Submission> {
+    async fn prepared<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<Submission> {
+        let call = self.encoded(task, call).await?;
+        self.submission(task, InvocationId::new(), call)
+    }
+
+    async fn encoded<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<EncodedCall> {
         let Call { arguments, options } = call;
-        check_call(&options)?;
-        let (encoded, identity) = self.encode(task, &options, &arguments)?;
+        options.check()?;
+        let serializer = &*self.parts().serializer;
+        let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
+        arguments.encode(&mut sink)?;
+        let (encoded, identity) = sink.into_parts();
         drop(arguments);
         let mut arguments = Vec::with_capacity(encoded.len());
         for (name, bytes) in encoded {
             let value = self.stow(bytes, may_cache(task, &options, name)).await;
             arguments.push(Argument { name: name.into(), value: value.map_err(|error| error.with("argument", name))? });
         }
-        let record = Arc::new(self.record(task, &options, arguments));
+        let (task, serializer) = (task.id.clone(), serializer.name().into());
+        Ok(EncodedCall { task, arguments, serializer, identity, options })
+    }
+
+    fn submission(&self, task: &RegisteredTask, id: InvocationId, call: EncodedCall) -> Result<Submission> {
+        let EncodedCall { arguments, serializer, identity, options, .. } = call;
+        let identity = match identity {
+            None if wants_identity(task, &options) => return Err(without_identity(task)),
+            identity => identity.unwrap_or_default(),
+        };
+        let record = Arc::new(self.record(task, id, &options, arguments, serializer));
         let registration = self.registration(task, &options, &record, &identity);
         Ok(Submission { record, registration })
     }
 
-    fn encode(
+    fn record(
         &self,
         task: &RegisteredTask,
+        id: InvocationId,
         options: &CallOptions,
-        arguments: &impl Arguments,
-    ) -> Result<(Vec<EncodedArgument>, ArgumentIdentity)> {
-        let wants_identity = task.options.registration_concurrency != Concurrency::Disabled
-            || task.options.running_concurrency != Concurrency::Disabled
-            || options.idempotency_key.is_some();
-        let mut sink = ArgumentSink::new(&*self.parts().serializer, wants_identity);
-        arguments.encode(&mut sink)?;
-        Ok(sink.into_parts())
-    }
-
-    fn record(&self, task: &RegisteredTask, options: &CallOptions, arguments: Vec<Argument>) -> InvocationRecord {
+        arguments: Vec<Argument>,
+        serializer: Cow<'static, str>,
+    ) -> InvocationRecord {
         let caller = TaskContext::try_current().filter(|context| context.engine().is_same(self));
-        let id = InvocationId::new();
         InvocationRecord {
             id,
             task: task.id.clone(),
             arguments,
-            serializer: self.parts().serializer.name().into(),
+            serializer,
             queue: options.queue.clone().unwrap_or_else(|| task.queue.clone()),
             priority: options.priority.map_or(task.priority, Priority::new),
             timeout: options.timeout,
@@ -149,29 +200,42 @@ impl Engine {
         submission: &Submission,
         reply: Option<pynenc_core::Result<Registered>>,
     ) -> Result<Invocation<T>> {
+        let (id, reuse) = self.settled(task, submission, reply).await?;
+        Ok(Invocation::new(self.clone(), id, reuse))
+    }
+
+    /// The invocation that stands for a submission, and what it was before.
+    async fn settled(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        reply: Option<pynenc_core::Result<Registered>>,
+    ) -> Result<(InvocationId, Option<Reuse>)> {
         match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
             Registered::New(tracked) => {
                 self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
                 self.run_inline(tracked.id).await?;
-                Ok(Invocation::new(self.clone(), tracked.id, None))
+                Ok((tracked.id, None))
             }
-            Registered::Existing { id, same_arguments } => self.reused(task, submission, id, same_arguments).await,
+            Registered::Existing { id, same_arguments } => {
+                Ok((id, Some(self.reused(task, submission, id, same_arguments).await?)))
+            }
             Registered::Conflict { id: existing } => Err(conflict(submission, existing)),
         }
     }
 
-    async fn reused<T: Task>(
+    async fn reused(
         &self,
         task: &RegisteredTask,
         submission: &Submission,
         existing: InvocationId,
         same_arguments: bool,
-    ) -> Result<Invocation<T>> {
+    ) -> Result<Reuse> {
         let diff = if same_arguments { Vec::new() } else { self.difference(submission, existing).await? };
         if !same_arguments && task.options.on_diff_non_key_args_raise {
             return Err(Error::ArgumentsDiffer { existing, diff });
         }
-        Ok(Invocation::new(self.clone(), existing, Some(Reuse { diff })))
+        Ok(Reuse { diff })
     }
 
     /// What differs between a call and the invocation that stands for it, as far as that one is still there.
@@ -234,15 +298,16 @@ fn workflow(task: &RegisteredTask, id: InvocationId, caller: Option<&TaskContext
     joined
 }
 
-fn check_call(options: &CallOptions) -> Result<()> {
-    match options.priority {
-        Some(priority) if priority > Priority::HIGHEST => Err(Error::Invalid(
-            pynenc_core::Error::invalid("priority is greater than the highest")
-                .with("priority", priority)
-                .with("highest", Priority::HIGHEST),
-        )),
-        _ => Ok(()),
-    }
+/// Whether something is decided by what makes the arguments of calls equal.
+fn wants_identity(task: &RegisteredTask, options: &CallOptions) -> bool {
+    task.options.registration_concurrency != Concurrency::Disabled
+        || task.options.running_concurrency != Concurrency::Disabled
+        || options.idempotency_key.is_some()
+}
+
+fn without_identity(task: &RegisteredTask) -> Error {
+    let message = "the call was encoded where its task has no concurrency control, and here it has; encode it again";
+    Error::Invalid(pynenc_core::Error::invalid(message).with("task", &task.id))
 }
 
 fn may_cache(task: &RegisteredTask, options: &CallOptions, name: &str) -> bool {

@@ -68,7 +68,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// Values that a task's attribute leaves for extensions, by type.
+/// Values that a task's attribute, or a builder, leaves for extensions, by type.
 #[derive(Default)]
 pub struct Attachments(FxHashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
@@ -76,6 +76,12 @@ impl Attachments {
     /// Leaves a value for the extension that knows its type.
     pub fn attach<T: Any + Send + Sync>(&mut self, value: T) {
         self.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+
+    /// Takes the value of a type back, if one was left.
+    pub fn take<T: Any>(&mut self) -> Option<T> {
+        let value = self.0.remove(&TypeId::of::<T>())? as Box<dyn Any>;
+        value.downcast().ok().map(|value| *value)
     }
 
     /// The value of a type, if the attribute left one.

@@ -254,11 +254,10 @@ impl Task<'_> {
     }
 
     fn attachments(&self) -> TokenStream {
-        let triggers = self.options.triggers.as_ref();
-        triggers.map_or_else(
-            || quote!(|_| {}),
-            |triggers| quote_spanned!(Span::mixed_site()=> |attachments| attachments.attach(#triggers)),
-        )
+        let (private, name) = (&self.private, &self.function.name);
+        let Some(triggers) = &self.options.triggers else { return quote!(|_| {}) };
+        let conditions = quote_spanned!(at(triggers)=> #private::triggers::of_task::<#name>(#triggers, || #name()));
+        quote_spanned!(Span::mixed_site()=> |attachments| #private::triggers::attach(attachments, || #conditions))
     }
 
     fn injected(&self) -> impl Iterator<Item = &Parameter> {

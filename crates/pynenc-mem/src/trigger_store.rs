@@ -1,16 +1,28 @@
 //! What triggers remember.
 
+mod log;
+mod news;
+mod occurrences;
+mod runs;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
-use pynenc_core::trigger_store::{Event, NewEvent, Occurrence, TriggerDefinition, TriggerId, TriggerRun};
+use pynenc_core::trigger_store::{
+    Defined, Delivered, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
+    TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+};
 use pynenc_core::{Clock, Result, Timestamp, TriggerStore};
 use rustc_hash::FxHashMap;
 
+use self::log::Log;
+use self::news::Followers;
+use self::occurrences::Occurrences;
+use self::runs::Runs;
 use crate::shared::Shared;
 
 /// A trigger store that lives in this process.
@@ -31,82 +43,112 @@ impl TriggerStore for MemTriggerStore {
     async fn define(&self, definitions: &[TriggerDefinition], length: Option<Duration>) -> Result<()> {
         self.memory.step(|memory, now| {
             let until = length.map(|length| now + length);
-            for definition in definitions {
-                memory.define(definition, until, now);
-            }
+            definitions.iter().for_each(|definition| memory.define(definition, until, now));
         });
         Ok(())
     }
 
     async fn undefine(&self, ids: &[TriggerId]) -> Result<()> {
-        let mut memory = self.memory.lock();
-        memory.definitions.retain(|id, _| !ids.contains(id));
+        self.memory.lock().undefine(ids);
         Ok(())
     }
 
-    async fn definitions(&self) -> Result<Vec<TriggerDefinition>> {
-        Ok(self.memory.step(|memory, now| {
-            memory.definitions.retain(|_, defined| defined.lives(now));
-            memory.definitions.values().map(|defined| defined.definition.clone()).collect()
-        }))
+    async fn definitions(&self) -> Result<Vec<Defined>> {
+        Ok(self.memory.step(Memory::definitions))
+    }
+
+    async fn pause(&self, trigger: &str, paused: bool) -> Result<()> {
+        let mut memory = self.memory.lock();
+        let changed = if paused { memory.paused.insert(trigger.into()) } else { memory.paused.remove(trigger) };
+        if changed {
+            memory.followers.tell(News::Definitions);
+        }
+        Ok(())
     }
 
     async fn append_events(&self, events: &[NewEvent]) -> Result<Vec<u64>> {
-        Ok(self.memory.step(|memory, now| events.iter().map(|event| memory.log.append(event, now)).collect()))
+        Ok(self.memory.step(|memory, now| {
+            let places = events.iter().map(|event| memory.log.append(event, now)).collect();
+            memory.followers.tell(News::Events);
+            places
+        }))
     }
 
     async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>> {
         Ok(self.memory.lock().log.read(name, after, limit))
     }
 
+    async fn take_events(
+        &self,
+        listeners: &[EventListener],
+        limit: usize,
+        again_after: Duration,
+    ) -> Result<Vec<Offered>> {
+        Ok(self.memory.step(|memory, now| memory.log.take(listeners, limit, again_after, now)))
+    }
+
+    async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()> {
+        self.memory.lock().log.done(listener, sequences);
+        Ok(())
+    }
+
     async fn put_occurrences(&self, occurrences: &[Occurrence]) -> Result<()> {
         let mut memory = self.memory.lock();
-        for occurrence in occurrences {
-            memory.occurrences.put(occurrence);
-        }
+        occurrences.iter().for_each(|occurrence| memory.occurrences.put(occurrence));
         Ok(())
     }
 
-    async fn occurrences(&self, trigger: &str, limit: usize) -> Result<Vec<Occurrence>> {
-        Ok(self.memory.lock().occurrences.waiting(trigger, limit))
+    async fn occurrences(&self, lookups: &[Lookup], limit: usize) -> Result<Vec<Vec<Occurrence>>> {
+        let memory = self.memory.lock();
+        Ok(lookups.iter().map(|lookup| memory.occurrences.waiting(lookup, limit)).collect())
     }
 
-    async fn fire(&self, run: &TriggerRun) -> Result<bool> {
-        Ok(self.memory.step(|memory, now| memory.fire(run, now)))
+    async fn fire(&self, runs: &[TriggerRun]) -> Result<Vec<bool>> {
+        Ok(self.memory.step(|memory, now| runs.iter().map(|run| memory.fire(run, now)).collect()))
     }
 
-    async fn unsubmitted(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>> {
-        Ok(self.memory.step(|memory, now| memory.runs.unsubmitted(now - age, limit)))
+    async fn undelivered(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>> {
+        Ok(self.memory.step(|memory, now| memory.runs.undelivered(now - age, limit)))
     }
 
-    async fn submitted(&self, runs: &[Box<str>]) -> Result<()> {
-        self.memory.step(|memory, now| runs.iter().for_each(|id| memory.runs.submitted(id, now)));
+    async fn delivered(&self, delivered: &[Delivered]) -> Result<()> {
+        self.memory.step(|memory, now| delivered.iter().for_each(|one| memory.runs.delivered(one, now)));
         Ok(())
     }
 
-    async fn watermark(&self, schedule: &str) -> Result<Option<Timestamp>> {
-        Ok(self.memory.lock().watermarks.get(schedule).copied())
+    async fn runs(&self, trigger: &str, limit: usize) -> Result<Vec<FiredRun>> {
+        Ok(self.memory.lock().runs.of(trigger, limit))
     }
 
-    async fn move_watermark(&self, schedule: &str, from: Option<Timestamp>, to: Timestamp) -> Result<bool> {
-        let mut memory = self.memory.lock();
-        let stands = memory.watermarks.get(schedule).copied() == from;
-        if stands {
-            memory.watermarks.insert(schedule.into(), to);
-        }
-        Ok(stands)
+    async fn watermarks(&self, schedules: &[Box<str>]) -> Result<Watermarks> {
+        Ok(self.memory.step(|memory, now| {
+            let marks = schedules.iter().map(|name| *memory.watermarks.entry(name.clone()).or_insert(now)).collect();
+            Watermarks { now, marks }
+        }))
+    }
+
+    async fn move_watermark(&self, slot: &Slot) -> Result<bool> {
+        Ok(self.memory.step(|memory, now| {
+            let stands = memory.allows(slot, now);
+            if stands {
+                memory.watermarks.insert(slot.schedule.clone(), slot.to);
+            }
+            stands
+        }))
+    }
+
+    async fn news(&self) -> Result<BoxStream<'static, News>> {
+        Ok(self.memory.lock().followers.follow())
     }
 
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize> {
-        Ok(self.memory.step(|memory, now| memory.expire(now - age, limit)))
+        Ok(self.memory.step(|memory, now| memory.expire(now, now - age, limit)))
     }
 
     async fn purge(&self) -> Result<()> {
         let mut memory = self.memory.lock();
-        let definitions = std::mem::take(&mut memory.definitions);
-        // Readers hold places of the log: a place must not mean another event afterwards.
-        let log = Log { last: memory.log.last, ..Log::default() };
-        *memory = Memory { definitions, log, ..Memory::default() };
+        let Memory { definitions, paused, log, followers, .. } = std::mem::take(&mut *memory);
+        *memory = Memory { definitions, paused, log: log.purged(), followers, ..Memory::default() };
         Ok(())
     }
 
@@ -117,195 +159,86 @@ impl TriggerStore for MemTriggerStore {
 
 #[derive(Debug, Default)]
 struct Memory {
-    definitions: BTreeMap<TriggerId, Defined>,
+    definitions: BTreeMap<TriggerId, Kept>,
+    paused: BTreeSet<TriggerId>,
     log: Log,
     occurrences: Occurrences,
     runs: Runs,
     watermarks: FxHashMap<Box<str>, Timestamp>,
+    followers: Followers,
 }
 
 impl Memory {
     /// Of several lives of one definition the longest counts: one that was added to stay isn't cut short.
     fn define(&mut self, definition: &TriggerDefinition, until: Option<Timestamp>, now: Timestamp) {
-        let before = self.definitions.get(&definition.id).filter(|defined| defined.lives(now));
+        let before = self.definitions.get(&definition.id).filter(|kept| kept.lives(now));
+        let is_news = before.is_none_or(|before| before.definition != *definition);
         let until = before.map_or(until, |before| before.until.zip(until).map(|(a, b)| a.max(b)));
-        self.definitions.insert(definition.id.clone(), Defined { definition: definition.clone(), until });
+        self.definitions.insert(definition.id.clone(), Kept { definition: definition.clone(), until });
+        if is_news {
+            self.followers.tell(News::Definitions);
+        }
+    }
+
+    fn undefine(&mut self, ids: &[TriggerId]) {
+        for id in ids {
+            self.definitions.remove(id);
+            self.paused.remove(id);
+        }
+        self.followers.tell(News::Definitions);
+    }
+
+    fn definitions(&mut self, now: Timestamp) -> Vec<Defined> {
+        self.definitions.retain(|_, kept| kept.lives(now));
+        let defined = |kept: &Kept| Defined {
+            definition: kept.definition.clone(),
+            paused: self.paused.contains(&kept.definition.id),
+            stays: kept.until.is_none(),
+        };
+        self.definitions.values().map(defined).collect()
     }
 
     fn fire(&mut self, run: &TriggerRun, now: Timestamp) -> bool {
-        if self.runs.all.contains_key(&run.id) || !run.consumes.iter().all(|id| self.occurrences.waits(id)) {
+        let is_free = run.consumes.iter().all(|id| self.occurrences.waits(id));
+        let is_due = run.slot.as_ref().is_none_or(|slot| self.allows(slot, now));
+        if self.runs.knows(&run.id) || !is_free || !is_due {
             return false;
         }
         for id in &run.consumes {
             self.occurrences.use_up(id, now);
         }
+        if let Some(slot) = &run.slot {
+            self.watermarks.insert(slot.schedule.clone(), slot.to);
+        }
         self.runs.fired(run, now);
         true
     }
 
-    fn expire(&mut self, until: Timestamp, limit: usize) -> usize {
+    /// Whether the slot's schedule stands where it should, and the slot has come.
+    fn allows(&self, slot: &Slot, now: Timestamp) -> bool {
+        slot.to <= now && self.watermarks.get(&slot.schedule) == Some(&slot.from)
+    }
+
+    fn expire(&mut self, now: Timestamp, until: Timestamp, limit: usize) -> usize {
         let mut dropped = self.log.expire(until, limit);
-        dropped += self.occurrences.expire(until, limit - dropped);
+        dropped += self.occurrences.expire(now, until, limit - dropped);
         dropped + self.runs.expire(until, limit - dropped)
     }
 }
 
 #[derive(Debug)]
-struct Defined {
+struct Kept {
     definition: TriggerDefinition,
     until: Option<Timestamp>,
 }
 
-impl Defined {
+impl Kept {
     fn lives(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until > now)
     }
 }
 
-/// The events, in the order of their appends.
-#[derive(Debug, Default)]
-struct Log {
-    last: u64,
-    events: BTreeMap<u64, Event>,
-    by_name: FxHashMap<Box<str>, BTreeSet<u64>>,
-}
-
-impl Log {
-    fn append(&mut self, event: &NewEvent, at: Timestamp) -> u64 {
-        self.last += 1;
-        let NewEvent { name, key, payload } = event.clone();
-        self.by_name.entry(name.clone()).or_default().insert(self.last);
-        self.events.insert(self.last, Event { sequence: self.last, name, key, payload, at });
-        self.last
-    }
-
-    fn read(&self, name: &str, after: u64, limit: usize) -> Vec<Event> {
-        let Some(places) = self.by_name.get(name) else { return Vec::new() };
-        let behind = places.range((Bound::Excluded(after), Bound::Unbounded));
-        behind.take(limit).map(|place| self.events[place].clone()).collect()
-    }
-
-    fn expire(&mut self, until: Timestamp, limit: usize) -> usize {
-        let old = self.events.values().take_while(|event| event.at <= until).take(limit);
-        let old: Vec<u64> = old.map(|event| event.sequence).collect();
-        for place in &old {
-            self.drop_event(*place);
-        }
-        old.len()
-    }
-
-    fn drop_event(&mut self, place: u64) {
-        let Some(event) = self.events.remove(&place) else { return };
-        let Some(places) = self.by_name.get_mut(&event.name) else { return };
-        places.remove(&place);
-        if places.is_empty() {
-            self.by_name.remove(&event.name);
-        }
-    }
-}
-
-/// Occurrences, the used-up ones too: they are what a repeated report is recognized by.
-#[derive(Debug, Default)]
-struct Occurrences {
-    last: u64,
-    all: FxHashMap<Box<str>, Occurred>,
-    by_trigger: FxHashMap<TriggerId, BTreeMap<(Timestamp, u64), Box<str>>>,
-    used: BTreeSet<(Timestamp, Box<str>)>,
-}
-
-#[derive(Debug)]
-struct Occurred {
-    occurrence: Occurrence,
-    sequence: u64,
-    is_used: bool,
-}
-
-impl Occurrences {
-    fn put(&mut self, occurrence: &Occurrence) {
-        if self.all.contains_key(&occurrence.id) {
-            return;
-        }
-        self.last += 1;
-        let waiting = self.by_trigger.entry(occurrence.trigger.clone()).or_default();
-        waiting.insert((occurrence.at, self.last), occurrence.id.clone());
-        let occurred = Occurred { occurrence: occurrence.clone(), sequence: self.last, is_used: false };
-        self.all.insert(occurrence.id.clone(), occurred);
-    }
-
-    fn waiting(&self, trigger: &str, limit: usize) -> Vec<Occurrence> {
-        let Some(waiting) = self.by_trigger.get(trigger) else { return Vec::new() };
-        waiting.values().take(limit).map(|id| self.all[id].occurrence.clone()).collect()
-    }
-
-    fn waits(&self, id: &str) -> bool {
-        self.all.get(id).is_some_and(|occurred| !occurred.is_used)
-    }
-
-    fn use_up(&mut self, id: &str, now: Timestamp) {
-        let Some(occurred) = self.all.get_mut(id) else { return };
-        occurred.is_used = true;
-        self.used.insert((now, id.into()));
-        let place = (occurred.occurrence.at, occurred.sequence);
-        let Some(waiting) = self.by_trigger.get_mut(&occurred.occurrence.trigger) else { return };
-        waiting.remove(&place);
-        if waiting.is_empty() {
-            self.by_trigger.remove(&occurred.occurrence.trigger);
-        }
-    }
-
-    fn expire(&mut self, until: Timestamp, limit: usize) -> usize {
-        let old = take_old(&mut self.used, until, limit);
-        for id in &old {
-            drop(self.all.remove(id));
-        }
-        old.len()
-    }
-}
-
-/// Firings, the submitted ones too: they are what a repeated firing is recognized by.
-#[derive(Debug, Default)]
-struct Runs {
-    last: u64,
-    all: FxHashMap<Box<str>, Fired>,
-    open: BTreeMap<(Timestamp, u64), Box<str>>,
-    submitted: BTreeSet<(Timestamp, Box<str>)>,
-}
-
-#[derive(Debug)]
-struct Fired {
-    run: TriggerRun,
-    place: (Timestamp, u64),
-}
-
-impl Runs {
-    fn fired(&mut self, run: &TriggerRun, now: Timestamp) {
-        self.last += 1;
-        let place = (now, self.last);
-        self.open.insert(place, run.id.clone());
-        self.all.insert(run.id.clone(), Fired { run: run.clone(), place });
-    }
-
-    fn unsubmitted(&self, until: Timestamp, limit: usize) -> Vec<TriggerRun> {
-        let old = self.open.iter().take_while(|((at, _), _)| *at <= until).take(limit);
-        old.map(|(_, id)| self.all[id].run.clone()).collect()
-    }
-
-    fn submitted(&mut self, id: &str, now: Timestamp) {
-        let Some(fired) = self.all.get(id) else { return };
-        if self.open.remove(&fired.place).is_some() {
-            self.submitted.insert((now, id.into()));
-        }
-    }
-
-    fn expire(&mut self, until: Timestamp, limit: usize) -> usize {
-        let old = take_old(&mut self.submitted, until, limit);
-        for id in &old {
-            drop(self.all.remove(id));
-        }
-        old.len()
-    }
-}
-
+/// Takes what is old out of an index by time.
 fn take_old(set: &mut BTreeSet<(Timestamp, Box<str>)>, until: Timestamp, limit: usize) -> Vec<Box<str>> {
     let old: Vec<_> = set.iter().take_while(|(at, _)| *at <= until).take(limit).cloned().collect();
     for entry in &old {

@@ -7,4 +7,5 @@ for place = 1, #ARGV, 2 do
   call('ZADD', K.event_ages, time, sequence)
   replies[#replies + 1] = sequence
 end
+call('PUBLISH', K.news, 'T')
 return replies

@@ -1,10 +1,14 @@
 pass_without_memory()
+local has_entries = call('EXISTS', K.outbox) == 1
 
 local function forget(id)
   local e = read(id)
   if not e or not is(T.final, e[E.status]) then return end
   if e[E.named] == 1 then
     for _, name in ipairs(call('SMEMBERS', K.named .. id)) do call('HDEL', K.names, name) end
+  end
+  if has_entries then
+    for _, sequence in ipairs(call('SMEMBERS', K.noted .. id)) do drop_entry(sequence) end
   end
   call('DEL', K.entry .. id, K.details .. id, K.named .. id)
   call('ZREM', K.rest, id)

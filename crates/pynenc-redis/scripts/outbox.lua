@@ -1,14 +1,24 @@
 local limit, again_after, time = tonumber(ARGV[1]), tonumber(ARGV[2]), now()
+local found = {}
 pass_without_memory()
-local offered = call('ZRANGEBYSCORE', K.offered, '-inf', time - again_after, 'LIMIT', 0, limit)
-local fresh = #offered < limit and call('ZRANGE', K.fresh, 0, limit - #offered - 1) or {}
-for _, sequence in ipairs(fresh) do offered[#offered + 1] = sequence end
-table.sort(offered, function(a, b) return tonumber(a) < tonumber(b) end)
+
+local function offer(listener, sequence)
+  call('ZREM', K.fresh .. listener, sequence)
+  call('ZADD', K.offered .. listener, time, sequence)
+  found[#found + 1] = tonumber(sequence)
+end
+
+for place = 3, #ARGV do
+  local listener = ARGV[place]
+  local late = call('ZRANGEBYSCORE', K.offered .. listener, '-inf', time - again_after, 'LIMIT', 0, limit)
+  local fresh = #late < limit and call('ZRANGE', K.fresh .. listener, 0, limit - #late - 1) or {}
+  for _, sequence in ipairs(late) do offer(listener, sequence) end
+  for _, sequence in ipairs(fresh) do offer(listener, sequence) end
+end
+table.sort(found)
 local replies = {}
-for _, sequence in ipairs(offered) do
-  call('ZREM', K.fresh, sequence)
-  call('ZADD', K.offered, time, sequence)
-  replies[#replies + 1] = tonumber(sequence)
-  replies[#replies + 1] = call('HGET', K.outbox, sequence)
+for _, sequence in ipairs(found) do
+  replies[#replies + 1] = sequence
+  replies[#replies + 1] = call('HGET', K.outbox, string.format('%.0f', sequence))
 end
 return replies

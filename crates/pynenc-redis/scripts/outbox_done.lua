@@ -1,6 +1,3 @@
-for _, sequence in ipairs(ARGV) do
-  call('HDEL', K.outbox, sequence)
-  call('ZREM', K.fresh, sequence)
-  call('ZREM', K.offered, sequence)
-end
+pass_without_memory()
+for _, sequence in ipairs(ARGV) do drop_entry(sequence) end
 return true

@@ -71,16 +71,18 @@ keys! {
     Alive = "alive", "o:y";
     /// Who performs a service, and until when.
     Services = "services", "o:s";
-    /// Which ends are wanted in the outbox, and until when.
-    Wanted = "wanted", "o:w";
+    /// Which ends are wanted in the outbox, by whom and until when; no purge drops it.
+    Wanted = "wanted", "k:w";
     /// The entries of the outbox.
     Outbox = "outbox", "o:g";
     /// The last place in the outbox.
     OutboxLast = "outbox_last", "o:f";
-    /// Entries that nobody was offered.
+    /// By listener: entries that nobody was offered.
     Fresh = "fresh", "o:j";
-    /// Entries by the time of their last offer.
+    /// By listener: entries by the time of their last offer.
     Offered = "offered", "o:z";
+    /// By invocation: the places of its entries in the outbox.
+    Noted = "noted", "o:5";
     /// By invocation: the channels of those who want to know its end.
     Watchers = "watchers", "o:1";
     /// A channel: what concerns every process.
@@ -116,6 +118,8 @@ keys! {
 
     /// The definitions of triggers.
     Definitions = "definitions", "k:d";
+    /// The triggers that are paused.
+    Paused = "paused", "k:p";
     /// The last place in the log of events.
     EventLast = "event_last", "k:e";
     /// The log of events.
@@ -124,18 +128,32 @@ keys! {
     NamedEvents = "named_events", "t:n";
     /// Events by the time of their append.
     EventAges = "event_ages", "t:a";
+    /// By listener: the last event that it was offered.
+    Listeners = "listeners", "t:i";
+    /// Listeners by the time they last asked.
+    ListenerAges = "listener_ages", "t:g";
+    /// By listener: events by the time of their last offer, until they are done.
+    Taken = "taken", "t:k";
+    /// By name: the last event that any listener was offered.
+    Heard = "heard", "t:h";
     /// The occurrences.
     Occurrences = "occurrences", "t:o";
-    /// By trigger: its occurrences that wait.
+    /// By condition and trigger: the occurrences that wait.
     Occurred = "occurred", "t:w";
+    /// Occurrences that wait, by when nobody will ask for them.
+    OccurrenceEnds = "occurrence_ends", "t:q";
     /// Used-up occurrences by the time of their use.
     Used = "used", "t:u";
     /// The runs.
     Runs = "runs", "t:r";
-    /// Runs that aren't submitted, by the time of their firing.
+    /// By trigger: its runs, by the time of their firing.
+    Fired = "fired", "t:f";
+    /// Runs whose calls weren't seen to, by the time of their firing.
     Open = "open", "t:p";
-    /// Runs by the time of their submission.
-    Submitted = "submitted", "t:s";
+    /// Runs that are over, by when.
+    Delivered = "delivered", "t:s";
+    /// What became of calls.
+    Deliveries = "deliveries", "t:v";
     /// How far schedules were looked at.
     Watermarks = "watermarks", "t:m";
     /// The last place among occurrences and runs.

@@ -130,15 +130,19 @@ impl Orchestrator for RedisOrchestrator {
     async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
         let mut arguments = vec![decimal(codec::millis(length))];
         for interest in interests {
-            let task = interest.task.as_str().as_bytes();
-            let fields = interest.statuses.iter().map(|status| [&[script::status_code(*status)], task].concat());
-            arguments.extend(fields);
+            let OutboxInterest { listener, task, statuses } = interest;
+            codec::check_names([&**listener, task.as_str()])?;
+            for status in statuses {
+                let field = [&[script::status_code(*status)], task.as_str().as_bytes()].concat();
+                arguments.extend([field, listener.as_bytes().to_vec()]);
+            }
         }
         self.store.run(Verb::Want, &arguments).await.map(drop)
     }
 
-    async fn outbox(&self, limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
-        let arguments = [decimal(limit.min(BATCH) as u64), decimal(codec::millis(again_after))];
+    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
+        let mut arguments = vec![decimal(limit.min(BATCH) as u64), decimal(codec::millis(again_after))];
+        arguments.extend(listeners.iter().map(|listener| listener.as_bytes().to_vec()));
         replies::outbox(self.store.run(Verb::Outbox, &arguments).await?)
     }
 

@@ -79,6 +79,7 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
+    OUTBOX = "outbox";
 }
 
 scripts! {
@@ -95,9 +96,9 @@ scripts! {
     Lease = "lease": [];
     Want = "want": [];
     Outbox = "outbox": [];
-    OutboxDone = "outbox_done": [];
+    OutboxDone = "outbox_done": [OUTBOX];
     Outlived = "outlived": [];
-    Forget = "forget": [ENTRY, ENTER];
+    Forget = "forget": [ENTRY, ENTER, OUTBOX];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
     Pop = "pop": [QUEUE];
@@ -111,14 +112,20 @@ scripts! {
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
     Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE];
     Define = "define": [];
+    Undefine = "undefine": [];
+    Pause = "pause": [];
     Definitions = "definitions": [];
     AppendEvents = "append_events": [];
     ReadEvents = "events": [];
+    TakeEvents = "take_events": [];
+    EventsDone = "events_done": [];
     PutOccurrences = "put_occurrences": [];
     Occurrences = "occurrences": [];
     Fire = "fire": [];
-    Unsubmitted = "unsubmitted": [];
-    Submitted = "submitted": [];
+    Undelivered = "undelivered": [];
+    Delivered = "delivered": [];
+    Runs = "runs": [];
+    ReadWatermarks = "watermarks": [];
     MoveWatermark = "move_watermark": [];
     Expire = "expire": [];
     Now = "now": [];

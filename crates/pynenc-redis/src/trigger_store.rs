@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
-use pynenc_core::trigger_store::{Event, NewEvent, Occurrence, TriggerDefinition, TriggerId, TriggerRun};
+use pynenc_core::trigger_store::{
+    Defined, Delivered, Delivery, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered,
+    RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+};
 use pynenc_core::{Result, Timestamp, TriggerStore};
 use redis::Value;
 
-use crate::client::{BATCH, RedisStore, bytes, is_one, list, number, optional};
+use crate::client::{BATCH, RedisStore, bytes, is_one, list, number};
 use crate::codec::{Pack, Parse, check_names, decoded, encoded, millis, owned_bytes, text};
 use crate::error::misshapen;
-use crate::keys::{Family, Key};
+use crate::keys::Family;
 use crate::orchestrator::decimal;
 use crate::script::Verb;
 
@@ -35,39 +39,37 @@ impl RedisTriggerStore {
 #[async_trait]
 impl TriggerStore for RedisTriggerStore {
     async fn define(&self, definitions: &[TriggerDefinition], length: Option<Duration>) -> Result<()> {
+        check_names(definitions.iter().map(|definition| &*definition.id))?;
         let length = length.map_or_else(|| b"-1".to_vec(), |length| decimal(millis(length)));
         for chunk in definitions.chunks(BATCH) {
             let mut arguments = vec![length.clone()];
-            for definition in chunk {
-                let value = Pack::new().u8(definition.paused.into()).bytes(&definition.spec).done();
-                arguments.extend([definition.id.as_bytes().to_vec(), value]);
-            }
+            arguments.extend(chunk.iter().flat_map(|of| [of.id.as_bytes().to_vec(), of.spec.to_vec()]));
             self.store.run(Verb::Define, &arguments).await?;
         }
         Ok(())
     }
 
     async fn undefine(&self, ids: &[TriggerId]) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
+        for chunk in ids.chunks(BATCH) {
+            self.store.run(Verb::Undefine, &names(chunk)).await?;
         }
-        let mut drop_them = redis::cmd("HDEL");
-        drop_them.arg(self.store.one(Key::Definitions));
-        for id in ids {
-            drop_them.arg(id.as_bytes());
-        }
-        self.store.send(&drop_them).await.map(drop)
+        Ok(())
     }
 
-    async fn definitions(&self) -> Result<Vec<TriggerDefinition>> {
+    async fn definitions(&self) -> Result<Vec<Defined>> {
         let values = self.list(Verb::Definitions, &[]).await?;
-        let mut definitions = pairs(values).map(definition).collect::<Result<Vec<_>>>()?;
-        definitions.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(definitions)
+        let mut defined = pairs(values).map(defined).collect::<Result<Vec<_>>>()?;
+        defined.sort_by(|a, b| a.definition.id.cmp(&b.definition.id));
+        Ok(defined)
+    }
+
+    async fn pause(&self, trigger: &str, paused: bool) -> Result<()> {
+        let arguments = [trigger.as_bytes().to_vec(), decimal(paused.into())];
+        self.store.run(Verb::Pause, &arguments).await.map(drop)
     }
 
     async fn append_events(&self, events: &[NewEvent]) -> Result<Vec<u64>> {
-        check_names(events.iter().map(|event| &*event.name))?;
+        check_names(events.iter().flat_map(|event| [&*event.name, &*event.serializer]))?;
         let mut places = Vec::with_capacity(events.len());
         for chunk in events.chunks(BATCH) {
             let items = chunk.iter().flat_map(|event| [event.name.as_bytes().to_vec(), event_value(event)]);
@@ -81,7 +83,29 @@ impl TriggerStore for RedisTriggerStore {
 
     async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>> {
         let arguments = [name.as_bytes().to_vec(), decimal(after), decimal(limit.min(BATCH) as u64)];
-        pairs(self.list(Verb::ReadEvents, &arguments).await?).map(event).collect()
+        let values = self.list(Verb::ReadEvents, &arguments).await?;
+        pairs(values).map(|(sequence, kept)| event(&sequence, &kept)).collect()
+    }
+
+    async fn take_events(
+        &self,
+        listeners: &[EventListener],
+        limit: usize,
+        again_after: Duration,
+    ) -> Result<Vec<Offered>> {
+        let mut arguments = vec![decimal(limit.min(BATCH) as u64), decimal(millis(again_after))];
+        arguments.extend(listeners.iter().flat_map(|of| [of.id.as_bytes().to_vec(), of.name.as_bytes().to_vec()]));
+        let values = self.list(Verb::TakeEvents, &arguments).await?;
+        values.chunks_exact(3).map(|offer| offered(listeners, offer)).collect()
+    }
+
+    async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()> {
+        for chunk in sequences.chunks(BATCH) {
+            let places = chunk.iter().copied().map(decimal);
+            let arguments: Vec<_> = std::iter::once(listener.as_bytes().to_vec()).chain(places).collect();
+            self.store.run(Verb::EventsDone, &arguments).await?;
+        }
+        Ok(())
     }
 
     async fn put_occurrences(&self, occurrences: &[Occurrence]) -> Result<()> {
@@ -93,47 +117,70 @@ impl TriggerStore for RedisTriggerStore {
         Ok(())
     }
 
-    async fn occurrences(&self, trigger: &str, limit: usize) -> Result<Vec<Occurrence>> {
-        if limit == 0 {
-            return Ok(Vec::new());
+    async fn occurrences(&self, lookups: &[Lookup], limit: usize) -> Result<Vec<Vec<Occurrence>>> {
+        let mut arguments = vec![decimal(limit.min(BATCH) as u64)];
+        arguments.extend(lookups.iter().flat_map(lookup_items));
+        let answers = self.list(Verb::Occurrences, &arguments).await?;
+        let found = lookups
+            .iter()
+            .zip(answers)
+            .map(|(lookup, answer)| pairs(list(answer)?).map(|(id, kept)| occurrence(lookup, id, &kept)).collect());
+        found.collect()
+    }
+
+    async fn fire(&self, runs: &[TriggerRun]) -> Result<Vec<bool>> {
+        let mut fired = Vec::with_capacity(runs.len());
+        for chunk in runs.chunks(BATCH) {
+            let mut arguments = Vec::new();
+            for run in chunk {
+                arguments.extend(run_items(run)?);
+            }
+            fired.extend(self.list(Verb::Fire, &arguments).await?.iter().map(is_one));
         }
-        let arguments = [trigger.as_bytes().to_vec(), decimal(limit.min(BATCH) as u64)];
-        pairs(self.list(Verb::Occurrences, &arguments).await?).map(occurrence).collect()
+        Ok(fired)
     }
 
-    async fn fire(&self, run: &TriggerRun) -> Result<bool> {
-        check_names([&*run.id])?;
-        let mut arguments = vec![run.id.as_bytes().to_vec(), encoded(run)?];
-        arguments.extend(run.consumes.iter().map(|id| id.as_bytes().to_vec()));
-        Ok(is_one(&self.store.run(Verb::Fire, &arguments).await?))
-    }
-
-    async fn unsubmitted(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>> {
+    async fn undelivered(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>> {
         let arguments = [decimal(millis(age)), decimal(limit.min(BATCH) as u64)];
-        let runs = self.list(Verb::Unsubmitted, &arguments).await?;
+        let runs = self.list(Verb::Undelivered, &arguments).await?;
         runs.into_iter().map(|run| decoded(&bytes(run)?)).collect()
     }
 
-    async fn submitted(&self, runs: &[Box<str>]) -> Result<()> {
-        for chunk in runs.chunks(BATCH) {
-            let ids: Vec<_> = chunk.iter().map(|id| id.as_bytes().to_vec()).collect();
-            self.store.run(Verb::Submitted, &ids).await?;
+    async fn delivered(&self, delivered: &[Delivered]) -> Result<()> {
+        for chunk in delivered.chunks(BATCH) {
+            let items = chunk.iter().flat_map(|one| [&*one.run, one.refused.as_deref().unwrap_or_default()]);
+            let items: Vec<_> = items.map(|item| item.as_bytes().to_vec()).collect();
+            self.store.run(Verb::Delivered, &items).await?;
         }
         Ok(())
     }
 
-    async fn watermark(&self, schedule: &str) -> Result<Option<Timestamp>> {
-        let mut read = redis::cmd("HGET");
-        read.arg(self.store.one(Key::Watermarks)).arg(schedule);
-        let Some(mark) = optional(self.store.send(&read).await?)? else { return Ok(None) };
-        let mark = text(&mark)?.parse().map_err(|_| misshapen("a watermark"))?;
-        Ok(Some(Timestamp::from_millis(mark)))
+    async fn runs(&self, trigger: &str, limit: usize) -> Result<Vec<FiredRun>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let arguments = [trigger.as_bytes().to_vec(), decimal(limit.min(BATCH) as u64)];
+        let values = self.list(Verb::Runs, &arguments).await?;
+        values.chunks_exact(3).map(fired_run).collect()
     }
 
-    async fn move_watermark(&self, schedule: &str, from: Option<Timestamp>, to: Timestamp) -> Result<bool> {
-        let from = from.map_or_else(Vec::new, |from| decimal(from.as_millis()));
-        let arguments = [schedule.as_bytes().to_vec(), from, decimal(to.as_millis())];
-        Ok(is_one(&self.store.run(Verb::MoveWatermark, &arguments).await?))
+    async fn watermarks(&self, schedules: &[Box<str>]) -> Result<Watermarks> {
+        check_names(schedules.iter().map(|schedule| &**schedule))?;
+        let values = self.list(Verb::ReadWatermarks, &names(schedules)).await?;
+        let times = values.iter().map(|time| Ok(Timestamp::from_millis(number(time)?)));
+        let mut times = times.collect::<Result<Vec<_>>>()?.into_iter();
+        let now = times.next().ok_or_else(|| misshapen("the present"))?;
+        Ok(Watermarks { now, marks: times.collect() })
+    }
+
+    async fn move_watermark(&self, slot: &Slot) -> Result<bool> {
+        Ok(is_one(&self.store.run(Verb::MoveWatermark, &slot_items(Some(slot))).await?))
+    }
+
+    async fn news(&self) -> Result<BoxStream<'static, News>> {
+        let hub = self.store.hub();
+        hub.open(&self.store).await?;
+        Ok(hub.follow())
     }
 
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize> {
@@ -150,6 +197,10 @@ impl TriggerStore for RedisTriggerStore {
     }
 }
 
+fn names(names: &[Box<str>]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
 /// Names or places, each with what is kept there; one whose value is gone is left out.
 fn pairs(values: Vec<Value>) -> impl Iterator<Item = (Value, Vec<u8>)> {
     let mut values = values.into_iter();
@@ -157,23 +208,24 @@ fn pairs(values: Vec<Value>) -> impl Iterator<Item = (Value, Vec<u8>)> {
     pairs.filter_map(|(name, kept)| Some((name, bytes(kept).ok()?)))
 }
 
-fn definition((id, kept): (Value, Vec<u8>)) -> Result<TriggerDefinition> {
+fn defined((id, kept): (Value, Vec<u8>)) -> Result<Defined> {
     let mut parse = Parse::new(&kept);
-    let paused = parse.u8()? == 1;
-    Ok(TriggerDefinition { id: text(&bytes(id)?)?.into(), paused, spec: owned_bytes(parse.rest()) })
+    let (stays, paused) = (parse.u8()? == 1, parse.u8()? == 1);
+    let definition = TriggerDefinition { id: text(&bytes(id)?)?.into(), spec: owned_bytes(parse.rest()) };
+    Ok(Defined { definition, paused, stays })
 }
 
-/// What the script doesn't put before it: the key and the payload.
+/// What the script doesn't put before it: the key, the serializer and the payload.
 fn event_value(event: &NewEvent) -> Vec<u8> {
     let pack = match &event.key {
         Some(key) => Pack::new().u8(1).u32(key.len() as u64).bytes(key.as_bytes()),
         None => Pack::new().u8(0),
     };
-    pack.bytes(&event.payload).done()
+    pack.sized(event.serializer.as_bytes()).bytes(&event.payload).done()
 }
 
-fn event((sequence, kept): (Value, Vec<u8>)) -> Result<Event> {
-    let mut parse = Parse::new(&kept);
+fn event(sequence: &Value, kept: &[u8]) -> Result<Event> {
+    let mut parse = Parse::new(kept);
     let (at, name) = (parse.time()?, parse.sized_text()?.into());
     let key = match parse.u8()? {
         1 => {
@@ -182,19 +234,65 @@ fn event((sequence, kept): (Value, Vec<u8>)) -> Result<Event> {
         }
         _ => None,
     };
-    Ok(Event { sequence: number(&sequence)?, name, key, payload: owned_bytes(parse.rest()), at })
+    let serializer = parse.sized_text()?.into();
+    Ok(Event { sequence: number(sequence)?, name, key, payload: owned_bytes(parse.rest()), serializer, at })
 }
 
-fn occurrence_items(occurrence: &Occurrence) -> [Vec<u8>; 4] {
-    let Occurrence { id, trigger, condition, context, at } = occurrence;
-    let rest = Pack::new().u32((*condition).into()).bytes(context).done();
-    [id.as_bytes().to_vec(), trigger.as_bytes().to_vec(), decimal(at.as_millis()), rest]
+fn offered(listeners: &[EventListener], offer: &[Value]) -> Result<Offered> {
+    let listener = listeners.get(number(&offer[0])? as usize).ok_or_else(|| misshapen("a listener"))?;
+    Ok(Offered { listener: listener.id.clone(), event: event(&offer[1], &bytes(offer[2].clone())?)? })
 }
 
-fn occurrence((id, kept): (Value, Vec<u8>)) -> Result<Occurrence> {
-    let mut parse = Parse::new(&kept);
-    let (at, trigger) = (parse.time()?, parse.sized_text()?.into());
+fn occurrence_items(occurrence: &Occurrence) -> [Vec<u8>; 6] {
+    let Occurrence { id, trigger, condition, context, at, until } = occurrence;
+    [
+        id.as_bytes().to_vec(),
+        trigger.as_bytes().to_vec(),
+        decimal((*condition).into()),
+        decimal(at.as_millis()),
+        decimal(until.as_millis()),
+        context.to_vec(),
+    ]
+}
+
+fn lookup_items(lookup: &Lookup) -> [Vec<u8>; 3] {
+    let Lookup { trigger, condition, since } = lookup;
+    [trigger.as_bytes().to_vec(), decimal((*condition).into()), decimal(since.as_millis())]
+}
+
+fn occurrence(lookup: &Lookup, id: Value, kept: &[u8]) -> Result<Occurrence> {
+    let mut parse = Parse::new(kept);
+    let (at, until) = (parse.time()?, parse.time()?);
     parse.sized()?;
-    let condition = parse.u32()?;
-    Ok(Occurrence { id: text(&bytes(id)?)?.into(), trigger, condition, context: owned_bytes(parse.rest()), at })
+    parse.sized()?;
+    let Lookup { trigger, condition, .. } = lookup.clone();
+    Ok(Occurrence { id: text(&bytes(id)?)?.into(), trigger, condition, context: owned_bytes(parse.rest()), at, until })
+}
+
+fn run_items(run: &TriggerRun) -> Result<Vec<Vec<u8>>> {
+    check_names([&*run.id, &*run.trigger])?;
+    let has_call = matches!(run.outcome, RunOutcome::Call { .. });
+    let mut items = vec![run.id.as_bytes().to_vec(), run.trigger.as_bytes().to_vec(), encoded(run)?];
+    items.push(decimal(has_call.into()));
+    items.extend(slot_items(run.slot.as_ref()));
+    items.push(decimal(run.consumes.len() as u64));
+    items.extend(names(&run.consumes));
+    Ok(items)
+}
+
+fn slot_items(slot: Option<&Slot>) -> [Vec<u8>; 3] {
+    slot.map_or_else(Default::default, |Slot { schedule, from, to }| {
+        [schedule.as_bytes().to_vec(), decimal(from.as_millis()), decimal(to.as_millis())]
+    })
+}
+
+fn fired_run(values: &[Value]) -> Result<FiredRun> {
+    let delivery = bytes(values[1].clone())?;
+    let delivery = match delivery.split_first() {
+        None => Delivery::Open,
+        Some((_, [])) => Delivery::Submitted,
+        Some((_, refused)) => Delivery::Refused(text(refused)?.into()),
+    };
+    let at = Timestamp::from_millis(number(&values[0])?);
+    Ok(FiredRun { run: decoded(&bytes(values[2].clone())?)?, at, delivery })
 }

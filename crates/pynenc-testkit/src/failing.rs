@@ -17,9 +17,12 @@ use pynenc_core::orchestrator::{
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
 use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
-use pynenc_core::trigger_store::{Event, NewEvent, Occurrence, TriggerDefinition, TriggerId, TriggerRun};
+use pynenc_core::trigger_store::{
+    Defined, Delivered, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
+    TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+};
 use pynenc_core::{
-    ArgCache, Broker, Digest, Error, InvocationId, Orchestrator, QueueName, Result, RunnerId, StateBackend, Timestamp,
+    ArgCache, Broker, Digest, Error, InvocationId, Orchestrator, QueueName, Result, RunnerId, StateBackend,
     TriggerStore, async_trait,
 };
 
@@ -38,12 +41,19 @@ pub struct Fuse {
     calls: Arc<AtomicU64>,
     at: u64,
     fails: Fails,
+    is_fatal: bool,
 }
 
 impl Fuse {
     /// A fuse that blows at the call of this number, counted from one.
     pub fn new(at: u64, fails: Fails) -> Self {
-        Self { calls: Arc::default(), at, fails }
+        Self { calls: Arc::default(), at, fails, is_fatal: false }
+    }
+
+    /// With every later call failing too, before its effect: what a process that has died asks for.
+    #[must_use]
+    pub fn fatal(self) -> Self {
+        Self { is_fatal: true, ..self }
     }
 
     /// Whether the call that it blows at was made.
@@ -57,6 +67,7 @@ impl Fuse {
         match self.fails {
             Fails::Before if number == self.at => Err(blown()),
             Fails::After if number == self.at => call.await.and_then(|_| Err(blown())),
+            Fails::Before | Fails::After if self.is_fatal && number > self.at => Err(blown()),
             Fails::Before | Fails::After => call.await,
         }
     }
@@ -122,7 +133,7 @@ failing! {
         fn expired(limit: usize) -> Vec<(RunnerId, Tracked)>;
         fn lease(service: &str, runner: RunnerId, length: Duration) -> bool;
         fn want(interests: &[OutboxInterest], length: Duration) -> ();
-        fn outbox(limit: usize, again_after: Duration) -> Vec<OutboxEntry>;
+        fn outbox(listeners: &[Box<str>], limit: usize, again_after: Duration) -> Vec<OutboxEntry>;
         fn outbox_done(sequences: &[u64]) -> ();
         fn outlived(limit: usize) -> Vec<InvocationId>;
         fn forget(ids: &[InvocationId]) -> ();
@@ -153,16 +164,21 @@ failing! {
     FailingTriggerStore: TriggerStore {
         fn define(definitions: &[TriggerDefinition], length: Option<Duration>) -> ();
         fn undefine(ids: &[TriggerId]) -> ();
-        fn definitions() -> Vec<TriggerDefinition>;
+        fn definitions() -> Vec<Defined>;
+        fn pause(trigger: &str, paused: bool) -> ();
         fn append_events(events: &[NewEvent]) -> Vec<u64>;
         fn events(name: &str, after: u64, limit: usize) -> Vec<Event>;
+        fn take_events(listeners: &[EventListener], limit: usize, again_after: Duration) -> Vec<Offered>;
+        fn events_done(listener: &str, sequences: &[u64]) -> ();
         fn put_occurrences(occurrences: &[Occurrence]) -> ();
-        fn occurrences(trigger: &str, limit: usize) -> Vec<Occurrence>;
-        fn fire(run: &TriggerRun) -> bool;
-        fn unsubmitted(age: Duration, limit: usize) -> Vec<TriggerRun>;
-        fn submitted(runs: &[Box<str>]) -> ();
-        fn watermark(schedule: &str) -> Option<Timestamp>;
-        fn move_watermark(schedule: &str, from: Option<Timestamp>, to: Timestamp) -> bool;
+        fn occurrences(lookups: &[Lookup], limit: usize) -> Vec<Vec<Occurrence>>;
+        fn fire(runs: &[TriggerRun]) -> Vec<bool>;
+        fn undelivered(age: Duration, limit: usize) -> Vec<TriggerRun>;
+        fn delivered(delivered: &[Delivered]) -> ();
+        fn runs(trigger: &str, limit: usize) -> Vec<FiredRun>;
+        fn watermarks(schedules: &[Box<str>]) -> Watermarks;
+        fn move_watermark(slot: &Slot) -> bool;
+        fn news() -> BoxStream<'static, News>;
         fn expire(age: Duration, limit: usize) -> usize;
         fn purge() -> ();
     }

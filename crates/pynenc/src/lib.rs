@@ -18,13 +18,15 @@
 //! }
 //! ```
 
+#[cfg(feature = "triggers")]
+pub use pynenc_builder::backends::pynenc_triggers as triggers;
 pub use pynenc_builder::*;
 pub use pynenc_core::record::TaskError;
 pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
 pub use pynenc_engine::returns::VariantName;
 pub use pynenc_engine::{
-    ArgumentDiff, Call, Engine, Error, Extension, FromContext, Invocation, InvocationGroup, ProcessRunner, Result,
-    Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
+    ArgumentDiff, Call, Emit, EncodedCall, Engine, Error, Extension, FromContext, Invocation, InvocationGroup,
+    ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
 };
 /// ```
 /// use pynenc::prelude::*;
@@ -53,6 +55,11 @@ pub mod time;
 /// What most programs use.
 pub mod prelude {
     pub use crate::time::{hours, millis, minutes, secs};
+    #[cfg(feature = "triggers")]
+    pub use crate::triggers::{
+        Condition as _, Misfire, TriggersExt as _, all, any, on_cron, on_event, on_exception, on_result, on_status,
+        on_success,
+    };
     pub use crate::{
         Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext, task, tasks,
     };
@@ -62,6 +69,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    #[cfg(feature = "triggers")]
+    pub use pynenc_builder::backends::pynenc_triggers as triggers;
     pub use pynenc_core::Result as ComponentResult;
     pub use pynenc_core::task_options::{Backoff, Concurrency, Fence, TaskPatch};
     pub use pynenc_engine::arguments::{ArgumentSink, ArgumentSource, Arguments};

@@ -172,10 +172,6 @@ fn arguments_that_the_task_lacks_are_an_error() {
     assert!(decoded.err().is_some_and(|error| error.to_string().contains("argument: z")));
 }
 
-/// A schedule: whatever the expression gives is left for who knows its type.
-#[derive(Debug, PartialEq)]
-struct Every(u64);
-
 /// Pays.
 ///
 /// # Errors
@@ -229,16 +225,6 @@ fn options_are_constants() {
     };
     assert_eq!(pay::definition().options, expected);
     assert_eq!((pay::NAME, pay::definition().name), ("billing.pay", "billing.pay"));
-}
-
-#[task(triggers = Every(60))]
-fn sweep(#[inject] _context: TaskContext) {}
-
-#[test]
-fn triggers_are_attached() {
-    let mut attachments = pynenc_engine::task::Attachments::default();
-    (sweep::definition().attachments)(&mut attachments);
-    assert_eq!(attachments.attached(), Some(&Every(60)));
 }
 
 #[task(backoff = none, running_concurrency = task, disable_cache_args(*), retry_if = Declined::is_passing)]

@@ -25,6 +25,7 @@ pub trait Runner: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - a runner whose tasks need what the app doesn't have doesn't start
+    /// - nothing is claimed before every extension is prepared, by [`Engine::prepare`]
     /// - on the first signal nothing more is claimed, and bodies have the grace time to end
     /// - what hasn't ended by then is given back with no attempt charged
     /// - on the second signal the grace time is over

@@ -51,6 +51,11 @@ impl ThreadRunner {
 impl Runner for ThreadRunner {
     async fn run(&self, engine: Engine, mut stop: Stop) -> Result<()> {
         engine.check_requirements()?;
+        tokio::select! {
+            biased;
+            () = stop.draining() => return Ok(()),
+            prepared = engine.prepare() => prepared?,
+        }
         let identity = self.identity.unwrap_or_else(RunnerId::new);
         let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
         let mut attempts = JoinSet::new();

@@ -129,12 +129,12 @@ impl Orchestrator for MemOrchestrator {
     }
 
     async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
-        self.state.step(|state, now| state.outbox.want(interests, now + length));
+        self.state.step(|state, now| state.outbox.want(interests, now, now + length));
         Ok(())
     }
 
-    async fn outbox(&self, limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
-        Ok(self.state.step(|state, now| state.outbox.take(limit, again_after, now)))
+    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
+        Ok(self.state.step(|state, now| state.outbox.take(listeners, limit, again_after, now)))
     }
 
     async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {

@@ -170,15 +170,16 @@ impl State {
         self.order.remove(&entry.place);
         self.retained.remove(&(entry.record().at + entry.kept_for(), id));
         self.tally.leave(entry.record().status);
+        self.outbox.forget(id);
         for name in &entry.names {
             self.keys.forget(name);
         }
     }
 
-    /// Forgets everything but those who listen.
+    /// Forgets everything but those who listen and what they want.
     pub(super) fn purge(&mut self) {
         self.watchers.dismiss();
-        let signals = std::mem::take(&mut self.signals);
-        *self = Self { signals, ..Self::default() };
+        let (signals, outbox) = (std::mem::take(&mut self.signals), std::mem::take(&mut self.outbox));
+        *self = Self { signals, outbox: outbox.purged(), ..Self::default() };
     }
 }

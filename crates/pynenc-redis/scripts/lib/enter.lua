@@ -62,16 +62,24 @@ end
 
 local has_interests
 
--- Writes the end down, if a live interest names its task and status.
+-- Writes the end down for each who wants it by a live interest.
 local function to_outbox(id, e, time)
   if has_interests == nil then has_interests = call('EXISTS', K.wanted) == 1 end
   if not has_interests then return end
-  local till = call('HGET', K.wanted, string.char(e[E.status]) .. e[E.task])
-  if not till or tonumber(till) <= time then return end
-  local sequence = call('INCR', K.outbox_last)
-  call('HSET', K.outbox, sequence, id .. e[E.raw])
-  call('ZADD', K.fresh, sequence, sequence)
-  call('PUBLISH', K.news, 'O')
+  local wanted = call('HGET', K.wanted, string.char(e[E.status]) .. e[E.task]) or ''
+  local place, is_told = 1, false
+  while place <= #wanted do
+    local till, listener
+    till, listener, place = parse('>I6I2c0', wanted, place)
+    if till > time then
+      local sequence = call('INCR', K.outbox_last)
+      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. e[E.raw])
+      call('ZADD', K.fresh .. listener, sequence, sequence)
+      call('SADD', K.noted .. id, sequence)
+      is_told = true
+    end
+  end
+  if is_told then call('PUBLISH', K.news, 'O') end
 end
 
 local function tell_watchers(id, e)

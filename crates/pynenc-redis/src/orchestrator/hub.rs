@@ -11,10 +11,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use pynenc_core::orchestrator::{Ended, Signal};
+use pynenc_core::trigger_store::News;
 use pynenc_core::{Error, InvocationId, Result, RunnerId, StatusRecord};
 use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -43,6 +45,14 @@ struct Listeners {
     sink: Mutex<Option<PubSubSink>>,
     watchers: Mutex<Watchers>,
     runners: Mutex<Vec<Listener>>,
+    triggers: watch::Sender<NewsCount>,
+}
+
+/// How often there was news of each kind: who follows is told once of all that it hasn't read.
+#[derive(Debug, Clone, Copy, Default)]
+struct NewsCount {
+    events: u64,
+    definitions: u64,
 }
 
 #[derive(Default)]
@@ -96,7 +106,7 @@ impl Hub {
     }
 
     /// Makes sure that this process hears what is pushed.
-    pub(super) async fn open(&self, store: &RedisStore) -> Result<()> {
+    pub(crate) async fn open(&self, store: &RedisStore) -> Result<()> {
         let mut line = self.line.lock().await;
         if line.as_ref().is_some_and(|line| !line.is_finished()) {
             return Ok(());
@@ -160,9 +170,47 @@ impl Hub {
         Ok(signals_of(receiver, knows_of_outbox))
     }
 
+    /// Follows the news of triggers.
+    pub(crate) fn follow(&self) -> BoxStream<'static, News> {
+        let receiver = self.listeners.triggers.subscribe();
+        let read = *receiver.borrow();
+        stream::unfold((receiver, read), async |(mut receiver, mut read)| {
+            loop {
+                let count = *receiver.borrow_and_update();
+                if let Some(news) = read.catch_up(count) {
+                    return Some((news, (receiver, read)));
+                }
+                receiver.changed().await.ok()?;
+            }
+        })
+        .boxed()
+    }
+
     /// Tells everybody that what they wait for doesn't exist any more.
     pub(super) fn dismiss(&self) {
         self.listeners.dismiss();
+    }
+}
+
+impl NewsCount {
+    fn add(&mut self, news: News) {
+        match news {
+            News::Events => self.events += 1,
+            News::Definitions => self.definitions += 1,
+        }
+    }
+
+    /// Takes note of one kind of news that came meanwhile.
+    fn catch_up(&mut self, now: Self) -> Option<News> {
+        if self.events != now.events {
+            self.events = now.events;
+            Some(News::Events)
+        } else if self.definitions != now.definitions {
+            self.definitions = now.definitions;
+            Some(News::Definitions)
+        } else {
+            None
+        }
     }
 }
 
@@ -243,8 +291,11 @@ impl Listeners {
         }
     }
 
-    /// Reads again what somebody waits for: its end may have been told to nobody.
+    /// Reads again what somebody waits for, and has everybody look: what came meanwhile was told to nobody.
     async fn look_again(&self, store: &Weak<Shared>) {
+        self.outbox();
+        self.news(News::Events);
+        self.news(News::Definitions);
         let ids: Vec<InvocationId> = lock(&self.watchers).by_id.keys().copied().collect();
         let Some(store) = RedisStore::upgrade(store) else { return };
         match look(&store, &ids).await {
@@ -261,6 +312,8 @@ impl Listeners {
             },
             Some((b'C', id)) => self.cancel(id, channel),
             Some((b'O', _)) => self.outbox(),
+            Some((b'T', _)) => self.news(News::Events),
+            Some((b'D', _)) => self.news(News::Definitions),
             Some((b'P', _)) => self.dismiss(),
             _ => {}
         }
@@ -288,6 +341,10 @@ impl Listeners {
         for listener in lock(&self.runners).iter().filter(|listener| Some(listener.runner) == runner) {
             drop(listener.sender.send(Signal::Cancel(id)));
         }
+    }
+
+    fn news(&self, news: News) {
+        self.triggers.send_modify(|count| count.add(news));
     }
 
     /// Tells everybody that the outbox has entries: not everybody has the code that reacts.

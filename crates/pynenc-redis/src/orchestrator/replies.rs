@@ -123,8 +123,10 @@ pub(super) fn outbox(reply: Value) -> Result<Vec<OutboxEntry>> {
 }
 
 fn outbox_entry(sequence: u64, entry: &[u8]) -> Result<OutboxEntry> {
-    let Tracked { id, task, record, .. } = codec::with_id(entry)?.0;
-    Ok(OutboxEntry { sequence, id, task, record })
+    let mut parse = codec::Parse::new(entry);
+    let listener = parse.sized_text()?.into();
+    let Tracked { id, task, record, .. } = codec::with_id(parse.rest())?.0;
+    Ok(OutboxEntry { sequence, listener, id, task, record })
 }
 
 fn failed_or(reply: &[u8], expected: &'static str) -> Error {

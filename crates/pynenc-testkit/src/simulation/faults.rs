@@ -255,8 +255,8 @@ impl Orchestrator for Faulty<dyn Orchestrator> {
         faulty!(self.want(interests, length))
     }
 
-    async fn outbox(&self, limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
-        faulty!(self.outbox(limit, again_after))
+    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
+        faulty!(self.outbox(listeners, limit, again_after))
     }
 
     async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {

@@ -13,16 +13,19 @@ trials! { pub(super) Given:
     "without an interest nothing is written to the outbox" => nothing_is_written,
     "an interest ends when it isn't renewed" => interests_end,
     "an entry is offered once, and again when it isn't done in time" => entries_are_offered_again,
+    "an entry is offered to no other listener" => entries_are_addressed,
     "what is done isn't offered again" => done_is_gone,
     "an ended invocation is listed when its retention is over, and not before" => retention_holds,
     "what is forgotten is unknown, and its idempotency key is free" => forgotten_is_unknown,
+    "what is forgotten leaves no entry in the outbox" => forgotten_is_not_offered,
     "what hasn't ended isn't forgotten" => living_stays,
     "after a purge nothing is known" => purged_is_unknown,
+    "a purge leaves interests in place" => interests_outlive_a_purge,
 }
 
 impl Given {
     async fn wants(&self, task: &str, status: Status, seconds: u32) {
-        let interest = OutboxInterest { task: task.into(), statuses: vec![status] };
+        let interest = OutboxInterest { listener: "listener".into(), task: task.into(), statuses: vec![status] };
         self.want(&[interest], SECOND * seconds).await.expect("want");
     }
 
@@ -32,7 +35,7 @@ impl Given {
     }
 
     async fn offered(&self, limit: usize) -> Vec<OutboxEntry> {
-        self.outbox(limit, SECOND * 5).await.expect("outbox")
+        self.outbox(&["listener".into()], limit, SECOND * 5).await.expect("outbox")
     }
 }
 
@@ -72,6 +75,32 @@ async fn entries_are_offered_again(orchestrator: Given) {
     assert!(again[0].sequence < again[1].sequence);
     assert_eq!((&again[0].task, &again[0].record), (&first.task, &first.record));
     assert_eq!(orchestrator.offered(10).await, []);
+}
+
+async fn entries_are_addressed(orchestrator: Given) {
+    orchestrator.wants(task().as_str(), Status::Success, 100).await;
+    let ended_one = orchestrator.success().await;
+    assert_eq!(orchestrator.outbox(&["other".into()], 10, SECOND).await.expect("outbox"), []);
+    assert_eq!(orchestrator.outbox(&[], 10, SECOND).await.expect("outbox"), []);
+    assert_eq!(ended(&orchestrator.offered(10).await), [ended_one.id]);
+}
+
+async fn forgotten_is_not_offered(orchestrator: Given) {
+    orchestrator.wants(task().as_str(), Status::Success, 100).await;
+    let (first, second) = (orchestrator.success().await, orchestrator.success().await);
+    let (third, fourth) = (orchestrator.success().await, orchestrator.success().await);
+    assert_eq!(ended(&orchestrator.offered(2).await), [first.id, second.id]);
+    orchestrator.forget(&[first.id, third.id]).await.expect("forget");
+    orchestrator.advance(SECOND * 5).await;
+    assert_eq!(ended(&orchestrator.offered(10).await), [second.id, fourth.id]);
+}
+
+async fn interests_outlive_a_purge(orchestrator: Given) {
+    orchestrator.wants(task().as_str(), Status::Success, 100).await;
+    orchestrator.success().await;
+    orchestrator.purge().await.expect("purge");
+    let wanted = orchestrator.success().await;
+    assert_eq!(ended(&orchestrator.offered(10).await), [wanted.id]);
 }
 
 async fn done_is_gone(orchestrator: Given) {

@@ -19,7 +19,7 @@ trials! { pub(super) Given:
     "one refused item doesn't keep the others of its batch" => items_are_apart,
     "a slot is freed on every way out of pending, running and paused, and handed to the parked head in the same step" => slots_are_handed_on,
     "a final transition wakes whoever watches" => ends_wake_watchers,
-    "a final transition of a wanted task and status writes one outbox entry" => ends_are_written_down,
+    "a final transition of a wanted task and status writes one outbox entry for each who wants it" => ends_are_written_down,
 }
 
 /// The statuses that a claim decides on: a transition into one of them by a claimer would pass the slots by.
@@ -234,15 +234,20 @@ async fn assert_tells(ended: BoxStream<'static, Ended>, end: Status) {
 }
 
 async fn ends_are_written_down(orchestrator: Given) {
-    let interest = OutboxInterest { task: task(), statuses: vec![Status::Success] };
-    orchestrator.want(&[interest], HOUR).await.expect("want");
+    let listeners: [Box<str>; 2] = ["one".into(), "other".into()];
+    let statuses = vec![Status::Success];
+    let interests =
+        listeners.clone().map(|listener| OutboxInterest { listener, task: task(), statuses: statuses.clone() });
+    orchestrator.want(&interests, HOUR).await.expect("want");
     let wanted = orchestrator.running(RunnerId::new()).await;
     let done = orchestrator.succeeded(&wanted).await;
     let settle = Change::new(Status::Success, By::Owner(wanted.record.owner.expect("owned")), Reason::Returned);
     orchestrator.transitioned(&wanted, settle).await;
     let failed = orchestrator.running(RunnerId::new()).await;
     orchestrator.moved(&failed, Status::Failed, Reason::Raised).await;
-    let entries = orchestrator.outbox(10, HOUR).await.expect("outbox");
-    let entries: Vec<_> = entries.into_iter().map(|entry| (entry.id, entry.task, entry.record)).collect();
-    assert_eq!(entries, [(done.id, task(), done.record)], "one for the wanted end, and none for its repeat");
+    let entries = orchestrator.outbox(&listeners, 10, HOUR).await.expect("outbox");
+    let entries: Vec<_> =
+        entries.into_iter().map(|entry| (entry.listener, entry.id, entry.task, entry.record)).collect();
+    let expected = listeners.map(|listener| (listener, done.id, task(), done.record.clone()));
+    assert_eq!(entries, expected, "one each for the wanted end, and none for its repeat");
 }

@@ -175,7 +175,7 @@ async fn cancel_is_signalled(orchestrator: Given) {
 }
 
 async fn outbox_is_signalled(orchestrator: Given) {
-    let interest = OutboxInterest { task: task(), statuses: vec![Status::Success] };
+    let interest = OutboxInterest { listener: "listener".into(), task: task(), statuses: vec![Status::Success] };
     orchestrator.want(&[interest], HOUR).await.expect("want");
     let mut signals = orchestrator.signals(RunnerId::new()).await.expect("signals");
     for _ in 0..2 {

@@ -1,0 +1,6 @@
+use pynenc::prelude::*;
+
+#[task(triggers = "0 3 * * *")]
+fn sweep() {}
+
+fn main() {}

@@ -1,0 +1,105 @@
+//! The stores of an app, which outlive its runners, and what tests ask of them.
+
+use std::sync::{Arc, Mutex};
+
+use pynenc::core::clock::TokioClock;
+use pynenc::core::{Broker, Clock, Components, Orchestrator, StateBackend, TriggerStore};
+use pynenc::prelude::*;
+use pynenc::testing::TestApp;
+use pynenc::{Plugin, PynencBuilder, ThreadRunner};
+use pynenc_mem::{MemBroker, MemOrchestrator, MemStateBackend, MemTriggerStore};
+use pynenc_testkit::failing::{FailingBroker, FailingOrchestrator, FailingStateBackend, FailingTriggerStore, Fuse};
+
+/// What tasks have noted down.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    pub(crate) fn add(&self, note: impl Into<String>) {
+        self.0.lock().unwrap().push(note.into());
+    }
+
+    /// All of them, in alphabetical order, because runs aren't ordered.
+    pub(crate) fn sorted(&self) -> Vec<String> {
+        let mut notes = self.0.lock().unwrap().clone();
+        notes.sort();
+        notes
+    }
+}
+
+/// Stores in memory that apps share.
+#[derive(Debug, Clone)]
+pub(crate) struct Stores {
+    clock: TokioClock,
+    broker: Arc<dyn Broker>,
+    orchestrator: Arc<dyn Orchestrator>,
+    state: Arc<dyn StateBackend>,
+    triggers: Arc<dyn TriggerStore>,
+}
+
+impl Stores {
+    pub(crate) fn new() -> Self {
+        let clock = TokioClock::new();
+        let shared: Arc<dyn Clock> = Arc::new(clock);
+        Self {
+            clock,
+            broker: Arc::new(MemBroker::new(shared.clone())),
+            orchestrator: Arc::new(MemOrchestrator::new(shared.clone())),
+            state: Arc::new(MemStateBackend::new(shared.clone())),
+            triggers: Arc::new(MemTriggerStore::new(shared)),
+        }
+    }
+
+    /// The same stores, with a fuse in every call.
+    pub(crate) fn failing(&self, fuse: &Fuse) -> Self {
+        Self {
+            clock: self.clock,
+            broker: Arc::new(FailingBroker::new(self.broker.clone(), fuse.clone())),
+            orchestrator: Arc::new(FailingOrchestrator::new(self.orchestrator.clone(), fuse.clone())),
+            state: Arc::new(FailingStateBackend::new(self.state.clone(), fuse.clone())),
+            triggers: Arc::new(FailingTriggerStore::new(self.triggers.clone(), fuse.clone())),
+        }
+    }
+
+    /// An app over these stores without tasks yet, whose runners the test starts.
+    pub(crate) fn builder(&self) -> PynencBuilder {
+        ["broker_cls", "orchestrator_cls", "state_backend_cls", "trigger_store_cls"]
+            .iter()
+            .fold(Pynenc::builder().without_config_file().environment([]), |builder, key| {
+                builder.set(key, "tests::Shared")
+            })
+            .plugin(self.clone())
+            .clock(self.clock)
+            .runner(ThreadRunner::with_heartbeats_on_runtime())
+            .without_linked_tasks()
+    }
+}
+
+macro_rules! shared {
+    ($components:ident: $($component:ident in $what:literal = $shared:expr;)+) => {$(
+        let shared = $shared.clone();
+        $components.add::<dyn $component, _, _>($what, "tests::Shared", move |_| {
+            let shared = shared.clone();
+            async move { Ok(shared) }
+        });
+    )+};
+}
+
+impl Plugin for Stores {
+    fn register(&self, components: &mut Components) {
+        shared! { components:
+            Broker in "broker" = self.broker;
+            Orchestrator in "orchestrator" = self.orchestrator;
+            StateBackend in "state backend" = self.state;
+            TriggerStore in "trigger store" = self.triggers;
+        }
+    }
+}
+
+/// A test app without the tasks of other tests.
+pub(crate) async fn app(configure: impl FnOnce(PynencBuilder) -> PynencBuilder) -> (TestApp, Notes) {
+    let notes = Notes::default();
+    let shared = notes.clone();
+    let app = TestApp::with(|builder| configure(builder.without_linked_tasks().state(shared))).await.unwrap();
+    (app, notes)
+}

@@ -1,0 +1,238 @@
+//! What triggers promise, over Redis: producers and runners that share nothing but a server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use pynenc::core::orchestrator::Find;
+use pynenc::engine::arguments::ArgumentSource;
+use pynenc::prelude::*;
+use pynenc::{PynencBuilder, RunnerHandle};
+use pynenc_testkit::RedisServer;
+use serde_json::{Value, json};
+
+static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+#[task]
+async fn double(n: u64) -> u64 {
+    n * 2
+}
+
+#[task]
+async fn seen(n: u64) -> u64 {
+    n
+}
+
+#[task]
+async fn swept() {}
+
+fn builder(app_id: &str) -> PynencBuilder {
+    let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks();
+    builder.app_id(app_id).redis(&SERVER.url()).tasks(tasks![double, seen, swept])
+}
+
+/// A producer that has no runner and knows of no trigger, and a runner that reacts.
+async fn producer_and_runner(app_id: &str) -> (Pynenc, RunnerHandle) {
+    let reacting = builder(app_id)
+        .trigger(on_event::<u64>("n").call(|cx| double(*cx.payload())).id("event"))
+        .trigger(on_success::<double>().call(|cx| seen(*cx.result())).id("end"))
+        .trigger(
+            all((on_event::<u64>("left"), on_event::<u64>("right")))
+                .within(minutes(1))
+                .call(|(left, right)| seen(1000 * left.payload() + right.payload()))
+                .id("pair"),
+        );
+    let runner = reacting.build().await.unwrap().start_runner().await.unwrap();
+    (builder(app_id).build().await.unwrap(), runner)
+}
+
+/// The values of a task's only argument, over all its invocations that succeeded.
+async fn values_of(app: &Pynenc, task: &str) -> Vec<u64> {
+    let mut find = Find { task: Some(task.into()), limit: 500, ..Find::default() };
+    let mut values = Vec::new();
+    loop {
+        let page = app.parts().orchestrator.find(&find).await.unwrap();
+        let done = page.items.iter().filter(|item| item.record.status == Status::Success);
+        let ids: Vec<_> = done.map(|item| item.id).collect();
+        for record in app.parts().state.invocations(&ids).await.unwrap().into_iter().flatten() {
+            let mut source: ArgumentSource = app.arguments(&record).await.unwrap();
+            let name = if task == "tick" { "slot" } else { "n" };
+            values.push(source.take(name).unwrap());
+        }
+        find.after = page.next;
+        if find.after.is_none() {
+            values.sort_unstable();
+            return values;
+        }
+    }
+}
+
+/// Waits until a task has succeeded so often, and gives its values.
+async fn settled(app: &Pynenc, task: &str, count: usize, patience: Duration) -> Vec<u64> {
+    let begun = Instant::now();
+    loop {
+        let values = values_of(app, task).await;
+        if values.len() >= count || begun.elapsed() > patience {
+            return values;
+        }
+        tokio::time::sleep(millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_ends_are_reacted_to_by_a_push() {
+    let (app, runner) = producer_and_runner("push").await;
+    app.emit_event("n", &1).await.unwrap();
+    settled(&app, seen::NAME, 1, secs(10)).await;
+    let begun = Instant::now();
+    app.emit_event("n", &21).await.unwrap();
+    assert_eq!(settled(&app, seen::NAME, 2, secs(10)).await, [2, 42]);
+    assert!(begun.elapsed() < secs(2), "pushed, not polled: {:?}", begun.elapsed());
+    runner.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_ten_thousand_events_fires_each_once() {
+    let (app, runner) = producer_and_runner("burst").await;
+    let (_, second) = producer_and_runner("burst").await;
+    let payloads: Vec<u64> = (0..10_000).collect();
+    app.emit_events("n", &payloads).await.unwrap();
+    let doubled: Vec<u64> = payloads.iter().map(|n| n * 2).collect();
+    let begun = Instant::now();
+    while values_of(&app, seen::NAME).await.len() < 10_000 && begun.elapsed() < secs(60) {
+        tokio::time::sleep(millis(200)).await;
+    }
+    assert_eq!(values_of(&app, double::NAME).await, payloads);
+    assert_eq!(values_of(&app, seen::NAME).await, doubled);
+    runner.shutdown().await.unwrap();
+    second.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_several_runners_see_goes_together_once() {
+    let (app, first) = producer_and_runner("pairs").await;
+    let (_, second) = producer_and_runner("pairs").await;
+    let (_, third) = producer_and_runner("pairs").await;
+    let numbers: Vec<u64> = (0..60).collect();
+    let (left, right) = (app.emit_events("left", &numbers), app.emit_events("right", &numbers));
+    let (left, right) = tokio::join!(left, right);
+    assert_eq!((left.unwrap().len(), right.unwrap().len()), (60, 60));
+    let values = settled(&app, seen::NAME, 60, secs(20)).await;
+    let (lefts, mut rights): (Vec<u64>, Vec<u64>) = values.iter().map(|value| (value / 1000, value % 1000)).unzip();
+    rights.sort_unstable();
+    assert_eq!((lefts, rights), (numbers.clone(), numbers));
+    for runner in [first, second, third] {
+        runner.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_added_while_runners_run_and_survives_them() {
+    let (app, runner) = producer_and_runner("added").await;
+    let id = app.triggers().add(on_event::<Value>("sweep").matching(json!({"all": true})).then(swept())).await.unwrap();
+    let swept_count = async |count: usize| {
+        let begun = Instant::now();
+        loop {
+            let find = Find { task: Some(swept::NAME.into()), limit: 100, ..Find::default() };
+            let found = app.parts().orchestrator.find(&find).await.unwrap().items.len();
+            if found >= count || begun.elapsed() > secs(10) {
+                return found;
+            }
+            tokio::time::sleep(millis(10)).await;
+        }
+    };
+    for all in [true, false] {
+        app.emit_event("sweep", &json!({"all": all})).await.unwrap();
+    }
+    assert_eq!(swept_count(1).await, 1);
+    runner.shutdown().await.unwrap();
+    app.emit_event("sweep", &json!({"all": true})).await.unwrap();
+    let (_, later) = producer_and_runner("added").await;
+    assert_eq!(swept_count(2).await, 2);
+    app.triggers().remove(&id).await.unwrap();
+    later.shutdown().await.unwrap();
+}
+
+/// A worker process, which is killed at the latest with the test.
+struct Worker(Child);
+
+impl Worker {
+    fn start(app_id: &str) -> Self {
+        let settings = [
+            ("APP_ID", app_id),
+            ("REDIS__REDIS_URL", &SERVER.url()),
+            ("BROKER_CLS", "RedisBroker"),
+            ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
+            ("STATE_BACKEND_CLS", "RedisStateBackend"),
+            ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
+            ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
+            ("RUNNER__LEASE", "2s"),
+            ("RUNNER__SWEEP_INTERVAL", "500ms"),
+            ("TRIGGERS__OFFER_TIMEOUT", "1s"),
+        ];
+        let settings = settings.map(|(name, value)| (format!("PYNENC__{name}"), value.to_owned()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trigger-worker"));
+        let mut process = command.envs(settings).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ready");
+        Self(process)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // SIGKILL: nothing is given back.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_processes_fire_each_slot_once() {
+    let workers: Vec<_> = (0..8).map(|_| Worker::start("cron")).collect();
+    let app = builder("cron").build().await.unwrap();
+    tokio::time::sleep(secs(8)).await;
+    drop(workers);
+    let fired = app.triggers().runs("each second", 100).await.unwrap();
+    let mut slots: Vec<u64> = fired.iter().filter_map(|fired| Some(fired.run.slot.as_ref()?.to.as_millis())).collect();
+    slots.sort_unstable();
+    assert!((6..=12).contains(&slots.len()), "{slots:?}");
+    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "each slot, each once: {slots:?}");
+    let ticks = values_of(&app, "tick").await;
+    assert!(ticks.len() + 2 >= slots.len() && ticks.iter().all(|tick| slots.contains(tick)), "{ticks:?}");
+    assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "no slot has two invocations: {ticks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_killed_workers_left_is_finished_by_others_once() {
+    let app = builder("killed").build().await.unwrap();
+    let mut workers: Vec<_> = (0..3).map(|_| Worker::start("killed")).collect();
+    let (mut emitted, seed) = (Vec::new(), 7);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for round in 0..6u64 {
+        let payloads: Vec<u64> = (0..100).map(|n| round * 100 + n).collect();
+        app.emit_events("n", &payloads).await.unwrap();
+        emitted.extend(payloads);
+        tokio::time::sleep(millis(random.u64(0..60))).await;
+        drop(workers.remove(0));
+        workers.push(Worker::start("killed"));
+    }
+    let after = settled(&app, "after", emitted.len(), secs(60)).await;
+    assert_eq!(counts(&values_of(&app, "seen").await), once(&emitted), "seed {seed}");
+    assert_eq!(counts(&after), once(&emitted), "seed {seed}");
+}
+
+fn counts(values: &[u64]) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    values.iter().for_each(|value| *counts.entry(*value).or_default() += 1);
+    counts
+}
+
+fn once(values: &[u64]) -> BTreeMap<u64, usize> {
+    values.iter().map(|value| (*value, 1)).collect()
+}
