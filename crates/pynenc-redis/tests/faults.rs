@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Heartbeat, Registered, Tracked, Transition, TransitionReply};
+use pynenc_core::orchestrator::{
+    Claim, ClaimReply, Heartbeat, Registered, Signal, Tracked, Transition, TransitionReply,
+};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect};
@@ -141,7 +143,8 @@ async fn after_a_kill_and_a_restart_all_goes_on() {
     assert!(succeeded(given.settled(&running).await));
     let told = tokio::time::timeout(Duration::from_secs(5), ended.next()).await.expect("ends are told again");
     assert_eq!(told.and_then(|(_, record)| record).map(|record| record.status), Some(Status::Success));
-    assert!(futures_util::FutureExt::now_or_never(signals.next()).is_none());
+    let signal = tokio::time::timeout(Duration::from_secs(5), signals.next()).await.expect("signals go on");
+    assert_eq!(signal, Some(Signal::Outbox), "what came meanwhile was told to nobody, and is looked for");
 }
 
 #[tokio::test]
