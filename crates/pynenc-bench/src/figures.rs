@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
+use crate::triggers;
+
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
+    /// Where everything is kept.
+    pub(crate) backend: &'static str,
     /// The threads of the runtime it runs on.
     pub(crate) threads: usize,
     pub(crate) run: fn() -> Run,
@@ -27,13 +31,15 @@ pub(crate) struct Measured {
 
 /// Every figure, in the order of the table.
 pub(crate) const FIGURES: &[Figure] = &[
-    Figure { name: "submit", threads: 2, run: || Box::pin(submit()) },
-    Figure { name: "submit_all", threads: 2, run: || Box::pin(submit_all()) },
-    Figure { name: "submit_64_producers", threads: 2, run: || Box::pin(submit_from_many()) },
-    Figure { name: "drain", threads: 2, run: || Box::pin(drain(20_000)) },
-    Figure { name: "drain_large_backlog", threads: 2, run: || Box::pin(drain(1_000_000)) },
-    Figure { name: "latency", threads: 1, run: || Box::pin(latency()) },
-    Figure { name: "fibonacci", threads: 1, run: || Box::pin(nested()) },
+    Figure { name: "submit", backend: "memory", threads: 2, run: || Box::pin(submit()) },
+    Figure { name: "submit_all", backend: "memory", threads: 2, run: || Box::pin(submit_all()) },
+    Figure { name: "submit_64_producers", backend: "memory", threads: 2, run: || Box::pin(submit_from_many()) },
+    Figure { name: "drain", backend: "memory", threads: 2, run: || Box::pin(drain(20_000)) },
+    Figure { name: "drain_large_backlog", backend: "memory", threads: 2, run: || Box::pin(drain(1_000_000)) },
+    Figure { name: "latency", backend: "memory", threads: 1, run: || Box::pin(latency()) },
+    Figure { name: "fibonacci", backend: "memory", threads: 1, run: || Box::pin(nested()) },
+    Figure { name: "unused_triggers", backend: "redis", threads: 2, run: || Box::pin(triggers::unused()) },
+    Figure { name: "reaction", backend: "redis", threads: 2, run: || Box::pin(triggers::reaction()) },
 ];
 
 #[task]

@@ -4,6 +4,7 @@
 //! runs, because machines are shared; compare two programs in one run, and quote ratios.
 
 mod figures;
+mod triggers;
 
 use figures::{FIGURES, Figure, Measured};
 
@@ -50,7 +51,7 @@ fn report(figure: &Figure, measured: &[Measured]) {
         let ratio = if unit.ends_with("/s") { value / target } else { target / value };
         println!("{name:<28} {value:>14.1} {unit:<12} {target:>14.1}   {:>7.0} %", ratio * 100.0);
         let line = serde_json::json!({
-            "figure": name, "backend": "memory", "value": value, "unit": unit, "target": target, "runs": RUNS,
+            "figure": name, "backend": figure.backend, "value": value, "unit": unit, "target": target, "runs": RUNS,
         });
         println!("{line}");
     }
