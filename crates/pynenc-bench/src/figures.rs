@@ -7,6 +7,7 @@ use pynenc::prelude::*;
 
 use crate::parked;
 use crate::place::Place;
+use crate::triggers;
 
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
@@ -61,7 +62,14 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "idle", threads: 1, run: |place| Box::pin(idle(place)), applies: on_redis },
     Figure { name: "beside_parked", threads: 2, run: |place| Box::pin(parked::others(place)), applies: everywhere },
     Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
+    Figure { name: "unused_triggers", threads: 2, run: |place| Box::pin(triggers::unused(place)), applies: everywhere },
+    Figure { name: "reaction", threads: 2, run: |place| Box::pin(triggers::reaction(place)), applies: on_redis },
 ];
+
+/// The tasks of the figures that need no state.
+pub(crate) fn tasks() -> [&'static pynenc::engine::TaskDefinition; 3] {
+    tasks![add, fibonacci, parked::holds_on]
+}
 
 #[task]
 pub(crate) async fn add(x: u64, y: u64) -> u64 {

@@ -11,7 +11,7 @@ const PARKED: u32 = 10_000;
 const OTHERS: u64 = 20_000;
 
 #[task(running_concurrency = task, reroute_on_concurrency_control)]
-async fn holds_on(#[inject] _context: TaskContext) {
+pub(crate) async fn holds_on(#[inject] _context: TaskContext) {
     std::future::pending::<()>().await;
 }
 

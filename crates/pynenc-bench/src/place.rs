@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use pynenc::PynencBuilder;
 use pynenc::prelude::*;
 use pynenc_testkit::{RedisServer, RedisServerOptions};
+
+use crate::figures;
 
 /// A place to measure in.
 #[derive(Debug)]
@@ -39,14 +42,19 @@ impl Place {
         }
     }
 
-    /// An app of this place; on a server it begins with nothing in it.
+    /// An app of this place with the tasks of the figures.
     pub(crate) async fn app(&self) -> Result<Pynenc> {
-        let builder = Pynenc::builder().without_config_file().environment([]);
+        self.builder().tasks(figures::tasks()).build().await
+    }
+
+    /// An app of this place without a task; on a server it begins with nothing in it.
+    pub(crate) fn builder(&self) -> PynencBuilder {
+        let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks();
         match self {
-            Self::Memory => builder.memory().build().await,
+            Self::Memory => builder.memory(),
             Self::Redis(server, _) => {
                 server.command(&["FLUSHALL"]);
-                builder.redis(&server.url()).set("redis.start_check", "off").build().await
+                builder.redis(&server.url()).set("redis.start_check", "off")
             }
         }
     }
