@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
-use crate::parked;
+use crate::{parked, shared_argument};
 
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
@@ -40,6 +40,13 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "beside_parked", backend: "memory", threads: 2, run: || Box::pin(parked::others_in_memory()) },
     Figure { name: "beside_parked_redis", backend: "redis", threads: 2, run: || Box::pin(parked::others_on_redis()) },
     Figure { name: "idle_redis", backend: "redis", threads: 2, run: || Box::pin(parked::idle_on_redis()) },
+    Figure { name: "shared_argument", backend: "redis", threads: 2, run: || Box::pin(shared_argument::on_redis()) },
+    Figure {
+        name: "serialized",
+        backend: "memory",
+        threads: 1,
+        run: || Box::pin(async { shared_argument::serialized() }),
+    },
 ];
 
 #[task]

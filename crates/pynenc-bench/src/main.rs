@@ -5,6 +5,7 @@
 
 mod figures;
 mod parked;
+mod shared_argument;
 
 use figures::{FIGURES, Figure, Measured};
 

@@ -94,7 +94,15 @@ fn requests(server: &RedisServer) -> u64 {
     ASKED_BY_CLIENTS.iter().filter_map(|name| calls(name)).sum()
 }
 
-fn server() -> RedisServer {
+/// A number of the server's own report.
+pub(crate) fn number(server: &RedisServer, section: &str, name: &str) -> u64 {
+    let report = server.command(&["INFO", section]);
+    let value = report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+}
+
+/// A server that writes nothing down.
+pub(crate) fn server() -> RedisServer {
     let arguments = ["--appendonly", "no"].map(str::to_owned).into();
     RedisServer::start_with(RedisServerOptions { arguments, ..RedisServerOptions::default() })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
@@ -9,11 +10,13 @@ use pynenc_core::record::{
     Argument, IdempotencyKey, InvocationRecord, Payload, Priority, Registration, RegistrationKey, RunningKey,
     WhenBlocked, WorkflowIdentity,
 };
+use pynenc_core::status::Due;
 use pynenc_core::task_options::Concurrency;
 use pynenc_core::{Digest, InvocationId, SerializerExt};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
 use crate::call::{Call, CallOptions};
+use crate::content::Upload;
 use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Result};
@@ -37,7 +40,9 @@ impl Engine {
     /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
     pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
         let task = self.known(T::definition().name)?;
-        let submission = self.prepare(task, call).await?;
+        let mut uploads = Uploads::default();
+        let submission = self.prepare(task, call, &mut uploads)?;
+        uploads.send(self).await?;
         let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
         self.accepted(task, &submission, reply).await
     }
@@ -53,9 +58,11 @@ impl Engine {
         let mut calls = calls.into_iter().peekable();
         while calls.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
+            let mut uploads = Uploads::default();
             for call in calls.by_ref().take(BATCH) {
-                batch.push(self.prepare(task, call).await?);
+                batch.push(self.prepare(task, call, &mut uploads)?);
             }
+            uploads.send(self).await?;
             let replies = self.lane().submit(batch.clone()).await?;
             for (submission, reply) in batch.iter().zip(replies) {
                 invocations.push(self.accepted(task, submission, Some(reply)).await?);
@@ -68,15 +75,17 @@ impl Engine {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
-    async fn prepare<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<Submission> {
+    fn prepare<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<Submission> {
         let Call { arguments, options } = call;
         check_call(&options)?;
         let (encoded, identity) = self.encode(task, &options, &arguments)?;
         drop(arguments);
         let mut arguments = Vec::with_capacity(encoded.len());
-        for (name, bytes) in encoded {
-            let value = self.stow(bytes, may_cache(task, &options, name)).await;
-            arguments.push(Argument { name: name.into(), value: value.map_err(|error| error.with("argument", name))? });
+        for (name, value) in encoded {
+            let placed = self.contents().place(value, may_cache(task, &options, name));
+            let (value, upload) = placed.map_err(|error| error.with("argument", name))?;
+            uploads.add(upload, options.due, self);
+            arguments.push(Argument { name: name.into(), value });
         }
         let record = Arc::new(self.record(task, &options, arguments));
         let registration = self.registration(task, &options, &record, &identity);
@@ -222,6 +231,30 @@ impl fmt::Display for Shown {
             Self::Value(value) => write!(f, "{value}"),
             Self::Content { digest, size } => write!(f, "{size} bytes with the digest {digest}"),
         }
+    }
+}
+
+/// What has to be in the argument cache before its calls are accepted.
+#[derive(Default)]
+struct Uploads {
+    contents: Vec<Upload>,
+    /// How long the last of the calls waits for its time: content is kept as much longer.
+    wait: Duration,
+}
+
+impl Uploads {
+    fn add(&mut self, upload: Option<Upload>, due: Option<Due>, engine: &Engine) {
+        let Some(upload) = upload else { return };
+        let now = engine.parts().clock.now();
+        self.wait = self.wait.max(due.map_or(Duration::ZERO, |due| due.at(now).since(now)));
+        self.contents.push(upload);
+    }
+
+    async fn send(self, engine: &Engine) -> Result<()> {
+        if self.contents.is_empty() {
+            return Ok(());
+        }
+        Ok(engine.contents().send(self.contents, self.wait).await?)
     }
 }
 

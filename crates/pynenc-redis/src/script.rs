@@ -78,7 +78,7 @@ macro_rules! parts {
 
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
-    CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
+    CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
 }
 
 scripts! {
@@ -121,6 +121,8 @@ scripts! {
     Submitted = "submitted": [];
     MoveWatermark = "move_watermark": [];
     Expire = "expire": [];
+    ContentRenew = "content_renew": [CONTENT];
+    ContentRead = "content_read": [CONTENT];
     Now = "now": [];
 }
 

@@ -19,6 +19,7 @@
 //! ```
 
 pub use pynenc_builder::*;
+pub use pynenc_core::cached::Cached;
 pub use pynenc_core::record::TaskError;
 pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
 pub use pynenc_engine::returns::VariantName;
@@ -54,7 +55,8 @@ pub mod time;
 pub mod prelude {
     pub use crate::time::{hours, millis, minutes, secs};
     pub use crate::{
-        Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext, task, tasks,
+        Cached, Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext,
+        task, tasks,
     };
 }
 
