@@ -132,7 +132,11 @@ impl Given {
     }
 
     async fn over_redis(name: &str) -> Self {
-        let app = || builder().app_id(name).redis(&SERVER.url()).arg_cache(ArgCacheMode::Redis, 1024, 1000).build();
+        Self::over(&SERVER, name).await
+    }
+
+    async fn over(server: &RedisServer, name: &str) -> Self {
+        let app = || builder().app_id(name).redis(&server.url()).arg_cache(ArgCacheMode::Redis, 1024, 1000).build();
         let (app, runner) = (app().await.unwrap(), app().await.unwrap());
         let handle = runner.start_runner().await.unwrap();
         Self { app, handle }
@@ -269,8 +273,8 @@ async fn eight_megabytes_of_numbers_or_bytes_are_accepted(given: Given) {
 }
 
 /// Bytes that the server has taken in and given out.
-fn traffic() -> (u64, u64) {
-    let report = SERVER.command(&["INFO", "stats"]);
+fn traffic(server: &RedisServer) -> (u64, u64) {
+    let report = server.command(&["INFO", "stats"]);
     let value = |name: &str| {
         let line = report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap().trim().parse::<u64>().unwrap()
@@ -287,9 +291,10 @@ async fn shared_content_travels_once_to_the_store_and_once_to_each_process() {
         Some(n ^ (n << 17))
     });
     let noise: Vec<_> = random.map(|n| (n >> 32) as u8).take(SIZE as usize).collect();
-    let given = Given::over_redis("traffic").await;
+    let server = RedisServer::start();
+    let given = Given::over(&server, "traffic").await;
     let data = Cached::new(noise.clone());
-    let (before_in, before_out) = traffic();
+    let (before_in, before_out) = traffic(&server);
     let group = given.app.submit_all((0..25).map(|n| length(data.clone(), n))).await.unwrap();
     let singles = (0..25).map(|n| given.app.submit(length(data.clone(), n)));
     let singles = futures_util::future::try_join_all(singles).await.unwrap();
@@ -297,11 +302,11 @@ async fn shared_content_travels_once_to_the_store_and_once_to_each_process() {
     for single in singles {
         single.result().await.unwrap();
     }
-    let other_client = builder().app_id("traffic").redis(&SERVER.url()).arg_cache(ArgCacheMode::Redis, 1024, 1000);
+    let other_client = builder().app_id("traffic").redis(&server.url()).arg_cache(ArgCacheMode::Redis, 1024, 1000);
     let other_client = other_client.build().await.unwrap();
     let same = other_client.submit(length(Cached::new(noise), 7)).await.unwrap();
     assert_eq!(same.result().await.unwrap(), SIZE as usize + 7);
-    let (after_in, after_out) = traffic();
+    let (after_in, after_out) = traffic(&server);
     let (sent, read) = (after_in - before_in, after_out - before_out);
     assert!((SIZE..SIZE + 300_000).contains(&sent), "{sent} bytes were sent");
     assert!((SIZE..SIZE + 300_000).contains(&read), "{read} bytes were read");
