@@ -7,6 +7,7 @@ use pynenc::prelude::*;
 
 use crate::parked;
 use crate::place::Place;
+use crate::shared_argument;
 use crate::triggers;
 
 /// A figure, or several that one run gives.
@@ -64,6 +65,18 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
     Figure { name: "unused_triggers", threads: 2, run: |place| Box::pin(triggers::unused(place)), applies: everywhere },
     Figure { name: "reaction", threads: 2, run: |place| Box::pin(triggers::reaction(place)), applies: on_redis },
+    Figure {
+        name: "shared_argument",
+        threads: 2,
+        run: |place| Box::pin(shared_argument::shared(place)),
+        applies: on_redis,
+    },
+    Figure {
+        name: "serialized",
+        threads: 1,
+        run: |_| Box::pin(async { shared_argument::serialized() }),
+        applies: |place| !on_redis(place),
+    },
 ];
 
 /// The tasks of the figures that need no state.

@@ -7,6 +7,7 @@
 mod figures;
 mod parked;
 mod place;
+mod shared_argument;
 mod triggers;
 
 use figures::{FIGURES, Figure, Measured};

@@ -67,6 +67,13 @@ impl Place {
         }
     }
 
+    /// The bytes that its server has got and given so far.
+    pub(crate) fn traffic(&self) -> [f64; 2] {
+        let Self::Redis(server, _) = self else { return [0.0; 2] };
+        let report = server.command(&["INFO", "stats"]);
+        ["total_net_input_bytes:", "total_net_output_bytes:"].map(|name| number(&report, name))
+    }
+
     /// The target in this place: a number in memory, one that follows the reference on a server.
     pub(crate) fn target(&self, memory: f64, redis: impl FnOnce(Reference) -> f64) -> f64 {
         match self {

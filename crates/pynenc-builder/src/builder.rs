@@ -21,7 +21,10 @@ use crate::backends;
 /// Where large arguments go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgCacheMode {
-    /// Into this process.
+    /// To the Redis server of [`PynencBuilder::redis`], which has to be called too: every process of the app reads them
+    /// there.
+    Redis,
+    /// Into this process, which then has to run what it submits.
     Memory,
     /// Nowhere: every argument travels with its call.
     Disabled,
@@ -30,6 +33,7 @@ pub enum ArgCacheMode {
 impl ArgCacheMode {
     fn component(self) -> &'static str {
         match self {
+            Self::Redis => "RedisArgCache",
             Self::Memory => "MemArgCache",
             Self::Disabled => "DisabledArgCache",
         }
@@ -195,6 +199,7 @@ impl PynencBuilder {
             app_id: app.app_id.as_str().into(),
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
         };
+        check_arg_cache(&config, &app)?;
         let settings = settings(&config, &app, leaping)?;
         let mut components = Components::default();
         backends::register(&mut components);
@@ -222,6 +227,24 @@ fn settings(config: &Config, app: &AppConfig, synchronous: Option<LeapingClock>)
         arg_cache: config.section::<ArgCacheConfig>()?,
         synchronous,
     })
+}
+
+/// Content on a server that nobody named would go to whatever answers at the default address.
+fn check_arg_cache(config: &Config, app: &AppConfig) -> Result<()> {
+    let is = |class: &str, name: &str| class.rsplit("::").next() == Some(name);
+    let others = [&app.broker_cls, &app.orchestrator_cls, &app.state_backend_cls, &app.trigger_store_cls];
+    let is_on_redis = others.iter().any(|class| class.rsplit("::").next().unwrap_or_default().starts_with("Redis"));
+    if is(&app.arg_cache_cls, "RedisArgCache") && !is_on_redis && !config.is_given("redis") {
+        let error = pynenc_core::Error::config("the argument cache is to be on Redis, and no Redis is configured");
+        let advice = "call `.redis(url)`, set `redis.redis_url`, or use ArgCacheMode::Memory";
+        return Err(Error::Config(error.with("arg_cache_cls", &app.arg_cache_cls).with("advice", advice)));
+    }
+    if is(&app.arg_cache_cls, "MemArgCache") && is_on_redis {
+        tracing::warn!(
+            "MemArgCache keeps large arguments in this process; others that share the Redis can't read them"
+        );
+    }
+    Ok(())
 }
 
 /// In synchronous mode everything is in this process, whatever the settings name.

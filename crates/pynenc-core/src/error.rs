@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Config,
     /// The caller's input is wrong; repeating it gives the same answer.
     Invalid,
+    /// A value is larger than the limit.
+    TooLarge,
     /// What was asked for doesn't exist.
     NotFound,
     /// What is stored can't be understood.

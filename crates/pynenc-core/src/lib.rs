@@ -6,6 +6,7 @@
 
 pub mod arg_cache;
 pub mod broker;
+pub mod cached;
 pub mod clock;
 pub mod components;
 pub mod config;

@@ -63,6 +63,14 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// The digest of the content, if it is in the argument cache.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Inline(_) => None,
+            Self::External { digest, .. } => Some(*digest),
+        }
+    }
+
     /// The length of the value in bytes, wherever it is.
     pub fn size(&self) -> u64 {
         match self {
@@ -261,6 +269,8 @@ pub enum Outcome {
     },
     /// The error of the last attempt.
     Error(TaskError),
+    /// The same, as JSON, where its text is too large to stand here.
+    LargeError(Payload),
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! How values become bytes.
 
+mod bytes;
+pub(crate) mod probe;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -14,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// - a value that is encoded is decoded to the same value
 /// - bytes behind the value are an error
 /// - bytes that are no value are an error, whatever they are
+/// - a value that is nothing but bytes takes hardly more room than they do
 pub trait Serializer: fmt::Debug + Send + Sync + 'static {
     /// The name that records carry, so that they are read by what wrote them.
     fn name(&self) -> &'static str;
@@ -53,7 +57,12 @@ fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::corrupt("can't deserialize the value").with("cause", &error).caused_by(error)
 }
 
-/// JSON: readable everywhere; byte strings become arrays of numbers.
+fn read_framed(bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
+    read(&mut <dyn erased_serde::Deserializer<'_>>::erase(bytes::Framed(bytes))).map_err(undecodable)
+}
+
+/// JSON: readable everywhere. A value that is nothing but bytes, and of more than a few, travels as these bytes; inside of
+/// other values they become arrays of numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JsonSerializer;
 
@@ -63,17 +72,24 @@ impl Serializer for JsonSerializer {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        serde_json::to_vec(value).map_err(unencodable)
+        match bytes::framed(value) {
+            Some(frame) => Ok(frame),
+            None => serde_json::to_vec(value).map_err(unencodable),
+        }
     }
 
     fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
+        if let Some(bytes) = bytes::unframed(bytes) {
+            return read_framed(bytes, read);
+        }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json)).map_err(undecodable)?;
         json.end().map_err(undecodable)
     }
 }
 
-/// `MessagePack` with named fields: compact, and bytes stay bytes.
+/// `MessagePack` with named fields: compact, and bytes stay bytes. A list of small numbers is bytes, too, where it is the
+/// whole value.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MsgPackSerializer;
 
@@ -83,12 +99,18 @@ impl Serializer for MsgPackSerializer {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
+        if let Some(frame) = bytes::framed(value) {
+            return Ok(frame);
+        }
         let mut bytes = Vec::with_capacity(64);
         value.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map()).map_err(unencodable)?;
         Ok(bytes)
     }
 
     fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
+        if let Some(bytes) = bytes::unframed(bytes) {
+            return read_framed(bytes, read);
+        }
         let mut rest = std::io::Cursor::new(bytes);
         let mut pack = rmp_serde::Deserializer::new(&mut rest);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut pack)).map_err(undecodable)?;
@@ -129,6 +151,46 @@ mod tests {
         check(&Shape::Dot);
         check(&Shape::Named { name: "ñ\0".into(), note: None, last: true });
         check(&Shape::Many(vec![1, u32::MAX], BTreeMap::from([("k".into(), i64::MIN)])));
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wrapped(Option<Vec<u8>>);
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    #[test]
+    fn bytes_stay_bytes_and_come_back_as_any_type_that_they_were() {
+        let plain: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for serializer in BOTH {
+            let name = serializer.name();
+            let encoded = serializer.encode(&plain).unwrap();
+            assert_eq!(encoded.len(), plain.len() + 1, "{name}");
+            assert_eq!(serializer.decode_as::<Vec<u8>>(&encoded).unwrap(), plain, "{name}");
+            assert_eq!(serializer.decode_as::<::bytes::Bytes>(&encoded).unwrap(), plain, "{name}");
+            assert_eq!(serializer.decode_as::<Vec<u64>>(&encoded).unwrap()[255], 255, "{name}");
+            assert!(serializer.decode_as::<String>(&encoded).is_err(), "{name}");
+            let same = serializer.encode(&::bytes::Bytes::from(plain.clone())).unwrap();
+            assert_eq!(same, encoded, "{name}");
+            let wrapped = serializer.encode(&Wrapped(Some(plain.clone()))).unwrap();
+            assert_eq!(serializer.decode_as::<Wrapped>(&wrapped).unwrap(), Wrapped(Some(plain.clone())), "{name}");
+            let either = serializer.encode(&Either::Bytes(plain.clone())).unwrap();
+            assert_eq!(serializer.decode_as::<Either>(&either).unwrap(), Either::Bytes(plain.clone()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_few_bytes_and_other_lists_are_what_they_are_to_the_format() {
+        let json =
+            |value: &dyn erased_serde::Serialize| String::from_utf8(JsonSerializer.encode(value).unwrap()).unwrap();
+        assert_eq!(json(&vec![1_u8, 2]), "[1,2]");
+        assert_eq!(json(&Vec::<u8>::new()), "[]");
+        assert_eq!(json(&vec![1_u16; 70]).len(), 141);
+        assert_eq!(json(&vec!["a"; 2]), r#"["a","a"]"#);
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pynenc_core::{Digest, Error, Result, Serializer, SerializerExt};
+use pynenc_core::cached::{self, Encoded};
+use pynenc_core::{Digest, Error, Result, Serializer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::content::Fetched;
 
 /// A task's parameters that travel, as a struct of their names; made by `#[task]`.
 pub trait Arguments: Sized + Send + 'static {
@@ -18,7 +21,10 @@ pub trait Arguments: Sized + Send + 'static {
 }
 
 /// A parameter's name and the encoded value.
-pub type EncodedArgument = (&'static str, Vec<u8>);
+pub type EncodedArgument = (&'static str, Encoded);
+
+/// A parameter's name and the value that was fetched for it.
+pub(crate) type NamedValue = (Cow<'static, str>, Fetched);
 
 /// Takes encoded arguments.
 pub struct ArgumentSink<'a> {
@@ -41,11 +47,11 @@ impl<'a> ArgumentSink<'a> {
 
     /// Encodes one argument.
     pub fn put(&mut self, name: &'static str, value: &dyn erased_serde::Serialize) -> Result<()> {
-        let bytes = self.serializer.encode(value).map_err(|error| error.with("argument", name))?;
+        let encoded = cached::encode(value, self.serializer).map_err(|error| error.with("argument", name))?;
         if let Some(canonical) = &mut self.canonical {
             canonical.push((name.into(), canonical_digest(value).map_err(|error| error.with("argument", name))?));
         }
-        self.encoded.push((name, bytes));
+        self.encoded.push((name, encoded));
         Ok(())
     }
 
@@ -121,13 +127,18 @@ fn write_canonical(value: &serde_json::Value, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct ArgumentSource {
     serializer: Arc<dyn Serializer>,
-    arguments: Vec<Option<(Cow<'static, str>, Bytes)>>,
+    arguments: Vec<Option<NamedValue>>,
     next: usize,
 }
 
 impl ArgumentSource {
     /// A source of these arguments.
     pub fn new(serializer: Arc<dyn Serializer>, arguments: Vec<(Cow<'static, str>, Bytes)>) -> Self {
+        let inline = arguments.into_iter().map(|(name, bytes)| (name, Fetched::Inline(bytes)));
+        Self::of_fetched(serializer, inline.collect())
+    }
+
+    pub(crate) fn of_fetched(serializer: Arc<dyn Serializer>, arguments: Vec<NamedValue>) -> Self {
         Self { serializer, arguments: arguments.into_iter().map(Some).collect(), next: 0 }
     }
 
@@ -138,8 +149,8 @@ impl ArgumentSource {
 
     /// Decodes the argument called `name`.
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
-        let bytes = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
-        self.serializer.decode_as(&bytes).map_err(|error| error.with("argument", name))
+        let value = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
+        value.decode(&*self.serializer).map_err(|error| error.with("argument", name))
     }
 
     /// Says that nothing is left over.
@@ -151,14 +162,14 @@ impl ArgumentSource {
     }
 
     /// Arguments come in the order of the parameters, so the next one is nearly always the right one.
-    fn find(&mut self, name: &str) -> Option<Bytes> {
-        let is_it = |slot: &Option<(Cow<'static, str>, Bytes)>| slot.as_ref().is_some_and(|(found, _)| found == name);
+    fn find(&mut self, name: &str) -> Option<Fetched> {
+        let is_it = |slot: &Option<NamedValue>| slot.as_ref().is_some_and(|(found, _)| found == name);
         let place = match self.arguments.get(self.next) {
             Some(slot) if is_it(slot) => self.next,
             _ => self.arguments.iter().position(is_it)?,
         };
         self.next = place + 1;
-        self.arguments[place].take().map(|(_, bytes)| bytes)
+        self.arguments[place].take().map(|(_, value)| value)
     }
 }
 

@@ -12,7 +12,7 @@ use pynenc_core::status::Due;
 use pynenc_core::{QueueName, Serializer, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
+use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
 use crate::context::TaskContext;
 use crate::error::{Error, Result};
 use crate::task::Task;
@@ -130,10 +130,8 @@ impl<T: Task> Call<T> {
         let mut sink = ArgumentSink::new(&JsonSerializer, true);
         self.arguments.encode(&mut sink)?;
         let (encoded, identity) = sink.into_parts();
-        let inline = |(name, bytes): (&'static str, Vec<u8>)| Argument {
-            name: name.into(),
-            value: Payload::Inline(bytes.into()),
-        };
+        let inline =
+            |(name, value): EncodedArgument| Argument { name: name.into(), value: Payload::Inline(value.bytes) };
         Ok(EncodedCall {
             task: T::definition().name.into(),
             arguments: encoded.into_iter().map(inline).collect(),

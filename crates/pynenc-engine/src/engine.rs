@@ -5,21 +5,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use pynenc_core::broker::Message;
+use pynenc_core::cached::Encoded;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
-    ArgCache, Broker, Clock, Digest, InvocationId, Lane, Orchestrator, Serializer, SerializerExt, StateBackend, Status,
-    StatusRecord, TriggerStore,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
+    TriggerStore,
 };
-use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 
-use crate::arguments::ArgumentSource;
+use crate::arguments::{ArgumentSource, NamedValue};
+use crate::content::Contents;
 use crate::context::{Requirements, States, missing_state};
 use crate::error::{Error, Result};
 use crate::extension::{Changed, Extension};
@@ -94,7 +94,7 @@ struct Inner {
     lane: Arc<dyn Lane>,
     commit: GroupCommit,
     inline: Option<Arc<Worker>>,
-    content: Cache<Digest, Bytes>,
+    contents: Contents,
 }
 
 impl fmt::Debug for Engine {
@@ -118,8 +118,20 @@ impl Engine {
         let commit = GroupCommit::new(lane.clone());
         let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
         let inline = settings.synchronous.as_ref().map(|_| Arc::new(Worker::inline(&settings.runner)));
-        let content = Cache::new(settings.arg_cache.local_cache_size);
-        Ok(Self(Arc::new(Inner { parts, settings, tasks, states, extensions, readers, lane, commit, inline, content })))
+        let kept = settings.retention.results.max(settings.retention.failures);
+        let contents = Contents::new(parts.arg_cache.clone(), &settings.arg_cache, kept);
+        Ok(Self(Arc::new(Inner {
+            parts,
+            settings,
+            tasks,
+            states,
+            extensions,
+            readers,
+            lane,
+            commit,
+            inline,
+            contents,
+        })))
     }
 
     /// The components.
@@ -289,61 +301,33 @@ impl Engine {
 
     /// Forgets every invocation, hint, trigger run and cached argument of the app.
     pub async fn purge(&self) -> Result<()> {
-        let Parts { broker, orchestrator, state, triggers, arg_cache, .. } = self.parts();
+        let Parts { broker, orchestrator, state, triggers, .. } = self.parts();
         broker.purge().await?;
         orchestrator.purge().await?;
         state.purge().await?;
         triggers.purge().await?;
-        arg_cache.purge().await?;
+        self.contents().purge().await?;
         Ok(())
     }
 
+    /// Large values, and where they are.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.0.contents
+    }
+
     /// Moves a value out of its call if it is large enough.
-    pub(crate) async fn stow(&self, bytes: Vec<u8>, allowed: bool) -> Result<Payload, pynenc_core::Error> {
-        let ArgCacheConfig { min_size_to_cache, max_size, .. } = self.0.settings.arg_cache;
-        if bytes.len() > max_size {
-            return Err(pynenc_core::Error::invalid("value is larger than the setting arg_cache.max_size")
-                .with("bytes", bytes.len())
-                .with("limit", max_size));
-        }
-        let bytes = Bytes::from(bytes);
-        if !allowed || bytes.len() < min_size_to_cache || !self.parts().arg_cache.is_enabled() {
-            return Ok(Payload::Inline(bytes));
-        }
-        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
-        self.parts().arg_cache.put(digest, bytes).await?;
-        Ok(Payload::External { digest, size })
+    pub(crate) async fn stow(&self, value: Encoded) -> Result<Payload, pynenc_core::Error> {
+        let (payload, upload) = self.contents().place(value, true)?;
+        self.contents().send(upload.into_iter().collect(), Duration::ZERO).await?;
+        Ok(payload)
     }
 
-    /// The bytes of a value, wherever they are; content that was checked once is kept in this process.
-    pub(crate) async fn fetch(&self, payload: &Payload) -> Result<Bytes, pynenc_core::Error> {
-        match payload {
-            Payload::Inline(bytes) => Ok(bytes.clone()),
-            Payload::External { digest, .. } => {
-                self.0.content.get_or_insert_async(digest, self.fetch_external(*digest)).await
-            }
-        }
-    }
-
-    async fn fetch_external(&self, digest: Digest) -> Result<Bytes, pynenc_core::Error> {
-        let found = self.parts().arg_cache.get(digest).await?;
-        let bytes = found.ok_or_else(|| not_found("externalized content is gone", &digest))?;
-        if Digest::of(&bytes) == digest {
-            Ok(bytes)
-        } else {
-            Err(not_found("externalized content was altered", &digest))
-        }
-    }
-
-    /// The bytes of all arguments.
-    async fn fetch_all(
-        &self,
-        arguments: &[Argument],
-    ) -> Result<Vec<(std::borrow::Cow<'static, str>, Bytes)>, pynenc_core::Error> {
+    /// All arguments, wherever they are.
+    async fn fetch_all(&self, arguments: &[Argument]) -> Result<Vec<NamedValue>, pynenc_core::Error> {
         let mut fetched = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            let bytes = self.fetch(&argument.value).await.map_err(|error| error.with("argument", &argument.name))?;
-            fetched.push((argument.name.clone(), bytes));
+            let value = self.contents().fetch(&argument.value).await;
+            fetched.push((argument.name.clone(), value.map_err(|error| error.with("argument", &argument.name))?));
         }
         Ok(fetched)
     }
@@ -355,7 +339,7 @@ impl Engine {
     /// They are externalized and gone, or written by a serializer that the app doesn't have.
     pub async fn arguments(&self, record: &InvocationRecord) -> Result<ArgumentSource, pynenc_core::Error> {
         let serializer = self.reader(&record.serializer)?;
-        Ok(ArgumentSource::new(serializer, self.fetch_all(&record.arguments).await?))
+        Ok(ArgumentSource::of_fetched(serializer, self.fetch_all(&record.arguments).await?))
     }
 
     /// A value that was kept with an invocation, such as its result.
@@ -364,8 +348,8 @@ impl Engine {
     ///
     /// It is externalized and gone, or it isn't what is asked for.
     pub async fn value<T: DeserializeOwned>(&self, value: &Payload, serializer: &str) -> Result<T, pynenc_core::Error> {
-        let bytes = self.fetch(value).await?;
-        self.reader(serializer)?.decode_as(&bytes)
+        let reader = self.reader(serializer)?;
+        self.contents().fetch(value).await?.decode(&*reader)
     }
 
     /// Waits until `id` has ended, without attributing the wait to a task.
@@ -391,10 +375,6 @@ impl Engine {
     pub async fn count(&self, status: Status) -> Result<u64> {
         Ok(self.parts().orchestrator.count().await?.statuses.get(&status).copied().unwrap_or(0))
     }
-}
-
-fn not_found(message: &'static str, digest: &Digest) -> pynenc_core::Error {
-    pynenc_core::Error::new(pynenc_core::ErrorKind::NotFound, message).with("digest", digest)
 }
 
 fn step_lane(parts: &Parts) -> Arc<dyn Lane> {

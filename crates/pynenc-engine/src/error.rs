@@ -154,6 +154,9 @@ pub enum Error {
     /// The call can't be made as it is.
     #[error("invalid call: {0}")]
     Invalid(#[source] pynenc_core::Error),
+    /// An argument is larger than the setting `arg_cache.max_size`.
+    #[error("{0}")]
+    TooLarge(#[source] pynenc_core::Error),
     /// In synchronous mode nothing else is there to end the invocation.
     #[error(
         "invocation {0} can't go on in synchronous mode: it waits for something that only another runner could bring"
@@ -197,6 +200,7 @@ impl From<pynenc_core::Error> for Error {
             }
             ErrorKind::Config => Self::Config(error),
             ErrorKind::Invalid => Self::Invalid(error),
+            ErrorKind::TooLarge => Self::TooLarge(error),
             _ => Self::Component(error),
         }
     }
@@ -277,6 +281,7 @@ mod tests {
         check(pynenc_core::Error::unavailable("down"), "Unavailable");
         check(pynenc_core::Error::config("wrong"), "Config");
         check(pynenc_core::Error::invalid("no"), "Invalid");
+        check(pynenc_core::Error::new(ErrorKind::TooLarge, "much"), "TooLarge");
         check(pynenc_core::Error::corrupt("odd"), "Component");
         assert!(Error::from(pynenc_core::Error::unavailable("down")).is_retryable());
     }

@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use pynenc_core::orchestrator::{Ended, HistoryEntry};
 use pynenc_core::record::{Outcome, TaskError};
-use pynenc_core::{InvocationId, Reason, SerializerExt, Status, StatusRecord};
+use pynenc_core::serializer::JsonSerializer;
+use pynenc_core::{InvocationId, Reason, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 
 use crate::context::TaskContext;
@@ -246,20 +247,32 @@ impl Engine {
         let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
         match self.parts().state.outcome(id, epoch).await? {
             Some(Outcome::Value { value, serializer }) => {
-                let bytes = self.fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
+                let value = self.contents().fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
                 let reader = self.reader(&serializer).map_err(|error| corrupt(&error))?;
-                reader.decode_as(&bytes).map_err(|error| corrupt(&error))
+                value.decode(&*reader).map_err(|error| corrupt(&error))
             }
-            Some(Outcome::Error(error)) => Err(Error::TaskFailed(error)),
+            Some(error) => Err(self.task_error(id, error).await),
             None => Err(Error::ResultExpired(id)),
+        }
+    }
+
+    /// The error that a body left behind, wherever its text is.
+    async fn task_error(&self, id: InvocationId, outcome: Outcome) -> Error {
+        match outcome {
+            Outcome::Error(error) => Error::TaskFailed(error),
+            Outcome::LargeError(content) => match self.contents().fetch(&content).await {
+                Ok(content) => content.decode(&JsonSerializer).map_or_else(Error::from, Error::TaskFailed),
+                Err(error) => Error::from_value(id, error),
+            },
+            Outcome::Value { .. } => Error::ResultExpired(id),
         }
     }
 
     async fn failure(&self, id: InvocationId, record: &StatusRecord) -> Result<Error> {
         if matches!(record.reason, Reason::Raised | Reason::TimedOut | Reason::ResultRejected) {
             return Ok(match self.parts().state.outcome(id, record.epoch).await? {
-                Some(Outcome::Error(error)) => Error::TaskFailed(error),
-                _ => Error::ResultExpired(id),
+                Some(outcome) => self.task_error(id, outcome).await,
+                None => Error::ResultExpired(id),
             });
         }
         let history = self.parts().orchestrator.history(id).await?;

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod call;
+mod content;
 pub mod context;
 pub mod emit;
 pub mod engine;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
@@ -10,11 +11,13 @@ use pynenc_core::record::{
     Argument, IdempotencyKey, InvocationRecord, Payload, Priority, Registration, RegistrationKey, RunningKey,
     WhenBlocked, WorkflowIdentity,
 };
+use pynenc_core::status::Due;
 use pynenc_core::task_options::Concurrency;
 use pynenc_core::{Digest, InvocationId, SerializerExt};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
 use crate::call::{Call, CallOptions, EncodedCall};
+use crate::content::Upload;
 use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Result};
@@ -38,7 +41,9 @@ impl Engine {
     /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
     pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
         let task = self.known(T::definition().name)?;
-        let submission = self.prepared(task, call).await?;
+        let mut uploads = Uploads::default();
+        let submission = self.prepared(task, call, &mut uploads)?;
+        uploads.send(self).await?;
         let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
         self.accepted(task, &submission, reply).await
     }
@@ -54,9 +59,11 @@ impl Engine {
         let mut calls = calls.into_iter().peekable();
         while calls.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
+            let mut uploads = Uploads::default();
             for call in calls.by_ref().take(BATCH) {
-                batch.push(self.prepared(task, call).await?);
+                batch.push(self.prepared(task, call, &mut uploads)?);
             }
+            uploads.send(self).await?;
             let replies = self.lane().submit(batch.clone()).await?;
             for (submission, reply) in batch.iter().zip(replies) {
                 invocations.push(self.accepted(task, submission, Some(reply)).await?);
@@ -71,7 +78,10 @@ impl Engine {
     ///
     /// As [`Engine::submit`], as far as the store of arguments and the call itself are the cause.
     pub async fn encode<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
-        self.encoded(self.known(T::definition().name)?, call).await
+        let mut uploads = Uploads::default();
+        let call = self.encoded(self.known(T::definition().name)?, call, &mut uploads)?;
+        uploads.send(self).await?;
+        Ok(call)
     }
 
     /// Submits calls under ids that their caller has chosen: repeating one changes nothing.
@@ -109,12 +119,12 @@ impl Engine {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
-    async fn prepared<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<Submission> {
-        let call = self.encoded(task, call).await?;
+    fn prepared<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<Submission> {
+        let call = self.encoded(task, call, uploads)?;
         self.submission(task, InvocationId::new(), call)
     }
 
-    async fn encoded<T: Task>(&self, task: &RegisteredTask, call: Call<T>) -> Result<EncodedCall> {
+    fn encoded<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<EncodedCall> {
         let Call { arguments, options } = call;
         options.check()?;
         let serializer = &*self.parts().serializer;
@@ -123,9 +133,11 @@ impl Engine {
         let (encoded, identity) = sink.into_parts();
         drop(arguments);
         let mut arguments = Vec::with_capacity(encoded.len());
-        for (name, bytes) in encoded {
-            let value = self.stow(bytes, may_cache(task, &options, name)).await;
-            arguments.push(Argument { name: name.into(), value: value.map_err(|error| error.with("argument", name))? });
+        for (name, value) in encoded {
+            let placed = self.contents().place(value, may_cache(task, &options, name));
+            let (value, upload) = placed.map_err(|error| error.with("argument", name))?;
+            uploads.add(upload, options.due, self);
+            arguments.push(Argument { name: name.into(), value });
         }
         let (task, serializer) = (task.id.clone(), serializer.name().into());
         Ok(EncodedCall { task, arguments, serializer, identity, options })
@@ -286,6 +298,30 @@ impl fmt::Display for Shown {
             Self::Value(value) => write!(f, "{value}"),
             Self::Content { digest, size } => write!(f, "{size} bytes with the digest {digest}"),
         }
+    }
+}
+
+/// What has to be in the argument cache before its calls are accepted.
+#[derive(Default)]
+struct Uploads {
+    contents: Vec<Upload>,
+    /// How long the last of the calls waits for its time: content is kept as much longer.
+    wait: Duration,
+}
+
+impl Uploads {
+    fn add(&mut self, upload: Option<Upload>, due: Option<Due>, engine: &Engine) {
+        let Some(upload) = upload else { return };
+        let now = engine.parts().clock.now();
+        self.wait = self.wait.max(due.map_or(Duration::ZERO, |due| due.at(now).since(now)));
+        self.contents.push(upload);
+    }
+
+    async fn send(self, engine: &Engine) -> Result<()> {
+        if self.contents.is_empty() {
+            return Ok(());
+        }
+        Ok(engine.contents().send(self.contents, self.wait).await?)
     }
 }
 

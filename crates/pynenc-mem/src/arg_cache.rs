@@ -1,49 +1,102 @@
-//! Large arguments, by their digest.
+//! Large content, by its digest.
 
-use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pynenc_core::{ArgCache, Digest, Result};
+use pynenc_core::{ArgCache, Clock, Digest, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
+use crate::shared::Shared;
+
 /// An argument cache that lives in this process.
-#[derive(Default)]
+#[derive(Debug)]
 pub struct MemArgCache {
-    contents: Mutex<FxHashMap<Digest, Bytes>>,
+    contents: Shared<Contents>,
 }
 
 impl MemArgCache {
     /// An empty cache.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { contents: Shared::new(clock) }
     }
 
-    fn contents(&self) -> MutexGuard<'_, FxHashMap<Digest, Bytes>> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for MemArgCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemArgCache").field("contents", &self.contents().len()).finish()
+    fn step<R>(&self, step: impl FnOnce(&mut Contents, Timestamp) -> R) -> R {
+        self.contents.step(|contents, now| {
+            contents.drop_old(now);
+            step(contents, now)
+        })
     }
 }
 
 #[async_trait]
 impl ArgCache for MemArgCache {
-    async fn put(&self, digest: Digest, content: Bytes) -> Result<()> {
-        self.contents().entry(digest).or_insert(content);
+    async fn renew(&self, digests: &[Digest], keep: Duration) -> Result<Vec<bool>> {
+        Ok(self.step(|contents, now| digests.iter().map(|digest| contents.keep(*digest, now + keep)).collect()))
+    }
+
+    async fn put(&self, digest: Digest, content: Bytes, keep: Duration) -> Result<()> {
+        self.step(|contents, now| {
+            contents.kept.entry(digest).or_insert(Kept { content, until: now });
+            contents.keep(digest, now + keep);
+        });
         Ok(())
     }
 
-    async fn get(&self, digest: Digest) -> Result<Option<Bytes>> {
-        Ok(self.contents().get(&digest).cloned())
+    async fn get(&self, digest: Digest, keep: Duration) -> Result<Option<Bytes>> {
+        Ok(self.step(|contents, now| {
+            contents.keep(digest, now + keep);
+            contents.kept.get(&digest).map(|kept| kept.content.clone())
+        }))
+    }
+
+    async fn remove(&self, digest: Digest) -> Result<()> {
+        self.step(|contents, _| contents.remove(digest));
+        Ok(())
     }
 
     async fn purge(&self) -> Result<()> {
-        self.contents().clear();
+        *self.contents.lock() = Contents::default();
         Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    kept: FxHashMap<Digest, Kept>,
+    ends: BTreeSet<(Timestamp, Digest)>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    content: Bytes,
+    until: Timestamp,
+}
+
+impl Contents {
+    /// Keeps content until then, if not longer; tells whether it is there.
+    fn keep(&mut self, digest: Digest, until: Timestamp) -> bool {
+        let Some(kept) = self.kept.get_mut(&digest) else { return false };
+        if until > kept.until {
+            self.ends.remove(&(kept.until, digest));
+            kept.until = until;
+            self.ends.insert((until, digest));
+        }
+        true
+    }
+
+    fn remove(&mut self, digest: Digest) {
+        if let Some(kept) = self.kept.remove(&digest) {
+            self.ends.remove(&(kept.until, digest));
+        }
+    }
+
+    fn drop_old(&mut self, now: Timestamp) {
+        while let Some((until, digest)) = self.ends.first().copied().filter(|(until, _)| *until <= now) {
+            self.ends.remove(&(until, digest));
+            self.kept.remove(&digest);
+        }
     }
 }

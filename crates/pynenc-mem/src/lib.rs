@@ -44,6 +44,6 @@ impl Plugin for MemPlugin {
             .state_backend("pynenc_mem::MemStateBackend", async |context| Ok(MemStateBackend::new(context.clock)));
         components
             .trigger_store("pynenc_mem::MemTriggerStore", async |context| Ok(MemTriggerStore::new(context.clock)));
-        components.arg_cache("pynenc_mem::MemArgCache", async |_| Ok(MemArgCache::new()));
+        components.arg_cache("pynenc_mem::MemArgCache", async |context| Ok(MemArgCache::new(context.clock)));
     }
 }

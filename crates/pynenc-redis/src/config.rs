@@ -47,9 +47,6 @@ pub struct RedisConfig {
     /// How long an answer may take.
     #[serde(with = "duration")]
     pub response_timeout: Duration,
-    /// How long externalized content is kept after its last use; longer than invocations are.
-    #[serde(with = "duration")]
-    pub content_ttl: Duration,
 }
 
 impl Default for RedisConfig {
@@ -65,7 +62,6 @@ impl Default for RedisConfig {
             start_check: StartCheck::Warn,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
-            content_ttl: Duration::from_secs(10 * 24 * 3600),
         }
     }
 }
@@ -87,11 +83,8 @@ impl Section for RedisConfig {
 
     fn validate(&self) -> Result<()> {
         self.info()?;
-        let lengths = [
-            ("redis.connect_timeout", self.connect_timeout),
-            ("redis.response_timeout", self.response_timeout),
-            ("redis.content_ttl", self.content_ttl),
-        ];
+        let lengths =
+            [("redis.connect_timeout", self.connect_timeout), ("redis.response_timeout", self.response_timeout)];
         match lengths.into_iter().find(|(_, length)| length.is_zero()) {
             Some((key, _)) => Err(Error::config(format!("the setting `{key}` must be longer than zero"))),
             None => Ok(()),

@@ -78,7 +78,7 @@ macro_rules! parts {
 
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
-    CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
+    CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
     OUTBOX = "outbox";
 }
 
@@ -128,6 +128,8 @@ scripts! {
     ReadWatermarks = "watermarks": [];
     MoveWatermark = "move_watermark": [];
     Expire = "expire": [];
+    ContentRenew = "content_renew": [CONTENT];
+    ContentRead = "content_read": [CONTENT];
     Now = "now": [];
 }
 

@@ -187,8 +187,10 @@ failing! {
 failing! {
     /// An argument cache that fails once.
     FailingArgCache: ArgCache {
-        fn put(digest: Digest, content: Bytes) -> ();
-        fn get(digest: Digest) -> Option<Bytes>;
+        fn renew(digests: &[Digest], keep: Duration) -> Vec<bool>;
+        fn put(digest: Digest, content: Bytes, keep: Duration) -> ();
+        fn get(digest: Digest, keep: Duration) -> Option<Bytes>;
+        fn remove(digest: Digest) -> ();
         fn purge() -> ();
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use pynenc_core::orchestrator::OutboxEntry;
+use pynenc_core::record::Outcome;
+use pynenc_core::serializer::{JsonSerializer, Serializer};
 use pynenc_engine::{Engine, Result};
 
 use crate::happening::{Ended, Happening};
@@ -39,12 +41,9 @@ pub(crate) async fn load(engine: &Engine, entries: Vec<(LiveLeaf, OutboxEntry)>)
     let entries: Vec<_> = entries.into_iter().map(|(to, entry)| (Needs::of(&to), to, entry)).collect();
     let ids: Vec<_> = entries.iter().filter(|(needs, ..)| needs.call).map(|(.., entry)| entry.id).collect();
     let calls = if ids.is_empty() { Vec::new() } else { state.invocations(&ids).await? };
-    let outcomes =
-        entries.iter().map(
-            async |(needs, _, entry)| {
-                if needs.outcome { state.outcome(entry.id, entry.record.epoch).await } else { Ok(None) }
-            },
-        );
+    let outcomes = entries
+        .iter()
+        .map(async |(needs, _, entry)| if needs.outcome { outcome(engine, entry).await } else { Ok(None) });
     let outcomes = try_join_all(outcomes).await?;
     let mut calls = calls.into_iter();
     let told = entries.into_iter().zip(outcomes).map(|((needs, to, entry), outcome)| {
@@ -53,4 +52,18 @@ pub(crate) async fn load(engine: &Engine, entries: Vec<(LiveLeaf, OutboxEntry)>)
         Told { to, happening: Happening::Ended(Box::new(ended)) }
     });
     Ok(told.collect())
+}
+
+/// What a body left behind; an error that is kept apart for its size is fetched, if it is still there.
+async fn outcome(engine: &Engine, entry: &OutboxEntry) -> pynenc_core::Result<Option<Outcome>> {
+    let outcome = engine.parts().state.outcome(entry.id, entry.record.epoch).await?;
+    let Some(Outcome::LargeError(content)) = outcome else { return Ok(outcome) };
+    match engine.value(&content, JsonSerializer.name()).await {
+        Ok(error) => Ok(Some(Outcome::Error(error))),
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => {
+            tracing::warn!(invocation = %entry.id, %error, "the error that a trigger looks at can't be read");
+            Ok(None)
+        }
+    }
 }

@@ -21,6 +21,7 @@
 #[cfg(feature = "triggers")]
 pub use pynenc_builder::backends::pynenc_triggers as triggers;
 pub use pynenc_builder::*;
+pub use pynenc_core::cached::Cached;
 pub use pynenc_core::record::TaskError;
 pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
 pub use pynenc_engine::returns::VariantName;
@@ -61,7 +62,8 @@ pub mod prelude {
         on_success,
     };
     pub use crate::{
-        Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext, task, tasks,
+        Cached, Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext,
+        task, tasks,
     };
 }
 

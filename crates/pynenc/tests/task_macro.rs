@@ -143,7 +143,7 @@ fn injected_parameters_arent_arguments() {
 fn travelled<T: Task>(call: &Call<T>) -> pynenc_core::Result<T::Arguments> {
     let mut sink = ArgumentSink::new(&JsonSerializer, false);
     call.arguments().encode(&mut sink)?;
-    let encoded = sink.into_parts().0.into_iter().map(|(name, bytes)| (Cow::Borrowed(name), bytes.into()));
+    let encoded = sink.into_parts().0.into_iter().map(|(name, value)| (Cow::Borrowed(name), value.bytes));
     T::Arguments::decode(&mut ArgumentSource::new(std::sync::Arc::new(JsonSerializer), encoded.collect()))
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use pynenc::Error;
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
-use pynenc::{ArgCacheMode, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::place::{App, Place, on_both};
@@ -136,51 +136,6 @@ async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_argument
     }
     let other_task = app.submit(describe("a".into()).idempotency_key("order-7")).await.unwrap();
     assert_ne!(other_task.id(), first.id());
-}
-
-#[tokio::test]
-async fn large_values_go_through_the_argument_cache_and_come_back() {
-    let app = TestApp::with(|builder| {
-        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).arg_cache(ArgCacheMode::Memory, 100, 10)
-    })
-    .await
-    .unwrap();
-    let text = "x".repeat(10_000);
-    let invocation = app.submit(shout(text.clone())).await.unwrap();
-    assert_eq!(invocation.result().await.unwrap(), text.to_uppercase());
-    let record = app.parts().state.invocations(&[invocation.id()]).await.unwrap().pop().flatten().unwrap();
-    assert!(format!("{:?}", record.arguments[0].value).starts_with("External(10002 bytes"), "{record:?}");
-
-    let inline = app.submit(shout(text).disable_cache_args(["text"])).await.unwrap();
-    let record = app.parts().state.invocations(&[inline.id()]).await.unwrap().pop().flatten().unwrap();
-    assert!(format!("{:?}", record.arguments[0].value).starts_with("Inline"), "{record:?}");
-}
-
-#[tokio::test]
-async fn content_that_is_gone_fails_its_own_invocation_alone() {
-    let configure = |builder: pynenc::PynencBuilder| {
-        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).arg_cache(ArgCacheMode::Memory, 10, 10)
-    };
-    let app = TestApp::with(configure).await.unwrap();
-    let lost = app.submit(shout("a text of some length".into()).delay(secs(5))).await.unwrap();
-    app.parts().arg_cache.purge().await.unwrap();
-    let kept = app.submit(shout("another text of some length".into())).await.unwrap();
-    assert!(matches!(lost.result().await, Err(Error::ArgumentsUnavailable { .. })));
-    assert_eq!(kept.result().await.unwrap(), "ANOTHER TEXT OF SOME LENGTH");
-}
-
-#[tokio::test]
-async fn a_value_above_the_limit_is_refused_where_it_is_made() {
-    let configure = |builder: pynenc::PynencBuilder| {
-        builder.without_linked_tasks().tasks(all_tasks()).state(String::new()).set("arg_cache.max_size", 2000)
-    };
-    let app = TestApp::with(configure).await.unwrap();
-    let error = app.submit(shout("x".repeat(3000))).await.unwrap_err();
-    assert!(matches!(error, Error::Invalid(_)), "{error}");
-    assert!(
-        error.to_string().contains("arg_cache.max_size") && error.to_string().contains("argument: text"),
-        "{error}"
-    );
 }
 
 async fn a_priority_above_the_highest_is_refused(place: Place) {

@@ -147,6 +147,12 @@ impl Config {
         sections.into_iter().chain(single).collect()
     }
 
+    /// Whether anything is set in a section, read or not.
+    pub fn is_given(&self, section: &str) -> bool {
+        let value = self.shared.values.get(section).map(|value| &value.kind);
+        matches!(value, Some(ValueKind::Table(table)) if !table.is_empty())
+    }
+
     /// What is set of the root keys that `defaults` knows.
     fn root_keys(&self, defaults: &Layer) -> Layer {
         let known = self.shared.values.iter().filter(|(key, _)| defaults.0.contains_key(*key));

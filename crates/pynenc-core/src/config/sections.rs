@@ -163,15 +163,29 @@ impl Section for RetentionConfig {
 pub struct ArgCacheConfig {
     /// An argument of at least so many bytes, serialized, is cached.
     pub min_size_to_cache: usize,
-    /// An argument of more bytes than this is refused.
+    /// A value of more bytes than this is refused.
     pub max_size: usize,
-    /// How many arguments each process keeps, the least recently used out first.
+    /// Content of at least so many bytes is compressed, if that makes it smaller.
+    pub min_size_to_compress: usize,
+    /// How long content is kept after its last use, if what uses it isn't kept longer.
+    #[serde(with = "duration")]
+    pub ttl: Duration,
+    /// How many contents each process keeps, the least recently used out first.
     pub local_cache_size: usize,
+    /// How many bytes of content each process keeps.
+    pub local_cache_bytes: u64,
 }
 
 impl Default for ArgCacheConfig {
     fn default() -> Self {
-        Self { min_size_to_cache: 1024, max_size: 64 * 1024 * 1024, local_cache_size: 1000 }
+        Self {
+            min_size_to_cache: 1024,
+            max_size: 64 * MIB,
+            min_size_to_compress: 16 * 1024,
+            ttl: Duration::from_secs(10 * 24 * HOUR),
+            local_cache_size: 1000,
+            local_cache_bytes: 128 * MIB as u64,
+        }
     }
 }
 
@@ -179,12 +193,14 @@ impl Section for ArgCacheConfig {
     const NAME: &'static str = "arg_cache";
 
     fn validate(&self) -> Result<()> {
+        require(!self.ttl.is_zero(), "arg_cache.ttl", NOT_ZERO)?;
         let holds = self.max_size >= self.min_size_to_cache;
         require(holds, "arg_cache.max_size", "must be at least `arg_cache.min_size_to_cache`")
     }
 }
 
 const HOUR: u64 = 60 * 60;
+const MIB: usize = 1024 * 1024;
 const AT_LEAST_ONE: &str = "must be at least 1";
 const NOT_ZERO: &str = "must be longer than zero";
 
@@ -240,5 +256,6 @@ mod tests {
         let retention = RetentionConfig { interval: Duration::ZERO, ..RetentionConfig::default() };
         check(&retention, Some("`retention.interval`"));
         check(&ArgCacheConfig { max_size: 1, ..ArgCacheConfig::default() }, Some("`arg_cache.max_size`"));
+        check(&ArgCacheConfig { ttl: Duration::ZERO, ..ArgCacheConfig::default() }, Some("`arg_cache.ttl`"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pynenc_core::record::{InvocationRecord, Outcome, TaskError};
+use pynenc_core::record::{InvocationRecord, TaskError};
 use pynenc_core::status::{By, Change, Due};
 use pynenc_core::task_options::TaskOptions;
 use pynenc_core::{Reason, RunnerId, Status, StatusRecord};
@@ -64,19 +64,30 @@ impl Ending {
     }
 }
 
-/// The transition of a failed attempt, and the outcome where it was the last.
+/// The history tells so many bytes of an error, and the outcome all of it.
+const TOLD: usize = 2048;
+
+fn told(error: &TaskError) -> String {
+    let text = error.to_string();
+    match text.char_indices().find(|(place, _)| *place >= TOLD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// The transition of a failed attempt, and its error where it was the last.
 pub(super) fn after_failure(
     options: &TaskOptions,
     record: &InvocationRecord,
     retries: u32,
     runner: RunnerId,
     (error, reason, wish): (TaskError, Reason, RetryWish),
-) -> (Option<Outcome>, Change) {
+) -> (Option<TaskError>, Change) {
     let by = By::Owner(runner);
-    let detail = error.to_string();
+    let detail = told(&error);
     match retry_delay(options, record, retries, wish) {
         Some(delay) => (None, Change::new(Status::Retry, by, reason).due(Due::In(delay)).detail(detail)),
-        None => (Some(Outcome::Error(error)), Change::new(Status::Failed, by, reason).detail(detail)),
+        None => (Some(error), Change::new(Status::Failed, by, reason).detail(detail)),
     }
 }
 

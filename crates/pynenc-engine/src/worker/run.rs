@@ -9,11 +9,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pynenc_core::broker::Message;
+use pynenc_core::cached::Encoded;
 use pynenc_core::orchestrator::TransitionReply;
-use pynenc_core::record::Outcome;
+use pynenc_core::record::{Outcome, Payload, TaskError};
+use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
-use pynenc_core::{ErrorKind, InvocationId, Reason, Status};
+use pynenc_core::{ErrorKind, InvocationId, Reason, Serializer, Status};
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
@@ -25,6 +27,8 @@ use crate::extension::Changed;
 use crate::returns::Finished;
 use crate::task::{Body, RegisteredTask};
 
+/// A shorter error isn't worth a look at whether it is large.
+const LARGE_ERROR: usize = 1024;
 /// How long a hint waits that met a runner without its task.
 const UNKNOWN_TASK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -263,16 +267,22 @@ async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(
     let by = By::Owner(attempt.runner);
     let write = |outcome| OutcomeWrite { id: attempt.id(), epoch: attempt.epoch(), outcome };
     Some(match ending {
-        Ending::Value(bytes) => match stowed(engine, attempt, bytes).await {
-            Ok(outcome) => (Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned)),
+        Ending::Value(bytes) => match stowed(engine, bytes.into()).await {
+            Ok(value) => {
+                let outcome = Outcome::Value { value, serializer: attempt.record.serializer.clone() };
+                (Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned))
+            }
             Err(error) => Box::pin(resolve(engine, attempt, Ending::rejected(&error, attempt.number()))).await?,
         },
         Ending::Failed { error, reason, wish } => {
             let task = engine.tasks().find(attempt.tracked.task.as_str())?;
             let retries = attempt.tracked.record.retries;
             let failure = (error, reason, wish);
-            let (outcome, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
-            (outcome.map(write), change)
+            let (error, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
+            match error {
+                Some(error) => (Some(write(error_outcome(engine, attempt, error).await)), change),
+                None => (None, change),
+            }
         }
         Ending::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
         Ending::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
@@ -281,15 +291,31 @@ async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(
     })
 }
 
-/// The value as an outcome, externalized if it is large.
-async fn stowed(engine: &Engine, attempt: &Attempt, bytes: Vec<u8>) -> Result<Outcome, pynenc_core::Error> {
-    let serializer = attempt.record.serializer.clone();
+/// An error as an outcome. One that can't be stored is told of in its place.
+async fn error_outcome(engine: &Engine, attempt: &Attempt, error: TaskError) -> Outcome {
+    let large = match JsonSerializer.encode(&error) {
+        Ok(text) if text.len() >= LARGE_ERROR => stowed(engine, text.into()).await,
+        _ => return Outcome::Error(error),
+    };
+    match large {
+        Ok(Payload::Inline(_)) => Outcome::Error(error),
+        Ok(content) => Outcome::LargeError(content),
+        Err(refusal) => Outcome::Error(TaskError {
+            kind: error.kind,
+            message: format!("the error can't be stored: {refusal}"),
+            source_chain: Vec::new(),
+            attempt: attempt.number(),
+        }),
+    }
+}
+
+/// The value, moved to the argument cache if it is large.
+async fn stowed(engine: &Engine, value: Encoded) -> Result<Payload, pynenc_core::Error> {
     let mut tries = 0;
     loop {
-        match engine.stow(bytes.clone(), true).await {
-            Ok(value) => return Ok(Outcome::Value { value, serializer }),
+        match engine.stow(value.clone()).await {
             Err(error) if error.is_retryable() => engine.parts().clock.sleep(pause_before(tries)).await,
-            Err(error) => return Err(error),
+            stowed => return stowed,
         }
         tries += 1;
     }

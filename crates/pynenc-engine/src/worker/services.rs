@@ -2,9 +2,10 @@
 //! cut off anywhere.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pynenc_core::broker::Message;
-use pynenc_core::orchestrator::{Cursor, Tracked, Transition, TransitionReply};
+use pynenc_core::orchestrator::{Cursor, Find, Tracked, Transition, TransitionReply};
 use pynenc_core::status::{By, Change, Expect};
 use pynenc_core::{QueueName, Reason, RunnerId, Status, Timestamp};
 
@@ -19,12 +20,18 @@ use crate::stop::Stop;
 const BATCH: usize = 500;
 /// The lease under which the services run.
 const SERVICES: &str = "services";
+/// The lease that lasts from one renewal of content to the next.
+const CONTENTS: &str = "contents";
+/// How often is asked whether it is time for the next.
+const LOOK_FOR_RENEWAL: Duration = Duration::from_secs(600);
 
 /// How far the services of this worker have come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     sweep: Option<Cursor>,
     orphans: Option<Cursor>,
+    contents: Option<Cursor>,
+    last_renewal: Option<Timestamp>,
     last_retention: Option<Timestamp>,
     last_own: Option<Timestamp>,
     lease: Option<Lease>,
@@ -66,6 +73,27 @@ impl Worker {
         if self.is_due(now, engine.settings().retention.interval, |progress| &mut progress.last_retention) {
             self.retain(engine).await?;
         }
+        self.renew_contents(engine, now).await
+    }
+
+    /// Keeps the large arguments of what hasn't ended: it may wait for longer than content is kept. Every fourth of that
+    /// time all of it is looked at, a page with each tick.
+    pub async fn renew_contents(&self, engine: &Engine, now: Timestamp) -> Result<()> {
+        if !engine.parts().arg_cache.is_enabled() {
+            return Ok(());
+        }
+        let after = self.progress().contents;
+        if after.is_none() && !self.begins_renewal(engine, now).await? {
+            return Ok(());
+        }
+        let find = Find { statuses: unfinished(), after, limit: BATCH, ..Find::default() };
+        let page = engine.parts().orchestrator.find(&find).await?;
+        let ids: Vec<_> = page.items.iter().map(|item| item.id).collect();
+        let records = if ids.is_empty() { Vec::new() } else { engine.parts().state.invocations(&ids).await? };
+        let arguments = records.iter().flatten().flat_map(|record| &record.arguments);
+        let digests: Vec<_> = arguments.filter_map(|argument| argument.value.digest()).collect();
+        engine.contents().renew(&digests).await?;
+        self.progress().contents = page.next;
         Ok(())
     }
 
@@ -82,6 +110,16 @@ impl Worker {
         Ok(is_held)
     }
 
+    /// Whether it is time for all runners together: a lease that nobody renews remembers the last time, so that a runner
+    /// that starts doesn't look at everything again.
+    async fn begins_renewal(&self, engine: &Engine, now: Timestamp) -> Result<bool> {
+        let interval = engine.contents().keep() / 4;
+        if !self.is_due(now, interval.min(LOOK_FOR_RENEWAL), |progress| &mut progress.last_renewal) {
+            return Ok(false);
+        }
+        Ok(engine.parts().orchestrator.lease(CONTENTS, RunnerId::new(), interval).await?)
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,7 +127,7 @@ impl Worker {
     fn is_due(
         &self,
         now: Timestamp,
-        interval: std::time::Duration,
+        interval: Duration,
         last: impl Fn(&mut Progress) -> &mut Option<Timestamp>,
     ) -> bool {
         let mut progress = self.progress();
@@ -181,6 +219,10 @@ impl Worker {
             self.progress().orphans = page.next;
         }
     }
+}
+
+fn unfinished() -> Vec<Status> {
+    Status::ALL.iter().copied().filter(|status| !status.is_final()).collect()
 }
 
 fn claim_lost(runner: RunnerId) -> Change {

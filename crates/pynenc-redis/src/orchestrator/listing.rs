@@ -50,7 +50,7 @@ async fn page(store: &RedisStore, filter: &Filter, after: Option<Cursor>, limit:
     let mut found: Vec<(Tracked, Cursor)> = Vec::new();
     let mut after = after;
     loop {
-        let left = limit + 1 - found.len();
+        let left = limit.saturating_add(1) - found.len();
         let (items, next) = step(store, filter, after, left).await?;
         found.extend(items);
         if next.is_none() || found.len() > limit {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pynenc_core::{ArgCache, Digest};
 
+use super::sample::{HOUR, SECOND};
 use super::{Harness, suite, trials};
 
 type Given = Harness<dyn ArgCache>;
@@ -10,9 +11,15 @@ type Given = Harness<dyn ArgCache>;
 suite!($ ArgCache, arg_cache, arg_cache_conformance);
 
 trials! { pub Given:
+    "what was put is there, and what is unknown isn't" => put_is_there,
+    "what is there is kept for at least `keep` from now" => renewed_is_kept,
     "content is read back as it was put" => content_is_read_back,
     "putting the same content twice keeps it once" => content_is_kept_once,
+    "content goes when it wasn't used for as long as it was to be kept" => unused_goes,
+    "no use makes the time shorter for which content is kept" => time_is_never_shorter,
     "what is unknown is `None`" => unknown_is_none,
+    "what is read is kept for at least `keep` from now" => read_is_kept,
+    "what is removed is unknown, and the rest stays" => removed_is_unknown,
     "after a purge nothing is known" => purged_is_unknown,
 }
 
@@ -20,28 +27,96 @@ fn content(text: &'static str) -> (Digest, Bytes) {
     (Digest::of(text.as_bytes()), Bytes::from_static(text.as_bytes()))
 }
 
+impl Given {
+    async fn given(&self, text: &'static str, keep: std::time::Duration) -> Digest {
+        let (digest, bytes) = content(text);
+        self.put(digest, bytes, keep).await.expect("put");
+        digest
+    }
+
+    /// What is read, without a use that would keep it.
+    async fn read(&self, digest: Digest) -> Option<Bytes> {
+        self.get(digest, SECOND).await.expect("get")
+    }
+
+    async fn are_there(&self, digests: &[Digest]) -> Vec<bool> {
+        self.renew(digests, SECOND).await.expect("renew")
+    }
+}
+
+async fn put_is_there(cache: Given) {
+    let first = cache.given("a", HOUR).await;
+    let unknown = content("b").0;
+    assert_eq!(cache.are_there(&[unknown, first, unknown]).await, [false, true, false]);
+    assert!(cache.are_there(&[]).await.is_empty());
+    assert_eq!(cache.read(unknown).await, None, "to ask for it makes nothing");
+}
+
+async fn renewed_is_kept(cache: Given) {
+    let digests = [cache.given("a", HOUR).await, cache.given("b", HOUR).await];
+    cache.advance(HOUR / 2).await;
+    assert_eq!(cache.renew(&digests[..1], HOUR).await.expect("renew"), [true]);
+    cache.advance(HOUR / 2 + SECOND).await;
+    assert_eq!(cache.are_there(&digests).await, [true, false]);
+}
+
 async fn content_is_read_back(cache: Given) {
     for text in ["", "a", "\0binary\u{ff}"] {
-        let (digest, bytes) = content(text);
-        cache.put(digest, bytes.clone()).await.expect("put");
-        assert_eq!(cache.get(digest).await.expect("get"), Some(bytes));
+        let digest = cache.given(text, HOUR).await;
+        assert_eq!(cache.read(digest).await, Some(content(text).1));
     }
 }
 
 async fn content_is_kept_once(cache: Given) {
-    let (digest, bytes) = content("a");
-    cache.put(digest, bytes.clone()).await.expect("put");
-    cache.put(digest, bytes.clone()).await.expect("put again");
-    assert_eq!(cache.get(digest).await.expect("get"), Some(bytes));
+    cache.given("a", HOUR).await;
+    let digest = cache.given("a", HOUR).await;
+    assert_eq!(cache.read(digest).await, Some(content("a").1));
+    cache.remove(digest).await.expect("remove");
+    assert_eq!(cache.read(digest).await, None);
+}
+
+async fn unused_goes(cache: Given) {
+    let (short, long) = (cache.given("short", HOUR).await, cache.given("long", HOUR * 3).await);
+    cache.advance(SECOND * 3599).await;
+    assert_eq!(cache.are_there(&[short, long]).await, [true, true]);
+    cache.advance(SECOND).await;
+    assert_eq!(cache.are_there(&[short, long]).await, [false, true]);
+    assert_eq!(cache.read(short).await, None);
+    let again = cache.given("short", HOUR).await;
+    assert_eq!(cache.read(again).await, Some(content("short").1), "it can be put again");
+}
+
+async fn time_is_never_shorter(cache: Given) {
+    let digest = cache.given("a", HOUR * 2).await;
+    cache.given("a", SECOND).await;
+    cache.read(digest).await;
+    cache.are_there(&[digest]).await;
+    cache.advance(SECOND * 7199).await;
+    assert_eq!(cache.read(digest).await, Some(content("a").1));
 }
 
 async fn unknown_is_none(cache: Given) {
-    assert_eq!(cache.get(content("a").0).await.expect("get"), None);
+    assert_eq!(cache.read(content("a").0).await, None);
+}
+
+async fn read_is_kept(cache: Given) {
+    let digest = cache.given("a", HOUR).await;
+    cache.advance(HOUR / 2).await;
+    assert_eq!(cache.get(digest, HOUR).await.expect("get"), Some(content("a").1));
+    cache.advance(HOUR / 2 + SECOND).await;
+    assert_eq!(cache.are_there(&[digest]).await, [true]);
+}
+
+async fn removed_is_unknown(cache: Given) {
+    let digests = [cache.given("a", HOUR).await, cache.given("b", HOUR).await];
+    cache.remove(digests[0]).await.expect("remove");
+    cache.remove(digests[0]).await.expect("remove again");
+    assert_eq!(cache.are_there(&digests).await, [false, true]);
 }
 
 async fn purged_is_unknown(cache: Given) {
-    let (digest, bytes) = content("a");
-    cache.put(digest, bytes).await.expect("put");
+    let digest = cache.given("a", HOUR).await;
     cache.purge().await.expect("purge");
-    assert_eq!(cache.get(digest).await.expect("get"), None);
+    assert_eq!(cache.read(digest).await, None);
+    assert_eq!(cache.are_there(&[digest]).await, [false]);
 }

@@ -16,6 +16,7 @@ trials! { pub Given:
     "a value that is encoded is decoded to the same value" => values_come_back,
     "bytes behind the value are an error" => more_bytes_are_an_error,
     "bytes that are no value are an error, whatever they are" => other_bytes_are_an_error,
+    "a value that is nothing but bytes takes hardly more room than they do" => bytes_take_their_room,
 }
 
 /// Runs the suite on a serializer.
@@ -65,4 +66,11 @@ async fn other_bytes_are_an_error(serializer: Given) {
         // Whether a byte repeated is some value is the format's affair: it must only come to an answer.
         drop(serializer.decode_as::<Value>(&[byte; 64]));
     }
+}
+
+async fn bytes_take_their_room(serializer: Given) {
+    let value: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
+    let bytes = serializer.encode(&value).expect("encode");
+    assert!(bytes.len() < value.len() + value.len() / 2, "{} bytes for {}", bytes.len(), value.len());
+    assert_eq!(serializer.decode_as::<Vec<u8>>(&bytes).expect("decode"), value);
 }

@@ -1,0 +1,135 @@
+//! Looks at what a value is, by the first thing that it asks of a serializer; everything else is refused at once.
+
+use std::fmt;
+
+use serde::ser::{Impossible, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+/// A serializer that takes what is looked for.
+pub(crate) enum Probe<'a> {
+    /// Bytes, or a sequence of them; they are collected.
+    Bytes(&'a mut Vec<u8>),
+    /// An element of such a sequence.
+    Byte(&'a mut Vec<u8>),
+    /// A newtype of this name; that it was found is noted, and its inner value asked in turn.
+    Newtype(&'static str, &'a mut bool),
+    /// Nothing more.
+    Nothing,
+}
+
+/// It isn't what was looked for.
+#[derive(Debug)]
+pub(crate) struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value is something else")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl serde::ser::Error for Refused {
+    fn custom<T: fmt::Display>(_message: T) -> Self {
+        Self
+    }
+}
+
+type Answer = Result<(), Refused>;
+
+macro_rules! refused {
+    ($($method:ident($($of:ty),*);)+) => {
+        $(fn $method(self, $(_: $of),*) -> Answer { Err(Refused) })+
+    };
+}
+
+macro_rules! refused_compounds {
+    ($($method:ident($($of:ty),*) -> $compound:ident;)+) => {
+        type SerializeTuple = Impossible<(), Refused>;
+        type SerializeTupleStruct = Impossible<(), Refused>;
+        type SerializeTupleVariant = Impossible<(), Refused>;
+        type SerializeMap = Impossible<(), Refused>;
+        type SerializeStruct = Impossible<(), Refused>;
+        type SerializeStructVariant = Impossible<(), Refused>;
+        $(fn $method(self, $(_: $of),*) -> Result<Self::$compound, Refused> { Err(Refused) })+
+    };
+}
+
+impl<'a> Serializer for Probe<'a> {
+    type Ok = ();
+    type Error = Refused;
+    type SerializeSeq = Elements<'a>;
+
+    refused! {
+        serialize_bool(bool); serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64);
+        serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_f32(f32); serialize_f64(f64);
+        serialize_char(char); serialize_str(&str); serialize_none(); serialize_unit();
+        serialize_unit_struct(&'static str); serialize_unit_variant(&'static str, u32, &'static str);
+    }
+
+    refused_compounds! {
+        serialize_tuple(usize) -> SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
+        serialize_map(Option<usize>) -> SerializeMap;
+        serialize_struct(&'static str, usize) -> SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
+    }
+
+    fn serialize_u8(self, byte: u8) -> Answer {
+        let Self::Byte(bytes) = self else { return Err(Refused) };
+        bytes.push(byte);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, found: &[u8]) -> Answer {
+        let Self::Bytes(bytes) = self else { return Err(Refused) };
+        bytes.extend_from_slice(found);
+        Ok(())
+    }
+
+    fn serialize_seq(self, _len: Option<usize>) -> Result<Elements<'a>, Refused> {
+        if let Self::Bytes(bytes) = self { Ok(Elements(bytes)) } else { Err(Refused) }
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, inner: &T) -> Answer {
+        if matches!(self, Self::Bytes(_)) { inner.serialize(self) } else { Err(Refused) }
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, inner: &T) -> Answer {
+        match self {
+            Self::Bytes(_) => inner.serialize(self),
+            Self::Newtype(wanted, is_found) if name == wanted => {
+                *is_found = true;
+                inner.serialize(Self::Nothing)
+            }
+            _ => Err(Refused),
+        }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _inner: &T,
+    ) -> Answer {
+        Err(Refused)
+    }
+}
+
+/// Takes the elements of a sequence, as long as they are bytes.
+pub(crate) struct Elements<'a>(&'a mut Vec<u8>);
+
+impl SerializeSeq for Elements<'_> {
+    type Ok = ();
+    type Error = Refused;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, element: &T) -> Answer {
+        element.serialize(Probe::Byte(self.0))
+    }
+
+    fn end(self) -> Answer {
+        Ok(())
+    }
+}
