@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pynenc_core::config::Config;
+use pynenc::triggers::TriggersConfig;
+use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use pynenc_redis::RedisConfig;
@@ -34,22 +35,26 @@ fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inside, _)| inside))
 }
 
-#[test]
-fn the_commented_section_of_redis_says_its_defaults() {
-    let file = text("pynenc.toml");
-    let section = file.split_once("# [redis]\n").expect("the section is there").1;
-    let settings = section.lines().filter_map(|line| line.strip_prefix("#   "));
+/// Checks a section that is commented out with its name, because only a feature reads it.
+fn check_commented<T: Section + Default + PartialEq>() {
+    let (file, name) = (text("pynenc.toml"), T::NAME);
+    let section = file.split_once(&format!("# [{name}]\n")).expect("the section is there").1;
+    let section = section.split("\n# [").next().unwrap_or_default();
+    let settings: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
     let folder = tempfile::tempdir().expect("a test may make a folder");
     let path = folder.path().join("pynenc.toml");
-    let uncommented = format!("[redis]\n{}\n", settings.collect::<Vec<_>>().join("\n"));
+    let uncommented = format!("[{name}]\n{}\n", settings.join("\n"));
     fs::write(&path, &uncommented).expect("a test may write to its folder");
     let config = Config::loader().file(&path).environment([]).load().expect("the section is understood");
-    assert!(
-        config.section::<RedisConfig>().expect("every setting is known") == RedisConfig::default(),
-        "{uncommented}"
-    );
+    assert!(config.section::<T>().expect("every setting is known") == T::default(), "{uncommented}");
     let unsaid: Vec<_> = config.explain().into_iter().filter(|setting| setting.source == "default").collect();
     assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
+#[test]
+fn the_commented_sections_say_their_defaults() {
+    check_commented::<RedisConfig>();
+    check_commented::<TriggersConfig>();
 }
 
 #[test]

@@ -196,12 +196,12 @@ impl Drop for Worker {
 async fn eight_processes_fire_each_slot_once() {
     let workers: Vec<_> = (0..8).map(|_| Worker::start("cron")).collect();
     let app = builder("cron").build().await.unwrap();
-    tokio::time::sleep(secs(8)).await;
+    tokio::time::sleep(secs(20)).await;
     drop(workers);
     let fired = app.triggers().runs("each second", 100).await.unwrap();
     let mut slots: Vec<u64> = fired.iter().filter_map(|fired| Some(fired.run.slot.as_ref()?.to.as_millis())).collect();
     slots.sort_unstable();
-    assert!((6..=12).contains(&slots.len()), "{slots:?}");
+    assert!((17..=22).contains(&slots.len()), "{slots:?}");
     assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "each slot, each once: {slots:?}");
     let ticks = values_of(&app, "tick").await;
     assert!(ticks.len() + 2 >= slots.len() && ticks.iter().all(|tick| slots.contains(tick)), "{ticks:?}");

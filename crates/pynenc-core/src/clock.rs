@@ -108,7 +108,12 @@ pub struct TokioClock {
 impl TokioClock {
     /// A clock that shows the machine's time now.
     pub fn new() -> Self {
-        Self { epoch: SystemClock.now(), start: tokio::time::Instant::now() }
+        Self::starting_at(SystemClock.now())
+    }
+
+    /// A clock that shows a time of one's choice now, for what depends on the time of day.
+    pub fn starting_at(time: Timestamp) -> Self {
+        Self { epoch: time, start: tokio::time::Instant::now() }
     }
 }
 

@@ -111,6 +111,24 @@ async fn errors_are_told_by_their_kind() {
     assert_eq!(notes.sorted(), ["1 / 0: division by zero", "DivisionByZero", "Overflow"]);
 }
 
+#[task]
+async fn rants(words: usize) -> Result<(), String> {
+    Err("no ".repeat(words))
+}
+
+#[tokio::test]
+async fn an_error_that_is_kept_apart_for_its_size_is_told_too() {
+    let trigger = on_exception::<rants>().call(|cx| note(cx.message().len().to_string()));
+    let tasks = tasks![rants, note];
+    let configure = |builder: pynenc::PynencBuilder| {
+        builder.tasks(tasks).trigger(trigger).arg_cache(pynenc::ArgCacheMode::Memory, 100, 10)
+    };
+    let (app, notes) = app(configure).await;
+    app.submit(rants(1000)).await.unwrap();
+    app.run_until_idle().await;
+    assert_eq!(notes.sorted(), ["3000"]);
+}
+
 #[tokio::test]
 async fn final_statuses_fire() {
     let trigger = on_status::<divide>([Status::Failed, Status::Cancelled])

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use pynenc::core::clock::TokioClock;
-use pynenc::core::{Broker, Clock, Components, Orchestrator, StateBackend, TriggerStore};
+use pynenc::core::{Broker, Clock, Components, Orchestrator, StateBackend, Timestamp, TriggerStore};
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
 use pynenc::{Plugin, PynencBuilder, ThreadRunner};
@@ -39,7 +39,7 @@ pub(crate) struct Stores {
 
 impl Stores {
     pub(crate) fn new() -> Self {
-        let clock = TokioClock::new();
+        let clock = clock();
         let shared: Arc<dyn Clock> = Arc::new(clock);
         Self {
             clock,
@@ -96,10 +96,16 @@ impl Plugin for Stores {
     }
 }
 
+/// Five seconds past 10:05 in the morning of 2 March 2026, UTC: whenever a test runs, its slots are as far away.
+fn clock() -> TokioClock {
+    TokioClock::starting_at(Timestamp::from_millis(1_772_445_905_000))
+}
+
 /// A test app without the tasks of other tests.
 pub(crate) async fn app(configure: impl FnOnce(PynencBuilder) -> PynencBuilder) -> (TestApp, Notes) {
     let notes = Notes::default();
     let shared = notes.clone();
-    let app = TestApp::with(|builder| configure(builder.without_linked_tasks().state(shared))).await.unwrap();
+    let app =
+        TestApp::with(|builder| configure(builder.clock(clock()).without_linked_tasks().state(shared))).await.unwrap();
     (app, notes)
 }
