@@ -33,7 +33,7 @@ pub async fn means(app: &Pynenc, table: Vec<f64>) -> Result<(Vec<f64>, Duration)
 }
 // ANCHOR_END: submit
 
-/// The bytes of every argument that stands in its call, and of each content that stands in the cache.
+/// The bytes that were sent: of every argument that stands in its call, and of each content that stands in the cache.
 pub async fn stored(app: &Pynenc) -> Result<u64> {
     use pynenc::core::orchestrator::Find;
     use std::collections::BTreeMap;

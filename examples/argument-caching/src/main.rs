@@ -14,14 +14,14 @@ use pynenc::prelude::*;
 #[tokio::main]
 async fn main() -> Result<()> {
     let redis = std::env::args().nth(1);
-    println!("{:<10} {:>14} {:>10}", "cache", "bytes kept", "time");
+    println!("{:<10} {:>14} {:>10}", "cache", "bytes sent", "time");
     for mode in [if redis.is_some() { ArgCacheMode::Redis } else { ArgCacheMode::Memory }, ArgCacheMode::Disabled] {
         let builder = Pynenc::builder().app_id("argument-caching").arg_cache(mode, 1024, 1000);
         let builder = if let Some(url) = &redis { builder.redis(url) } else { builder };
         let app = builder.build().await?;
         app.purge().await?;
         let runner = app.start_runner().await?;
-        let (_means, time) = means(&app, table(50_000)).await?;
+        let (_means, time) = means(&app, table(5_000)).await?;
         println!("{:<10} {:>14} {time:>10.1?}", format!("{mode:?}"), stored(&app).await?);
         runner.shutdown().await?;
     }
