@@ -79,7 +79,7 @@ pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] contex
     Ok(name)
 }
 
-/// As [`gated`], one at a time for each account.
+/// As `gated`, one at a time for each account.
 #[task(running_concurrency = keys(account), reroute_on_concurrency_control = true)]
 pub async fn gated_for(
     account: String,
