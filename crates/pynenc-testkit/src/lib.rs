@@ -5,6 +5,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
+//! # use std::time::Duration;
 //! # use bytes::Bytes;
 //! # use pynenc_core::{ArgCache, Clock, Digest, Result, async_trait};
 //! # #[derive(Debug, Default)]
@@ -12,8 +13,12 @@
 //! # impl MyCache { fn new(_: Arc<dyn Clock>) -> Self { Self::default() } }
 //! # #[async_trait]
 //! # impl ArgCache for MyCache {
-//! #     async fn put(&self, d: Digest, c: Bytes) -> Result<()> { self.0.lock().unwrap().insert(d, c); Ok(()) }
-//! #     async fn get(&self, d: Digest) -> Result<Option<Bytes>> { Ok(self.0.lock().unwrap().get(&d).cloned()) }
+//! #     async fn renew(&self, d: &[Digest], _: Duration) -> Result<Vec<bool>> {
+//! #         Ok(d.iter().map(|digest| self.0.lock().unwrap().contains_key(digest)).collect())
+//! #     }
+//! #     async fn put(&self, d: Digest, c: Bytes, _: Duration) -> Result<()> { self.0.lock().unwrap().insert(d, c); Ok(()) }
+//! #     async fn get(&self, d: Digest, _: Duration) -> Result<Option<Bytes>> { Ok(self.0.lock().unwrap().get(&d).cloned()) }
+//! #     async fn remove(&self, d: Digest) -> Result<()> { self.0.lock().unwrap().remove(&d); Ok(()) }
 //! #     async fn purge(&self) -> Result<()> { self.0.lock().unwrap().clear(); Ok(()) }
 //! # }
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
