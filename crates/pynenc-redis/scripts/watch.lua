@@ -1,6 +1,7 @@
 -- Answers what has ended, and writes down whom to tell of the rest.
 local channel, replies = ARGV[1], {}
 pass_without_memory()
+fetch({unpack(ARGV, 2)})
 for place = 2, #ARGV do
   local id = ARGV[place]
   local e = read(id)
@@ -10,8 +11,12 @@ for place = 2, #ARGV do
     replies[#replies + 1] = written(e)
   else
     call('SADD', K.watchers .. id, channel)
-    call('SETRANGE', K.entry .. id, E.watched - E.layout, '\1')
+    if e[E.watched] == 0 then
+      e[E.watched] = 1
+      write(id, e, '')
+    end
     replies[#replies + 1] = 1
   end
 end
+flush_entries()
 return replies

@@ -10,6 +10,7 @@ use pynenc_core::record::Priority;
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use redis::Script;
+use rustc_hash::FxHashSet;
 
 use crate::keys::Key;
 
@@ -79,7 +80,7 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
-    OUTBOX = "outbox";
+    OUTBOX = "outbox"; OUTCOMES = "outcomes";
 }
 
 scripts! {
@@ -97,20 +98,21 @@ scripts! {
     Want = "want": [];
     Outbox = "outbox": [];
     OutboxDone = "outbox_done": [OUTBOX];
-    Outlived = "outlived": [];
+    Outlived = "outlived": [ENTRY];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
     Pop = "pop": [QUEUE];
     Len = "len": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
+    PutOutcomes = "put_outcomes": [OUTCOMES];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
     Journal = "journal": [];
     JournalAppend = "journal_append": [];
     Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
-    Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE];
+    Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE, OUTCOMES];
     Define = "define": [];
     Undefine = "undefine": [];
     Pause = "pause": [];
@@ -158,19 +160,65 @@ pub(crate) const fn reason_code(reason: Reason) -> u8 {
     reason as u8 + 1
 }
 
+/// What a verb uses of its parts, and itself: a function that is made and not called costs time in each run.
 fn assembled(parts: &[&str], verb: &str) -> String {
     let mut script = String::new();
-    let lines = parts.iter().chain([&verb]).flat_map(|part| part.lines());
-    for line in lines.filter(|line| !line.trim_start().starts_with("--")) {
+    for line in used(parts.iter().flat_map(|part| statements(part)).collect(), statements(verb)).iter().flatten() {
         inline(line, &mut script);
         script.push('\n');
     }
     script
 }
 
+/// The statements of a script that aren't inside another one, line by line and without comments.
+fn statements(source: &str) -> Vec<Vec<&str>> {
+    let mut statements: Vec<Vec<&str>> = Vec::new();
+    for line in source.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with("--")) {
+        let goes_on = line.starts_with([' ', ')', '}']) || ["end", "else", "elseif"].contains(&first_word(line));
+        match statements.last_mut() {
+            Some(statement) if goes_on => statement.push(line),
+            _ => statements.push(vec![line]),
+        }
+    }
+    statements
+}
+
+/// What is left of the parts when everything is dropped that nothing behind it names.
+fn used<'a>(parts: Vec<Vec<&'a str>>, verb: Vec<Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+    let mut words: FxHashSet<&str> = verb.iter().flatten().flat_map(|line| words_of(line)).collect();
+    // Every key stands for it.
+    words.insert("P");
+    let mut kept = verb;
+    for statement in parts.into_iter().rev() {
+        if declared(statement[0]).any(|name| words.contains(name)) {
+            words.extend(statement.iter().flat_map(|line| words_of(line)));
+            kept.insert(0, statement);
+        }
+    }
+    kept
+}
+
+/// The names that a statement of a part declares.
+fn declared(line: &str) -> impl Iterator<Item = &str> {
+    let line = line.strip_prefix("local ").expect("parts declare, and do nothing");
+    let names = line.strip_prefix("function ").map_or_else(|| line.split('=').next(), |rest| rest.split('(').next());
+    words_of(names.unwrap_or_default())
+}
+
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !is_word(c)).filter(|word| !word.is_empty())
+}
+
+fn first_word(line: &str) -> &str {
+    words_of(line).next().unwrap_or_default()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
 /// Copies a line, with the names that stand for literals in their place.
 fn inline(source: &str, script: &mut String) {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut rest = source;
     let mut before = ' ';
     while let Some(c) = rest.chars().next() {
@@ -276,6 +324,18 @@ mod tests {
     }
 
     #[test]
+    fn a_function_that_nothing_calls_is_left_out() {
+        let part = "local P = KEYS[1]\nlocal function deep()\n  return P\nend\nlocal function near()\n  return deep()\nend\n\
+                    local function other()\n  return near()\nend";
+        assert_eq!(
+            assembled(&[part], "-- what it does\nreturn near()"),
+            "local P = KEYS[1]\nlocal function deep()\n  return P\nend\nlocal function near()\n  return deep()\nend\n\
+             return near()\n"
+        );
+        assert_eq!(assembled(&[part], "return 1"), "local P = KEYS[1]\nreturn 1\n");
+    }
+
+    #[test]
     fn a_cell_says_who_may_take_an_edge() {
         assert_eq!(actors_of(Status::Registered, Status::Pending), CLAIMER);
         assert_eq!(actors_of(Status::Running, Status::Failed), OWNER | SYSTEM);
@@ -298,5 +358,15 @@ mod tests {
              timed_out cancel_requested shutdown owner_lost claim_lost poison_pill unknown_task corrupt_record \
              arguments_unavailable result_rejected wait_cycle non_determinism"
         );
+    }
+}
+#[cfg(test)]
+mod dump {
+    #[test]
+    fn dump() {
+        let Ok(dir) = std::env::var("DUMP_LUA") else { return };
+        for (name, parts, verb) in super::SOURCES {
+            std::fs::write(format!("{dir}/{name}.lua"), super::assembled(parts, verb)).unwrap();
+        }
     }
 }

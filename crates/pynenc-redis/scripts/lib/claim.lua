@@ -8,7 +8,7 @@ local function may_claim(runner, time)
     return retired == 0
   end
   call('HSET', K.runners, runner, pack('>I6I6I6', time, T.first_lease, 0))
-  call('ZADD', K.leases, time + T.first_lease, runner)
+  call('ZADD', K.leases, int(time + T.first_lease), runner)
   return true
 end
 
