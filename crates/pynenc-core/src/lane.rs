@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::broker::Message;
+use crate::broker::{Message, Pop};
 use crate::error::Result;
 use crate::id::InvocationId;
 use crate::orchestrator::{Claim, ClaimReply, Registered, Transition, TransitionReply};
@@ -54,6 +54,15 @@ pub struct Claimed {
     pub record: Option<Arc<InvocationRecord>>,
 }
 
+/// What a runner has to look at next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Hints that were popped, to be claimed; none when the wait was over.
+    Hints(Vec<InvocationId>),
+    /// There may be something to [`take`](Lane::take), which nobody has popped yet.
+    Waiting,
+}
+
 /// Runs the steps of an item as a prefix: in order, and none behind the first that failed or was refused.
 ///
 /// Items don't wait for each other's fate: each has a result of its own, and the outer error means that nothing is known
@@ -75,6 +84,28 @@ pub trait Lane: fmt::Debug + Send + Sync + 'static {
     ///
     /// - what is granted comes with its record
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>>;
+
+    /// Waits for hints as [`Broker::pop`](crate::Broker::pop) does, or until there may be some to [`take`](Lane::take).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped find may lose the hints it was about to give; the sweep brings them back.
+    ///
+    /// # Behavior
+    ///
+    /// - what waits in a queue is found, and what is pushed later too
+    async fn find(&self, pop: &Pop) -> Result<Found>;
+
+    /// Pops hints without waiting for any, and makes a claim of them, whatever ids it names; then loads what was granted.
+    ///
+    /// # Cancel safety
+    ///
+    /// What a dropped take has claimed is owned, and nobody knows of it.
+    ///
+    /// # Behavior
+    ///
+    /// - what is taken was hinted, is granted, and comes with its record
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>>;
 
     /// Keeps the outcome, then makes the transition, then pushes the hints of what is queued by it: the invocation
     /// itself, and those who were handed a slot.

@@ -142,8 +142,8 @@ impl Drop for Lead {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
-    use pynenc_core::broker::Message;
-    use pynenc_core::lane::{Claimed, Submission};
+    use pynenc_core::broker::{Message, Pop};
+    use pynenc_core::lane::{Claimed, Found, Submission};
     use pynenc_core::orchestrator::{Claim, Registered, Transition};
     use pynenc_core::status::{By, Change, Expect, Refusal};
     use pynenc_core::{InvocationId, Reason, RunnerId, Status};
@@ -163,6 +163,14 @@ mod tests {
         }
 
         async fn claim(&self, _: &Claim) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn find(&self, _: &Pop) -> Result<Found> {
+            Ok(Found::Hints(Vec::new()))
+        }
+
+        async fn take(&self, _: &Pop, _: &Claim) -> Result<Vec<Claimed>> {
             Ok(Vec::new())
         }
 

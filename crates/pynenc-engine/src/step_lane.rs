@@ -1,10 +1,11 @@
 //! The lane of components that share no store: it waits between the steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use pynenc_core::broker::Message;
-use pynenc_core::lane::{Claimed, Settlement, Submission};
+use pynenc_core::broker::{Message, Pop};
+use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
@@ -74,6 +75,15 @@ impl Lane for StepLane {
             Claimed { id: *id, reply, record }
         });
         Ok(claimed.collect())
+    }
+
+    async fn find(&self, pop: &Pop) -> Result<Found> {
+        self.broker.pop(pop).await.map(Found::Hints)
+    }
+
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
+        let ids = self.broker.pop(&Pop { wait: Duration::ZERO, ..pop.clone() }).await?;
+        if ids.is_empty() { Ok(Vec::new()) } else { self.claim(&Claim { ids, ..claim.clone() }).await }
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {

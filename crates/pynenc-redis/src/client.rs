@@ -18,7 +18,7 @@ use pynenc_core::{Result, Timestamp};
 use redis::Value;
 use tokio::sync::OnceCell;
 
-use self::blocking::{Blocking, Waiter};
+use self::blocking::Blocking;
 use self::link::{Link, Request};
 use self::server::Server;
 use crate::config::RedisConfig;
@@ -175,9 +175,13 @@ impl RedisStore {
         values.into_iter().collect()
     }
 
-    /// Somebody who waits for wake tokens, over a connection of its own.
-    pub(crate) fn waiter(&self) -> Waiter<'_> {
-        self.0.blocking.waiter()
+    /// Waits for a token of one of the lists, or for the end of `wait`, over a connection that nobody else uses meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped wait closes its connection, so that no token is handed to nobody.
+    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: std::time::Duration) -> Result<()> {
+        self.0.blocking.wait_for_token(lists, wait).await
     }
 
     /// Drops every key of a component. What is written meanwhile may stay.

@@ -80,7 +80,7 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
-    OUTBOX = "outbox"; OUTCOMES = "outcomes";
+    OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop";
 }
 
 scripts! {
@@ -102,7 +102,7 @@ scripts! {
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
-    Pop = "pop": [QUEUE];
+    Pop = "pop": [QUEUE, POP];
     Len = "len": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
     PutOutcomes = "put_outcomes": [OUTCOMES];
@@ -112,6 +112,7 @@ scripts! {
     JournalAppend = "journal_append": [];
     Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
+    Take = "take": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, QUEUE, POP];
     Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE, OUTCOMES];
     Define = "define": [];
     Undefine = "undefine": [];

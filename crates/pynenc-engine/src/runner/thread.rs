@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pynenc_core::RunnerId;
 use pynenc_core::broker::Pop;
-use pynenc_core::{InvocationId, RunnerId};
+use pynenc_core::lane::Found;
 use tokio::task::JoinSet;
 
 use super::Runner;
@@ -120,21 +121,25 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
 async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &mut JoinSet<()>) {
     let mut failures = 0;
     loop {
-        let ids = tokio::select! {
+        let found = tokio::select! {
             biased;
             () = stop.draining() => return,
-            ids = next_ids(engine, worker) => ids,
+            found = next(engine, worker) => found,
         };
-        match ids {
-            Ok(ids) => {
+        let claimed = match found {
+            Ok((pop, found)) => worker.claim_found(engine, found, &pop).await,
+            Err(error) => Err(error),
+        };
+        match claimed {
+            Ok(claimed) => {
                 failures = 0;
-                for attempt in worker.claim(engine, ids).await {
+                for attempt in claimed {
                     attempts.spawn(worker.clone().run(engine.clone(), attempt));
                 }
             }
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(%error, "no work can be fetched; trying again until the broker is back");
+                    tracing::warn!(%error, "no work can be fetched; trying again until the store is back");
                 }
                 engine.parts().clock.sleep(pause_before(failures)).await;
                 failures += 1;
@@ -144,11 +149,13 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
     }
 }
 
-async fn next_ids(engine: &Engine, worker: &Worker) -> pynenc_core::Result<Vec<InvocationId>> {
+/// Waits until something may be claimed.
+async fn next(engine: &Engine, worker: &Worker) -> pynenc_core::Result<(Pop, Found)> {
     worker.unfenced().await;
     let free = worker.free_slots().await;
     let pop = Pop { queues: worker.queues().to_vec(), max: free.min(BATCH), wait: POP_WAIT };
-    engine.parts().broker.pop(&pop).await
+    let found = engine.lane().find(&pop).await?;
+    Ok((pop, found))
 }
 
 /// Lets bodies end for the grace time, then tells them to, then waits until they have settled.

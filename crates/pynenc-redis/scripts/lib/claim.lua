@@ -58,3 +58,19 @@ local function claim(id, runner, token, runs_below, time)
   enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time, is_run and S.running)
   return e[E.raw]
 end
+
+-- The answer to each claim, and behind it what was called, where it is granted.
+local function claimed_with_records(ids, runner, token, runs_below, time)
+  local replies, granted, keys = {}, {}, {}
+  fetch(ids)
+  for _, id in ipairs(ids) do
+    local reply = guarded(claim, id, runner, token, runs_below, time)
+    replies[#replies + 1], replies[#replies + 2] = reply, false
+    if type(reply) == 'string' and byte(reply) == 1 then
+      granted[#granted + 1], keys[#keys + 1] = #replies, K.record .. id
+    end
+  end
+  if #keys == 0 then return replies end
+  for place, record in ipairs(call('MGET', unpack(keys))) do replies[granted[place]] = record end
+  return replies
+end

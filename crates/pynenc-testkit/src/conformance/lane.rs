@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pynenc_core::broker::QueueLen;
-use pynenc_core::lane::{Settlement, Submission};
+use pynenc_core::broker::{Pop, QueueLen};
+use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
@@ -22,6 +23,8 @@ trials! { pub Given:
     "without its record an invocation isn't registered, and without its registration it isn't hinted" => submission_is_a_prefix,
     "a registration that another stands for leaves no record and no hint" => collapsed_leaves_nothing,
     "what is granted comes with its record" => granted_has_its_record,
+    "what waits in a queue is found, and what is pushed later too" => waiting_is_found,
+    "what is taken was hinted, is granted, and comes with its record" => taken_is_granted,
     "a settlement keeps its outcome and commits" => settlement_is_complete,
     "without its outcome a settlement doesn't commit" => settlement_is_a_prefix,
     "what goes back to its queue is hinted" => requeued_is_hinted,
@@ -206,6 +209,55 @@ async fn granted_has_its_record(given: Given) {
     assert_eq!(granted.collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(claimed[1].record.as_deref(), Some(&record(&good)));
     assert!(claimed[0].record.is_none() && claimed[2].record.is_none());
+}
+
+fn pop(max: usize) -> Pop {
+    Pop { queues: vec![queue()], max, wait: Duration::from_secs(60) }
+}
+
+impl Given {
+    /// What is found, claimed whichever way it is found.
+    async fn picked_up(lane: &Arc<dyn Lane>) -> Vec<Claimed> {
+        loop {
+            let claim = Claim::new(Vec::new(), RunnerId::new());
+            let claimed = match lane.find(&pop(10)).await.expect("find") {
+                Found::Hints(ids) => lane.claim(&Claim { ids, ..claim }).await.expect("claim"),
+                Found::Waiting => lane.take(&pop(10), &claim).await.expect("take"),
+            };
+            if !claimed.is_empty() {
+                return claimed;
+            }
+        }
+    }
+}
+
+async fn waiting_is_found(given: Given) {
+    let lane = given.lane();
+    let (first, second) = (registration(), registration());
+    lane.submit(vec![submission(&first)]).await.expect("submit");
+    assert_eq!(Given::picked_up(&lane).await[0].id, first.id);
+    let (picked_up, submitted) = tokio::join!(Given::picked_up(&lane), lane.submit(vec![submission(&second)]));
+    submitted.expect("submit");
+    assert_eq!(picked_up[0].id, second.id);
+}
+
+async fn taken_is_granted(given: Given) {
+    let lane = given.lane();
+    let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+    assert!(lane.take(&pop(10), &claim).await.expect("take").is_empty());
+    let registrations = [registration(), registration(), registration()];
+    lane.submit(registrations.iter().map(submission).collect()).await.expect("submit");
+    let mut taken = lane.take(&pop(2), &claim).await.expect("take");
+    let other = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+    taken.extend(lane.take(&pop(2), &other).await.expect("take"));
+    assert_eq!(given.hints().await, 0);
+    for (taken, registration) in taken.iter().zip(&registrations) {
+        assert_eq!((taken.id, taken.record.as_deref()), (registration.id, Some(&record(registration))));
+        let granted = given.tracked(registration.id).await.expect("it is registered");
+        assert_eq!((granted.record.status, &taken.reply), (Status::Running, &ClaimReply::Granted(granted.clone())));
+    }
+    assert_eq!(taken.len(), 3);
+    assert_eq!(given.tracked(taken[2].id).await.and_then(|it| it.record.owner), Some(other.runner));
 }
 
 async fn settlement_is_complete(given: Given) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pynenc_core::broker::Message;
-use pynenc_core::lane::{Claimed, Settlement, Submission};
+use pynenc_core::broker::{Message, Pop};
+use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Claim, Registered, TransitionReply};
 use pynenc_core::status::Expect;
 use pynenc_core::{Broker, Lane, Orchestrator, Result, StateBackend, Status, async_trait};
@@ -56,6 +56,14 @@ impl Lane for WrongLane {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
         self.right.claim(claim).await
+    }
+
+    async fn find(&self, pop: &Pop) -> Result<Found> {
+        self.right.find(pop).await
+    }
+
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
+        self.right.take(pop, claim).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
