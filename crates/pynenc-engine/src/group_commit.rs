@@ -143,8 +143,8 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
     use pynenc_core::broker::{Message, Pop};
-    use pynenc_core::lane::{Claimed, Found, Submission};
-    use pynenc_core::orchestrator::{Claim, Registered, Transition};
+    use pynenc_core::lane::{Called, Claimed, Found, Submission};
+    use pynenc_core::orchestrator::{Block, Claim, Registered, Transition};
     use pynenc_core::status::{By, Change, Expect, Refusal};
     use pynenc_core::{InvocationId, Reason, RunnerId, Status};
     use tokio::sync::Semaphore;
@@ -172,6 +172,10 @@ mod tests {
 
         async fn take(&self, _: &Pop, _: &Claim) -> Result<Vec<Claimed>> {
             Ok(Vec::new())
+        }
+
+        async fn call(&self, _: Submission, block: &Block, _: Option<&Claim>) -> Result<Called> {
+            Ok(Called::Cycle(vec![block.waiter]))
         }
 
         async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Reply>> {

@@ -24,6 +24,7 @@ use crate::error::{ArgumentDiff, Error, Result};
 use crate::extension::Changed;
 use crate::invocation::{Invocation, InvocationGroup, Reuse};
 use crate::task::{RegisteredTask, Task};
+use crate::worker::Awaited;
 
 /// At most so many calls make one trip.
 const BATCH: usize = 500;
@@ -70,6 +71,21 @@ impl Engine {
             }
         }
         Ok(InvocationGroup::new(self.clone(), invocations))
+    }
+
+    /// Submits a call as a child of the body that runs, and waits for its value.
+    pub(crate) async fn call<T: Task>(&self, context: &TaskContext, call: Call<T>) -> Result<T::Output> {
+        if self.inline_worker().is_some() {
+            return context.submit(call).await?.result().await;
+        }
+        let task = self.known(T::definition().name)?;
+        let mut uploads = Uploads::default();
+        let submission = self.prepared(task, call, &mut uploads)?;
+        uploads.send(self).await?;
+        match context.attempt().call(self, &submission).await? {
+            Awaited::Ended(record) => self.outcome::<T>(submission.record.id, &record).await,
+            Awaited::Registered(reply) => self.accepted::<T>(task, &submission, Some(Ok(reply))).await?.result().await,
+        }
     }
 
     /// Encodes a call, so that it can be kept and submitted later, here or elsewhere.

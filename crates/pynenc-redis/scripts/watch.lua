@@ -10,11 +10,7 @@ for place = 2, #ARGV do
   elseif is(T.final, e[E.status]) then
     replies[#replies + 1] = written(e)
   else
-    call('SADD', K.watchers .. id, channel)
-    if e[E.watched] == 0 then
-      e[E.watched] = 1
-      write(id, e, '')
-    end
+    add_watcher(id, e, channel)
     replies[#replies + 1] = 1
   end
 end

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pynenc_core::broker::{Message, Pop};
-use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, TransitionReply};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, TransitionReply};
 use pynenc_core::{ErrorKind, InvocationId, Lane, QueueName, Result};
 use redis::Value;
 use tokio::time::Instant;
 
 use crate::broker;
 use crate::client::{BATCH, RedisStore, bytes, list, optional};
-use crate::codec::{Pack, Parse};
+use crate::codec::{self, Pack, Parse};
 use crate::error::misshapen;
+use crate::orchestrator::waiting::{pause, waiter_item};
 use crate::orchestrator::{
-    claim_arguments, granted_or_retired, register_item, replies, take_arguments, transition_item,
+    claim_arguments, decimal, granted_or_retired, register_item, replies, take_arguments, transition_item,
 };
 use crate::script::Verb;
 use crate::state_backend::{outcome_item, record_of, record_value};
@@ -113,6 +114,22 @@ impl Lane for RedisLane {
         Ok(taken)
     }
 
+    async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        let (call, hub) = (submission.registration.id, self.store.hub());
+        hub.open(&self.store).await?;
+        let watch = hub.watch(&[call]);
+        let called = self.called(&submission, block, claim).await;
+        match called {
+            Ok(Called::Waiting { child, waiter, claimed, .. }) => {
+                Ok(Called::Waiting { child, waiter, claimed, end: Some(watch.stream) })
+            }
+            other => {
+                hub.forget(&watch, &[call]);
+                other
+            }
+        }
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         let mut items = Vec::with_capacity(3 * settlements.len());
         for item in &settlements {
@@ -126,6 +143,43 @@ impl Lane for RedisLane {
 
     async fn push(&self, messages: &[Message]) -> Result<()> {
         broker::push(&self.store, messages).await
+    }
+}
+
+impl RedisLane {
+    async fn called(&self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        let registration = &submission.registration;
+        let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
+        let arguments = [
+            register_item(registration)?,
+            record_value(&submission.record)?,
+            waiter_item(block),
+            self.store.hub().channel().to_vec(),
+            token,
+            decimal(claim.map_or(0, |claim| claim.runs_below.into())),
+        ];
+        let mut values = list(self.store.run(Verb::Call, &arguments).await?)?.into_iter();
+        let mut next = || values.next().ok_or_else(|| misshapen("a call's answer"));
+        let first = bytes(next()?)?;
+        match first.split_first() {
+            Some((b'W', _)) => {
+                let (waiter, registered, granted) = (bytes(next()?)?, next()?, optional(next()?)?);
+                let Registered::New(child) = replies::registered(registration, registered)? else {
+                    return Err(misshapen("a call's answer"));
+                };
+                let claimed = granted.map(|granted| codec::tracked_entry(registration.id, &granted)).transpose()?;
+                Ok(Called::Waiting { child, waiter: codec::header(&waiter)?, claimed, end: None })
+            }
+            Some((b'S', answer)) => {
+                replies::registered(registration, Value::BulkString(answer.to_vec())).map(Called::Registered)
+            }
+            Some((b'K', _)) => {
+                let way = values.map(|id| Parse::new(&bytes(id)?).id()).collect::<Result<_>>()?;
+                Ok(Called::Cycle(way))
+            }
+            Some((b'R', answer)) => replies::refusal(&pause(block), answer).map(Called::Refused),
+            _ => Err(misshapen("a call's answer")),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod hub;
 mod listing;
 pub(crate) mod replies;
 mod runners;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;

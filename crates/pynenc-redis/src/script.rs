@@ -16,6 +16,8 @@ use crate::keys::Key;
 
 /// The lease of a runner that claims before its first heartbeat: what it claims must not be lost with it.
 const FIRST_LEASE_MILLIS: u64 = 15_000;
+/// An outcome of so many bytes at most goes with the news of its invocation's end.
+const PUSHED_OUTCOME: usize = 4096;
 /// How many leases a retired runner is remembered for, so that its next call is told.
 const REMEMBERED_LEASES: u64 = 10;
 
@@ -80,7 +82,8 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
-    OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop";
+    OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop"; BLOCK = "block";
+    WATCH = "watch"; SUBMIT = "submit";
 }
 
 scripts! {
@@ -88,8 +91,8 @@ scripts! {
     Claim = "claim": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
     Transition = "transition": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION];
     Cancel = "cancel": [ENTRY, ENTER, SLOTS];
-    Block = "block": [ENTRY, TABLE, ENTER, KNOTS];
-    Watch = "watch": [ENTRY];
+    Block = "block": [ENTRY, TABLE, ENTER, KNOTS, BLOCK];
+    Watch = "watch": [ENTRY, WATCH];
     Heartbeat = "heartbeat": [ENTRY];
     Runners = "runners": [];
     Leave = "leave": [RETIRE];
@@ -105,12 +108,13 @@ scripts! {
     Pop = "pop": [QUEUE, POP];
     Len = "len": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
-    PutOutcomes = "put_outcomes": [OUTCOMES];
+    PutOutcomes = "put_outcomes": [ENTER, OUTCOMES];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
     Journal = "journal": [];
     JournalAppend = "journal_append": [];
-    Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS];
+    Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS, SUBMIT];
+    Call = "call": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, REGISTER, QUEUE, FACTS, SUBMIT, BLOCK, WATCH];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
     Take = "take": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, QUEUE, POP];
     Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE, OUTCOMES];
@@ -277,6 +281,7 @@ fn table(name: &str) -> Option<String> {
         "owned" => Some(set_of(Status::is_owned)),
         "final" => Some(set_of(Status::is_final)),
         "raised" => Some(Priority::default().raised(1).level().to_string()),
+        "pushed_outcome" => Some(PUSHED_OUTCOME.to_string()),
         "first_lease" => Some(FIRST_LEASE_MILLIS.to_string()),
         "remembered_leases" => Some(REMEMBERED_LEASES.to_string()),
         _ => None,

@@ -67,6 +67,10 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
+        let pushed = self.store.hub().outcomes(id).map(|kept| outcome_of(epoch, &kept)).transpose()?.flatten();
+        if pushed.is_some() {
+            return Ok(pushed);
+        }
         let key = self.store.of(Key::Outcomes, id.as_bytes());
         let kept = optional(self.store.send(redis::cmd("GET").arg(key)).await?)?;
         kept.map_or(Ok(None), |kept| outcome_of(epoch, &kept))

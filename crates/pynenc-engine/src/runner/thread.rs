@@ -1,6 +1,7 @@
 //! The runner that works on the tokio runtime of its process.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use super::Runner;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
-use crate::worker::{Worker, pause_before};
+use crate::worker::{Adopter, Attempt, Worker, pause_before};
 
 /// How long a pop waits; nothing hangs on it, because a pop is woken by what is pushed or becomes due.
 const POP_WAIT: Duration = Duration::from_secs(60);
@@ -59,11 +60,13 @@ impl Runner for ThreadRunner {
         }
         let identity = self.identity.unwrap_or_else(RunnerId::new);
         let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
-        let mut attempts = JoinSet::new();
+        let attempts = Attempts::default();
+        worker.adopt_with(attempts.adopter(&engine));
         let (services, served) = stop_pair();
         let mut service_tasks = start_services(&engine, &worker, &served).await;
         let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
-        claim_loop(&engine, &worker, &mut stop, &mut attempts).await;
+        claim_loop(&engine, &worker, &mut stop, &attempts).await;
+        worker.stop_adopting();
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;
         service_tasks.shutdown().await;
@@ -88,6 +91,38 @@ impl ThreadRunner {
             .map_err(|error| {
                 Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
             })
+    }
+}
+
+/// The attempts that run; dropped, they are too.
+#[derive(Clone, Default)]
+struct Attempts(Arc<Mutex<JoinSet<()>>>);
+
+impl Attempts {
+    fn spawn(&self, engine: &Engine, worker: &Arc<Worker>, attempt: Arc<Attempt>) {
+        self.lock().spawn(worker.clone().run(engine.clone(), attempt));
+    }
+
+    /// Runs what a body's call has claimed.
+    fn adopter(&self, engine: &Engine) -> Adopter {
+        let (attempts, engine) = (Arc::downgrade(&self.0), engine.clone());
+        Box::new(move |worker, attempt| {
+            if let Some(attempts) = attempts.upgrade() {
+                Self(attempts).spawn(&engine, worker, attempt);
+            }
+        })
+    }
+
+    fn reap(&self) {
+        while self.lock().try_join_next().is_some() {}
+    }
+
+    async fn all_ended(&self) {
+        while poll_fn(|cx| self.lock().poll_join_next(cx)).await.is_some() {}
+    }
+
+    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,7 +153,7 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
     tasks
 }
 
-async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &mut JoinSet<()>) {
+async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &Attempts) {
     let mut failures = 0;
     loop {
         let found = tokio::select! {
@@ -134,7 +169,7 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
             Ok(claimed) => {
                 failures = 0;
                 for attempt in claimed {
-                    attempts.spawn(worker.clone().run(engine.clone(), attempt));
+                    attempts.spawn(engine, worker, attempt);
                 }
             }
             Err(error) => {
@@ -145,7 +180,7 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
                 failures += 1;
             }
         }
-        while attempts.try_join_next().is_some() {}
+        attempts.reap();
     }
 }
 
@@ -159,8 +194,8 @@ async fn next(engine: &Engine, worker: &Worker) -> pynenc_core::Result<(Pop, Fou
 }
 
 /// Lets bodies end for the grace time, then tells them to, then waits until they have settled.
-async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, mut attempts: JoinSet<()>) {
-    let all_ended = async { while attempts.join_next().await.is_some() {} };
+async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, attempts: Attempts) {
+    let all_ended = attempts.all_ended();
     tokio::pin!(all_ended);
     tokio::select! {
         biased;

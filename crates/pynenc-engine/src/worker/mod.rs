@@ -1,5 +1,6 @@
 //! What one runner does: it claims, runs, settles, and performs the services.
 
+mod adoption;
 mod attempt;
 mod ending;
 mod lease;
@@ -8,8 +9,9 @@ mod services;
 mod slots;
 
 use std::collections::hash_map::Entry as HeldEntry;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pynenc_core::broker::Pop;
@@ -21,7 +23,9 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 pub use attempt::Attempt;
-pub(crate) use attempt::Interrupt;
+pub(crate) use attempt::{Awaited, Interrupt};
+
+pub(crate) use adoption::Adopter;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -36,7 +40,6 @@ const CLAIM_TRIES: u32 = 6;
 /// The work of one runner, apart from when and on which threads it is done.
 ///
 /// A [`Runner`](crate::runner::Runner) calls its methods; so may a test that wants every step in its hands.
-#[derive(Debug)]
 pub struct Worker {
     settings: RunnerConfig,
     queues: Vec<QueueName>,
@@ -47,11 +50,19 @@ pub struct Worker {
     taking: tokio::sync::Mutex<()>,
     has_lost_claim: AtomicBool,
     lost_claim: Notify,
+    adopter: OnceLock<Adopter>,
+    adopts: AtomicBool,
     paused: AtomicUsize,
     is_fenced: AtomicBool,
     unfenced: Notify,
     renewed: Notify,
     progress: Mutex<Progress>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("id", &self.id()).field("held", &self.held()).finish_non_exhaustive()
+    }
 }
 
 /// An invocation that this worker has, or may be about to have.
@@ -77,6 +88,8 @@ impl Worker {
             taking: tokio::sync::Mutex::default(),
             has_lost_claim: AtomicBool::new(false),
             lost_claim: Notify::new(),
+            adopter: OnceLock::new(),
+            adopts: AtomicBool::new(true),
             paused: AtomicUsize::new(0),
             is_fenced: AtomicBool::new(false),
             unfenced: Notify::new(),
@@ -172,11 +185,16 @@ impl Worker {
                 Ok(Vec::new())
             }
             Err(error) => {
-                self.has_lost_claim.store(true, Ordering::Release);
-                self.lost_claim.notify_one();
+                self.give_back_soon();
                 Err(error)
             }
         }
+    }
+
+    /// Has the services look for a claim whose answer was lost.
+    fn give_back_soon(&self) {
+        self.has_lost_claim.store(true, Ordering::Release);
+        self.lost_claim.notify_one();
     }
 
     /// The attempts of what was granted.

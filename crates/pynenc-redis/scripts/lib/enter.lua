@@ -1,3 +1,5 @@
+-- Outcomes that the script keeps, by invocation.
+local outcomes = {}
 -- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
 local counted, fresh, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}, {}
 
@@ -86,10 +88,11 @@ local function to_outbox(id, e, time)
   if is_told then call('PUBLISH', K.news, 'O') end
 end
 
+-- The news of an end carries the outcome, if that is kept by the same script and is small.
 local function tell_watchers(id, e)
-  for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do
-    call('PUBLISH', channel, 'E' .. id .. written(e))
-  end
+  local outcome = outcomes[id]
+  local news = 'E' .. id .. written(e) .. (outcome and #outcome <= T.pushed_outcome and outcome or '')
+  for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do call('PUBLISH', channel, news) end
   call('DEL', K.watchers .. id)
 end
 

@@ -1,5 +1,4 @@
 -- An invocation's outcomes, one behind the other: the epoch, and what is kept of it with its length.
-local outcomes = {}
 
 local function has_epoch(kept, wanted)
   local place = 1

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use pynenc_core::broker::{Pop, QueueLen};
-use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Due, Expect};
@@ -25,6 +26,9 @@ trials! { pub Given:
     "what is granted comes with its record" => granted_has_its_record,
     "what waits in a queue is found, and what is pushed later too" => waiting_is_found,
     "what is taken was hinted, is granted, and comes with its record" => taken_is_granted,
+    "a call is submitted, and pauses its caller" => call_pauses,
+    "a call that another invocation stands for pauses nobody" => standing_call_pauses_nobody,
+    "a call by a stale caller is refused" => stale_call_is_refused,
     "a settlement keeps its outcome and commits" => settlement_is_complete,
     "without its outcome a settlement doesn't commit" => settlement_is_a_prefix,
     "what goes back to its queue is hinted" => requeued_is_hinted,
@@ -258,6 +262,61 @@ async fn taken_is_granted(given: Given) {
     }
     assert_eq!(taken.len(), 3);
     assert_eq!(given.tracked(taken[2].id).await.and_then(|it| it.record.owner), Some(other.runner));
+}
+
+fn waiter(running: &Tracked) -> Block {
+    let runner = running.record.owner.expect("somebody owns it");
+    Block { waiter: running.id, expect: Expect::from(&running.record), runner, on: Vec::new() }
+}
+
+async fn call_pauses(given: Given) {
+    let lane = given.lane();
+    for wants_claim in [false, true] {
+        let (caller, call) = (given.running(&registration()).await, registration());
+        let block = waiter(&caller);
+        let claim = wants_claim.then(|| Claim::new(Vec::new(), block.runner).running_below(1));
+        let called = lane.call(submission(&call), &block, claim.as_ref()).await.expect("call");
+        let Called::Waiting { child, waiter, claimed, end } = called else { panic!("it waits: {called:?}") };
+        assert_eq!((child.id, waiter.status), (call.id, Status::Paused));
+        assert_eq!(given.tracked(caller.id).await.map(|caller| caller.record), Some(waiter));
+        assert!(given.is_kept(call.id).await);
+        let claimed = match claimed {
+            Some(claimed) => {
+                assert_eq!((given.hints().await, wants_claim), (0, true), "what is claimed needs no hint");
+                claimed
+            }
+            None => {
+                assert_eq!(given.hints().await, 1);
+                let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+                lane.take(&pop(1), &claim).await.expect("take");
+                given.tracked(call.id).await.expect("it is registered")
+            }
+        };
+        lane.settle(vec![settlement(&claimed)]).await.expect("settle");
+        if let Some(mut end) = end {
+            let (id, record) = end.next().await.expect("its end is told");
+            assert_eq!((id, record.map(|record| record.status)), (call.id, Some(Status::Success)));
+        }
+    }
+}
+
+async fn standing_call_pauses_nobody(given: Given) {
+    let keyed = || Registration { registration: Some(registration_key("key", "1")), ..registration() };
+    let (caller, first, second) = (given.running(&registration()).await, keyed(), keyed());
+    given.lane().submit(vec![submission(&first)]).await.expect("submit");
+    let called = given.lane().call(submission(&second), &waiter(&caller), None).await.expect("call");
+    let existing = Registered::Existing { id: first.id, same_arguments: true };
+    assert!(matches!(called, Called::Registered(registered) if registered == existing));
+    assert_eq!(given.tracked(caller.id).await, Some(caller));
+}
+
+async fn stale_call_is_refused(given: Given) {
+    let caller = given.running(&registration()).await;
+    let expect = Expect { version: 1, epoch: 0 };
+    let block = Block { expect, ..waiter(&caller) };
+    let called = given.lane().call(submission(&registration()), &block, None).await.expect("call");
+    assert!(matches!(called, Called::Refused(_)));
+    assert_eq!(given.tracked(caller.id).await, Some(caller));
 }
 
 async fn settlement_is_complete(given: Given) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pynenc_core::broker::{Message, Pop};
-use pynenc_core::lane::{Claimed, Found, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, Registered, TransitionReply};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::status::Expect;
 use pynenc_core::{Broker, Lane, Orchestrator, Result, StateBackend, Status, async_trait};
 use pynenc_engine::StepLane;
@@ -64,6 +64,10 @@ impl Lane for WrongLane {
 
     async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
         self.right.take(pop, claim).await
+    }
+
+    async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        self.right.call(submission, block, claim).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
