@@ -11,6 +11,7 @@ mod start_check;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use pynenc_core::lane::StoreId;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     blocking: Blocking,
     hub: Hub,
     checked: OnceCell<()>,
+    /// Whether the server keeps functions for this client; some are too old, some don't let it.
+    has_functions: AtomicBool,
     config: RedisConfig,
 }
 
@@ -131,6 +134,15 @@ impl RedisStore {
     }
 
     async fn run_over(&self, link: &Link, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
+        if let Some(function) = verb.function().filter(|_| self.0.has_functions.load(Ordering::Relaxed)) {
+            let mut command = redis::cmd("FCALL");
+            command.arg(function).arg(1).arg(self.0.keys.prefix()).arg(arguments);
+            let ran = link.call_function(&command).await.map_err(|error| error.with("function", verb.name()))?;
+            match ran {
+                Some(answer) => return Ok(answer),
+                None => self.0.has_functions.store(false, Ordering::Relaxed),
+            }
+        }
         let mut invocation = verb.script().key(self.0.keys.prefix());
         for argument in arguments {
             invocation.arg(argument.as_slice());
@@ -241,6 +253,7 @@ impl Shared {
             blocking: Blocking::new(server.clone()),
             hub: Hub::new(&keys),
             checked: OnceCell::new(),
+            has_functions: AtomicBool::new(true),
             config: config.clone(),
             keys,
             server,

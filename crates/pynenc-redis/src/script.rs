@@ -140,6 +140,32 @@ scripts! {
     Now = "now": [];
 }
 
+/// What a verb on the way of every invocation is called by, where the server keeps functions: what a function needs is
+/// made once, and not in each run of a script.
+const FUNCTIONS: [Verb; 8] =
+    [Verb::Submit, Verb::Call, Verb::Take, Verb::ClaimLoad, Verb::Settle, Verb::Transition, Verb::Watch, Verb::Block];
+
+/// The parts of functions, in an order in which each stands behind what it uses.
+const PARTS: [&str; 17] = [
+    include_str!("../scripts/lib/prelude.lua"),
+    CLOCK,
+    ENTRY,
+    TABLE,
+    ENTER,
+    SLOTS,
+    KNOTS,
+    CLAIM,
+    REGISTER,
+    TRANSITION,
+    QUEUE,
+    FACTS,
+    OUTCOMES,
+    POP,
+    BLOCK,
+    WATCH,
+    SUBMIT,
+];
+
 static SCRIPTS: LazyLock<Vec<Script>> = LazyLock::new(|| {
     let sources = SOURCES.iter().map(|(_, parts, verb)| assembled(parts, verb));
     sources.map(|source| Script::new(&source)).collect()
@@ -150,8 +176,79 @@ impl Verb {
         &SCRIPTS[self as usize]
     }
 
+    /// The name of its function, if it has one.
+    pub(crate) fn function(self) -> Option<&'static str> {
+        let place = FUNCTIONS.iter().position(|verb| *verb == self)?;
+        Some(&library().names[place])
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         SOURCES[self as usize].0
+    }
+}
+
+/// The functions, as a server loads them. Its name and theirs tell what is in it, so that programs of several versions
+/// find their own on one server.
+pub(crate) struct Library {
+    pub(crate) code: String,
+    names: Vec<String>,
+}
+
+pub(crate) fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+        let mark = Script::new(&functions("")).get_hash()[..12].to_owned();
+        let names = FUNCTIONS.iter().map(|verb| format!("{}_{mark}", verb.name())).collect();
+        Library { code: functions(&mark), names }
+    });
+    &LIBRARY
+}
+
+fn functions(mark: &str) -> String {
+    let parts: Vec<_> = PARTS.iter().flat_map(|part| statements(part)).collect();
+    let verbs = FUNCTIONS.map(|verb| (verb, statements(SOURCES[verb as usize].2)));
+    let bodies = verbs.iter().flat_map(|(_, body)| body.clone()).collect();
+    let all = used(parts.clone(), bodies);
+    let mut code = format!("#!lua name=pynenc_{mark}\n");
+    for statement in all.iter().filter(|statement| parts.contains(statement)) {
+        match names_of_state(statement) {
+            Some((names, _)) => code.push_str(&format!("local {names}\n")),
+            None => inline_all(statement, &mut code),
+        }
+    }
+    for (verb, body) in verbs {
+        let name = format!("{}_{mark}", verb.name());
+        code.push_str(&format!("redis.register_function{{function_name = '{name}', callback = function(KEYS, ARGV)\n"));
+        for statement in used(parts.clone(), body) {
+            match names_of_state(&statement).filter(|_| parts.contains(&statement)) {
+                Some((names, value)) => inline_all(&[&format!("{names} = {value}")], &mut code),
+                None if parts.contains(&statement) => {}
+                None => inline_all(&statement, &mut code),
+            }
+        }
+        let flags = if refuses_without_memory(verb) { "" } else { "'allow-oom'" };
+        code.push_str(&format!("end, flags = {{{flags}}}}}\n"));
+    }
+    code
+}
+
+/// Whether a verb takes something new, and writes nothing where there is no room for it.
+fn refuses_without_memory(verb: Verb) -> bool {
+    matches!(verb, Verb::Submit | Verb::Call)
+}
+
+/// The names and values of what a part declares anew for each run: all but functions and literals.
+fn names_of_state<'a>(statement: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    let declared = statement[0].strip_prefix("local ").filter(|rest| !rest.starts_with("function "))?;
+    let Some((names, value)) = declared.split_once(" = ") else { return Some((declared, "nil")) };
+    let is_made =
+        value.contains(['{', '(']) || ["redis.", "struct.", "string.", "KEYS"].iter().any(|it| value.contains(it));
+    is_made.then_some((names, value))
+}
+
+fn inline_all(lines: &[&str], script: &mut String) {
+    for line in lines {
+        inline(line, script);
+        script.push('\n');
     }
 }
 
@@ -168,9 +265,8 @@ pub(crate) const fn reason_code(reason: Reason) -> u8 {
 /// What a verb uses of its parts, and itself: a function that is made and not called costs time in each run.
 fn assembled(parts: &[&str], verb: &str) -> String {
     let mut script = String::new();
-    for line in used(parts.iter().flat_map(|part| statements(part)).collect(), statements(verb)).iter().flatten() {
-        inline(line, &mut script);
-        script.push('\n');
+    for statement in used(parts.iter().flat_map(|part| statements(part)).collect(), statements(verb)) {
+        inline_all(&statement, &mut script);
     }
     script
 }
@@ -322,6 +418,17 @@ mod tests {
         }
     }
 
+    /// The language allows a function 60 values of its surroundings, and a chunk 200 locals.
+    #[test]
+    fn functions_stay_within_the_limits_of_the_language() {
+        let code = &library().code;
+        let locals = code.lines().filter(|line| line.starts_with("local ")).flat_map(declared).count();
+        assert!(locals < 200, "{locals} locals");
+        for verb in FUNCTIONS {
+            assert!(code.contains(&format!("'{}'", verb.function().unwrap())));
+        }
+    }
+
     #[test]
     fn names_become_literals() {
         let mut script = String::new();
@@ -364,15 +471,5 @@ mod tests {
              timed_out cancel_requested shutdown owner_lost claim_lost poison_pill unknown_task corrupt_record \
              arguments_unavailable result_rejected wait_cycle non_determinism"
         );
-    }
-}
-#[cfg(test)]
-mod dump {
-    #[test]
-    fn dump() {
-        let Ok(dir) = std::env::var("DUMP_LUA") else { return };
-        for (name, parts, verb) in super::SOURCES {
-            std::fs::write(format!("{dir}/{name}.lua"), super::assembled(parts, verb)).unwrap();
-        }
     }
 }
