@@ -318,7 +318,7 @@ impl Attempt {
             let transition = Transition { id: self.id(), expect: *expect, change: change.clone() };
             let requeue = requeue.then(|| Message { not_before: None, ..self.tracked.message() });
             let settlement = Settlement { outcome: outcome.clone(), transition, requeue };
-            match engine.commit().settle(settlement).await? {
+            match engine.settles().send(settlement).await.unwrap_or_else(dropped)? {
                 TransitionReply::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
                     *expect = Expect { version, epoch };
                 }
@@ -369,6 +369,10 @@ impl Drop for Wait {
 
 pub(super) fn one<T>(replies: Vec<T>) -> Result<T, pynenc_core::Error> {
     replies.into_iter().next().ok_or_else(|| pynenc_core::Error::unavailable("a call of the orchestrator had no reply"))
+}
+
+fn dropped<T>() -> Result<T, pynenc_core::Error> {
+    Err(pynenc_core::Error::unavailable("the trip that this settlement shared was dropped"))
 }
 
 fn shown(path: &[InvocationId]) -> String {
