@@ -21,10 +21,11 @@ end
 local way = (child[E.running] ~= 0 or byte(reply) == 79) and circle(waiter, {'c' .. it.id})
 local claimed = 0
 if not way then
-  if token ~= '' and may_claim(runner, time) then claimed = claim(it.id, runner, token, runs_below, time) end
   add_watcher(it.id, child, channel)
   if code ~= 'A' then enter(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
   wait_for(waiter, {it.id})
+  -- Behind the wait, so that a slot that its caller holds is seen to close a circle.
+  if token ~= '' and may_claim(runner, time) then claimed = claim(it.id, runner, token, runs_below, time) end
 end
 if is_queued(child) then push(it.queue or child[E.queue], it.id, T.raised, child[E.due], time) end
 flush_records()
