@@ -90,6 +90,7 @@ scripts! {
     Block = "block": [ENTRY, TABLE, ENTER, KNOTS];
     Watch = "watch": [ENTRY];
     Heartbeat = "heartbeat": [ENTRY];
+    Introduce = "introduce": [];
     Runners = "runners": [];
     Leave = "leave": [RETIRE];
     Expired = "expired": [ENTRY, RETIRE];
@@ -99,10 +100,12 @@ scripts! {
     OutboxDone = "outbox_done": [OUTBOX];
     Outlived = "outlived": [];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
+    Inspect = "inspect": [ENTRY];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
     Pop = "pop": [QUEUE];
     Len = "len": [QUEUE];
+    Place = "place": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
