@@ -609,6 +609,12 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - a purge leaves interests in place
     async fn purge(&self) -> Result<()>;
 
+    /// What of the store's own settings may lose work, each in a sentence with what to do; nothing for a store without
+    /// settings.
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The store behind this component, for components that can share a lane.
     fn store_id(&self) -> Option<StoreId> {
         None

@@ -180,6 +180,10 @@ impl Orchestrator for RedisOrchestrator {
         self.store.send(redis::cmd("PUBLISH").arg(self.store.one(Key::News)).arg("P")).await.map(drop)
     }
 
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        self.store.weaknesses().await
+    }
+
     fn store_id(&self) -> Option<StoreId> {
         Some(self.store.id())
     }
