@@ -16,7 +16,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-redis", &["pynenc-core"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-builder", &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers"]),
-    ("pynenc", &["pynenc-builder", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
+    ("pynenc-cli", &["pynenc-builder", "pynenc-core", "pynenc-engine"]),
+    ("pynenc", &["pynenc-builder", "pynenc-cli", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
     ("pynenc-testkit", &["pynenc-core", "pynenc-engine"]),
     ("file-broker", &["pynenc-core"]),
 ];
@@ -87,6 +88,20 @@ fn a_part_comes_with_its_feature_alone() {
     let always = needed(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");
+}
+
+#[test]
+fn the_command_line_comes_with_its_feature_alone() {
+    let workspace = workspace();
+    let package = |name| workspace.packages.iter().find(|package| package.name.as_str() == name).expect("it is there");
+    let is_asked_for = |of: &Package, name: &str| needed(of).any(|needed| needed.name == name && !needed.optional);
+    assert!(!is_asked_for(package("pynenc"), "pynenc-cli"));
+    assert_eq!(package("pynenc").features["default"], ["mem"]);
+    for library in ["pynenc-core", "pynenc-engine", "pynenc-builder", "pynenc"] {
+        for heavy in ["clap", "comfy-table", "indicatif", "tracing-subscriber"] {
+            assert!(!is_asked_for(package(library), heavy), "{library} needs {heavy}");
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod place;
 mod retrying;
 mod setup;
 mod synchronous;
+mod traces;
 mod untyped;
 mod waiting;
 mod why;

@@ -30,7 +30,7 @@ pub(super) async fn call(app: &Pynenc, wanted: &Call, screen: &mut Screen) -> Re
     }
     let exit = value(app, id, wanted.timeout, screen).await;
     if let Some(runner) = runner {
-        runner.shutdown().await?;
+        runner.shutdown_now().await?;
     }
     exit
 }
