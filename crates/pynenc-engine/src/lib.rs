@@ -15,7 +15,7 @@ pub mod extension;
 mod group_commit;
 mod inline;
 pub mod invocation;
-mod retry;
+pub mod retry;
 pub mod returns;
 pub mod runner;
 pub mod step_lane;

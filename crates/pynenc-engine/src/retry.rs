@@ -18,7 +18,8 @@ impl Engine {
     /// Submits what has ended once more, as a new invocation with the same arguments, and gives that one's id.
     ///
     /// It goes through the same queue, under the same concurrency control, and says in its record what it repeats. The
-    /// program needn't know the task.
+    /// program needn't know the task. To retry an invocation twice gives the same new one; when that has ended, it can be
+    /// retried itself.
     ///
     /// # Errors
     ///
@@ -27,7 +28,7 @@ impl Engine {
     ///
     /// # Cancel safety
     ///
-    /// A dropped retry may or may not have taken effect.
+    /// A dropped retry may or may not have taken effect, and can be repeated.
     pub async fn retry(&self, id: InvocationId) -> Result<InvocationId> {
         let retried = self.retry_all(&[id]).await?.pop();
         retried.unwrap_or(Err(Error::InvocationNotFound(id)))
@@ -95,6 +96,11 @@ impl Engine {
     }
 }
 
+/// The invocation that a retry of `id` makes.
+pub fn retry_id(id: InvocationId) -> InvocationId {
+    InvocationId::derived(id.as_uuid(), "retry")
+}
+
 fn repeat(
     engine: &Engine,
     id: InvocationId,
@@ -109,14 +115,9 @@ fn repeat(
     }
     let detail = "it is missing from the state backend".to_owned();
     let record = record.ok_or(Error::CorruptRecord { id, detail })?;
-    let new = InvocationId::new();
-    let record = InvocationRecord {
-        id: new,
-        parent: None,
-        retry_of: Some(id),
-        created_at: engine.parts().clock.now(),
-        ..(*record).clone()
-    };
+    let new = retry_id(id);
+    let record =
+        InvocationRecord { id: new, retry_of: Some(id), created_at: engine.parts().clock.now(), ..(*record).clone() };
     let registration = Registration { id: new, due: None, idempotency: None, ..registration };
     Ok(Submission { record: Arc::new(record), registration })
 }

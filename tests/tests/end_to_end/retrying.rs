@@ -41,6 +41,7 @@ async fn what_failed_runs_once_more_as_a_new_invocation(place: Place) {
     assert_ne!(id, first.id());
     assert_eq!(app.invocation::<works_the_second_time>(id).result().await.unwrap(), 7);
     assert_eq!(first.status().await.unwrap(), Status::Failed, "what has ended stays as it is");
+    assert_eq!(app.retry(first.id()).await.unwrap(), id, "a repeat is the same");
     let record = app.parts().state.invocations(&[id]).await.unwrap().remove(0).unwrap();
     assert_eq!((record.retry_of, record.priority.level()), (Some(first.id()), 8));
     let inspected = app.parts().orchestrator.inspect(&[first.id(), id]).await.unwrap();
