@@ -84,26 +84,26 @@ struct Described {
 /// The sections of `pynenc.toml`, each with what is said of it and its settings.
 fn described() -> Vec<(String, String, Vec<Described>)> {
     let mut sections = vec![(String::new(), String::new(), Vec::new())];
-    let mut said: Vec<&str> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
     let file = text("pynenc.toml");
     for line in file.lines() {
         let bare = line.trim_start_matches('#').trim();
-        if let Some(name) =
-            bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|it| !it.contains('.'))
-        {
+        let (_, _, settings): &mut (_, _, Vec<Described>) = sections.last_mut().expect("there is the root");
+        if line.starts_with("#    ") {
+            said.push(format!("`{bare}`,")); // an example within what is said
+        } else if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             sections.push((name.to_owned(), said.join(" "), Vec::new()));
             said.clear();
         } else if let Some((key, default)) = setting(line) {
-            let (_, _, settings) = sections.last_mut().expect("there is the root");
-            let means = said.join(" ");
-            let before = |settings: &Vec<Described>| settings.last().map(|it| it.means.clone()).unwrap_or_default();
-            let means = if means.is_empty() { before(settings) } else { means };
+            // What stands under one comment shares it.
+            let before = settings.last().map(|it| it.means.clone()).unwrap_or_default();
+            let means = if said.is_empty() { before } else { said.join(" ") };
             settings.push(Described { key: key.to_owned(), default: default.to_owned(), means });
             said.clear();
         } else if line.is_empty() {
             said.clear();
         } else {
-            said.push(bare);
+            said.extend((!bare.is_empty()).then(|| bare.to_owned()));
         }
     }
     sections
@@ -126,7 +126,7 @@ fn settings_page() -> String {
     for (section, said, settings) in described() {
         let heading = if section.is_empty() { "The app".to_owned() } else { format!("`[{section}]`") };
         let _ = writeln!(page, "\n## {heading}\n");
-        if !said.is_empty() && !said.contains("max_retries") {
+        if !said.is_empty() {
             let _ = writeln!(page, "{said}\n");
         }
         page += "| setting | default | variable | means |\n|---|---|---|---|\n";
@@ -136,7 +136,7 @@ fn settings_page() -> String {
             let _ = writeln!(page, "| `{key}` | `{default}` | `PYNENC__{path}{}` | {means} |", key.to_uppercase());
         }
     }
-    page + "\nFor one task: a table `[task.\"module::name\"]`, or `PYNENC__TASK__MODULE__NAME__MAX_RETRIES`.\n"
+    page
 }
 
 #[test]
@@ -297,7 +297,10 @@ fn every_block_of_rust_is_compiled() {
         }
         let is_listed = compiled.contains(&format!("\"../../{page}\""));
         assert!(is_listed || !content.contains("```rust"), "{page} isn't listed in tests/src/lib.rs");
+        // The command line reads the arguments of its process, of which an example has none.
+        let unrun = between(&content, "```rust,no_run\n", "```").filter(|code| code.contains("pynenc::cli::main()"));
         let others = content.matches("```rust,").count() - content.matches("```rust,standalone_crate\n").count();
+        let others = others - unrun.count();
         assert!(others == 0, "{page}: a block of Rust isn't compiled, or isn't run");
     }
 }
@@ -316,6 +319,31 @@ fn the_tests_that_pages_name_exist() {
         }
     }
     assert!(named.len() > 10, "tests are named: {named:?}");
+}
+
+/// The features of the facade, each with the comment that stands above it.
+fn features() -> Vec<(String, String)> {
+    let manifest = text("crates/pynenc/Cargo.toml");
+    let section = between(&manifest, "[features]\n", "\n\n").next().expect("there are features");
+    let (mut features, mut said) = (Vec::new(), String::new());
+    for line in section.lines() {
+        match (line.strip_prefix('#'), line.split_once(" = ")) {
+            (None, Some((name, _))) => features.push((name.to_owned(), std::mem::take(&mut said).trim().to_owned())),
+            (comment, _) => said = format!("{said} {}", comment.unwrap_or(line).trim()),
+        }
+    }
+    features
+}
+
+#[test]
+fn the_readme_lists_every_feature() {
+    let readme = text("README.md");
+    let features = features();
+    assert!(features.len() > 6, "{features:?}");
+    for (name, said) in features.iter().filter(|(name, _)| name != "default") {
+        let row = format!("| `{name}` | {} |", said.trim_end_matches('.'));
+        assert!(readme.contains(&row), "the README lacks: {row}");
+    }
 }
 
 #[test]
