@@ -132,7 +132,14 @@ fn packages_are_described_alike() {
         assert_eq!(published, is_library, "{name}: published or not?");
         if published {
             assert!(package.repository.is_some(), "{name}: no repository");
-            assert!(!package.keywords.is_empty() && !package.categories.is_empty(), "{name}: no keywords");
+            assert!((1..=5).contains(&package.keywords.len()), "{name}: one to five keywords are taken");
+            assert!(!package.categories.is_empty(), "{name}: no categories");
+            for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
+                let file = package.manifest_path.with_file_name(license);
+                assert!(fs::read_to_string(&file).is_ok_and(|text| text.len() > 500), "{name}: no {license}");
+            }
+            let documents_features = manifest.contains("[package.metadata.docs.rs]\nall-features = true");
+            assert!(package.features.is_empty() || documents_features, "{name}: its features aren't documented");
         }
     }
 }
