@@ -11,8 +11,11 @@ use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use pynenc_redis::RedisConfig;
 
-/// What is made from the code, and by what.
-const MADE: &[(&str, fn() -> String)] = &[
+/// A file of the book, and what makes it.
+type Made = (&'static str, fn() -> String);
+
+/// What is made from the code.
+const MADE: [Made; 3] = [
     ("docs/src/status-machine.md", status_page),
     ("docs/src/status-machine.svg", pynenc::cli::status_machine::svg),
     ("docs/src/settings.md", settings_page),
@@ -30,8 +33,9 @@ fn text(path: impl AsRef<Path>) -> String {
 /// Every page, with its path from the root.
 fn pages() -> Vec<(String, String)> {
     let book = fs::read_dir(root().join("docs/src")).expect("there is a book");
-    let files = book.map(|entry| entry.expect("a page").file_name().to_string_lossy().into_owned());
-    let pages = files.filter(|name| name.ends_with(".md")).map(|name| format!("docs/src/{name}"));
+    let files = book.map(|entry| PathBuf::from(entry.expect("a page").file_name()));
+    let pages = files.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
+    let pages = pages.map(|name| format!("docs/src/{}", name.display()));
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
     pages.chain(others).map(|path| (path.clone(), text(&path))).collect()
 }

@@ -36,6 +36,7 @@
 //! With `--json` the answer on standard output is JSON: one value, with times in milliseconds since 1970. What goes wrong
 //! is told on standard error in either case.
 
+#[expect(clippy::doc_markdown, reason = "the documentation is the help, which people read as it stands")]
 mod arguments;
 mod bulk;
 mod commands;

@@ -77,7 +77,7 @@ fn table(is_terminal: bool, head: &[&str], rows: impl IntoIterator<Item = Vec<Ce
     }
     table.add_rows(rows);
     table.column_iter_mut().enumerate().for_each(|(number, column)| {
-        column.set_padding((if number == 0 { 0 } else { 1 }, 1));
+        column.set_padding((u16::from(number > 0), 1));
     });
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
@@ -87,6 +87,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers have values and references alike")]
 pub(crate) fn cell(text: impl ToString) -> Cell {
     Cell::new(text.to_string())
 }

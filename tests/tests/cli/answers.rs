@@ -17,10 +17,10 @@ fn invocations_are_listed_and_filtered() {
         let listed = program.json(&[&["invocations"], arguments].concat());
         listed.as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(listed(&[]), [second.clone(), first.clone()], "the newest first");
-    assert_eq!(listed(&["--oldest-first"]), [first.clone(), second.clone()]);
-    assert_eq!(listed(&["--limit", "1"]), [second.clone()]);
-    assert_eq!(listed(&["--task", "add", "--since", "1h", "--status", "registered,failed"]), [first.clone()]);
+    assert_eq!(listed(&[]), [&*second, &first], "the newest first");
+    assert_eq!(listed(&["--oldest-first"]), [&*first, &second]);
+    assert_eq!(listed(&["--limit", "1"]), [&*second]);
+    assert_eq!(listed(&["--task", "add", "--since", "1h", "--status", "registered,failed"]), [&*first]);
     assert_eq!(listed(&["--since", "2999-01-01T00:00:00"]), Vec::<String>::new());
     let table = program.run(&["invocations"]).out;
     let lines: Vec<_> = table.lines().collect();

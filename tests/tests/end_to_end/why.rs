@@ -166,7 +166,7 @@ async fn a_runner_says_once_what_it_serves(place: Place) {
             None => tokio::task::yield_now().await,
         }
     };
-    let tasks: Vec<_> = introduction.tasks.iter().map(|task| task.as_str()).collect();
+    let tasks: Vec<_> = introduction.tasks.iter().map(pynenc::TaskId::as_str).collect();
     assert_eq!(tasks, [alone::NAME, fails::NAME, plain::NAME]);
     assert_eq!((introduction.queues, introduction.slots), (vec!["default".into()], 7));
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use comfy_table::{Cell, Color};
 use pynenc_builder::{Pynenc, PynencBuilder};
+use pynenc_core::QueueName;
 use pynenc_core::config::LoggingConfig;
 use pynenc_engine::{Error, Result};
 use serde_json::{Value, json};
@@ -107,7 +108,7 @@ async fn look(app: &Pynenc, begun: Instant, findings: &mut Vec<Finding>) -> Resu
         findings.push(Finding::doubt("queues", told));
     }
     if !served.is_empty() {
-        let names: Vec<_> = served.keys().map(|queue| queue.as_str()).collect();
+        let names: Vec<_> = served.keys().map(QueueName::as_str).collect();
         findings.push(Finding::good("runners", format!("alive, and serving {}", names.join(", "))));
     } else if !is_in_memory(app) {
         findings.push(Finding::doubt("runners", "none is alive; start one with `worker`"));

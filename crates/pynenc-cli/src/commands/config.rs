@@ -13,10 +13,8 @@ use crate::screen::{Screen, cell};
 /// Shows what is set. Where the app can be made, what its plug-ins read is there too; else what can be told without it.
 pub(super) async fn show(builder: PynencBuilder, wanted: &Config, screen: &mut Screen) -> Result<Exit> {
     let told = builder.explain()?;
-    let mut settings = match builder.has_plugins() {
-        true => builder.build().await.map_or(told, |app| app.explain()),
-        false => told,
-    };
+    let made = if builder.has_plugins() { builder.build().await.ok() } else { None };
+    let mut settings = made.map_or(told, |app| app.explain());
     settings.retain(|setting| !wanted.changed || setting.source != "default");
     screen.list(&settings, as_json, (&["key", "value", "source"], row), "everything is a default")?;
     Ok(Exit::Done)

@@ -1,8 +1,8 @@
 //! `runners`
 
 use comfy_table::Cell;
-use pynenc_core::Timestamp;
 use pynenc_core::orchestrator::{Introduction, RunnerInfo};
+use pynenc_core::{QueueName, TaskId, Timestamp};
 use pynenc_engine::{Engine, Result};
 use serde_json::{Value, json};
 
@@ -49,11 +49,11 @@ fn state(runner: &RunnerInfo, now: Timestamp) -> &'static str {
 }
 
 fn queues(introduction: &Introduction) -> Vec<&str> {
-    introduction.queues.iter().map(|queue| queue.as_str()).collect()
+    introduction.queues.iter().map(QueueName::as_str).collect()
 }
 
 fn tasks(introduction: &Introduction) -> Vec<&str> {
-    introduction.tasks.iter().map(|task| task.as_str()).collect()
+    introduction.tasks.iter().map(TaskId::as_str).collect()
 }
 
 fn as_json(runner: &RunnerInfo, now: Timestamp) -> Value {

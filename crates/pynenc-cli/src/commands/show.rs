@@ -44,7 +44,9 @@ async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
     let record = parts.state.invocations(&[id]).await?.pop().flatten();
     Ok(Shown {
         arguments: match &record {
-            Some(record) if wanted.full => app.json_arguments(record).await.map_or_else(unavailable, Value::Object),
+            Some(record) if wanted.full => {
+                app.json_arguments(record).await.map_or_else(|error| unavailable(&error), Value::Object)
+            }
             Some(record) => Value::from(app.print_arguments(record)),
             None => Value::Null,
         },
@@ -57,7 +59,7 @@ async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
     })
 }
 
-fn unavailable(error: pynenc_core::Error) -> Value {
+fn unavailable(error: &pynenc_core::Error) -> Value {
     Value::from(format!("unavailable: {error}"))
 }
 
