@@ -21,6 +21,14 @@ impl Engine {
     /// program needn't know the task. To retry an invocation twice gives the same new one; when that has ended, it can be
     /// retried itself.
     ///
+    /// ```
+    /// # async fn repeat(app: pynenc_engine::Engine, failed: pynenc_core::InvocationId) -> pynenc_engine::Result<()> {
+    /// let again = app.retry(failed).await?;
+    /// let value: serde_json::Value = app.result(again).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::InvocationNotFound`], [`Error::Invalid`] for one that hasn't ended, [`Error::ArgumentsUnavailable`],

@@ -113,6 +113,19 @@ pub enum Why {
 impl Engine {
     /// Tells why an invocation isn't running, or what it does.
     ///
+    /// ```
+    /// # async fn ask(app: pynenc_engine::Engine, id: pynenc_core::InvocationId) -> pynenc_engine::Result<()> {
+    /// use pynenc_engine::Why;
+    ///
+    /// let why = app.why(id).await?;
+    /// println!("{why}"); // its concurrency key has 2 slots, taken by …
+    /// if let Why::Parked { holders, .. } = why {
+    ///     app.cancel_all(&holders).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::InvocationNotFound`], [`Error::Unavailable`].

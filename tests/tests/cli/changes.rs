@@ -32,7 +32,8 @@ fn what_is_chosen_is_cancelled_and_retried() {
     let again = retried[0]["retried_as"].as_str().unwrap();
     assert_eq!(program.json(&["show", again])["retry_of"], json!(ids[2]));
     assert_eq!(length(&program.json(&["retry", "--status", "cancelled", "--since", "1h"])), 3);
-    assert_eq!(statuses(&program).iter().filter(|status| *status == "registered").count(), 4);
+    let waiting = statuses(&program).iter().filter(|status| *status == "registered").count();
+    assert_eq!(waiting, 3, "one of them was submitted once more before, and is the same");
     assert_eq!(length(&program.json(&["retry", "--status", "running"])), 0, "what runs isn't retried");
 }
 
