@@ -118,7 +118,7 @@ fn repeat(
     let Inspected { tracked, registration, .. } = inspected.ok_or(Error::InvocationNotFound(id))?;
     let status = tracked.record.status;
     if !status.is_final() {
-        let error = pynenc_core::Error::invalid("only what has ended can be retried");
+        let error = pynenc_core::Error::invalid("the invocation hasn't ended; only what has ended is retried");
         return Err(Error::Invalid(error.with("invocation", id).with("status", status)));
     }
     let detail = "it is missing from the state backend".to_owned();
