@@ -6,7 +6,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pynenc_core::record::{InvocationRecord, WorkflowIdentity};
+use pynenc_core::record::{InvocationRecord, TraceContext, WorkflowIdentity};
 use pynenc_core::{InvocationId, TaskId};
 use rustc_hash::FxHashMap;
 
@@ -105,6 +105,11 @@ impl TaskContext {
     /// The workflow that the invocation was called in.
     pub fn workflow(&self) -> Option<WorkflowIdentity> {
         self.record().workflow
+    }
+
+    /// The distributed trace that the invocation belongs to, for requests that the body makes.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.record().trace.as_ref()
     }
 
     /// Whether the body should end: its end was asked for, its time is over, its claim is lost, or its runner stops.

@@ -163,7 +163,7 @@ impl Engine {
         Ok((task, self.submission(task, id, call)?))
     }
 
-    fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
+    pub(crate) fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
@@ -178,8 +178,20 @@ impl Engine {
         let serializer = &*self.parts().serializer;
         let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
         arguments.encode(&mut sink)?;
-        let (encoded, identity) = sink.into_parts();
         drop(arguments);
+        self.placed(task, sink, serializer.name(), options, uploads)
+    }
+
+    /// The call of encoded arguments, with the large ones moved out of it.
+    pub(crate) fn placed(
+        &self,
+        task: &RegisteredTask,
+        sink: ArgumentSink<'_>,
+        serializer: &'static str,
+        options: CallOptions,
+        uploads: &mut Uploads,
+    ) -> Result<EncodedCall> {
+        let (encoded, identity) = sink.into_parts();
         let mut arguments = Vec::with_capacity(encoded.len());
         for (name, value) in encoded {
             let placed = self.contents().place(value, may_cache(task, &options, name));
@@ -187,7 +199,7 @@ impl Engine {
             uploads.add(upload, options.due, self);
             arguments.push(Argument { name: name.into(), value });
         }
-        let (task, serializer) = (task.id.clone(), serializer.name().into());
+        let (task, serializer) = (task.id.clone(), serializer.into());
         Ok(EncodedCall { task, arguments, serializer, identity, options })
     }
 
@@ -223,7 +235,7 @@ impl Engine {
             parent: caller.as_ref().map(TaskContext::invocation_id),
             workflow: workflow(task, id, caller.as_ref()),
             retry_of: None,
-            trace: None,
+            trace: self.trace(options.trace.as_ref(), caller.as_ref()),
             created_at: self.parts().clock.now(),
         }
     }
@@ -273,6 +285,7 @@ impl Engine {
     ) -> Result<(InvocationId, Option<Reuse>)> {
         match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
             Registered::New(tracked) => {
+                self.tell_submitted(&submission.record);
                 self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
                 self.run_inline(tracked.id).await?;
                 Ok((tracked.id, None))
@@ -317,7 +330,7 @@ impl Engine {
     }
 
     /// An argument as it is compared and shown: by its value, so that the order of a map makes no difference.
-    fn shown(&self, value: &Payload, serializer: &str) -> Shown {
+    pub(crate) fn shown(&self, value: &Payload, serializer: &str) -> Shown {
         match value {
             Payload::External { digest, size } => Shown::Content { digest: *digest, size: *size },
             Payload::Inline(bytes) => {
@@ -359,7 +372,7 @@ fn only(replies: Vec<pynenc_core::Result<Registered>>) -> pynenc_core::Result<Re
 
 /// What of an argument can be compared and shown.
 #[derive(Debug, PartialEq)]
-enum Shown {
+pub(crate) enum Shown {
     Value(serde_json::Value),
     /// It isn't in the call, or has no JSON form.
     Content {
@@ -379,7 +392,7 @@ impl fmt::Display for Shown {
 
 /// What has to be in the argument cache before its calls are accepted.
 #[derive(Default)]
-struct Uploads {
+pub(crate) struct Uploads {
     contents: Vec<Upload>,
     /// How long the last of the calls waits for its time: content is kept as much longer.
     wait: Duration,
@@ -393,7 +406,7 @@ impl Uploads {
         self.contents.push(upload);
     }
 
-    async fn send(self, engine: &Engine) -> Result<()> {
+    pub(crate) async fn send(self, engine: &Engine) -> Result<()> {
         if self.contents.is_empty() {
             return Ok(());
         }

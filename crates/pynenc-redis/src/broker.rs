@@ -92,6 +92,13 @@ impl Broker for RedisBroker {
         }
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        match self.store.run(Verb::Place, &[Self::name(queue), id.as_bytes().to_vec()]).await? {
+            Value::Nil => Ok(None),
+            place => number(&place).map(Some),
+        }
+    }
+
     async fn purge(&self) -> Result<()> {
         self.store.purge(Family::Broker).await
     }

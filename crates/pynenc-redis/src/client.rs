@@ -74,6 +74,11 @@ impl RedisStore {
         Ok(store)
     }
 
+    /// What of the server's settings may lose work.
+    pub(crate) async fn weaknesses(&self) -> Result<Vec<String>> {
+        start_check::weaknesses(self).await
+    }
+
     fn shared(config: &RedisConfig, app_id: &str) -> Result<Self> {
         let info = config.info()?;
         // The password is shown by no `Debug`, and two of them are two stores, as are two authorities.

@@ -69,6 +69,8 @@ keys! {
     Owned = "owned", "o:o";
     /// By runner: what it was asked to cancel.
     Cancels = "cancels", "o:v";
+    /// By runner: what it said of itself.
+    Introductions = "introductions", "o:6";
     /// The last heartbeat of any runner, and the end of the amnesty.
     Alive = "alive", "o:y";
     /// Who performs a service, and until when.

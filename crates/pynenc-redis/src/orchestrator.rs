@@ -15,8 +15,8 @@ use pynenc_core::broker::Pop;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
-    TransitionReply,
+    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
+    Transition, TransitionReply,
 };
 use pynenc_core::record::Registration;
 use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend};
@@ -75,6 +75,10 @@ impl Orchestrator for RedisOrchestrator {
         listing::records(&self.store, ids).await
     }
 
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+        listing::inspect(&self.store, ids).await
+    }
+
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
         listing::find(&self.store, find).await
     }
@@ -110,6 +114,10 @@ impl Orchestrator for RedisOrchestrator {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
         runners::heartbeat(&self.store, heartbeat).await
+    }
+
+    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
+        runners::introduce(&self.store, runner, introduction).await
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {
@@ -171,6 +179,10 @@ impl Orchestrator for RedisOrchestrator {
         self.store.purge(Family::Orchestrator).await?;
         self.store.hub().dismiss();
         self.store.send(redis::cmd("PUBLISH").arg(self.store.one(Key::News)).arg("P")).await.map(drop)
+    }
+
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        self.store.weaknesses().await
     }
 
     fn store_id(&self) -> Option<StoreId> {

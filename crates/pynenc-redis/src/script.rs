@@ -94,6 +94,7 @@ scripts! {
     Block = "block": [ENTRY, TABLE, ENTER, KNOTS, BLOCK];
     Watch = "watch": [ENTRY, WATCH];
     Heartbeat = "heartbeat": [ENTRY];
+    Introduce = "introduce": [];
     Runners = "runners": [];
     Leave = "leave": [RETIRE];
     Expired = "expired": [ENTRY, RETIRE];
@@ -103,10 +104,12 @@ scripts! {
     OutboxDone = "outbox_done": [OUTBOX];
     Outlived = "outlived": [ENTRY];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
+    Inspect = "inspect": [ENTRY];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
     Pop = "pop": [QUEUE, POP];
     Len = "len": [QUEUE];
+    Place = "place": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
     PutOutcomes = "put_outcomes": [ENTER, OUTCOMES];
     Aged = "aged": [];
