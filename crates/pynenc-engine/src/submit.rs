@@ -115,7 +115,7 @@ impl Engine {
         let submission = self.prepared(task, call, &mut uploads)?;
         uploads.send(self).await?;
         match context.attempt().call(self, &submission).await? {
-            Awaited::Ended(record) => self.outcome::<T>(submission.record.id, &record).await,
+            Awaited::Ended(record) => self.outcome::<T::Output>(submission.record.id, &record).await,
             Awaited::Registered(reply) => self.accepted::<T>(task, &submission, Some(Ok(reply))).await?.result().await,
         }
     }

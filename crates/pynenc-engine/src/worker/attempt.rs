@@ -181,6 +181,7 @@ impl Attempt {
         match self.called(engine, submission, adoption.as_ref().map(Adoption::claim)).await? {
             Called::Waiting { child, claimed, end, .. } => {
                 let wait = self.open_wait();
+                engine.tell_submitted(&submission.record);
                 engine.changed(&Changed { id: child.id, task: &child.task, record: &child.record });
                 adoption.take().into_iter().for_each(|adoption| adoption.conclude(engine, claimed.clone(), submission));
                 let record = end_of(engine, child.id, end).await?;
