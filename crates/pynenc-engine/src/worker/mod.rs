@@ -202,9 +202,28 @@ impl Worker {
         let attempts: Vec<_> =
             claimed.into_iter().filter_map(|claimed| self.granted(engine, runner, claimed)).collect();
         // Held before they run, so that a cancel that comes meanwhile finds them.
-        self.lock().extend(attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
+        let held = attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone())));
+        let before: Vec<_> = {
+            let mut all = self.lock();
+            held.filter_map(|(id, attempt)| all.insert(id, attempt)).collect()
+        };
+        // Another claim of the same invocation has ended the one that this worker had.
+        for held in before {
+            if let Held::Attempt(attempt) = held {
+                attempt.tell(Interrupt::Lost);
+            }
+        }
         attempts.iter().for_each(|attempt| began(engine, attempt));
         attempts
+    }
+
+    /// Forgets an attempt, unless another one of the same invocation is in its place.
+    fn let_go(&self, attempt: &Attempt) {
+        let mut held = self.lock();
+        let is_own = |held: &Held| matches!(held, Held::Attempt(other) if other.epoch() == attempt.epoch());
+        if held.get(&attempt.id()).is_some_and(is_own) {
+            held.remove(&attempt.id());
+        }
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
