@@ -202,6 +202,9 @@ impl<T: Task> IntoFuture for Call<T> {
     type IntoFuture = BoxFuture<'static, Result<T::Output>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { TaskContext::current()?.submit(self).await?.result().await })
+        Box::pin(async move {
+            let context = TaskContext::current()?;
+            context.engine().call(&context, self).await
+        })
     }
 }

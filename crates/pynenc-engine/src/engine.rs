@@ -23,7 +23,7 @@ use crate::content::Contents;
 use crate::context::{Requirements, States, missing_state};
 use crate::error::{Error, Result};
 use crate::extension::{Changed, Extension};
-use crate::group_commit::GroupCommit;
+use crate::group_commit::{GroupCommit, Settles, Submits};
 use crate::invocation::Invocation;
 use crate::step_lane::StepLane;
 use crate::task::{Task, TaskRegistry};
@@ -97,7 +97,8 @@ struct Inner {
     extensions: Vec<Arc<dyn Extension>>,
     readers: FxHashMap<&'static str, Arc<dyn Serializer>>,
     lane: Arc<dyn Lane>,
-    commit: GroupCommit,
+    submits: GroupCommit<Submits>,
+    settles: GroupCommit<Settles>,
     inline: Option<Arc<Worker>>,
     contents: Contents,
 }
@@ -120,7 +121,7 @@ impl Engine {
             check_requirements(&tasks, &states)?;
         }
         let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
-        let commit = GroupCommit::new(lane.clone());
+        let (submits, settles) = (GroupCommit::new(lane.clone()), GroupCommit::new(lane.clone()));
         let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
         let inline = settings.synchronous.as_ref().map(|_| Arc::new(Worker::inline(&settings.runner)));
         let kept = settings.retention.results.max(settings.retention.failures);
@@ -133,7 +134,8 @@ impl Engine {
             extensions,
             readers,
             lane,
-            commit,
+            submits,
+            settles,
             inline,
             contents,
         })))
@@ -162,8 +164,12 @@ impl Engine {
         &self.0.lane
     }
 
-    pub(crate) fn commit(&self) -> &GroupCommit {
-        &self.0.commit
+    pub(crate) fn settles(&self) -> &GroupCommit<Settles> {
+        &self.0.settles
+    }
+
+    pub(crate) fn submits(&self) -> &GroupCommit<Submits> {
+        &self.0.submits
     }
 
     pub(crate) fn inline_worker(&self) -> Option<&Arc<Worker>> {

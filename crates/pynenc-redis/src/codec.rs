@@ -225,7 +225,8 @@ pub(crate) fn header(bytes: &[u8]) -> Result<StatusRecord> {
     header_from(&mut Parse::new(bytes))
 }
 
-fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
+/// The record of a header, and what follows it is left to be read.
+pub(crate) fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
     let layout = parse.u8()?;
     if layout != 1 {
         return Err(Error::corrupt("a record has a layout that this version can't read").with("layout", layout));

@@ -37,9 +37,11 @@ keys! {
     Queued = "queued", "o:q";
     /// What isn't queued, by the time of its registration.
     Rest = "rest", "o:r";
-    /// What has ended, by the end of its retention.
+    /// By length of retention, in milliseconds: what has ended, in that order.
     Retained = "retained", "o:t";
-    /// How many there are by status and by queue.
+    /// The lengths of retention that something is kept for.
+    Lengths = "lengths", "o:0";
+    /// How many there are: queued or not, by status and queue.
     Counts = "counts", "o:c";
     /// Who waits with a registration key.
     Waiting = "waiting", "o:k";

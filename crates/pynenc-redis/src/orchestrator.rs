@@ -4,13 +4,14 @@ pub(crate) mod hub;
 mod listing;
 pub(crate) mod replies;
 mod runners;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use pynenc_core::broker::Pop;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
@@ -216,6 +217,14 @@ pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8
     let runs_below = claim.runs_below.to_string().into_bytes();
     let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec(), runs_below];
     arguments.extend(id_items(ids));
+    arguments
+}
+
+/// The arguments of a claim of what is popped with it.
+pub(crate) fn take_arguments(claim: &Claim, pop: &Pop) -> Vec<Vec<u8>> {
+    let mut arguments = claim_arguments(claim, &[]);
+    arguments.push(decimal(pop.max.min(BATCH) as u64));
+    arguments.extend(pop.queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
     arguments
 }
 

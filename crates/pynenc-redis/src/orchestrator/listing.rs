@@ -134,14 +134,12 @@ pub(super) async fn count(store: &RedisStore) -> Result<Counts> {
     for pair in fields.chunks_exact(2) {
         let (field, count) = (bytes(pair[0].clone())?, bytes(pair[1].clone())?);
         let count = text(&count)?.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-        match field.split_first() {
-            _ if count == 0 => {}
-            Some((b's', code)) => {
-                let code = text(code)?.parse().map_err(|_| misshapen("a status"))?;
-                counts.statuses.insert(codec::status(code)?, count);
-            }
-            Some((b'q', queue)) => drop(counts.queued.insert(text(queue)?.into(), count)),
-            _ => {}
+        let [kind, code, queue @ ..] = &field[..] else { return Err(misshapen("a count")) };
+        if count > 0 {
+            *counts.statuses.entry(codec::status(*code)?).or_default() += count;
+        }
+        if count > 0 && *kind == b'q' {
+            *counts.queued.entry(text(queue)?.into()).or_default() += count;
         }
     }
     Ok(counts)
