@@ -331,6 +331,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - while one with the registration key waits, another is answered with it, and told whether the arguments differ
     /// - a registration key is free again once its holder is claimed or has ended
     /// - one that comes back to waiting takes its registration key again if it is free, and else waits without it
+    /// - one that its body has put aside stands for no other call
     /// - an idempotency key gives the same invocation back, until its retention ends, even when that has ended
     /// - an idempotency key with other arguments is a conflict
     /// - idempotency keys of different tasks are different
@@ -522,6 +523,13 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     ///
     /// - an ended invocation is listed when its retention is over, and not before
     async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>>;
+
+    /// Keeps ended invocations for `length` from now, if their retention is over before that.
+    ///
+    /// # Behavior
+    ///
+    /// - what is kept for longer is listed when that is over
+    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()>;
 
     /// Drops ended invocations with their history and keys.
     ///

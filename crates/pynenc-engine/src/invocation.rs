@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::TaskContext;
 use crate::engine::Engine;
-use crate::error::{ArgumentDiff, Error, Result};
+use crate::error::{ArgumentDiff, Error, Mismatch, Result};
 use crate::task::Task;
 
 /// That an invocation was there before its call.
@@ -219,6 +219,11 @@ impl<T: Task> InvocationGroup<T> {
 }
 
 impl Engine {
+    /// The handles of invocations of one task, in this order.
+    pub fn group<T: Task>(&self, ids: impl IntoIterator<Item = InvocationId>) -> InvocationGroup<T> {
+        InvocationGroup::new(self.clone(), ids.into_iter().map(|id| self.invocation(id)).collect())
+    }
+
     async fn all_ended(&self, ids: &[InvocationId]) -> Result<FxHashMap<InvocationId, StatusRecord>> {
         let mut ended = FxHashMap::default();
         let mut ends = self.parts().orchestrator.watch(ids).await?;
@@ -275,6 +280,12 @@ impl Engine {
                 None => Error::ResultExpired(id),
             });
         }
+        if record.reason == Reason::NonDeterminism {
+            return Ok(match self.parts().state.outcome(id, record.epoch).await? {
+                Some(outcome) => Error::of_mismatch(id, self.task_error(id, outcome).await),
+                None => Error::ResultExpired(id),
+            });
+        }
         let history = self.parts().orchestrator.history(id).await?;
         let detail = history.last().and_then(|entry| entry.detail.as_deref()).unwrap_or_default().to_owned();
         Ok(Error::from_reason(id, record, detail))
@@ -290,12 +301,21 @@ impl Error {
         }
     }
 
+    fn of_mismatch(id: InvocationId, error: Self) -> Self {
+        match error {
+            Self::TaskFailed(error) => match Mismatch::of_task_error(error) {
+                Ok(mismatch) => Self::NonDeterminism { id, mismatch },
+                Err(error) => Self::TaskFailed(error),
+            },
+            other => other,
+        }
+    }
+
     /// The error of a failure that no body returned.
     fn from_reason(id: InvocationId, record: &StatusRecord, detail: String) -> Self {
         match record.reason {
             Reason::ArgumentsUnavailable => Self::ArgumentsUnavailable { id, detail },
             Reason::CorruptRecord => Self::CorruptRecord { id, detail },
-            Reason::NonDeterminism => Self::NonDeterminism { id, detail },
             Reason::WaitCycle => Self::WaitCycle { path: detail },
             Reason::PoisonPill => Self::PoisonPill { id, detail },
             reason => Self::TaskFailed(TaskError {

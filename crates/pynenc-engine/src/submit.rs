@@ -78,8 +78,21 @@ impl Engine {
     ///
     /// As [`Engine::submit`], as far as the store of arguments and the call itself are the cause.
     pub async fn encode<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
+        self.encode_with(call, false).await
+    }
+
+    /// Encodes a call as [`Engine::encode`] does, with the digest of its arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::encode`]; and [`Error::Invalid`] for an argument without a JSON form.
+    pub async fn encode_with_digest<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
+        self.encode_with(call, true).await
+    }
+
+    async fn encode_with<T: Task>(&self, call: Call<T>, identity: bool) -> Result<EncodedCall> {
         let mut uploads = Uploads::default();
-        let call = self.encoded(self.known(T::definition().name)?, call, &mut uploads)?;
+        let call = self.encoded(self.known(T::definition().name)?, call, &mut uploads, identity)?;
         uploads.send(self).await?;
         Ok(call)
     }
@@ -115,20 +128,26 @@ impl Engine {
         Ok((task, self.submission(task, id, call)?))
     }
 
-    fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
+    pub(crate) fn known(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
         self.tasks().find(name).ok_or_else(|| self.tasks().unknown(name))
     }
 
     fn prepared<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<Submission> {
-        let call = self.encoded(task, call, uploads)?;
+        let call = self.encoded(task, call, uploads, false)?;
         self.submission(task, InvocationId::new(), call)
     }
 
-    fn encoded<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<EncodedCall> {
+    fn encoded<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        call: Call<T>,
+        uploads: &mut Uploads,
+        identity: bool,
+    ) -> Result<EncodedCall> {
         let Call { arguments, options } = call;
         options.check()?;
         let serializer = &*self.parts().serializer;
-        let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
+        let mut sink = ArgumentSink::new(serializer, identity || wants_identity(task, &options));
         arguments.encode(&mut sink)?;
         let (encoded, identity) = sink.into_parts();
         drop(arguments);
@@ -143,7 +162,7 @@ impl Engine {
         Ok(EncodedCall { task, arguments, serializer, identity, options })
     }
 
-    fn submission(&self, task: &RegisteredTask, id: InvocationId, call: EncodedCall) -> Result<Submission> {
+    pub(crate) fn submission(&self, task: &RegisteredTask, id: InvocationId, call: EncodedCall) -> Result<Submission> {
         let EncodedCall { arguments, serializer, identity, options, .. } = call;
         let identity = match identity {
             None if wants_identity(task, &options) => return Err(without_identity(task)),
@@ -217,7 +236,7 @@ impl Engine {
     }
 
     /// The invocation that stands for a submission, and what it was before.
-    async fn settled(
+    pub(crate) async fn settled(
         &self,
         task: &RegisteredTask,
         submission: &Submission,
@@ -255,17 +274,26 @@ impl Engine {
         let Some(record) = self.parts().state.invocations(&[existing]).await?.pop().flatten() else {
             return Ok(Vec::new());
         };
+        Ok(self.compared(&submission.record.arguments, &submission.record.serializer, &record))
+    }
+
+    /// Tells how a call differs from the one that an invocation was made of.
+    pub fn differs(&self, call: &EncodedCall, record: &InvocationRecord) -> Vec<ArgumentDiff> {
+        self.compared(&call.arguments, &call.serializer, record)
+    }
+
+    fn compared(&self, arguments: &[Argument], serializer: &str, record: &InvocationRecord) -> Vec<ArgumentDiff> {
         let mut diff = Vec::new();
-        for called in &submission.record.arguments {
+        for called in arguments {
             let found = record.arguments.iter().find(|argument| argument.name == called.name);
             let shown = found.map(|argument| self.shown(&argument.value, &record.serializer));
-            let called_with = self.shown(&called.value, &submission.record.serializer);
+            let called_with = self.shown(&called.value, serializer);
             if shown.as_ref() != Some(&called_with) {
                 let existing = shown.map_or_else(|| "nothing".to_owned(), |shown| shown.to_string());
                 diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with.to_string() });
             }
         }
-        Ok(diff)
+        diff
     }
 
     /// An argument as it is compared and shown: by its value, so that the order of a map makes no difference.
@@ -335,7 +363,7 @@ fn workflow(task: &RegisteredTask, id: InvocationId, caller: Option<&TaskContext
 }
 
 /// Whether something is decided by what makes the arguments of calls equal.
-fn wants_identity(task: &RegisteredTask, options: &CallOptions) -> bool {
+pub(crate) fn wants_identity(task: &RegisteredTask, options: &CallOptions) -> bool {
     task.options.registration_concurrency != Concurrency::Disabled
         || task.options.running_concurrency != Concurrency::Disabled
         || options.idempotency_key.is_some()

@@ -104,10 +104,11 @@ local function end_waits(id)
   call('DEL', K.awaits .. id)
 end
 
--- One that waits takes its registration key if it is free, and one that doesn't frees it.
+-- One that waits takes its registration key if it is free, and one that doesn't frees it. What its body has put aside
+-- stands for no other call.
 local function follow_key(id, e)
   local key, arguments = registration_key(e)
-  if is_queued(e) or e[E.status] == S.concurrency_controlled then
+  if is_queued(e) and e[E.reason] ~= R.put_aside or e[E.status] == S.concurrency_controlled then
     call('HSETNX', K.waiting, key, id .. arguments)
   else
     local holder = call('HGET', K.waiting, key)
