@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use pynenc_core::record::{Argument, Payload, Priority};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::status::Due;
-use pynenc_core::{Digest, QueueName, Serializer, TaskId, Timestamp};
+use pynenc_core::{QueueName, Serializer, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments, EncodedArgument};
@@ -156,14 +156,6 @@ impl EncodedCall {
     /// The task that is called.
     pub fn task(&self) -> &TaskId {
         &self.task
-    }
-
-    /// The digest of the task's name and the arguments: by their values where those were looked at, else by their bytes.
-    pub fn digest(&self) -> Digest {
-        match &self.identity {
-            Some(identity) => identity.of_all(self.task.as_str()),
-            None => Digest::of(format!("{}{:?}", self.task, self.arguments).as_bytes()),
-        }
     }
 }
 

@@ -178,12 +178,23 @@ impl TaskContext {
 #[derive(Debug, Default)]
 pub struct Requirements {
     states: Vec<(TypeId, &'static str)>,
+    parts: Vec<TypeId>,
 }
 
 impl Requirements {
     /// Asks for a state of type `T`.
     pub fn state<T: Any>(&mut self) {
         self.states.push((TypeId::of::<T>(), type_name::<T>()));
+    }
+
+    /// Says that the task is given a `T`, so that an extension finds the tasks that it concerns.
+    pub fn part<T: Any>(&mut self) {
+        self.parts.push(TypeId::of::<T>());
+    }
+
+    /// Whether the task is given a `T`.
+    pub fn has_part<T: Any>(&self) -> bool {
+        self.parts.contains(&TypeId::of::<T>())
     }
 
     /// The first one that `states` doesn't hold.

@@ -273,6 +273,16 @@ impl Engine {
         }
     }
 
+    /// Why an invocation that has ended has no value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvocationNotFound`], and what keeps the answer from being read.
+    pub async fn why_failed(&self, id: InvocationId) -> Result<Error> {
+        let record = self.status(id).await?;
+        self.failure(id, &record).await
+    }
+
     async fn failure(&self, id: InvocationId, record: &StatusRecord) -> Result<Error> {
         if matches!(record.reason, Reason::Raised | Reason::TimedOut | Reason::ResultRejected) {
             return Ok(match self.parts().state.outcome(id, record.epoch).await? {

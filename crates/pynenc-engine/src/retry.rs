@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pynenc_core::InvocationId;
 use pynenc_core::lane::Submission;
-use pynenc_core::record::InvocationRecord;
+use pynenc_core::record::{InvocationRecord, WorkflowIdentity};
 
 use crate::call::{CallOptions, EncodedCall};
 use crate::engine::Engine;
@@ -53,12 +53,22 @@ impl Engine {
             if wants_identity(task, &options) { Some(self.arguments(before).await?.identity()?) } else { None };
         let (arguments, serializer) = (before.arguments.clone(), before.serializer.clone());
         let call = EncodedCall { task: before.task.clone(), arguments, serializer, identity, options };
+        let workflow = self.workflow_of(before).await?;
         let mut submission = self.submission(task, retry_id(before.id), call)?;
         let record = Arc::make_mut(&mut submission.record);
         record.retry_of = Some(before.id);
-        (record.parent, record.workflow) = (before.parent, before.workflow);
+        (record.parent, record.workflow) = (before.parent, workflow);
         record.trace.clone_from(&before.trace);
         Ok(submission)
+    }
+
+    /// The workflow it took part in: the one it was called in, or the one that it founded by its first operation.
+    async fn workflow_of(&self, record: &InvocationRecord) -> Result<Option<WorkflowIdentity>> {
+        if record.workflow.is_some() {
+            return Ok(record.workflow);
+        }
+        let journal = self.parts().state.journal(record.id).await?;
+        Ok(journal.map(|journal| WorkflowIdentity { id: journal.origin, parent: None }))
     }
 }
 

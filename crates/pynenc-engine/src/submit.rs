@@ -78,23 +78,28 @@ impl Engine {
     ///
     /// As [`Engine::submit`], as far as the store of arguments and the call itself are the cause.
     pub async fn encode<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
-        self.encode_with(call, false).await
+        let mut uploads = Uploads::default();
+        let call = self.encoded(self.known(T::definition().name)?, call, &mut uploads)?;
+        uploads.send(self).await?;
+        Ok(call)
     }
 
-    /// Encodes a call as [`Engine::encode`] does, with the digest of its arguments.
+    /// The digest of a call's task and arguments: by their values, or by their bytes where a value has no JSON form.
     ///
     /// # Errors
     ///
-    /// As [`Engine::encode`]; and [`Error::Invalid`] for an argument without a JSON form.
-    pub async fn encode_with_digest<T: Task>(&self, call: Call<T>) -> Result<EncodedCall> {
-        self.encode_with(call, true).await
-    }
-
-    async fn encode_with<T: Task>(&self, call: Call<T>, identity: bool) -> Result<EncodedCall> {
-        let mut uploads = Uploads::default();
-        let call = self.encoded(self.known(T::definition().name)?, call, &mut uploads, identity)?;
-        uploads.send(self).await?;
-        Ok(call)
+    /// An argument can't be encoded.
+    pub fn digest<T: Task>(&self, call: &Call<T>) -> Result<Digest> {
+        let (name, serializer) = (T::definition().name, &*self.parts().serializer);
+        let mut sink = ArgumentSink::new(serializer, true);
+        if call.arguments.encode(&mut sink).is_ok() {
+            return Ok(sink.into_parts().1.unwrap_or_default().of_all(name));
+        }
+        let mut sink = ArgumentSink::new(serializer, false);
+        call.arguments.encode(&mut sink)?;
+        let (encoded, _) = sink.into_parts();
+        let values = encoded.into_iter().map(|(name, value)| (name.into(), Digest::of(&value.bytes))).collect();
+        Ok(ArgumentIdentity::of_digests(values).of_all(name))
     }
 
     /// Submits calls under ids that their caller has chosen: repeating one changes nothing.
@@ -133,21 +138,15 @@ impl Engine {
     }
 
     fn prepared<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<Submission> {
-        let call = self.encoded(task, call, uploads, false)?;
+        let call = self.encoded(task, call, uploads)?;
         self.submission(task, InvocationId::new(), call)
     }
 
-    fn encoded<T: Task>(
-        &self,
-        task: &RegisteredTask,
-        call: Call<T>,
-        uploads: &mut Uploads,
-        identity: bool,
-    ) -> Result<EncodedCall> {
+    fn encoded<T: Task>(&self, task: &RegisteredTask, call: Call<T>, uploads: &mut Uploads) -> Result<EncodedCall> {
         let Call { arguments, options } = call;
         options.check()?;
         let serializer = &*self.parts().serializer;
-        let mut sink = ArgumentSink::new(serializer, identity || wants_identity(task, &options));
+        let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
         arguments.encode(&mut sink)?;
         let (encoded, identity) = sink.into_parts();
         drop(arguments);

@@ -12,7 +12,7 @@ else
     if #taken == 0 then call('LPOP', K.heaps) end
     for _, waiter in ipairs(taken) do
       call('SREM', K.waits_of .. waiter, sub(heap, 7))
-      offered[#offered + 1] = waiter
+      if call('ZADD', K.awoken, 'NX', time, waiter) == 1 then offered[#offered + 1] = waiter end
     end
   end
 end

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Delivery, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence, Offered,
-    RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+    Defined, Delivered, Delivery, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence,
+    Offered, RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
 };
 use pynenc_core::{InvocationId, Result, Timestamp, TriggerStore};
 use redis::Value;
@@ -72,9 +72,9 @@ impl TriggerStore for RedisTriggerStore {
         check_names(events.iter().flat_map(|event| [&*event.name, &*event.serializer]))?;
         let mut places = Vec::with_capacity(events.len());
         for chunk in events.chunks(BATCH) {
-            let items = chunk.iter().flat_map(|event| {
-                [event.name.as_bytes().to_vec(), marked(event.key.as_deref()), event_value(event)]
-            });
+            let items = chunk
+                .iter()
+                .flat_map(|event| [event.name.as_bytes().to_vec(), marked(event.key.as_deref()), event_value(event)]);
             let values = self.list(Verb::AppendEvents, &items.collect::<Vec<_>>()).await?;
             for place in values {
                 places.push(number(&place)?);

@@ -62,6 +62,12 @@ impl Guided {
         value.downcast().expect("it is kept by its type")
     }
 
+    /// Lets go of what is kept with the run: it may hold the run itself.
+    pub(super) fn clear(&self) {
+        let (shared, judge) = (std::mem::take(&mut *lock(&self.shared)), lock(&self.judge).take());
+        drop((shared, judge));
+    }
+
     pub(crate) fn found(&self, workflow: WorkflowIdentity) {
         self.founded.get_or_init(|| workflow);
     }

@@ -15,7 +15,7 @@ use pynenc_core::record::{Outcome, Payload, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
-use pynenc_core::{ErrorKind, InvocationId, Reason, Serializer, Status};
+use pynenc_core::{ErrorKind, Reason, Serializer, Status};
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
@@ -42,7 +42,7 @@ impl Worker {
     ///
     /// A dropped run is given back by the next [`Worker::give_back_unheld`].
     pub async fn run(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
-        let _held = HeldGuard { worker: &self, id: attempt.id() };
+        let _held = HeldGuard { worker: &self, attempt: &attempt };
         if !self.enter(&engine, &attempt).await {
             return;
         }
@@ -68,12 +68,13 @@ impl Worker {
 /// Lets go of an invocation, whatever becomes of its run.
 struct HeldGuard<'a> {
     worker: &'a Worker,
-    id: InvocationId,
+    attempt: &'a Attempt,
 }
 
 impl Drop for HeldGuard<'_> {
     fn drop(&mut self) {
-        self.worker.lock().remove(&self.id);
+        self.worker.lock().remove(&self.attempt.id());
+        self.attempt.guided.clear();
     }
 }
 

@@ -78,15 +78,7 @@ struct Kept {
 
 impl Kept {
     fn begun(origin: InvocationId) -> Self {
-        Self {
-            origin,
-            fence: 0,
-            attempt: 0,
-            tries: 0,
-            run: None,
-            entries: Vec::new(),
-            positions: FxHashMap::default(),
-        }
+        Self { origin, fence: 0, attempt: 0, tries: 0, run: None, entries: Vec::new(), positions: FxHashMap::default() }
     }
 
     /// The same entries for another invocation, which counts its own epochs and attempts.

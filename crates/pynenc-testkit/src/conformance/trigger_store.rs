@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Delivery, Event, EventListener, EventWait, Lookup, NewEvent, News, Occurrence, RunOutcome, Slot,
-    TriggerDefinition, TriggerRun,
+    Defined, Delivered, Delivery, Event, EventListener, EventWait, Lookup, NewEvent, News, Occurrence, RunOutcome,
+    Slot, TriggerDefinition, TriggerRun,
 };
 use pynenc_core::{InvocationId, Timestamp, TriggerStore};
 
