@@ -24,8 +24,9 @@ use crate::{cancel, retention};
 
 /// At most so many are woken at once.
 const BATCH: usize = 500;
-/// How long ends are told of after the last runner that wants to hear of them.
-const INTEREST: Duration = Duration::from_secs(60);
+/// How long ends are told of after the last runner that wants to hear of them: a workflow may be cancelled while none is
+/// there.
+const INTEREST: Duration = Duration::from_secs(24 * 3600);
 
 /// Wakes workflows whose events have come, carries cancels to children, and keeps what workflows need. No runner leads:
 /// what one is told and doesn't see to is told to others.

@@ -12,3 +12,4 @@ mod place;
 mod setup;
 mod synchronous;
 mod waiting;
+mod workflows;

@@ -6,8 +6,8 @@ use pynenc_builder::backends::pynenc_workflow::History;
 use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_core::record::{Outcome, TaskError};
 use pynenc_core::{Reason, Status};
-use pynenc_engine::worker::Worker;
 use pynenc_engine::Result;
+use pynenc_engine::worker::Worker;
 
 /// How a run came through its replay.
 #[derive(Debug, Clone, PartialEq)]
