@@ -14,13 +14,13 @@ use crate::workflow::Workflow;
 
 /// The value is encoded at the call, so that it needn't live as long as the future.
 pub(crate) fn set<T: Serialize + Sync + ?Sized>(
-    workflow: Workflow,
+    workflow: &Workflow,
     key: &str,
     value: &T,
 ) -> impl Future<Output = Result<()>> + Send + use<T> {
     let encoded = workflow.run.serializer().and_then(|serializer| Ok(serializer.encode(&value)?));
     let digest = Digest::of(encoded.as_deref().unwrap_or_default());
-    let operation = Operation::call(&workflow, kind::SET_DATA, key, digest);
+    let operation = Operation::call(workflow, kind::SET_DATA, key, digest);
     async move {
         if operation.replayed().await?.is_some() {
             return Ok(());

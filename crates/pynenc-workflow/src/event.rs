@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use pynenc_core::state_backend::Recorded;
 use pynenc_core::trigger_store::{Event, EventWait};
 use pynenc_core::{Digest, SerializerExt, Timestamp};
 use pynenc_engine::Result;
@@ -53,10 +54,7 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for WaitForEvent<T> {
             operation.arguments = digest(key.as_deref(), None);
             let recorded = match operation.replayed().await? {
                 Some(recorded) => recorded,
-                None => {
-                    let chosen = Waiter { operation: &operation, key: key.clone(), until: None }.chosen().await?;
-                    operation.record(operation.encoded(&chosen)?).await?
-                }
+                None => Waiter { operation: &operation, key: key.clone(), until: None }.recorded().await?,
             };
             let chosen: Option<Chosen> = operation.value(&recorded)?;
             let chosen =
@@ -82,10 +80,7 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for WaitWithin<T> {
         Box::pin(async move {
             let Self { wait: WaitForEvent { mut operation, key, .. }, limit } = self;
             operation.arguments = digest(key.as_deref(), Some(limit));
-            let began = match operation.replayed().await? {
-                Some(recorded) => recorded,
-                None => operation.record(operation.encoded(&Limit { within: limit })?).await?,
-            };
+            let began = operation.once(|| operation.encoded(&Limit { within: limit })).await?;
             let recorded = match operation.ended().await {
                 Ended::Recorded(recorded) => recorded,
                 Ended::Implied | Ended::Open => {
@@ -136,6 +131,11 @@ struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
+    async fn recorded(&self) -> Result<Recorded> {
+        let chosen = self.chosen().await?;
+        self.operation.record(self.operation.encoded(&chosen)?).await
+    }
+
     /// Waits for the event, or until its time is over.
     async fn chosen(&self) -> Result<Option<Chosen>> {
         let run = &self.operation.run;

@@ -17,11 +17,11 @@ use crate::workflow::Workflow;
 const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) fn one<T: Task>(
-    workflow: Workflow,
+    workflow: &Workflow,
     call: Call<T>,
 ) -> impl Future<Output = Result<T::Output>> + Send + use<T> {
     let digest = workflow.run.engine().digest(&call);
-    let operation = Operation::call(&workflow, kind::EXECUTE, T::definition().name, or_empty(&digest));
+    let operation = Operation::call(workflow, kind::EXECUTE, T::definition().name, or_empty(&digest));
     async move {
         if let Some(recorded) = operation.replayed().await? {
             return operation.value(&recorded);
@@ -38,12 +38,12 @@ pub(crate) fn one<T: Task>(
 }
 
 pub(crate) fn all<T: Task>(
-    workflow: Workflow,
+    workflow: &Workflow,
     calls: Vec<Call<T>>,
 ) -> impl Future<Output = Result<Vec<T::Output>>> + Send + use<T> {
     let digests: Result<Vec<Digest>> = calls.iter().map(|call| workflow.run.engine().digest(call)).collect();
     let digest = digests.map(|digests| Digest::of(&digests.iter().flat_map(|it| *it.as_bytes()).collect::<Vec<_>>()));
-    let operation = Operation::call(&workflow, kind::EXECUTE_ALL, T::definition().name, or_empty(&digest));
+    let operation = Operation::call(workflow, kind::EXECUTE_ALL, T::definition().name, or_empty(&digest));
     async move {
         if let Some(recorded) = operation.replayed().await? {
             return operation.value(&recorded);

@@ -199,7 +199,7 @@ fn matches(filter: &RunFilter, run: &WorkflowRun) -> bool {
 fn run(record: &InvocationRecord, tracked: Tracked) -> Option<WorkflowRun> {
     let Tracked { id, task, record: status, .. } = tracked;
     let workflow = record.workflow.unwrap_or(WorkflowIdentity { id, parent: None });
-    (record.id == id).then(|| WorkflowRun { id, workflow, task, record: status, retry_of: record.retry_of })
+    (record.id == id).then_some(WorkflowRun { id, workflow, task, record: status, retry_of: record.retry_of })
 }
 
 /// Puts the nodes of each level under those of the one above.

@@ -1,6 +1,7 @@
 //! A run as a file: what was called, and what was recorded.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Priority, Registration, WorkflowIdentity};
@@ -170,7 +171,7 @@ impl HistoryStep {
 impl Held {
     fn of(bytes: &[u8], serializer: &str) -> Self {
         let json = serializer.starts_with("Json").then(|| serde_json::from_slice(bytes).ok()).flatten();
-        json.map_or_else(|| Self::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()), Self::Json)
+        json.map_or_else(|| Self::Hex(hexed(bytes)), Self::Json)
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
@@ -181,6 +182,14 @@ impl Held {
             }),
         }
     }
+}
+
+fn hexed(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string doesn't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn unhexed(text: &str) -> Option<Vec<u8>> {

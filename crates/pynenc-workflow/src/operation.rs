@@ -153,6 +153,15 @@ impl Operation {
         }
     }
 
+    /// What is recorded of the operation; where nothing is, a value that is there at once.
+    pub(crate) async fn once(&self, value: impl FnOnce() -> Result<Payload> + Send) -> Result<Recorded> {
+        if let Some(recorded) = self.replayed().await? {
+            return Ok(recorded);
+        }
+        let value = value()?;
+        self.record(value).await
+    }
+
     /// Records the operation with its value.
     pub(crate) async fn record(&self, value: Payload) -> Result<Recorded> {
         let entry = self.entry(self.kind.into(), self.position.clone(), value);

@@ -88,7 +88,7 @@ impl Run {
 
     /// Reads the journal, once a run, and makes this run the only one that may append to it.
     pub(crate) async fn open(&self) -> Result<()> {
-        self.opened.get_or_try_init(|| self.read()).await.map(|_| ())
+        self.opened.get_or_try_init(|| self.read()).await.copied()
     }
 
     async fn read(&self) -> Result<()> {
@@ -204,7 +204,7 @@ impl Run {
         if let Some(waits) = self.idle_waits() {
             let until = waits.iter().filter_map(|wait| wait.until).min();
             self.extension().aside(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
-            self.halt(Halt::PutAside(until.map(Due::At))).await
+            self.halt::<()>(Halt::PutAside(until.map(Due::At))).await;
         }
     }
 

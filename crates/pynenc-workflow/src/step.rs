@@ -21,21 +21,21 @@ where
     }
     match code().await {
         Ok(value) => operation.record(operation.encoded(&value)?).await.and_then(|recorded| operation.value(&recorded)),
-        Err(error) => Err(failed::<E>(&operation, error.into())?),
+        Err(error) => Err(failed::<E>(&operation, &*error.into())?),
     }
 }
 
 /// The error as it is given in each run. A wish to be run again is the body's, and is given as it is.
-fn failed<E>(operation: &Operation, error: Box<dyn StdError + Send + Sync>) -> Result<Error> {
+fn failed<E>(operation: &Operation, error: &(dyn StdError + Send + Sync + 'static)) -> Result<Error> {
     let kind = std::any::type_name::<E>().split('<').next().unwrap_or_default().rsplit("::").next();
     let told = TaskError {
         kind: kind.unwrap_or_default().to_owned(),
         message: error.to_string(),
-        source_chain: chain(&*error).skip(1).map(ToString::to_string).collect(),
+        source_chain: chain(error).skip(1).map(ToString::to_string).collect(),
         attempt: operation.run.context.attempt_number(),
     };
     let failed = operation.fail(told)?;
-    let retry = chain(&*error).find_map(|error| error.downcast_ref::<Retry>());
+    let retry = chain(error).find_map(|error| error.downcast_ref::<Retry>());
     Ok(retry.map_or(failed, |retry| Error::Retry(retry.clone())))
 }
 

@@ -9,10 +9,7 @@ use crate::operation::{Ended, Operation};
 use crate::replay::Wait;
 
 pub(crate) async fn sleep(operation: Operation, duration: Duration) -> Result<()> {
-    let began = match operation.replayed().await? {
-        Some(recorded) => recorded,
-        None => operation.record(operation.encoded(&duration)?).await?,
-    };
+    let began = operation.once(|| operation.encoded(&duration)).await?;
     if !matches!(operation.ended().await, Ended::Open) {
         return Ok(());
     }

@@ -9,34 +9,25 @@ use uuid::Uuid;
 use crate::operation::Operation;
 
 pub(crate) async fn random(operation: Operation) -> Result<f64> {
-    let recorded = match operation.replayed().await? {
-        Some(recorded) => recorded,
-        None => {
-            let (high, _) = derived(&operation).as_u64_pair();
-            operation.record(operation.encoded(&((high >> 11) as f64 / (1_u64 << 53) as f64))?).await?
-        }
+    let chance = || {
+        let (high, _) = derived(&operation).as_u64_pair();
+        operation.encoded(&((high >> 11) as f64 / (1_u64 << 53) as f64))
     };
-    operation.value(&recorded)
+    operation.value(&operation.once(chance).await?)
 }
 
 pub(crate) async fn uuid(operation: Operation) -> Result<Uuid> {
-    let recorded = match operation.replayed().await? {
-        Some(recorded) => recorded,
-        None => operation.record(operation.encoded(&derived(&operation))?).await?,
-    };
-    operation.value(&recorded)
+    let uuid = || operation.encoded(&derived(&operation));
+    operation.value(&operation.once(uuid).await?)
 }
 
 pub(crate) async fn now(operation: Operation) -> Result<SystemTime> {
-    let recorded = match operation.replayed().await? {
-        Some(recorded) => recorded,
-        None => {
-            let local = operation.run.engine().parts().clock.now();
-            let now = operation.run.replay().in_store(local);
-            operation.record(operation.encoded(&now)?).await?
-        }
+    let now = || {
+        let local = operation.run.engine().parts().clock.now();
+        let now = operation.run.replay().in_store(local);
+        operation.encoded(&now)
     };
-    let now: Timestamp = operation.value(&recorded)?;
+    let now: Timestamp = operation.value(&operation.once(now).await?)?;
     Ok(UNIX_EPOCH + Duration::from_millis(now.as_millis()))
 }
 

@@ -123,7 +123,7 @@ impl Workflow {
     /// What [`Invocation::result`](pynenc_engine::Invocation::result) gives, as [`Error::TaskFailed`] where it is given
     /// again. As with a step, an error is recorded if the body goes on from it; else a retry calls the task again.
     pub fn execute<T: Task>(&self, call: Call<T>) -> impl Future<Output = Result<T::Output>> + Send + use<T> {
-        execute::one(self.clone(), call)
+        execute::one(self, call)
     }
 
     /// Calls a task many times, and waits for all values, in the order of the calls.
@@ -135,7 +135,7 @@ impl Workflow {
         &self,
         calls: I,
     ) -> impl Future<Output = Result<Vec<T::Output>>> + Send + use<T, I> {
-        execute::all(self.clone(), calls.into_iter().collect())
+        execute::all(self, calls.into_iter().collect())
     }
 
     /// Waits for `duration` from the first run that came here on, by the store's clock, through restarts of everything.
@@ -166,7 +166,7 @@ impl Workflow {
         key: &str,
         value: &T,
     ) -> impl Future<Output = Result<()>> + Send + use<T> {
-        data::set(self.clone(), key, value)
+        data::set(self, key, value)
     }
 
     /// A value that is kept with the workflow, as it was when this was first asked.

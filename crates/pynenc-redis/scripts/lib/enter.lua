@@ -144,6 +144,7 @@ end
 local function step(e, to, by, runner, due, reason, detail, time)
   local from = e[E.status]
   if from == S.running and (reason == R.owner_lost or reason == R.poison_pill) then e[E.losses] = e[E.losses] + 1 end
+  if reason == R.put_aside then e[E.losses] = 0 end
   if e[E.cancel] == 1 and is(T.claimable, to) then to, due, reason = S.cancelled, 0, R.cancel_requested end
   if by ~= A.owner then e[E.epoch] = e[E.epoch] + 1 end
   if to == S.pending then e[E.deliveries] = e[E.deliveries] + 1 end

@@ -25,7 +25,7 @@ trials! { pub Given:
     "a journal is read back in its order, with the times of its appends" => journal_is_read_back,
     "an epoch below the fence can't open and is an error of kind `Fenced`" => fenced_cannot_open,
     "each attempt is counted once, however often it opens" => attempts_are_counted,
-    "a journal that is taken over goes on where the other one ended, which stays as it was" => journals_are_taken_over,
+    "a journal that is taken over goes on where the other one ended, which stays as it was" => journals_are_inherited,
     "runs are listed in the order in which they were first opened" => runs_are_listed,
     "looking into a journal raises no fence" => looking_raises_no_fence,
     "a position is recorded once, and a second append gets the first entry" => position_is_recorded_once,
@@ -185,17 +185,17 @@ async fn attempts_are_counted(state: Given) {
     assert_eq!(tries, [1, 1, 1, 2, 2, 3]);
 }
 
-async fn journals_are_taken_over(state: Given) {
+async fn journals_are_inherited(state: Given) {
     let ids = state.put([record(), record(), record()]).await;
     state.open(JournalOpening { workflow: None, ..opening(ids[0], 9) }).await;
     state.append_new(ids[0], 9, "1").await;
     let takes_over = JournalOpening { takes_over: Some(ids[0]), ..opening(ids[1], 1) };
     let journal = state.open(takes_over).await;
     assert_eq!((journal.origin, journal.tries), (ids[0], 2));
-    let taken_over = journal.entries[0].clone();
+    let inherited = journal.entries[0].clone();
     assert_eq!(entries(journal), [entry("1", "1")]);
     state.append_new(ids[1], 1, "2").await;
-    assert_eq!(state.append(ids[1], 1, entry("1", "other")).await, Appended::Existing(taken_over));
+    assert_eq!(state.append(ids[1], 1, entry("1", "other")).await, Appended::Existing(inherited));
     state.append_new(ids[0], 9, "3").await;
     assert_eq!(entries(state.open(takes_over).await), [entry("1", "1"), entry("2", "2")], "it is taken over once");
     assert_eq!(state.journaled(ids[0], 9).await, [entry("1", "1"), entry("3", "3")]);
