@@ -364,6 +364,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - a stale version or epoch is refused
     /// - a repeat answers `AlreadyMine` and changes nothing
     /// - one refused item doesn't keep the others of its batch
+    /// - losses of runners don't count any more once the body has put itself aside
     /// - a slot is freed on every way out of pending, running and paused, and handed to the parked head in the same step
     /// - a final transition wakes whoever watches
     /// - a final transition of a wanted task and status writes one outbox entry for each who wants it
