@@ -78,8 +78,8 @@ pub(crate) struct Replay {
     calls: BTreeMap<u64, Called>,
     last_call: u64,
     branches: FxHashMap<Box<str>, u64>,
-    /// Failures that were given to the body, each with its branch: they are recorded if the body goes on.
-    failures: Vec<(Box<str>, JournalEntry)>,
+    /// Failures that were given to the body: they are recorded if it goes on.
+    failures: Vec<JournalEntry>,
     /// Those that it went on from.
     handled: Vec<JournalEntry>,
     /// By name and key: the last event that was chosen.
@@ -130,12 +130,9 @@ impl Replay {
         if self.ahead > 0 { local + length } else { local - length }
     }
 
-    /// Gives a call its place. What went wrong before in its branch, and those below, was handled by the body.
+    /// Gives a call its place. What went wrong before was handled by the body: it goes on.
     pub(crate) fn call(&mut self, branch: &str, kind: &str, name: &str) -> Place {
-        let (left, handled) =
-            std::mem::take(&mut self.failures).into_iter().partition(|(failed, _)| !failed.starts_with(branch));
-        self.failures = left;
-        self.handled.extend(<Vec<(_, JournalEntry)>>::into_iter(handled).map(|(_, entry)| entry));
+        self.handled.append(&mut self.failures);
         let open = self.calls.values().find(|call| call.is_polled && *call.branch == *branch);
         let overlaps = open.map(|call| format!("{} at {}", call.shown, call.position));
         let last = self.branches.entry(branch.into()).or_default();
@@ -193,6 +190,12 @@ impl Replay {
         self.calls.keys().all(|other| *other == number)
     }
 
+    /// Whether a call will be the only one in the next run too: one that has failed is open there until its entry comes,
+    /// which is recorded later.
+    pub(crate) fn stays_alone(&self, number: u64) -> bool {
+        self.is_alone(number) && self.failures.is_empty() && self.handled.is_empty()
+    }
+
     /// Whether everything that is recorded was given out.
     pub(crate) fn is_over(&self) -> bool {
         self.next >= self.recorded.len()
@@ -235,8 +238,8 @@ impl Replay {
     }
 
     /// Keeps a failure in mind that is given to the body.
-    pub(crate) fn failed(&mut self, branch: &str, entry: JournalEntry) {
-        self.failures.push((branch.into(), entry));
+    pub(crate) fn failed(&mut self, entry: JournalEntry) {
+        self.failures.push(entry);
     }
 
     /// What has to be recorded before `entry`, and that.

@@ -166,20 +166,23 @@ impl Run {
 
     /// Waits until something has changed in the replay; says that the code doesn't match if nothing does for long.
     pub(crate) async fn stall(&self, changed: impl Future<Output = ()>) {
-        let is_stalled = self.replay().is_stalled();
-        if !is_stalled {
+        if !self.is_stalled() {
             return changed.await;
         }
         tokio::select! {
             biased;
             () = changed => {}
             () = self.engine().parts().clock.sleep(STALL) => {
-                let unasked = self.replay().is_stalled().then(|| self.unasked("nothing")).flatten();
+                let unasked = self.is_stalled().then(|| self.unasked("nothing")).flatten();
                 if let Some(halt) = unasked {
                     self.halt::<()>(halt).await;
                 }
             }
         }
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.context.open_waits() == 0 && self.replay().is_stalled()
     }
 
     /// What becomes of a body that has returned before it came to everything that is recorded.
@@ -206,6 +209,12 @@ impl Run {
             self.extension().aside(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
             self.halt::<()>(Halt::PutAside(until.map(Due::At))).await;
         }
+    }
+
+    /// Tells those who wait for it that something has changed, and the engine whether the body only waits.
+    pub(crate) fn tell(&self) {
+        self.context.rest(self.idle_waits().is_some());
+        self.changed.notify_waiters();
     }
 
     /// What all that is open waits for, if nothing of it needs the body in memory.

@@ -94,6 +94,12 @@ async fn sleeps(#[inject] wf: Workflow, #[inject] stage: State<Stage>, millis: u
     wf.execute(double(millis)).await
 }
 
+/// Never comes to an end.
+#[workflow]
+async fn hangs(#[inject] wf: Workflow) -> Result<()> {
+    wf.step("hangs", || std::future::pending::<Result<()>>()).await
+}
+
 #[workflow]
 async fn waits(#[inject] wf: Workflow, name: String, key: Option<String>) -> Result<Vec<Value>> {
     let one = |key: &Option<String>| {
@@ -237,7 +243,7 @@ async fn app_with(place: Place, configure: impl Fn(PynencBuilder) -> PynencBuild
         let tasks =
             tasks![notes, set_switch, double, fragile, never, of_all_kinds, sleeps, waits, waits_within, in_branches];
         let more = tasks![overlaps, races, compensates, fails_by_a_child, changes, cancelled, calls_never, workflow_of];
-        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts]).collect()
+        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts, hangs]).collect()
     };
     place
         .app(|builder| {
@@ -270,6 +276,7 @@ async fn times<T: Task>(invocation: &Invocation<T>, reason: Reason) -> usize {
 on_both![
     each_operation_is_recorded_once_and_given_again,
     a_body_that_sleeps_is_put_aside_and_charged_nothing,
+    a_time_limit_counts_the_time_in_which_the_body_runs,
     events_are_seen_from_the_beginning_on_and_each_once,
     an_event_of_a_key_wakes_who_waits_for_it,
     a_wait_may_have_an_end,
@@ -314,6 +321,15 @@ async fn a_body_that_sleeps_is_put_aside_and_charged_nothing(place: Place) {
         .map(|reason| history.iter().rfind(|entry| entry.reason == reason).unwrap().at);
     assert!(woke.since(history[0].at) >= millis(1500), "{history:#?}");
     assert!(slept < woke);
+}
+
+async fn a_time_limit_counts_the_time_in_which_the_body_runs(place: Place) {
+    let app = app_with(place, |builder| builder.set("workflow.put_aside_after", "400ms")).await;
+    let invocation = app.submit(sleeps(900).timeout(millis(300))).await.unwrap();
+    assert_eq!(invocation.result().await.unwrap(), 1800);
+    let stuck = app.submit(hangs().timeout(millis(300))).await.unwrap();
+    let Error::TaskFailed(error) = stuck.result().await.unwrap_err() else { panic!("it hangs") };
+    assert_eq!(error.kind, "Timeout");
 }
 
 async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
