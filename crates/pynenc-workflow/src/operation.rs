@@ -164,20 +164,20 @@ impl Operation {
 
     /// Records the operation with its value.
     pub(crate) async fn record(&self, value: Payload) -> Result<Recorded> {
-        let entry = self.entry(self.kind.into(), self.position.clone(), value);
+        let entry = self.entry(self.kind.into(), &self.position, value);
         self.checked(self.run.append(entry).await?).await
     }
 
     /// Records the end of an operation beside its beginning.
     pub(crate) async fn record_end(&self, kind: &str, value: Payload) -> Result<Recorded> {
-        self.run.append(self.entry(kind.into(), self.end(), value)).await
+        self.run.append(self.entry(kind.into(), &self.end(), value)).await
     }
 
     /// Keeps the failure of the operation in mind, which is recorded when the body goes on from it, and gives it.
     pub(crate) fn fail(&self, error: TaskError) -> Result<Error> {
         let kind = format!("{}{}", self.kind, kind::FAILED).into();
         let value = self.run.serializer()?.encode(&error)?;
-        let entry = self.entry(kind, self.position.clone(), Payload::Inline(value.into()));
+        let entry = self.entry(kind, &self.position, Payload::Inline(value.into()));
         self.run.replay().failed(entry);
         Ok(Error::TaskFailed(error))
     }
@@ -190,7 +190,8 @@ impl Operation {
         }
     }
 
-    fn entry(&self, kind: Box<str>, position: Box<str>, value: Payload) -> JournalEntry {
+    fn entry(&self, kind: Box<str>, position: &str, value: Payload) -> JournalEntry {
+        let position = self.run.replay().to_record_at(position);
         JournalEntry { position, kind, name: self.name.clone(), arguments: self.arguments, value }
     }
 

@@ -174,6 +174,20 @@ async fn fails_by_a_child(#[inject] wf: Workflow) -> Result<String> {
     Ok(name)
 }
 
+/// One branch fails, and the other goes on.
+#[workflow]
+async fn fails_beside(#[inject] wf: Workflow) -> Result<String> {
+    let (left, right) = (wf.branch("left"), wf.branch("right"));
+    let goes_on = async {
+        right.sleep(millis(100)).await?;
+        right.execute(double(1)).await?;
+        right.execute(double(2)).await
+    };
+    let (failed, gone) = tokio::join!(left.execute(fragile("beside".into())), goes_on);
+    gone?;
+    Ok(failed? + &wf.execute(double(3)).await?.to_string())
+}
+
 #[workflow]
 async fn changes(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<u64> {
     let first = wf.execute(double(1)).await?;
@@ -243,7 +257,7 @@ async fn app_with(place: Place, configure: impl Fn(PynencBuilder) -> PynencBuild
         let tasks =
             tasks![notes, set_switch, double, fragile, never, of_all_kinds, sleeps, waits, waits_within, in_branches];
         let more = tasks![overlaps, races, compensates, fails_by_a_child, changes, cancelled, calls_never, workflow_of];
-        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts, hangs]).collect()
+        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts, hangs, fails_beside]).collect()
     };
     place
         .app(|builder| {
@@ -291,6 +305,7 @@ on_both![
     limits_are_typed_and_say_what_to_do,
     runs_are_listed_with_trees_and_readable_journals,
     two_retries_are_one,
+    what_failed_beside_others_is_tried_again_too,
 ];
 
 async fn each_operation_is_recorded_once_and_given_again(place: Place) {
@@ -445,6 +460,20 @@ async fn a_retry_takes_over_and_calls_again_what_failed(place: Place) {
     let runs = app.workflows().runs(&RunFilter::default(), 10).await.unwrap().runs;
     let runs: Vec<_> = runs.iter().map(|run| (run.id, run.workflow.id, run.retry_of)).collect();
     assert_eq!(runs, [(failed.id(), failed.id(), None), (retried.id(), failed.id(), Some(failed.id()))]);
+}
+
+async fn what_failed_beside_others_is_tried_again_too(place: Place) {
+    let app = app(place).await;
+    let failed = app.submit(fails_beside()).await.unwrap();
+    assert!(matches!(failed.result().await, Err(Error::TaskFailed(_))));
+    let again = app.invocation::<fails_beside>(app.retry(failed.id()).await.unwrap());
+    assert!(matches!(again.result().await, Err(Error::TaskFailed(_))));
+    switch(&app, 1).await;
+    let retried = app.invocation::<fails_beside>(app.retry(again.id()).await.unwrap());
+    assert_eq!(retried.result().await.unwrap(), "beside6");
+    let notes = noted(&app).await;
+    let count = |text: &str| notes.iter().filter(|note| *note == text).count();
+    assert_eq!((count("fragile beside"), count("double 1"), count("double 2"), count("double 3")), (3, 1, 1, 1));
 }
 
 async fn two_retries_are_one(place: Place) {
