@@ -25,8 +25,8 @@ pub enum Replayed {
 ///
 /// # Errors
 ///
-/// [`Error::NonDeterminism`] where the code doesn't match: it names the position, what is recorded and what was found.
-/// [`Error::UnknownTask`] for a task that the program doesn't have.
+/// [`Error::NonDeterminism`](pynenc_engine::Error::NonDeterminism) where the code doesn't match: it names the position, what is recorded and what was found.
+/// [`Error::UnknownTask`](pynenc_engine::Error::UnknownTask) for a task that the program doesn't have.
 pub async fn replay(history: &History) -> Result<Replayed> {
     replay_with(history, |builder| builder).await
 }
