@@ -21,6 +21,8 @@ pages! {
     GettingStarted: "../../docs/src/getting-started.md",
     Tasks: "../../docs/src/tasks.md",
     Configuration: "../../docs/src/configuration.md",
+    CommandLine: "../../docs/src/command-line.md",
     Components: "../../docs/src/components.md",
+    Logging: "../../docs/src/logging.md",
     Testing: "../../docs/src/testing.md",
 }

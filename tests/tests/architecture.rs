@@ -20,7 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
         "pynenc-builder",
         &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"],
     ),
-    ("pynenc", &["pynenc-builder", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
+    ("pynenc-cli", &["pynenc-builder", "pynenc-core", "pynenc-engine"]),
+    ("pynenc", &["pynenc-builder", "pynenc-cli", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
     ("pynenc-testkit", &["pynenc-core", "pynenc-engine"]),
     ("file-broker", &["pynenc-core"]),
 ];
@@ -94,6 +95,20 @@ fn a_part_comes_with_its_feature_alone() {
 }
 
 #[test]
+fn the_command_line_comes_with_its_feature_alone() {
+    let workspace = workspace();
+    let package = |name| workspace.packages.iter().find(|package| package.name.as_str() == name).expect("it is there");
+    let is_asked_for = |of: &Package, name: &str| needed(of).any(|needed| needed.name == name && !needed.optional);
+    assert!(!is_asked_for(package("pynenc"), "pynenc-cli"));
+    assert_eq!(package("pynenc").features["default"], ["mem"]);
+    for library in ["pynenc-core", "pynenc-engine", "pynenc-builder", "pynenc"] {
+        for heavy in ["clap", "comfy-table", "indicatif", "tracing-subscriber"] {
+            assert!(!is_asked_for(package(library), heavy), "{library} needs {heavy}");
+        }
+    }
+}
+
+#[test]
 fn the_core_does_no_io() {
     let workspace = workspace();
     for dependency in needed(core(&workspace)) {
@@ -121,7 +136,14 @@ fn packages_are_described_alike() {
         assert_eq!(published, is_library, "{name}: published or not?");
         if published {
             assert!(package.repository.is_some(), "{name}: no repository");
-            assert!(!package.keywords.is_empty() && !package.categories.is_empty(), "{name}: no keywords");
+            assert!((1..=5).contains(&package.keywords.len()), "{name}: one to five keywords are taken");
+            assert!(!package.categories.is_empty(), "{name}: no categories");
+            for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
+                let file = package.manifest_path.with_file_name(license);
+                assert!(fs::read_to_string(&file).is_ok_and(|text| text.len() > 500), "{name}: no {license}");
+            }
+            let documents_features = manifest.contains("[package.metadata.docs.rs]\nall-features = true");
+            assert!(package.features.is_empty() || documents_features, "{name}: its features aren't documented");
         }
     }
 }

@@ -88,8 +88,8 @@ async fn a_runner_without_work_asks_little_of_the_server() {
     let sent = || {
         let report = server.command(&["INFO", "commandstats"]);
         // What scripts call isn't sent: these are what a client does send.
-        let calls =
-            ["evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"].map(|name| {
+        let calls = ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"]
+            .map(|name| {
                 let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
                 line.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
             });

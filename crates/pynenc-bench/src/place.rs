@@ -131,8 +131,8 @@ pub(crate) struct Counters {
 }
 
 /// Commands that a client sends and no script calls.
-const SENT: [&str; 9] =
-    ["evalsha", "eval", "blpop", "ping", "unwatch", "subscribe", "unsubscribe", "hello", "script|load"];
+const SENT: [&str; 10] =
+    ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "subscribe", "unsubscribe", "hello", "script|load"];
 
 impl Counters {
     pub(crate) fn of(server: &RedisServer) -> Self {

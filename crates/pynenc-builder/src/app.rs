@@ -52,6 +52,11 @@ impl Pynenc {
         self.config.explain()
     }
 
+    /// Whether this process is a worker of a supervisor, to which [`Pynenc::run`] is the last thing it does.
+    pub fn is_worker_process(&self) -> bool {
+        self.runner.owns_process()
+    }
+
     /// Starts the app's runner in the background of this process.
     ///
     /// In a worker process of a [`ProcessRunner`](pynenc_engine::ProcessRunner) it doesn't return: there the program

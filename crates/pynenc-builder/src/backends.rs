@@ -18,8 +18,8 @@ mod workflow;
 
 macro_rules! features {
     (
-        extensions { $($extending:literal: $part:ident in $module:ident as section $own:literal;)+ }
-        $($feature:literal: $krate:ident $(as section $section:literal)?, brings [$($component:literal),* $(,)?];)+) => {
+        extensions { $($extending:literal: $part:ident in $module:ident as section $own:literal of $own_type:ident;)+ }
+        $($feature:literal: $krate:ident $(as section $section:literal of $section_type:ident)?, brings [$($component:literal),* $(,)?];)+) => {
         $(#[cfg(feature = $extending)] pub use $part;)+
         $(#[cfg(feature = $feature)] pub use $krate;)+
 
@@ -28,6 +28,14 @@ macro_rules! features {
             $(#[cfg(not(feature = $extending))] ($own, concat!("turn on the feature `", $extending, "`")),)+
             $($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+
         ];
+
+        /// Reads the sections of the features that are on, without making anything of them.
+        pub(crate) fn read_sections(config: &Config) -> Result<()> {
+            $(#[cfg(feature = $extending)] config.section::<$part::$own_type>()?;)+
+            $($(#[cfg(feature = $feature)] config.section::<$krate::$section_type>()?;)?)+
+            let _ = config;
+            Ok(())
+        }
 
         /// What features plug into the engine, made of what was left for them.
         #[allow(unused_variables, unused_mut, clippy::vec_init_then_push, reason = "every feature may be off")]
@@ -56,8 +64,8 @@ macro_rules! features {
 
 features! {
     extensions {
-        "triggers": pynenc_triggers in triggers as section "triggers";
-        "workflow": pynenc_workflow in workflow as section "workflow";
+        "triggers": pynenc_triggers in triggers as section "triggers" of TriggersConfig;
+        "workflow": pynenc_workflow in workflow as section "workflow" of WorkflowConfig;
     }
     "mem": pynenc_mem, brings [
         "pynenc_mem::MemBroker",
@@ -66,7 +74,7 @@ features! {
         "pynenc_mem::MemTriggerStore",
         "pynenc_mem::MemArgCache",
     ];
-    "redis": pynenc_redis as section "redis", brings [
+    "redis": pynenc_redis as section "redis" of RedisConfig, brings [
         "pynenc_redis::RedisBroker",
         "pynenc_redis::RedisOrchestrator",
         "pynenc_redis::RedisStateBackend",

@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pynenc_core::clock::{LeapingClock, SystemClock};
-use pynenc_core::config::{AppConfig, ArgCacheConfig, Config, ConfigLoader, RetentionConfig, RunnerConfig, Value};
+use pynenc_core::config::{
+    AppConfig, ArgCacheConfig, Config, ConfigLoader, LoggingConfig, RetentionConfig, RunnerConfig, Setting, Value,
+};
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::{
     ArgCache, Broker, Clock, ComponentContext, Components, Orchestrator, Plugin, Serializer, StateBackend, TriggerStore,
 };
 use pynenc_engine::context::States;
 use pynenc_engine::task::{Attachments, TaskRegistry};
-use pynenc_engine::{Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition};
+use pynenc_engine::{
+    Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition, TracePropagation,
+};
 
 use crate::app::Pynenc;
 use crate::backends;
@@ -56,6 +60,7 @@ pub struct PynencBuilder {
     pub(crate) left: Attachments,
     clock: Option<Arc<dyn Clock>>,
     runner: Option<Arc<dyn Runner>>,
+    propagation: Option<Arc<dyn TracePropagation>>,
 }
 
 impl fmt::Debug for PynencBuilder {
@@ -76,6 +81,7 @@ impl Default for PynencBuilder {
             left: Attachments::default(),
             clock: None,
             runner: None,
+            propagation: None,
         }
     }
 }
@@ -108,6 +114,44 @@ impl PynencBuilder {
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.loader = self.loader.environment(variables);
         self
+    }
+
+    /// Sets a key over every other layer, from text as it stands in a variable: what a person said on the command line.
+    pub fn argument(mut self, key: &str, text: &str) -> Self {
+        self.loader = self.loader.argument(key, text);
+        self
+    }
+
+    /// Whether crates of the user's own bring components, and so may read sections of their own.
+    pub fn has_plugins(&self) -> bool {
+        !self.plugins.is_empty()
+    }
+
+    /// The section `logging`, without making anything: for who has to listen before the app is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`].
+    pub fn logging(&self) -> Result<LoggingConfig> {
+        Ok(self.loader.clone().load()?.section()?)
+    }
+
+    /// Every setting with its value and where it comes from, without making anything; secrets are masked. Sections that
+    /// plug-ins read appear in [`Pynenc::explain`] alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], as far as it doesn't take a component to find it.
+    pub fn explain(&self) -> Result<Vec<Setting>> {
+        let config = self.loader.clone().load()?;
+        let app: AppConfig = config.section()?;
+        settings(&config, &app, None, None)?;
+        backends::read_sections(&config)?;
+        TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
+        if !self.has_plugins() {
+            config.check(backends::ABSENT_SECTIONS)?;
+        }
+        Ok(config.explain())
     }
 
     /// Keeps everything in this process.
@@ -178,6 +222,12 @@ impl PynencBuilder {
         self
     }
 
+    /// Connects the app with the distributed tracing of its program: calls carry the trace that they are made in.
+    pub fn trace_propagation(mut self, propagation: impl TracePropagation) -> Self {
+        self.propagation = Some(Arc::new(propagation));
+        self
+    }
+
     /// Runs with this runner, whatever `runner_cls` says.
     pub fn runner(mut self, runner: impl Runner) -> Self {
         self.runner = Some(Arc::new(runner));
@@ -200,7 +250,7 @@ impl PynencBuilder {
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
         };
         check_arg_cache(&config, &app)?;
-        let settings = settings(&config, &app, leaping)?;
+        let settings = settings(&config, &app, leaping, self.propagation)?;
         let mut components = Components::default();
         backends::register(&mut components);
         self.plugins.iter().for_each(|plugin| plugin.register(&mut components));
@@ -219,13 +269,20 @@ impl PynencBuilder {
     }
 }
 
-fn settings(config: &Config, app: &AppConfig, synchronous: Option<LeapingClock>) -> Result<Settings, Error> {
+fn settings(
+    config: &Config,
+    app: &AppConfig,
+    synchronous: Option<LeapingClock>,
+    propagation: Option<Arc<dyn TracePropagation>>,
+) -> Result<Settings, Error> {
     Ok(Settings {
         app_id: app.app_id.as_str().into(),
         runner: config.section::<RunnerConfig>()?,
         retention: config.section::<RetentionConfig>()?,
         arg_cache: config.section::<ArgCacheConfig>()?,
+        logging: config.section::<LoggingConfig>()?,
         synchronous,
+        propagation,
     })
 }
 

@@ -6,6 +6,8 @@
 mod app;
 pub mod backends;
 mod builder;
+#[cfg(feature = "logging")]
+pub mod logging;
 
 pub use app::{Pynenc, RunnerHandle};
 pub use builder::{ArgCacheMode, PynencBuilder};

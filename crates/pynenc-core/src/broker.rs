@@ -91,6 +91,13 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// - ready and delayed entries are counted apart, each invocation once
     async fn len(&self, queue: &QueueName) -> Result<QueueLen>;
 
+    /// How many hints of a queue are given out before that of an invocation; `None` if that isn't ready.
+    ///
+    /// # Behavior
+    ///
+    /// - what is ready has those before it that are given out first, and what is delayed or isn't there has no place
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>>;
+
     /// Forgets everything.
     ///
     /// # Behavior

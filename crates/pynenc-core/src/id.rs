@@ -148,6 +148,11 @@ impl Digest {
         Self(sha2::Sha256::digest(content).into())
     }
 
+    /// The digest with these bytes, which were another's.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest's bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

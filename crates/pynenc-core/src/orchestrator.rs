@@ -223,6 +223,10 @@ pub struct Find {
     pub statuses: Vec<Status>,
     /// This task.
     pub task: Option<TaskId>,
+    /// Registered then or later.
+    pub since: Option<Timestamp>,
+    /// The last registered one first.
+    pub newest_first: bool,
     /// Go on behind this place.
     pub after: Option<Cursor>,
     /// At most so many items; the engine asks for 500.
@@ -258,9 +262,22 @@ pub enum HeartbeatReply {
     Alive {
         /// Invocations the runner owns whose end was asked for.
         cancel: Vec<InvocationId>,
+        /// Whether the store has the runner's [`Introduction`].
+        is_introduced: bool,
     },
     /// The runner was retired; its work belongs to others and it goes on under a new id.
     Retired,
+}
+
+/// What a runner says of itself once, so that it can be told why something isn't run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// The queues it takes work from.
+    pub queues: Vec<QueueName>,
+    /// The tasks it knows.
+    pub tasks: Vec<TaskId>,
+    /// How many bodies it runs at once.
+    pub slots: u64,
 }
 
 /// A runner, as the others see it.
@@ -270,12 +287,45 @@ pub struct RunnerInfo {
     pub id: RunnerId,
     /// Its last heartbeat.
     pub last_heartbeat: Timestamp,
+    /// How long it is believed to live after a heartbeat.
+    pub lease: Duration,
     /// Whether it was retired.
     pub retired: bool,
     /// How many invocations it owns.
     pub owned: u64,
     /// Where it runs.
     pub description: Box<str>,
+    /// What it serves; `None` as long as it hasn't said.
+    pub introduction: Option<Introduction>,
+}
+
+impl RunnerInfo {
+    /// Whether others may believe at `now` that it lives.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        !self.retired && now < self.last_heartbeat + self.lease
+    }
+}
+
+/// An invocation with what keeps it from going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// The invocation.
+    pub tracked: Tracked,
+    /// What it was registered with, but for its due time and its idempotency key.
+    pub registration: Registration,
+    /// Who has the slots of its running key; at most [`Inspected::MOST`] of them.
+    pub holders: Vec<InvocationId>,
+    /// How many are parked before it; `None` for one that isn't parked.
+    pub parked_before: Option<u64>,
+    /// What it waits for and hasn't ended; at most [`Inspected::MOST`] of it.
+    pub awaits: Vec<InvocationId>,
+    /// The store's present.
+    pub now: Timestamp,
+}
+
+impl Inspected {
+    /// How many others are named at most, for each reason to name them.
+    pub const MOST: usize = 100;
 }
 
 /// Something that a runner is told between two heartbeats.
@@ -388,11 +438,22 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - what is unknown is `None`
     async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>>;
 
-    /// Lists invocations in the order of their registration.
+    /// Looks at what keeps invocations from going on.
+    ///
+    /// # Behavior
+    ///
+    /// - what is inspected is as it was registered, and `None` if it is unknown
+    /// - who has the slots of a running key is named, and how many are parked before
+    /// - what a paused one waits for is named until it has ended
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>>;
+
+    /// Lists invocations in the order of their registration, or the last one first.
     ///
     /// # Behavior
     ///
     /// - pages of a listing are complete and in order, and filters hold
+    /// - a listing from the newest is the same one, turned round
+    /// - what was registered before `since` isn't listed
     async fn find(&self, find: &Find) -> Result<Page<Tracked>>;
 
     /// Lists what waits in queues and hasn't changed for a while: what the sweep looks at.
@@ -461,7 +522,15 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - a heartbeat makes the runner known
     /// - a retired runner is told so
     /// - a heartbeat that finds no runner's younger than half a lease starts an amnesty of two intervals
+    /// - a heartbeat tells whether the runner has introduced itself
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply>;
+
+    /// Keeps what a runner says of itself, for as long as the runner is known.
+    ///
+    /// # Behavior
+    ///
+    /// - a runner that has introduced itself is listed with what it serves, and one that isn't known isn't kept
+    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()>;
 
     /// Lists the runners that are alive, or retired and still own something.
     ///
@@ -548,6 +617,12 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - after a purge nothing is known
     /// - a purge leaves interests in place
     async fn purge(&self) -> Result<()>;
+
+    /// What of the store's own settings may lose work, each in a sentence with what to do; nothing for a store without
+    /// settings.
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// The store behind this component, for components that can share a lane.
     fn store_id(&self) -> Option<StoreId> {

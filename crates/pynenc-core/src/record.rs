@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::{Error, Result};
 use crate::id::{Digest, InvocationId, QueueName, TaskId};
 use crate::status::Due;
 
@@ -114,6 +115,36 @@ pub struct TraceContext {
     pub traceparent: Box<str>,
     /// The `tracestate` header's value.
     pub tracestate: Option<Box<str>>,
+}
+
+impl TraceContext {
+    /// Checks that the parent is one of W3C Trace Context, of version 00 or a later one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
+    pub fn check(&self) -> Result<()> {
+        let parts: Vec<&str> = self.traceparent.split('-').collect();
+        let is_hex = |text: &str, length| {
+            text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
+        let is_parent = match parts[..] {
+            [version, trace, parent, flags] => {
+                is_hex(version, 2) && version != "ff" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)
+            }
+            [version, trace, parent, flags, ..] => {
+                is_hex(version, 2) && version != "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)
+            }
+            _ => false,
+        };
+        if is_parent { Ok(()) } else { Err(not_a_parent(&self.traceparent)) }
+    }
+}
+
+fn not_a_parent(found: &str) -> Error {
+    let error = Error::invalid("a traceparent is `00-` and 32, 16 and 2 small hexadecimal digits with `-` between");
+    error.with("found", found)
 }
 
 /// What a runner needs to run an invocation, and a person to understand it.
@@ -283,6 +314,26 @@ mod tests {
         assert_eq!(raised[0].level(), 9);
         assert!(raised.is_sorted());
         assert_eq!(raised[3], Priority::MAX);
+    }
+
+    #[test]
+    fn a_traceparent_is_checked() {
+        let check = |traceparent: &str| TraceContext { traceparent: traceparent.into(), tracestate: None }.check();
+        let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        assert!(check(&format!("00-{trace}-{parent}-01")).is_ok());
+        assert!(check(&format!("01-{trace}-{parent}-01-more")).is_ok(), "a later version may say more");
+        let zeros = ["0".repeat(32), "0".repeat(16)];
+        for wrong in [
+            String::new(),
+            format!("00-{trace}-{parent}-01-more"),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{}-{parent}-01", zeros[0]),
+            format!("00-{trace}-{}-01", zeros[1]),
+            format!("00-{trace}-{parent}"),
+        ] {
+            assert!(check(&wrong).unwrap_err().to_string().contains("traceparent"), "{wrong}");
+        }
     }
 
     #[test]

@@ -151,20 +151,6 @@ impl ArgumentSource {
         self.serializer.clone()
     }
 
-    /// What makes these arguments equal to others.
-    ///
-    /// # Errors
-    ///
-    /// One of them has no JSON form.
-    pub(crate) fn identity(&self) -> Result<ArgumentIdentity> {
-        let digests = self.arguments.iter().flatten().map(|(name, value)| {
-            let value: serde_json::Value =
-                value.decode(&*self.serializer).map_err(|error| error.with("argument", name))?;
-            Ok((name.clone(), canonical_digest(&value)?))
-        });
-        digests.collect::<Result<_>>().map(ArgumentIdentity)
-    }
-
     /// Decodes the argument called `name`.
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
         let value = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;

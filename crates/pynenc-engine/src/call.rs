@@ -6,7 +6,7 @@ use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use pynenc_core::record::{Argument, Payload, Priority};
+use pynenc_core::record::{Argument, Payload, Priority, TraceContext};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::status::Due;
 use pynenc_core::{QueueName, Serializer, TaskId, Timestamp};
@@ -27,10 +27,13 @@ pub struct CallOptions {
     pub(crate) disable_cache_args: Vec<String>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
+    #[serde(default)]
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl CallOptions {
     pub(crate) fn check(&self) -> Result<()> {
+        self.trace.as_ref().map_or(Ok(()), TraceContext::check)?;
         match self.priority {
             Some(priority) if priority > Priority::HIGHEST => Err(Error::Invalid(
                 pynenc_core::Error::invalid("priority is greater than the highest")
@@ -111,6 +114,12 @@ impl<T: Task> Call<T> {
         self
     }
 
+    /// The trace that it belongs to, as a `traceparent` of W3C Trace Context, in place of the one that it is made in.
+    pub fn traceparent(mut self, traceparent: &str) -> Self {
+        self.options.trace = Some(TraceContext { traceparent: traceparent.into(), tracestate: None });
+        self
+    }
+
     /// How often it is run again when it fails.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.options.max_retries = Some(retries);
@@ -157,6 +166,34 @@ impl EncodedCall {
     pub fn task(&self) -> &TaskId {
         &self.task
     }
+
+    /// As [`Call::delay`].
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options.due = Some(Due::In(delay));
+        self
+    }
+
+    /// As [`Call::priority`], but a greater one is cut to the highest.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.options.priority = Some(priority.min(Priority::HIGHEST));
+        self
+    }
+
+    /// As [`Call::queue`].
+    #[must_use]
+    pub fn queue(mut self, queue: &str) -> Self {
+        self.options.queue = Some(queue.into());
+        self
+    }
+
+    /// As [`Call::idempotency_key`].
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.options.idempotency_key = Some(key.into());
+        self
+    }
 }
 
 /// Awaiting a call inside a task submits it to the task's app and waits for its value; the task's slot is free meanwhile.
@@ -165,6 +202,9 @@ impl<T: Task> IntoFuture for Call<T> {
     type IntoFuture = BoxFuture<'static, Result<T::Output>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { TaskContext::current()?.submit(self).await?.result().await })
+        Box::pin(async move {
+            let context = TaskContext::current()?;
+            context.engine().call(&context, self).await
+        })
     }
 }

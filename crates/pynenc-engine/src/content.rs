@@ -127,8 +127,9 @@ impl Contents {
     }
 
     /// Keeps content for those who wait for longer than it was to be kept.
-    pub(crate) async fn renew(&self, digests: &[Digest]) -> Result<()> {
-        if digests.is_empty() { Ok(()) } else { self.store.renew(digests, self.keep).await.map(drop) }
+    /// Tells for each whether it is there.
+    pub(crate) async fn renew(&self, digests: &[Digest]) -> Result<Vec<bool>> {
+        if digests.is_empty() { Ok(Vec::new()) } else { self.store.renew(digests, self.keep).await }
     }
 
     /// The value, wherever it is. Content is read once by all who need it at the same time.

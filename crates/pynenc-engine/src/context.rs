@@ -6,7 +6,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pynenc_core::record::{InvocationRecord, WorkflowIdentity};
+use pynenc_core::record::{InvocationRecord, TraceContext, WorkflowIdentity};
 use pynenc_core::{InvocationId, TaskId};
 use rustc_hash::FxHashMap;
 
@@ -106,6 +106,11 @@ impl TaskContext {
     /// What is stored of the call that runs.
     pub fn record(&self) -> &InvocationRecord {
         &self.attempt.record
+    }
+
+    /// The distributed trace that the invocation belongs to, for requests that the body makes.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.record().trace.as_ref()
     }
 
     /// Whether the body should end: its end was asked for, its time is over, its claim is lost, or its runner stops.

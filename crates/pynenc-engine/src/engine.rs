@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::cached::Encoded;
 use pynenc_core::clock::LeapingClock;
-use pynenc_core::config::{ArgCacheConfig, RetentionConfig, RunnerConfig};
+use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
@@ -24,10 +24,11 @@ use crate::content::Contents;
 use crate::context::{Requirements, States, missing_state};
 use crate::error::{Error, Result};
 use crate::extension::{Changed, Extension};
-use crate::group_commit::GroupCommit;
+use crate::group_commit::{GroupCommit, Settles, Submits};
 use crate::invocation::Invocation;
 use crate::step_lane::StepLane;
 use crate::task::{Task, TaskRegistry};
+use crate::telling::TracePropagation;
 use crate::worker::{Worker, pause_before};
 
 /// The components of an app.
@@ -60,6 +61,10 @@ pub struct Settings {
     pub retention: RetentionConfig,
     /// What is moved out of calls.
     pub arg_cache: ArgCacheConfig,
+    /// What is told.
+    pub logging: LoggingConfig,
+    /// How the app takes part in its program's distributed tracing.
+    pub propagation: Option<Arc<dyn TracePropagation>>,
     /// The clock of synchronous mode, in which a submit runs the task before it returns and leaps over delays.
     pub synchronous: Option<LeapingClock>,
 }
@@ -93,7 +98,8 @@ struct Inner {
     extensions: Vec<Arc<dyn Extension>>,
     readers: FxHashMap<&'static str, Arc<dyn Serializer>>,
     lane: Arc<dyn Lane>,
-    commit: GroupCommit,
+    submits: GroupCommit<Submits>,
+    settles: GroupCommit<Settles>,
     inline: Option<Arc<Worker>>,
     contents: Contents,
 }
@@ -116,7 +122,7 @@ impl Engine {
             check_requirements(&tasks, &states)?;
         }
         let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
-        let commit = GroupCommit::new(lane.clone());
+        let (submits, settles) = (GroupCommit::new(lane.clone()), GroupCommit::new(lane.clone()));
         let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
         let inline = settings.synchronous.as_ref().map(|_| Arc::new(Worker::inline(&settings.runner)));
         let kept = settings.retention.results.max(settings.retention.failures);
@@ -129,7 +135,8 @@ impl Engine {
             extensions,
             readers,
             lane,
-            commit,
+            submits,
+            settles,
             inline,
             contents,
         })))
@@ -158,8 +165,12 @@ impl Engine {
         &self.0.lane
     }
 
-    pub(crate) fn commit(&self) -> &GroupCommit {
-        &self.0.commit
+    pub(crate) fn settles(&self) -> &GroupCommit<Settles> {
+        &self.0.settles
+    }
+
+    pub(crate) fn submits(&self) -> &GroupCommit<Submits> {
+        &self.0.submits
     }
 
     pub(crate) fn inline_worker(&self) -> Option<&Arc<Worker>> {
@@ -267,16 +278,31 @@ impl Engine {
     ///
     /// [`Error::InvocationNotFound`].
     pub async fn cancel(&self, id: InvocationId) -> Result<bool> {
-        match self.parts().orchestrator.cancel(&[id]).await?.pop() {
-            Some(CancelReply::Cancelled { handed }) => {
-                self.hint(&handed).await;
-                self.tell_of(id).await?;
-                Ok(true)
-            }
-            Some(CancelReply::Final(_)) => Ok(true),
-            Some(CancelReply::Requested) => Ok(false),
-            Some(CancelReply::Missing) | None => Err(Error::InvocationNotFound(id)),
+        let cancelled = self.cancel_all(&[id]).await?.pop();
+        cancelled.unwrap_or(Err(Error::InvocationNotFound(id)))
+    }
+
+    /// Asks for the end of many invocations in one step. Each has a result of its own, as that of [`Engine::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]; asking again is safe.
+    pub async fn cancel_all(&self, ids: &[InvocationId]) -> Result<Vec<Result<bool>>> {
+        let replies = self.parts().orchestrator.cancel(ids).await?;
+        let mut results = Vec::with_capacity(ids.len());
+        for (id, reply) in ids.iter().zip(replies) {
+            results.push(match reply {
+                CancelReply::Cancelled { handed } => {
+                    self.hint(&handed).await;
+                    self.tell_of(*id).await?;
+                    Ok(true)
+                }
+                CancelReply::Final(_) => Ok(true),
+                CancelReply::Requested => Ok(false),
+                CancelReply::Missing => Err(Error::InvocationNotFound(*id)),
+            });
         }
+        Ok(results)
     }
 
     /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.
@@ -324,7 +350,7 @@ impl Engine {
     }
 
     /// All arguments, wherever they are.
-    async fn fetch_all(&self, arguments: &[Argument]) -> Result<Vec<NamedValue>, pynenc_core::Error> {
+    pub(crate) async fn fetch_all(&self, arguments: &[Argument]) -> Result<Vec<NamedValue>, pynenc_core::Error> {
         let mut fetched = Vec::with_capacity(arguments.len());
         for argument in arguments {
             let value = self.contents().fetch(&argument.value).await;

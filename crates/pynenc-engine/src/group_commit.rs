@@ -1,125 +1,163 @@
-//! Settlements that are ready while one trip is under way share the next.
+//! What is ready while one trip is under way shares the next.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pynenc_core::lane::Settlement;
-use pynenc_core::orchestrator::TransitionReply;
+use async_trait::async_trait;
+use pynenc_core::lane::{Settlement, Submission};
+use pynenc_core::orchestrator::{Registered, TransitionReply};
 use pynenc_core::{Error, ErrorKind, Lane, Result};
 use tokio::sync::oneshot;
 
-/// At most so many settlements make one trip.
+/// At most so many items make one trip.
 const BATCH: usize = 500;
 
-/// Sends settlements in groups, without waiting for a group to fill: who finds the way free goes at once, who comes
+/// A trip of a lane that takes several items.
+#[async_trait]
+pub(crate) trait Trip: fmt::Debug + Send + Sync + 'static {
+    /// What travels.
+    type Item: fmt::Debug + Send;
+    /// What each gets.
+    type Reply: fmt::Debug + Send;
+
+    async fn travel(lane: &dyn Lane, items: Vec<Self::Item>) -> Result<Vec<Result<Self::Reply>>>;
+}
+
+/// Submissions.
+#[derive(Debug)]
+pub(crate) enum Submits {}
+
+/// Settlements.
+#[derive(Debug)]
+pub(crate) enum Settles {}
+
+#[async_trait]
+impl Trip for Submits {
+    type Item = Submission;
+    type Reply = Registered;
+
+    async fn travel(lane: &dyn Lane, items: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
+        lane.submit(items).await
+    }
+}
+
+#[async_trait]
+impl Trip for Settles {
+    type Item = Settlement;
+    type Reply = TransitionReply;
+
+    async fn travel(lane: &dyn Lane, items: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
+        lane.settle(items).await
+    }
+}
+
+/// Sends items in groups, without waiting for a group to fill: who finds the way free goes at once, who comes
 /// meanwhile waits, and the first of those leads all of them on the next trip.
-#[derive(Debug, Clone)]
-pub(crate) struct GroupCommit {
+#[derive(Debug)]
+pub(crate) struct GroupCommit<T: Trip> {
     lane: Arc<dyn Lane>,
-    queue: Arc<Mutex<Queue>>,
+    queue: Arc<Mutex<Queue<T>>>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
+#[derive(Debug)]
+struct Queue<T: Trip> {
     is_led: bool,
-    waiting: Vec<Waiting>,
-}
-
-type Reply = Result<TransitionReply>;
-
-#[derive(Debug)]
-struct Waiting {
-    settlement: Settlement,
-    turn: oneshot::Sender<Turn>,
-}
-
-/// What a settlement that waits is told.
-#[derive(Debug)]
-enum Turn {
-    Settled(Reply),
-    Lead(Lead, Group),
+    waiting: Vec<Waiting<T>>,
 }
 
 #[derive(Debug)]
-struct Group {
-    own: Settlement,
-    others: Vec<Waiting>,
+struct Waiting<T: Trip> {
+    item: T::Item,
+    turn: oneshot::Sender<Turn<T>>,
+}
+
+/// What an item that waits is told.
+#[derive(Debug)]
+enum Turn<T: Trip> {
+    Arrived(Result<T::Reply>),
+    Lead(Lead<T>, Group<T>),
+}
+
+#[derive(Debug)]
+struct Group<T: Trip> {
+    own: T::Item,
+    others: Vec<Waiting<T>>,
 }
 
 /// The right to make a trip. Dropped, it goes to the next group, even if its holder was dropped with it.
 #[derive(Debug)]
-struct Lead {
-    queue: Arc<Mutex<Queue>>,
+struct Lead<T: Trip> {
+    queue: Arc<Mutex<Queue<T>>>,
 }
 
-impl GroupCommit {
+impl<T: Trip> GroupCommit<T> {
     pub(crate) fn new(lane: Arc<dyn Lane>) -> Self {
-        Self { lane, queue: Arc::default() }
+        Self { lane, queue: Arc::new(Mutex::new(Queue { is_led: false, waiting: Vec::new() })) }
     }
 
-    /// Settles one item.
+    /// Sends one item; `None` when nothing is known of it, because who led its trip went away.
     ///
     /// # Cancel safety
     ///
-    /// A dropped settle may or may not take effect; those who went with it get a retryable error.
-    pub(crate) async fn settle(&self, settlement: Settlement) -> Reply {
-        let (lead, group) = match self.enqueue(settlement) {
+    /// A dropped item may or may not take effect.
+    pub(crate) async fn send(&self, item: T::Item) -> Option<Result<T::Reply>> {
+        let (lead, group) = match self.enqueue(item) {
             Ok(place) => place,
             Err(turn) => match turn.await {
                 Ok(Turn::Lead(lead, group)) => (lead, group),
-                Ok(Turn::Settled(reply)) => return reply,
-                Err(_) => return Err(Error::unavailable("the trip of this settlement was dropped")),
+                Ok(Turn::Arrived(reply)) => return Some(reply),
+                Err(_) => return None,
             },
         };
         let reply = self.travel(group).await;
         drop(lead);
-        reply
+        Some(reply)
     }
 
     /// The lead of a group of one, or the turn to wait for.
-    fn enqueue(&self, settlement: Settlement) -> std::result::Result<(Lead, Group), oneshot::Receiver<Turn>> {
+    fn enqueue(&self, item: T::Item) -> std::result::Result<(Lead<T>, Group<T>), oneshot::Receiver<Turn<T>>> {
         let mut queue = lock(&self.queue);
         if !queue.is_led {
             queue.is_led = true;
-            return Ok((Lead { queue: self.queue.clone() }, Group { own: settlement, others: Vec::new() }));
+            return Ok((Lead { queue: self.queue.clone() }, Group { own: item, others: Vec::new() }));
         }
         let (turn, receiver) = oneshot::channel();
-        queue.waiting.push(Waiting { settlement, turn });
+        queue.waiting.push(Waiting { item, turn });
         Err(receiver)
     }
 
-    async fn travel(&self, group: Group) -> Reply {
-        let (settlements, turns): (Vec<_>, Vec<_>) =
-            group.others.into_iter().map(|waiting| (waiting.settlement, waiting.turn)).unzip();
-        let batch = std::iter::once(group.own).chain(settlements).collect();
-        match self.lane.settle(batch).await {
-            Ok(replies) => hand_out(replies, turns),
+    async fn travel(&self, group: Group<T>) -> Result<T::Reply> {
+        let (items, turns): (Vec<_>, Vec<_>) =
+            group.others.into_iter().map(|waiting| (waiting.item, waiting.turn)).unzip();
+        let batch = std::iter::once(group.own).chain(items).collect();
+        match T::travel(&*self.lane, batch).await {
+            Ok(replies) => hand_out::<T>(replies, turns),
             Err(error) => {
-                turns.into_iter().for_each(|turn| tell(turn, Err(error.duplicate())));
+                turns.into_iter().for_each(|turn| tell::<T>(turn, Err(error.duplicate())));
                 Err(error)
             }
         }
     }
 }
 
-fn hand_out(replies: Vec<Reply>, turns: Vec<oneshot::Sender<Turn>>) -> Reply {
+fn hand_out<T: Trip>(replies: Vec<Result<T::Reply>>, turns: Vec<oneshot::Sender<Turn<T>>>) -> Result<T::Reply> {
     let mut replies = replies.into_iter();
-    let mut next =
-        || replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a settlement had no reply")));
+    let mut next = || replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a trip gave no reply")));
     let own = next();
-    turns.into_iter().for_each(|turn| tell(turn, next()));
+    turns.into_iter().for_each(|turn| tell::<T>(turn, next()));
     own
 }
 
 /// Who doesn't wait any more needs no reply.
-fn tell(turn: oneshot::Sender<Turn>, reply: Reply) {
-    let _ = turn.send(Turn::Settled(reply));
+fn tell<T: Trip>(turn: oneshot::Sender<Turn<T>>, reply: Result<T::Reply>) {
+    let _ = turn.send(Turn::Arrived(reply));
 }
 
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+fn lock<T: Trip>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Lead {
+impl<T: Trip> Drop for Lead<T> {
     fn drop(&mut self) {
         let mut queue = lock(&self.queue);
         queue.waiting.retain(|waiting| !waiting.turn.is_closed());
@@ -134,7 +172,7 @@ impl Drop for Lead {
         // Sent after the lock is gone: a turn that can't be delivered is dropped with a lead of its own.
         drop(queue);
         let lead = Lead { queue: self.queue.clone() };
-        let _ = first.turn.send(Turn::Lead(lead, Group { own: first.settlement, others }));
+        let _ = first.turn.send(Turn::Lead(lead, Group { own: first.item, others }));
     }
 }
 
@@ -142,9 +180,9 @@ impl Drop for Lead {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
-    use pynenc_core::broker::Message;
-    use pynenc_core::lane::{Claimed, Submission};
-    use pynenc_core::orchestrator::{Claim, Registered, Transition};
+    use pynenc_core::broker::{Message, Pop};
+    use pynenc_core::lane::{Called, Claimed, Found};
+    use pynenc_core::orchestrator::{Block, Claim, Transition};
     use pynenc_core::status::{By, Change, Expect, Refusal};
     use pynenc_core::{InvocationId, Reason, RunnerId, Status};
     use tokio::sync::Semaphore;
@@ -166,7 +204,19 @@ mod tests {
             Ok(Vec::new())
         }
 
-        async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Reply>> {
+        async fn find(&self, _: &Pop) -> Result<Found> {
+            Ok(Found::Hints(Vec::new()))
+        }
+
+        async fn take(&self, _: &Pop, _: &Claim) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn call(&self, _: Submission, block: &Block, _: Option<&Claim>) -> Result<Called> {
+            Ok(Called::Cycle(vec![block.waiter]))
+        }
+
+        async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
             self.permits.acquire().await.unwrap().forget();
             self.trips.lock().unwrap().push(settlements.len());
             Ok(settlements
@@ -190,7 +240,7 @@ mod tests {
         Settlement { outcome: None, transition: Transition { id: InvocationId::new(), expect, change }, requeue: None }
     }
 
-    fn gated() -> (Arc<Gate>, GroupCommit) {
+    fn gated() -> (Arc<Gate>, GroupCommit<Settles>) {
         let gate = Arc::new(Gate { permits: Semaphore::new(0), trips: Mutex::default() });
         (gate.clone(), GroupCommit::new(gate))
     }
@@ -198,11 +248,11 @@ mod tests {
     #[tokio::test]
     async fn those_who_come_during_a_trip_share_the_next_and_get_their_own_reply() {
         let (gate, commit) = gated();
-        let mut settles: Vec<_> = (0..10).map(|version| Box::pin(commit.settle(settlement(version)))).collect();
+        let mut settles: Vec<_> = (0..10).map(|version| Box::pin(commit.send(settlement(version)))).collect();
         settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
         gate.permits.add_permits(2);
         for (version, reply) in futures_util::future::join_all(settles).await.into_iter().enumerate() {
-            assert_eq!(reply.unwrap(), TransitionReply::Refused(stale(version as u64)));
+            assert_eq!(reply.unwrap().unwrap(), TransitionReply::Refused(stale(version as u64)));
         }
         assert_eq!(*gate.trips.lock().unwrap(), [1, 9]);
     }
@@ -210,15 +260,15 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_is_dropped_leaves_the_way_free() {
         let (gate, commit) = gated();
-        let mut leader = Box::pin(commit.settle(settlement(0)));
+        let mut leader = Box::pin(commit.send(settlement(0)));
         assert!((&mut leader).now_or_never().is_none());
-        let mut second = Box::pin(commit.settle(settlement(1)));
-        let mut third = Box::pin(commit.settle(settlement(2)));
+        let mut second = Box::pin(commit.send(settlement(1)));
+        let mut third = Box::pin(commit.send(settlement(2)));
         assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
         drop(leader);
         drop(second);
-        assert!(third.await.unwrap_err().is_retryable());
+        assert!(third.await.is_none());
         gate.permits.add_permits(1);
-        commit.settle(settlement(3)).await.unwrap();
+        commit.send(settlement(3)).await.unwrap().unwrap();
     }
 }

@@ -12,6 +12,7 @@ use pynenc_core::record::{Outcome, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::{InvocationId, Reason, Status, StatusRecord};
 use rustc_hash::FxHashMap;
+use serde::de::DeserializeOwned;
 
 use crate::context::TaskContext;
 use crate::engine::Engine;
@@ -77,7 +78,7 @@ impl<T: Task> Invocation<T> {
     /// A dropped wait leaves the invocation as it is.
     pub async fn result(&self) -> Result<T::Output> {
         let record = self.end().await?;
-        self.engine.outcome::<T>(self.id, &record).await
+        self.engine.outcome(self.id, &record).await
     }
 
     async fn end(&self) -> Result<StatusRecord> {
@@ -163,7 +164,7 @@ impl<T: Task> InvocationGroup<T> {
         let mut values = Vec::with_capacity(self.len());
         for invocation in &self.invocations {
             let record = ends.get(&invocation.id).ok_or(Error::InvocationNotFound(invocation.id))?;
-            values.push(self.engine.outcome::<T>(invocation.id, record).await?);
+            values.push(self.engine.outcome(invocation.id, record).await?);
         }
         Ok(values)
     }
@@ -199,7 +200,7 @@ impl<T: Task> InvocationGroup<T> {
 
     async fn value(&self, id: InvocationId, record: Option<StatusRecord>) -> Result<T::Output> {
         let record = record.ok_or(Error::InvocationNotFound(id))?;
-        self.engine.outcome::<T>(id, &record).await
+        self.engine.outcome(id, &record).await
     }
 
     fn ids(&self) -> Vec<InvocationId> {
@@ -238,17 +239,29 @@ impl Engine {
         Ok(ended)
     }
 
+    /// Waits for the value of an invocation whose task this program needn't know, such as a `serde_json::Value`.
+    ///
+    /// The wait is nobody's: a task that wants to wait awaits a call, or [`Invocation::result`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Invocation::result`].
+    pub async fn result<V: DeserializeOwned>(&self, id: InvocationId) -> Result<V> {
+        let record = self.ended(id).await?;
+        self.outcome(id, &record).await
+    }
+
     /// The value of an invocation that has ended, or why it has none.
-    pub(crate) async fn outcome<T: Task>(&self, id: InvocationId, record: &StatusRecord) -> Result<T::Output> {
+    pub(crate) async fn outcome<V: DeserializeOwned>(&self, id: InvocationId, record: &StatusRecord) -> Result<V> {
         match record.status {
-            Status::Success => self.returned::<T>(id, record.epoch).await,
+            Status::Success => self.returned(id, record.epoch).await,
             Status::Cancelled => Err(Error::Cancelled(id)),
             Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
             _ => Err(self.failure(id, record).await?),
         }
     }
 
-    async fn returned<T: Task>(&self, id: InvocationId, epoch: u64) -> Result<T::Output> {
+    async fn returned<V: DeserializeOwned>(&self, id: InvocationId, epoch: u64) -> Result<V> {
         let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
         match self.parts().state.outcome(id, epoch).await? {
             Some(Outcome::Value { value, serializer }) => {

@@ -22,7 +22,10 @@ pub mod step_lane;
 pub mod stop;
 mod submit;
 pub mod task;
+pub mod telling;
+mod untyped;
 pub mod wake;
+pub mod why;
 pub mod worker;
 
 pub use call::{Call, EncodedCall};
@@ -35,5 +38,7 @@ pub use invocation::{Invocation, InvocationGroup};
 pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner};
 pub use step_lane::StepLane;
 pub use task::{Task, TaskDefinition};
+pub use telling::TracePropagation;
 pub use wake::Waking;
+pub use why::Why;
 pub use worker::Halt;

@@ -1,11 +1,12 @@
 //! The lane of components that share no store: it waits between the steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use pynenc_core::broker::Message;
-use pynenc_core::lane::{Claimed, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Transition, TransitionReply};
+use pynenc_core::broker::{Message, Pop};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Blocked, Claim, ClaimReply, Registered, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, StateBackend, StatusRecord};
@@ -76,6 +77,31 @@ impl Lane for StepLane {
         Ok(claimed.collect())
     }
 
+    async fn find(&self, pop: &Pop) -> Result<Found> {
+        self.broker.pop(pop).await.map(Found::Hints)
+    }
+
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
+        let ids = self.broker.pop(&Pop { wait: Duration::ZERO, ..pop.clone() }).await?;
+        if ids.is_empty() { Ok(Vec::new()) } else { self.claim(&Claim { ids, ..claim.clone() }).await }
+    }
+
+    /// The claim is left to the runner that is hinted.
+    async fn call(&self, submission: Submission, block: &Block, _claim: Option<&Claim>) -> Result<Called> {
+        let registered = only(self.submit(vec![submission]).await?)??;
+        let Registered::New(child) = registered else { return Ok(Called::Registered(registered)) };
+        let block = Block { on: vec![child.id], ..block.clone() };
+        Ok(match self.orchestrator.block(&block).await? {
+            Blocked::Waiting { record, raised } => {
+                self.hint(&raised).await;
+                Called::Waiting { child, waiter: record, claimed: None, end: None }
+            }
+            Blocked::Ready => Called::Registered(Registered::New(child)),
+            Blocked::Cycle(way) => Called::Cycle(way),
+            Blocked::Refused(refusal) => Called::Refused(refusal),
+        })
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         let unkept = self.keep(&settlements).await;
         let goes_on = |item: &Settlement| unkept.is_none() || item.outcome.is_none();
@@ -112,6 +138,10 @@ impl StepLane {
             tracing::debug!(%error, count = unused.len(), "records without an invocation stay until retention");
         }
     }
+}
+
+fn only<T>(replies: Vec<T>) -> Result<T> {
+    replies.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Unexpected, "a submission had no reply"))
 }
 
 fn requeued(settlement: &Settlement, record: &StatusRecord) -> Option<Message> {

@@ -2,9 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
 use pynenc_core::record::{
@@ -13,7 +18,7 @@ use pynenc_core::record::{
 };
 use pynenc_core::status::Due;
 use pynenc_core::task_options::Concurrency;
-use pynenc_core::{Digest, InvocationId, SerializerExt};
+use pynenc_core::{Digest, InvocationId, Lane, SerializerExt};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
 use crate::call::{Call, CallOptions, EncodedCall};
@@ -24,6 +29,7 @@ use crate::error::{ArgumentDiff, Error, Result};
 use crate::extension::Changed;
 use crate::invocation::{Invocation, InvocationGroup, Reuse};
 use crate::task::{RegisteredTask, Task};
+use crate::worker::Awaited;
 
 /// At most so many calls make one trip.
 const BATCH: usize = 500;
@@ -44,8 +50,17 @@ impl Engine {
         let mut uploads = Uploads::default();
         let submission = self.prepared(task, call, &mut uploads)?;
         uploads.send(self).await?;
-        let reply = self.lane().submit(vec![submission.clone()]).await?.pop();
-        self.accepted(task, &submission, reply).await
+        let reply = self.sent(&submission).await;
+        self.accepted(task, &submission, Some(reply)).await
+    }
+
+    /// Submits together with what others submit meanwhile, and once more alone where the one who led them went away:
+    /// repeating it changes nothing.
+    async fn sent(&self, submission: &Submission) -> pynenc_core::Result<Registered> {
+        match self.submits().send(submission.clone()).await {
+            Some(reply) => reply,
+            None => only(self.lane().submit(vec![submission.clone()]).await?),
+        }
     }
 
     /// Submits calls of one task in batches.
@@ -57,6 +72,7 @@ impl Engine {
         let task = self.known(T::definition().name)?;
         let mut invocations = Vec::new();
         let mut calls = calls.into_iter().peekable();
+        let mut on_its_way: Option<Trip> = None;
         while calls.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
             let mut uploads = Uploads::default();
@@ -64,12 +80,44 @@ impl Engine {
                 batch.push(self.prepared(task, call, &mut uploads)?);
             }
             uploads.send(self).await?;
-            let replies = self.lane().submit(batch.clone()).await?;
-            for (submission, reply) in batch.iter().zip(replies) {
-                invocations.push(self.accepted(task, submission, Some(reply)).await?);
+            // One batch is encoded while the one before it is on its way.
+            let next = Trip::depart(self.lane(), batch).await;
+            if let Some(trip) = on_its_way.replace(next) {
+                self.arrived(task, trip, &mut invocations).await?;
             }
         }
+        if let Some(trip) = on_its_way {
+            self.arrived(task, trip, &mut invocations).await?;
+        }
         Ok(InvocationGroup::new(self.clone(), invocations))
+    }
+
+    async fn arrived<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        trip: Trip,
+        invocations: &mut Vec<Invocation<T>>,
+    ) -> Result<()> {
+        let (batch, replies) = trip.arrive().await?;
+        for (submission, reply) in batch.iter().zip(replies) {
+            invocations.push(self.accepted(task, submission, Some(reply)).await?);
+        }
+        Ok(())
+    }
+
+    /// Submits a call as a child of the body that runs, and waits for its value.
+    pub(crate) async fn call<T: Task>(&self, context: &TaskContext, call: Call<T>) -> Result<T::Output> {
+        if self.inline_worker().is_some() {
+            return context.submit(call).await?.result().await;
+        }
+        let task = self.known(T::definition().name)?;
+        let mut uploads = Uploads::default();
+        let submission = self.prepared(task, call, &mut uploads)?;
+        uploads.send(self).await?;
+        match context.attempt().call(self, &submission).await? {
+            Awaited::Ended(record) => self.outcome::<T::Output>(submission.record.id, &record).await,
+            Awaited::Registered(reply) => self.accepted::<T>(task, &submission, Some(Ok(reply))).await?.result().await,
+        }
     }
 
     /// Encodes a call, so that it can be kept and submitted later, here or elsewhere.
@@ -148,8 +196,20 @@ impl Engine {
         let serializer = &*self.parts().serializer;
         let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
         arguments.encode(&mut sink)?;
-        let (encoded, identity) = sink.into_parts();
         drop(arguments);
+        self.placed(task, sink, serializer.name(), options, uploads)
+    }
+
+    /// The call of encoded arguments, with the large ones moved out of it.
+    pub(crate) fn placed(
+        &self,
+        task: &RegisteredTask,
+        sink: ArgumentSink<'_>,
+        serializer: &'static str,
+        options: CallOptions,
+        uploads: &mut Uploads,
+    ) -> Result<EncodedCall> {
+        let (encoded, identity) = sink.into_parts();
         let mut arguments = Vec::with_capacity(encoded.len());
         for (name, value) in encoded {
             let placed = self.contents().place(value, may_cache(task, &options, name));
@@ -157,7 +217,7 @@ impl Engine {
             uploads.add(upload, options.due, self);
             arguments.push(Argument { name: name.into(), value });
         }
-        let (task, serializer) = (task.id.clone(), serializer.name().into());
+        let (task, serializer) = (task.id.clone(), serializer.into());
         Ok(EncodedCall { task, arguments, serializer, identity, options })
     }
 
@@ -193,7 +253,7 @@ impl Engine {
             parent: caller.as_ref().map(TaskContext::invocation_id),
             workflow: workflow(task, id, caller.as_ref()),
             retry_of: None,
-            trace: None,
+            trace: self.trace(options.trace.as_ref(), caller.as_ref()),
             created_at: self.parts().clock.now(),
         }
     }
@@ -243,6 +303,7 @@ impl Engine {
     ) -> Result<(InvocationId, Option<Reuse>)> {
         match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
             Registered::New(tracked) => {
+                self.tell_submitted(&submission.record);
                 self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
                 self.run_inline(tracked.id).await?;
                 Ok((tracked.id, None))
@@ -296,7 +357,7 @@ impl Engine {
     }
 
     /// An argument as it is compared and shown: by its value, so that the order of a map makes no difference.
-    fn shown(&self, value: &Payload, serializer: &str) -> Shown {
+    pub(crate) fn shown(&self, value: &Payload, serializer: &str) -> Shown {
         match value {
             Payload::External { digest, size } => Shown::Content { digest: *digest, size: *size },
             Payload::Inline(bytes) => {
@@ -308,9 +369,37 @@ impl Engine {
     }
 }
 
+type Replies = pynenc_core::Result<Vec<pynenc_core::Result<Registered>>>;
+
+/// A batch on its way.
+struct Trip {
+    batch: Vec<Submission>,
+    replies: MaybeDone<BoxFuture<'static, Replies>>,
+}
+
+impl Trip {
+    /// Sends the batch, and doesn't wait until it has arrived.
+    async fn depart(lane: &Arc<dyn Lane>, batch: Vec<Submission>) -> Self {
+        let (lane, submissions) = (lane.clone(), batch.clone());
+        let mut replies = maybe_done(async move { lane.submit(submissions).await }.boxed());
+        poll_fn(|cx| Poll::Ready(replies.poll_unpin(cx).is_ready())).await;
+        Self { batch, replies }
+    }
+
+    async fn arrive(mut self) -> pynenc_core::Result<(Vec<Submission>, Vec<pynenc_core::Result<Registered>>)> {
+        (&mut self.replies).await;
+        let replies = Pin::new(&mut self.replies).take_output().expect("it is done, and taken once");
+        Ok((self.batch, replies?))
+    }
+}
+
+fn only(replies: Vec<pynenc_core::Result<Registered>>) -> pynenc_core::Result<Registered> {
+    replies.into_iter().next().unwrap_or_else(|| Err(pynenc_core::Error::unavailable("the submit had no reply")))
+}
+
 /// What of an argument can be compared and shown.
 #[derive(Debug, PartialEq)]
-enum Shown {
+pub(crate) enum Shown {
     Value(serde_json::Value),
     /// It isn't in the call, or has no JSON form.
     Content {
@@ -330,7 +419,7 @@ impl fmt::Display for Shown {
 
 /// What has to be in the argument cache before its calls are accepted.
 #[derive(Default)]
-struct Uploads {
+pub(crate) struct Uploads {
     contents: Vec<Upload>,
     /// How long the last of the calls waits for its time: content is kept as much longer.
     wait: Duration,
@@ -344,7 +433,7 @@ impl Uploads {
         self.contents.push(upload);
     }
 
-    async fn send(self, engine: &Engine) -> Result<()> {
+    pub(crate) async fn send(self, engine: &Engine) -> Result<()> {
         if self.contents.is_empty() {
             return Ok(());
         }

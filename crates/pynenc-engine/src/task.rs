@@ -39,6 +39,8 @@ pub struct TaskDefinition {
     pub options: TaskPatch,
     /// How to run it.
     pub body: Body,
+    /// Decodes arguments as the body would, and drops them: what a call without types is checked by.
+    pub check: fn(&mut ArgumentSource) -> pynenc_core::Result<()>,
     /// What its injected parameters need of the app.
     pub requires: fn(&mut Requirements),
     /// What extensions are told by the attribute, such as the task's triggers.
@@ -49,6 +51,15 @@ impl fmt::Debug for TaskDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskDefinition").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Decodes the arguments of a task, and drops them.
+///
+/// # Errors
+///
+/// One is missing, of another type, or left over.
+pub fn check_arguments<T: Task>(source: &mut ArgumentSource) -> pynenc_core::Result<()> {
+    T::Arguments::decode(source).map(drop)
 }
 
 /// How a task is run.
@@ -179,6 +190,28 @@ impl TaskRegistry {
     /// The task of that name.
     pub fn find(&self, name: &str) -> Option<&Arc<RegisteredTask>> {
         self.tasks.get(name)
+    }
+
+    /// The task of that name, or the one whose name ends with it, as a person would type it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTask`]; [`Error::Invalid`] for an end that several names have.
+    pub fn named(&self, name: &str) -> Result<&Arc<RegisteredTask>> {
+        if let Some(task) = self.find(name) {
+            return Ok(task);
+        }
+        let end = |task: &RegisteredTask| task.id.as_str().strip_suffix(name).is_some_and(|path| path.ends_with("::"));
+        let ending: Vec<_> = self.all().into_iter().filter(|task| end(task)).collect();
+        match &ending[..] {
+            [] => Err(self.unknown(name)),
+            [task] => Ok(*task),
+            several => {
+                let names: Vec<_> = several.iter().map(|task| task.id.as_str()).collect();
+                let error = pynenc_core::Error::invalid("several tasks have a name that ends like this");
+                Err(Error::Invalid(error.with("name", name).with("tasks", names.join(", "))))
+            }
+        }
     }
 
     /// Every task, in the order of the names.

@@ -173,6 +173,7 @@ impl Task<'_> {
                             arguments: &[#(#texts),*],
                             options: #options,
                             body: #body,
+                            check: #private::check_arguments::<#name>,
                             requires: #requires,
                             attachments: #attachments,
                         };

@@ -80,6 +80,10 @@ impl Broker for MemBroker {
         Ok(self.hints.step(|hints, now| hints.queues.get_mut(queue).map(|queue| queue.len(now)).unwrap_or_default()))
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        Ok(self.hints.step(|hints, now| hints.queues.get_mut(queue)?.place(id, now)))
+    }
+
     async fn purge(&self) -> Result<()> {
         self.hints.lock().queues.clear();
         Ok(())

@@ -1,52 +1,39 @@
 -- Pauses a waiter until others have ended, unless that would close a circle.
 local waiter, version, epoch, runner = parse('>c16I4I4c16', ARGV[1])
-local time = now()
+local time, ids = now(), {unpack(ARGV, 2)}
+fetch(ids)
 
 local function living()
   local seen, on = {}, {}
-  for place = 2, #ARGV do
-    local id = ARGV[place]
+  for _, id in ipairs(ids) do
     local e = not seen[id] and read(id)
-    if e and not is(T.final, e[E.status]) then on[#on + 1] = {id, e} end
+    if e and not is(T.final, e[E.status]) then on[#on + 1] = id end
     seen[id] = true
   end
   return on
 end
 
-local function wait_for(on)
-  for _, awaited in ipairs(on) do
-    call('SADD', K.awaits .. waiter, awaited[1])
-    call('SADD', K.awaited .. awaited[1], waiter)
-  end
-end
-
 local function raised(on)
   local raised = {}
-  for _, awaited in ipairs(on) do
-    local id, e = awaited[1], awaited[2]
-    if is_queued(e) then
-      raised[#raised + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw]
-    end
+  for _, id in ipairs(on) do
+    local e = read(id)
+    if is_queued(e) then raised[#raised + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw] end
   end
   return raised
 end
 
 local e = read(waiter)
 if not e then return {refused('M', 0, 0)} end
-local is_current = e[E.version] == version and e[E.epoch] == epoch and e[E.owner] == runner
-local code, one, other = 'A'
-if e[E.status] ~= S.paused or not is_current then
-  code, one, other = judged(e, version, epoch, S.paused, A.owner, runner, R.waiting, false, time)
-  if code and code ~= 'A' then return {refused(code, one, other)} end
-end
+local code, one, other = pausable(e, version, epoch, runner, time)
+if code and code ~= 'A' then return {refused(code, one, other)} end
 local on = living()
 if #on == 0 then return {'Y'} end
 local nodes = {}
-for place, awaited in ipairs(on) do nodes[place] = 'c' .. awaited[1] end
+for place, id in ipairs(on) do nodes[place] = 'c' .. id end
 local way = circle(waiter, nodes)
 if way then return reply_with('K', way) end
 pass_without_memory()
 if code ~= 'A' then enter(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
-wait_for(on)
+for first = 1, #on, 1000 do wait_for(waiter, {unpack(on, first, math.min(first + 999, #on))}) end
 flush_indexes()
 return reply_with('W' .. written(e), raised(on))

@@ -6,7 +6,8 @@ local function cancel(id)
   if not e then return 'M' end
   if is(T.final, e[E.status]) then return 'F' .. string.char(e[E.status]) end
   if e[E.owner] ~= NONE then
-    call('SETRANGE', K.entry .. id, E.cancel - E.layout, '\1')
+    e[E.cancel] = 1
+    write(id, e, '')
     call('SADD', K.cancels .. e[E.owner], id)
     call('PUBLISH', K.signals .. e[E.owner], 'C' .. id)
     return 'Q'

@@ -20,6 +20,7 @@ local function forget_if_old(runner)
   local _, lease, retired = parse('>I6I6I6', call('HGET', K.runners, runner))
   if time - retired < lease * T.remembered_leases then return end
   call('HDEL', K.runners, runner)
+  call('HDEL', K.introductions, runner)
   call('ZREM', K.retired, runner)
   call('DEL', K.cancels .. runner)
 end

@@ -12,10 +12,11 @@ local function forget(id)
   end
   call('DEL', K.entry .. id, K.details .. id, K.named .. id)
   call('ZREM', K.rest, id)
-  call('ZREM', K.retained, id)
-  count('s' .. e[E.status], -1)
+  call('LREM', K.retained .. int(kept_for(e)), 1, id)
+  call('ZREM', K.kept_longer, id)
+  count_as(false, e[E.status], e[E.queue], -1)
   -- A record that a lane wrote is found by its invocation; without that, by its age.
-  if call('EXISTS', K.record .. id) == 1 then call('ZADD', K.aged, e[E.place], id) end
+  if call('EXISTS', K.record .. id) == 1 then call('ZADD', K.aged, int(e[E.place]), id) end
 end
 
 for _, id in ipairs(ARGV) do guarded(forget, id) end

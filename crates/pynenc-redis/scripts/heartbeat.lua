@@ -13,13 +13,13 @@ if last == 0 or time - last >= lease / 2 then amnesty = time + 2 * interval end
 call('SET', K.alive, pack('>I6I6', time, amnesty))
 call('HSET', K.runners, runner, pack('>I6I6I6', time, lease, 0) .. description)
 call('ZADD', K.leases, time + lease, runner)
-local cancel = {}
+local reply = {call('HEXISTS', K.introductions, runner)}
 for _, id in ipairs(call('SMEMBERS', K.cancels .. runner)) do
   local e = read(id)
   if e and e[E.owner] == runner and e[E.cancel] == 1 then
-    cancel[#cancel + 1] = id
+    reply[#reply + 1] = id
   else
     call('SREM', K.cancels .. runner, id)
   end
 end
-return cancel
+return reply

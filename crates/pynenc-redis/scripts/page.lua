@@ -1,19 +1,30 @@
--- Entries in the order of their registration behind a place, from the indexes that are asked for. Looks at no more than
--- a batch, and gives how far it came when there is more.
-local after, id_after, limit, unchanged_for, only_queued = parse('>I6c16I4I6B', ARGV[1])
+-- Entries behind a place, in the order of their registration or against it, from the indexes that are asked for. Looks
+-- at no more than a batch, and gives how far it came when there is more.
+local after, id_after, limit, unchanged_for, since, only_queued, newest_first = parse('>I6c16I4I6I6BB', ARGV[1])
 local statuses, task = ARGV[2], ARGV[3]
 local BATCH = 500
 local till = now() - unchanged_for
 
--- The rank of the first member behind the place.
-local function start_of(index)
+-- How many members stand before the place, or are it.
+local function count_till(index, is_counted)
   local low = call('ZCOUNT', index, '-inf', '(' .. after)
   local high = low + call('ZCOUNT', index, after, after)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if call('ZRANGE', index, middle, middle)[1] <= id_after then low = middle + 1 else high = middle end
+    local id = call('ZRANGE', index, middle, middle)[1]
+    if id < id_after or (is_counted and id == id_after) then low = middle + 1 else high = middle end
   end
   return low
+end
+
+-- The ranks that a batch is among.
+local function span(index)
+  if newest_first == 0 then
+    local first = count_till(index, true)
+    return first, first + BATCH
+  end
+  local last = count_till(index, false) - 1
+  return math.max(last - BATCH, 0), last
 end
 
 local function wanted(e)
@@ -22,18 +33,23 @@ local function wanted(e)
 end
 
 local function add(found, index)
-  local start = start_of(index)
-  local members = call('ZRANGE', index, start, start + BATCH, 'WITHSCORES')
+  local first, last = span(index)
+  if last < 0 then return end
+  local members = call('ZRANGE', index, first, last, 'WITHSCORES')
   for place = 1, #members, 2 do found[#found + 1] = {tonumber(members[place + 1]), members[place]} end
 end
 
 local found = {}
 add(found, K.queued)
 if only_queued == 0 then add(found, K.rest) end
-table.sort(found, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+table.sort(found, function(a, b)
+  if newest_first == 1 then a, b = b, a end
+  return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2])
+end)
 local replies = {''}
 for place = 1, math.min(#found, BATCH) do
   local at, id = found[place][1], found[place][2]
+  if newest_first == 1 and at < since then break end
   local e = read(id)
   if e and wanted(e) then replies[#replies + 1] = id .. e[E.raw] end
   if #replies > limit or place == BATCH then

@@ -3,11 +3,13 @@
 local time, replies = now(), {}
 pass_without_memory()
 
-local function keep(outcome)
-  if outcome == '' then return end
-  local id, epoch, value = parse('>c16I6', outcome)
-  call('HSETNX', K.outcomes .. id, epoch, sub(outcome, value))
+local ids, keys = {}, {}
+for place = 1, #ARGV, 3 do
+  ids[#ids + 1] = sub(ARGV[place], 1, 16)
+  if ARGV[place + 1] ~= '' then keys[#keys + 1] = K.outcomes .. ids[#ids] end
 end
+fetch(ids)
+local is_new = #keys == 0 or call('EXISTS', unpack(keys)) == 0
 
 local function push_back(id, e, hint)
   if hint == '' or not is_queued(e) then return end
@@ -22,7 +24,7 @@ local function push_entry(handed)
 end
 
 local function settle(place)
-  keep(ARGV[place + 1])
+  if ARGV[place + 1] ~= '' then put_outcome(ARGV[place + 1], is_new) end
   local reply, e, handed, id = transition(ARGV[place], time)
   if not e then return {reply} end
   push_back(id, e, ARGV[place + 2])
@@ -31,6 +33,7 @@ local function settle(place)
 end
 
 for place = 1, #ARGV, 3 do replies[#replies + 1] = guarded(settle, place) end
+flush_outcomes()
 flush_indexes()
 wake_poppers()
 return replies

@@ -1,6 +1,7 @@
 -- Answers what has ended, and writes down whom to tell of the rest.
 local channel, replies = ARGV[1], {}
 pass_without_memory()
+fetch({unpack(ARGV, 2)})
 for place = 2, #ARGV do
   local id = ARGV[place]
   local e = read(id)
@@ -9,9 +10,9 @@ for place = 2, #ARGV do
   elseif is(T.final, e[E.status]) then
     replies[#replies + 1] = written(e)
   else
-    call('SADD', K.watchers .. id, channel)
-    call('SETRANGE', K.entry .. id, E.watched - E.layout, '\1')
+    add_watcher(id, e, channel)
     replies[#replies + 1] = 1
   end
 end
+flush_entries()
 return replies

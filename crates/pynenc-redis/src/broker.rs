@@ -64,17 +64,13 @@ impl Broker for RedisBroker {
         let deadline = Instant::now() + pop.wait.min(LONGEST_WAIT);
         let mut arguments = vec![decimal(pop.max.min(BATCH) as u64)];
         arguments.extend(pop.queues.iter().map(Self::name));
-        let wakes: Vec<_> =
-            pop.queues.iter().map(|queue| self.store.of(Key::Wake, queue.as_str().as_bytes())).collect();
-        let mut waiter = self.store.waiter();
         loop {
             let Taken { ids, until_due } = self.take(&arguments).await?;
             let left = deadline.saturating_duration_since(Instant::now());
             if !ids.is_empty() || left.is_zero() || pop.max == 0 {
                 return Ok(ids);
             }
-            let wait = until_due.map_or(FALLBACK, |due| due.min(FALLBACK)).min(left);
-            waiter.wait_for_token(&wakes, wait).await?;
+            wait_for_token(&self.store, &pop.queues, until_due.unwrap_or(FALLBACK).min(left)).await?;
         }
     }
 
@@ -96,6 +92,13 @@ impl Broker for RedisBroker {
         }
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        match self.store.run(Verb::Place, &[Self::name(queue), id.as_bytes().to_vec()]).await? {
+            Value::Nil => Ok(None),
+            place => number(&place).map(Some),
+        }
+    }
+
     async fn purge(&self) -> Result<()> {
         self.store.purge(Family::Broker).await
     }
@@ -103,6 +106,12 @@ impl Broker for RedisBroker {
     fn store_id(&self) -> Option<StoreId> {
         Some(self.store.id())
     }
+}
+
+/// Waits until somebody has pushed, for some time at most, after which the queues have to be looked at anyway.
+pub(crate) async fn wait_for_token(store: &RedisStore, queues: &[QueueName], wait: Duration) -> Result<()> {
+    let wakes: Vec<_> = queues.iter().map(|queue| store.of(Key::Wake, queue.as_str().as_bytes())).collect();
+    store.wait_for_token(&wakes, wait.min(FALLBACK)).await
 }
 
 /// Pushes hints, in chunks.

@@ -11,6 +11,7 @@ mod start_check;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use pynenc_core::lane::StoreId;
@@ -18,7 +19,7 @@ use pynenc_core::{Result, Timestamp};
 use redis::Value;
 use tokio::sync::OnceCell;
 
-use self::blocking::{Blocking, Waiter};
+use self::blocking::Blocking;
 use self::link::{Link, Request};
 use self::server::Server;
 use crate::config::RedisConfig;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     blocking: Blocking,
     hub: Hub,
     checked: OnceCell<()>,
+    /// Whether the server keeps functions for this client; some are too old, some don't let it.
+    has_functions: AtomicBool,
     config: RedisConfig,
 }
 
@@ -69,6 +72,11 @@ impl RedisStore {
         let store = Self::shared(config, app_id)?;
         store.0.checked.get_or_try_init(|| start_check::check(&store)).await?;
         Ok(store)
+    }
+
+    /// What of the server's settings may lose work.
+    pub(crate) async fn weaknesses(&self) -> Result<Vec<String>> {
+        start_check::weaknesses(self).await
     }
 
     fn shared(config: &RedisConfig, app_id: &str) -> Result<Self> {
@@ -131,6 +139,15 @@ impl RedisStore {
     }
 
     async fn run_over(&self, link: &Link, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
+        if let Some(function) = verb.function().filter(|_| self.0.has_functions.load(Ordering::Relaxed)) {
+            let mut command = redis::cmd("FCALL");
+            command.arg(function).arg(1).arg(self.0.keys.prefix()).arg(arguments);
+            let ran = link.call_function(&command).await.map_err(|error| error.with("function", verb.name()))?;
+            match ran {
+                Some(answer) => return Ok(answer),
+                None => self.0.has_functions.store(false, Ordering::Relaxed),
+            }
+        }
         let mut invocation = verb.script().key(self.0.keys.prefix());
         for argument in arguments {
             invocation.arg(argument.as_slice());
@@ -175,9 +192,13 @@ impl RedisStore {
         values.into_iter().collect()
     }
 
-    /// Somebody who waits for wake tokens, over a connection of its own.
-    pub(crate) fn waiter(&self) -> Waiter<'_> {
-        self.0.blocking.waiter()
+    /// Waits for a token of one of the lists, or for the end of `wait`, over a connection that nobody else uses meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped wait closes its connection, so that no token is handed to nobody.
+    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: std::time::Duration) -> Result<()> {
+        self.0.blocking.wait_for_token(lists, wait).await
     }
 
     /// Drops every key of a component. What is written meanwhile may stay.
@@ -237,6 +258,7 @@ impl Shared {
             blocking: Blocking::new(server.clone()),
             hub: Hub::new(&keys),
             checked: OnceCell::new(),
+            has_functions: AtomicBool::new(true),
             config: config.clone(),
             keys,
             server,

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Cursor, HistoryEntry, Tracked};
-use pynenc_core::record::{Priority, Registration, WhenBlocked};
+use pynenc_core::record::{Priority, Registration, RegistrationKey, Retention, RunningKey, WhenBlocked};
 use pynenc_core::status::{By, Due};
-use pynenc_core::{Error, InvocationId, QueueName, Reason, Result, RunnerId, Status, StatusRecord, TaskId, Timestamp};
+use pynenc_core::{
+    Digest, Error, InvocationId, QueueName, Reason, Result, RunnerId, Status, StatusRecord, TaskId, Timestamp,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -85,6 +87,11 @@ impl Pack {
         }
     }
 
+    /// The place behind every other in a listing.
+    pub(crate) fn last_place(self) -> Self {
+        self.u48(LAST_MILLIS).bytes(&[u8::MAX; 16])
+    }
+
     pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }
@@ -132,6 +139,14 @@ impl<'a> Parse<'a> {
 
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         Ok(Timestamp::from_millis(self.u48()?))
+    }
+
+    fn length(&mut self) -> Result<Duration> {
+        self.u48().map(Duration::from_millis)
+    }
+
+    fn digest(&mut self) -> Result<Digest> {
+        self.array().map(Digest::from_bytes)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -210,7 +225,8 @@ pub(crate) fn header(bytes: &[u8]) -> Result<StatusRecord> {
     header_from(&mut Parse::new(bytes))
 }
 
-fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
+/// The record of a header, and what follows it is left to be read.
+pub(crate) fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
     let layout = parse.u8()?;
     if layout != 1 {
         return Err(Error::corrupt("a record has a layout that this version can't read").with("layout", layout));
@@ -242,6 +258,26 @@ pub(crate) fn entry(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {
     let place = Cursor { at: parse.time()?, id };
     parse.u16()?;
     Ok((tracked(id, record, &mut parse)?, place))
+}
+
+/// What an invocation was registered with, as far as its entry keeps it.
+pub(crate) fn registration(id: InvocationId, raw: &[u8]) -> Result<Registration> {
+    let mut parse = Parse::new(raw);
+    header_from(&mut parse)?;
+    parse.u48()?;
+    parse.u16()?;
+    let (blocked, keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
+    let retention = Retention { results: parse.length()?, failures: parse.length()? };
+    let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
+    let running = if blocked > 0 { Some(running_key(blocked, &mut parse)?) } else { None };
+    let key = if keyed > 0 { Some(RegistrationKey { key: parse.digest()?, arguments: parse.digest()? }) } else { None };
+    let registration = Registration::new(id, task, queue);
+    Ok(Registration { priority: priority(level), registration: key, running, retention, ..registration })
+}
+
+fn running_key(blocked: u8, parse: &mut Parse<'_>) -> Result<RunningKey> {
+    let when_blocked = if blocked == 1 { WhenBlocked::End } else { WhenBlocked::Park };
+    Ok(RunningKey { key: parse.digest()?, limit: parse.u32()?, when_blocked })
 }
 
 pub(crate) fn tracked_entry(id: InvocationId, raw: &[u8]) -> Result<Tracked> {

@@ -37,9 +37,13 @@ keys! {
     Queued = "queued", "o:q";
     /// What isn't queued, by the time of its registration.
     Rest = "rest", "o:r";
-    /// What has ended, by the end of its retention.
+    /// By length of retention, in milliseconds: what has ended, in that order.
     Retained = "retained", "o:t";
-    /// How many there are by status and by queue.
+    /// The lengths of retention that something is kept for.
+    Lengths = "lengths", "o:0";
+    /// What has ended and is kept for longer, by the end of that.
+    KeptLonger = "kept_longer", "o:9";
+    /// How many there are: queued or not, by status and queue.
     Counts = "counts", "o:c";
     /// Who waits with a registration key.
     Waiting = "waiting", "o:k";
@@ -67,6 +71,8 @@ keys! {
     Owned = "owned", "o:o";
     /// By runner: what it was asked to cancel.
     Cancels = "cancels", "o:v";
+    /// By runner: what it said of itself.
+    Introductions = "introductions", "o:6";
     /// The last heartbeat of any runner, and the end of the amnesty.
     Alive = "alive", "o:y";
     /// Who performs a service, and until when.

@@ -1,16 +1,24 @@
 //! Several steps in one trip: a script that runs the items one by one and stops each at its first refusal.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use async_trait::async_trait;
-use pynenc_core::broker::Message;
-use pynenc_core::lane::{Claimed, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, TransitionReply};
-use pynenc_core::{ErrorKind, InvocationId, Lane, Result};
+use pynenc_core::broker::{Message, Pop};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, TransitionReply};
+use pynenc_core::{ErrorKind, InvocationId, Lane, QueueName, Result};
 use redis::Value;
+use tokio::time::Instant;
 
 use crate::broker;
-use crate::client::{BATCH, RedisStore, optional};
-use crate::codec::Pack;
-use crate::orchestrator::{claim_arguments, granted_or_retired, register_item, replies, transition_item};
+use crate::client::{BATCH, RedisStore, bytes, list, optional};
+use crate::codec::{self, Pack, Parse};
+use crate::error::misshapen;
+use crate::orchestrator::waiting::{pause, waiter_item};
+use crate::orchestrator::{
+    claim_arguments, decimal, granted_or_retired, register_item, replies, take_arguments, transition_item,
+};
 use crate::script::Verb;
 use crate::state_backend::{outcome_item, record_of, record_value};
 
@@ -18,11 +26,40 @@ use crate::state_backend::{outcome_item, record_of, record_value};
 #[derive(Debug, Clone)]
 pub struct RedisLane {
     store: RedisStore,
+    empty: Arc<Mutex<Option<Empty>>>,
+}
+
+/// That the last take has left nothing behind in its queues, and until when that holds if nobody pushes.
+#[derive(Debug, Clone)]
+struct Empty {
+    queues: Vec<QueueName>,
+    until: Option<Instant>,
 }
 
 impl RedisLane {
     pub(crate) fn new(store: RedisStore) -> Self {
-        Self { store }
+        Self { store, empty: Arc::default() }
+    }
+
+    /// How long to wait for a wake token before the queues are looked at: not at all, unless they were empty.
+    fn wait(&self, pop: &Pop) -> Duration {
+        match self.empty().take() {
+            Some(Empty { queues, until }) if queues == pop.queues => {
+                let until_due = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+                until_due.min(pop.wait)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn note(&self, pop: &Pop, is_empty: bool, until_due: i64) {
+        let until = u64::try_from(until_due).ok().map(|millis| Instant::now() + Duration::from_millis(millis));
+        let empty = is_empty.then(|| Empty { queues: pop.queues.clone(), until });
+        *self.empty() = empty;
+    }
+
+    fn empty(&self) -> std::sync::MutexGuard<'_, Option<Empty>> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,6 +88,48 @@ impl Lane for RedisLane {
         Ok(claimed)
     }
 
+    async fn find(&self, pop: &Pop) -> Result<Found> {
+        let wait = self.wait(pop);
+        if !wait.is_zero() && pop.max > 0 {
+            broker::wait_for_token(&self.store, &pop.queues, wait).await?;
+        }
+        Ok(Found::Waiting)
+    }
+
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
+        let answer = self.store.run(Verb::Take, &take_arguments(claim, pop)).await?;
+        let answer = granted_or_retired(answer, claim.runner)?;
+        let [Value::Int(until_due), ids, replies] = <[Value; 3]>::try_from(answer).map_err(|_| misshapen("a take"))?
+        else {
+            return Err(misshapen("a take's answer"));
+        };
+        let (ids, mut values) = (list(ids)?, list(replies)?.into_iter());
+        self.note(pop, ids.len() < pop.max.min(BATCH), until_due);
+        let mut taken = Vec::with_capacity(ids.len());
+        for id in ids {
+            let id = Parse::new(&bytes(id)?).id()?;
+            let (reply, record) = (values.next().unwrap_or(Value::Int(0)), values.next().unwrap_or(Value::Nil));
+            taken.push(loaded(id, reply, record)?);
+        }
+        Ok(taken)
+    }
+
+    async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        let (call, hub) = (submission.registration.id, self.store.hub());
+        hub.open(&self.store).await?;
+        let watch = hub.watch(&[call]);
+        let called = self.called(&submission, block, claim).await;
+        match called {
+            Ok(Called::Waiting { child, waiter, claimed, .. }) => {
+                Ok(Called::Waiting { child, waiter, claimed, end: Some(watch.stream) })
+            }
+            other => {
+                hub.forget(&watch, &[call]);
+                other
+            }
+        }
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         let mut items = Vec::with_capacity(3 * settlements.len());
         for item in &settlements {
@@ -64,6 +143,43 @@ impl Lane for RedisLane {
 
     async fn push(&self, messages: &[Message]) -> Result<()> {
         broker::push(&self.store, messages).await
+    }
+}
+
+impl RedisLane {
+    async fn called(&self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        let registration = &submission.registration;
+        let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
+        let arguments = [
+            register_item(registration)?,
+            record_value(&submission.record)?,
+            waiter_item(block),
+            self.store.hub().channel().to_vec(),
+            token,
+            decimal(claim.map_or(0, |claim| claim.runs_below.into())),
+        ];
+        let mut values = list(self.store.run(Verb::Call, &arguments).await?)?.into_iter();
+        let mut next = || values.next().ok_or_else(|| misshapen("a call's answer"));
+        let first = bytes(next()?)?;
+        match first.split_first() {
+            Some((b'W', _)) => {
+                let (waiter, registered, granted) = (bytes(next()?)?, next()?, optional(next()?)?);
+                let Registered::New(child) = replies::registered(registration, registered)? else {
+                    return Err(misshapen("a call's answer"));
+                };
+                let claimed = granted.map(|granted| codec::tracked_entry(registration.id, &granted)).transpose()?;
+                Ok(Called::Waiting { child, waiter: codec::header(&waiter)?, claimed, end: None })
+            }
+            Some((b'S', answer)) => {
+                replies::registered(registration, Value::BulkString(answer.to_vec())).map(Called::Registered)
+            }
+            Some((b'K', _)) => {
+                let way = values.map(|id| Parse::new(&bytes(id)?).id()).collect::<Result<_>>()?;
+                Ok(Called::Cycle(way))
+            }
+            Some((b'R', answer)) => replies::refusal(&pause(block), answer).map(Called::Refused),
+            _ => Err(misshapen("a call's answer")),
+        }
     }
 }
 

@@ -4,18 +4,19 @@ pub(crate) mod hub;
 mod listing;
 pub(crate) mod replies;
 mod runners;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use pynenc_core::broker::Pop;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
-    TransitionReply,
+    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
+    Transition, TransitionReply,
 };
 use pynenc_core::record::Registration;
 use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend};
@@ -74,6 +75,10 @@ impl Orchestrator for RedisOrchestrator {
         listing::records(&self.store, ids).await
     }
 
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+        listing::inspect(&self.store, ids).await
+    }
+
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
         listing::find(&self.store, find).await
     }
@@ -109,6 +114,10 @@ impl Orchestrator for RedisOrchestrator {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
         runners::heartbeat(&self.store, heartbeat).await
+    }
+
+    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
+        runners::introduce(&self.store, runner, introduction).await
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {
@@ -180,6 +189,10 @@ impl Orchestrator for RedisOrchestrator {
         self.store.send(redis::cmd("PUBLISH").arg(self.store.one(Key::News)).arg("P")).await.map(drop)
     }
 
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        self.store.weaknesses().await
+    }
+
     fn store_id(&self) -> Option<StoreId> {
         Some(self.store.id())
     }
@@ -212,6 +225,14 @@ pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8
     let runs_below = claim.runs_below.to_string().into_bytes();
     let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec(), runs_below];
     arguments.extend(id_items(ids));
+    arguments
+}
+
+/// The arguments of a claim of what is popped with it.
+pub(crate) fn take_arguments(claim: &Claim, pop: &Pop) -> Vec<Vec<u8>> {
+    let mut arguments = claim_arguments(claim, &[]);
+    arguments.push(decimal(pop.max.min(BATCH) as u64));
+    arguments.extend(pop.queues.iter().map(|queue| queue.as_str().as_bytes().to_vec()));
     arguments
 }
 

@@ -10,11 +10,14 @@ use pynenc_core::record::Priority;
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use redis::Script;
+use rustc_hash::FxHashSet;
 
 use crate::keys::Key;
 
 /// The lease of a runner that claims before its first heartbeat: what it claims must not be lost with it.
 const FIRST_LEASE_MILLIS: u64 = 15_000;
+/// An outcome of so many bytes at most goes with the news of its invocation's end.
+const PUSHED_OUTCOME: usize = 4096;
 /// How many leases a retired runner is remembered for, so that its next call is told.
 const REMEMBERED_LEASES: u64 = 10;
 
@@ -79,7 +82,8 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
-    OUTBOX = "outbox"; JOURNAL = "journal";
+    OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop"; BLOCK = "block";
+    WATCH = "watch"; SUBMIT = "submit"; JOURNAL = "journal";
 }
 
 scripts! {
@@ -87,9 +91,10 @@ scripts! {
     Claim = "claim": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
     Transition = "transition": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION];
     Cancel = "cancel": [ENTRY, ENTER, SLOTS];
-    Block = "block": [ENTRY, TABLE, ENTER, KNOTS];
-    Watch = "watch": [ENTRY];
+    Block = "block": [ENTRY, TABLE, ENTER, KNOTS, BLOCK];
+    Watch = "watch": [ENTRY, WATCH];
     Heartbeat = "heartbeat": [ENTRY];
+    Introduce = "introduce": [];
     Runners = "runners": [];
     Leave = "leave": [RETIRE];
     Expired = "expired": [ENTRY, RETIRE];
@@ -97,23 +102,28 @@ scripts! {
     Want = "want": [];
     Outbox = "outbox": [];
     OutboxDone = "outbox_done": [OUTBOX];
-    Outlived = "outlived": [];
-    Keep = "keep": [];
+    Outlived = "outlived": [ENTRY];
+    Keep = "keep": [ENTRY, ENTER];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
+    Inspect = "inspect": [ENTRY];
     Page = "page": [ENTRY];
     Push = "push": [QUEUE];
-    Pop = "pop": [QUEUE];
+    Pop = "pop": [QUEUE, POP];
     Len = "len": [QUEUE];
+    Place = "place": [QUEUE];
     PutInvocations = "put_invocations": [FACTS];
+    PutOutcomes = "put_outcomes": [ENTER, OUTCOMES];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
     OpenJournal = "open_journal": [JOURNAL];
     ReadJournal = "journal": [JOURNAL];
     AppendJournal = "append_journal": [];
     WorkflowRuns = "workflow_runs": [];
-    Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS];
+    Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS, SUBMIT];
+    Call = "call": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, REGISTER, QUEUE, FACTS, SUBMIT, BLOCK, WATCH];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
-    Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE];
+    Take = "take": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, QUEUE, POP];
+    Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE, OUTCOMES];
     Define = "define": [];
     Undefine = "undefine": [];
     Pause = "pause": [];
@@ -139,6 +149,32 @@ scripts! {
     Now = "now": [];
 }
 
+/// What a verb on the way of every invocation is called by, where the server keeps functions: what a function needs is
+/// made once, and not in each run of a script.
+const FUNCTIONS: [Verb; 8] =
+    [Verb::Submit, Verb::Call, Verb::Take, Verb::ClaimLoad, Verb::Settle, Verb::Transition, Verb::Watch, Verb::Block];
+
+/// The parts of functions, in an order in which each stands behind what it uses.
+const PARTS: [&str; 17] = [
+    include_str!("../scripts/lib/prelude.lua"),
+    CLOCK,
+    ENTRY,
+    TABLE,
+    ENTER,
+    SLOTS,
+    KNOTS,
+    CLAIM,
+    REGISTER,
+    TRANSITION,
+    QUEUE,
+    FACTS,
+    OUTCOMES,
+    POP,
+    BLOCK,
+    WATCH,
+    SUBMIT,
+];
+
 static SCRIPTS: LazyLock<Vec<Script>> = LazyLock::new(|| {
     let sources = SOURCES.iter().map(|(_, parts, verb)| assembled(parts, verb));
     sources.map(|source| Script::new(&source)).collect()
@@ -149,8 +185,79 @@ impl Verb {
         &SCRIPTS[self as usize]
     }
 
+    /// The name of its function, if it has one.
+    pub(crate) fn function(self) -> Option<&'static str> {
+        let place = FUNCTIONS.iter().position(|verb| *verb == self)?;
+        Some(&library().names[place])
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         SOURCES[self as usize].0
+    }
+}
+
+/// The functions, as a server loads them. Its name and theirs tell what is in it, so that programs of several versions
+/// find their own on one server.
+pub(crate) struct Library {
+    pub(crate) code: String,
+    names: Vec<String>,
+}
+
+pub(crate) fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+        let mark = Script::new(&functions("")).get_hash()[..12].to_owned();
+        let names = FUNCTIONS.iter().map(|verb| format!("{}_{mark}", verb.name())).collect();
+        Library { code: functions(&mark), names }
+    });
+    &LIBRARY
+}
+
+fn functions(mark: &str) -> String {
+    let parts: Vec<_> = PARTS.iter().flat_map(|part| statements(part)).collect();
+    let verbs = FUNCTIONS.map(|verb| (verb, statements(SOURCES[verb as usize].2)));
+    let bodies = verbs.iter().flat_map(|(_, body)| body.clone()).collect();
+    let all = used(parts.clone(), bodies);
+    let mut code = format!("#!lua name=pynenc_{mark}\n");
+    for statement in all.iter().filter(|statement| parts.contains(statement)) {
+        match names_of_state(statement) {
+            Some((names, _)) => code.push_str(&format!("local {names}\n")),
+            None => inline_all(statement, &mut code),
+        }
+    }
+    for (verb, body) in verbs {
+        let name = format!("{}_{mark}", verb.name());
+        code.push_str(&format!("redis.register_function{{function_name = '{name}', callback = function(KEYS, ARGV)\n"));
+        for statement in used(parts.clone(), body) {
+            match names_of_state(&statement).filter(|_| parts.contains(&statement)) {
+                Some((names, value)) => inline_all(&[&format!("{names} = {value}")], &mut code),
+                None if parts.contains(&statement) => {}
+                None => inline_all(&statement, &mut code),
+            }
+        }
+        let flags = if refuses_without_memory(verb) { "" } else { "'allow-oom'" };
+        code.push_str(&format!("end, flags = {{{flags}}}}}\n"));
+    }
+    code
+}
+
+/// Whether a verb takes something new, and writes nothing where there is no room for it.
+fn refuses_without_memory(verb: Verb) -> bool {
+    matches!(verb, Verb::Submit | Verb::Call)
+}
+
+/// The names and values of what a part declares anew for each run: all but functions and literals.
+fn names_of_state<'a>(statement: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    let declared = statement[0].strip_prefix("local ").filter(|rest| !rest.starts_with("function "))?;
+    let Some((names, value)) = declared.split_once(" = ") else { return Some((declared, "nil")) };
+    let is_made =
+        value.contains(['{', '(']) || ["redis.", "struct.", "string.", "KEYS"].iter().any(|it| value.contains(it));
+    is_made.then_some((names, value))
+}
+
+fn inline_all(lines: &[&str], script: &mut String) {
+    for line in lines {
+        inline(line, script);
+        script.push('\n');
     }
 }
 
@@ -164,19 +271,64 @@ pub(crate) const fn reason_code(reason: Reason) -> u8 {
     reason as u8 + 1
 }
 
+/// What a verb uses of its parts, and itself: a function that is made and not called costs time in each run.
 fn assembled(parts: &[&str], verb: &str) -> String {
     let mut script = String::new();
-    let lines = parts.iter().chain([&verb]).flat_map(|part| part.lines());
-    for line in lines.filter(|line| !line.trim_start().starts_with("--")) {
-        inline(line, &mut script);
-        script.push('\n');
+    for statement in used(parts.iter().flat_map(|part| statements(part)).collect(), statements(verb)) {
+        inline_all(&statement, &mut script);
     }
     script
 }
 
+/// The statements of a script that aren't inside another one, line by line and without comments.
+fn statements(source: &str) -> Vec<Vec<&str>> {
+    let mut statements: Vec<Vec<&str>> = Vec::new();
+    for line in source.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with("--")) {
+        let goes_on = line.starts_with([' ', ')', '}']) || ["end", "else", "elseif"].contains(&first_word(line));
+        match statements.last_mut() {
+            Some(statement) if goes_on => statement.push(line),
+            _ => statements.push(vec![line]),
+        }
+    }
+    statements
+}
+
+/// What is left of the parts when everything is dropped that nothing behind it names.
+fn used<'a>(parts: Vec<Vec<&'a str>>, verb: Vec<Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+    let mut words: FxHashSet<&str> = verb.iter().flatten().flat_map(|line| words_of(line)).collect();
+    // Every key stands for it.
+    words.insert("P");
+    let mut kept = verb;
+    for statement in parts.into_iter().rev() {
+        if declared(statement[0]).any(|name| words.contains(name)) {
+            words.extend(statement.iter().flat_map(|line| words_of(line)));
+            kept.insert(0, statement);
+        }
+    }
+    kept
+}
+
+/// The names that a statement of a part declares.
+fn declared(line: &str) -> impl Iterator<Item = &str> {
+    let line = line.strip_prefix("local ").expect("parts declare, and do nothing");
+    let names = line.strip_prefix("function ").map_or_else(|| line.split('=').next(), |rest| rest.split('(').next());
+    words_of(names.unwrap_or_default())
+}
+
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !is_word(c)).filter(|word| !word.is_empty())
+}
+
+fn first_word(line: &str) -> &str {
+    words_of(line).next().unwrap_or_default()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
 /// Copies a line, with the names that stand for literals in their place.
 fn inline(source: &str, script: &mut String) {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut rest = source;
     let mut before = ' ';
     while let Some(c) = rest.chars().next() {
@@ -234,6 +386,7 @@ fn table(name: &str) -> Option<String> {
         "owned" => Some(set_of(Status::is_owned)),
         "final" => Some(set_of(Status::is_final)),
         "raised" => Some(Priority::default().raised(1).level().to_string()),
+        "pushed_outcome" => Some(PUSHED_OUTCOME.to_string()),
         "first_lease" => Some(FIRST_LEASE_MILLIS.to_string()),
         "remembered_leases" => Some(REMEMBERED_LEASES.to_string()),
         _ => None,
@@ -274,11 +427,34 @@ mod tests {
         }
     }
 
+    /// The language allows a function 60 values of its surroundings, and a chunk 200 locals.
+    #[test]
+    fn functions_stay_within_the_limits_of_the_language() {
+        let code = &library().code;
+        let locals = code.lines().filter(|line| line.starts_with("local ")).flat_map(declared).count();
+        assert!(locals < 200, "{locals} locals");
+        for verb in FUNCTIONS {
+            assert!(code.contains(&format!("'{}'", verb.function().unwrap())));
+        }
+    }
+
     #[test]
     fn names_become_literals() {
         let mut script = String::new();
         inline("call('GET', K.entry .. id) == S.registered, x.E.at, e[E.raw], T.statuses", &mut script);
         assert_eq!(script, "call('GET', P..'o:i' .. id) == 1, x.E.at, e[1], 12");
+    }
+
+    #[test]
+    fn a_function_that_nothing_calls_is_left_out() {
+        let part = "local P = KEYS[1]\nlocal function deep()\n  return P\nend\nlocal function near()\n  return deep()\nend\n\
+                    local function other()\n  return near()\nend";
+        assert_eq!(
+            assembled(&[part], "-- what it does\nreturn near()"),
+            "local P = KEYS[1]\nlocal function deep()\n  return P\nend\nlocal function near()\n  return deep()\nend\n\
+             return near()\n"
+        );
+        assert_eq!(assembled(&[part], "return 1"), "local P = KEYS[1]\nreturn 1\n");
     }
 
     #[test]

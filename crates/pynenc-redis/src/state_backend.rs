@@ -60,19 +60,21 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
-        for write in outcomes {
-            let key = self.store.of(Key::Outcomes, write.id.as_bytes());
-            let mut put = redis::cmd("HSETNX");
-            put.arg(key).arg(write.epoch).arg(encoded(&write.outcome)?);
-            self.store.send(&put).await?;
+        for chunk in outcomes.chunks(BATCH) {
+            let items = chunk.iter().map(outcome_item).collect::<Result<Vec<_>>>()?;
+            self.store.run(Verb::PutOutcomes, &items).await?;
         }
         Ok(())
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
+        let pushed = self.store.hub().outcomes(id).map(|kept| outcome_of(epoch, &kept)).transpose()?.flatten();
+        if pushed.is_some() {
+            return Ok(pushed);
+        }
         let key = self.store.of(Key::Outcomes, id.as_bytes());
-        let value = optional(self.store.send(redis::cmd("HGET").arg(key).arg(epoch)).await?)?;
-        value.map(|value| decoded(&value)).transpose()
+        let kept = optional(self.store.send(redis::cmd("GET").arg(key)).await?)?;
+        kept.map_or(Ok(None), |kept| outcome_of(epoch, &kept))
     }
 
     async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
@@ -184,6 +186,19 @@ fn fenced(id: InvocationId, epoch: u64, fence: u64) -> Error {
 /// An outcome as the script that settles takes it.
 pub(crate) fn outcome_item(write: &OutcomeWrite) -> Result<Vec<u8>> {
     Ok(Pack::new().bytes(write.id.as_bytes()).u48(write.epoch).bytes(&encoded(&write.outcome)?).done())
+}
+
+/// The outcome of an epoch, out of all that are kept of an invocation.
+fn outcome_of(epoch: u64, kept: &[u8]) -> Result<Option<Outcome>> {
+    let mut parse = Parse::new(kept);
+    while !parse.rest().is_empty() {
+        let (of, length) = (parse.u48()?, parse.u32()?);
+        let value = parse.bytes(length as usize)?;
+        if of == epoch {
+            return decoded(value).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// A record as it is kept: its parent where scripts find it, then everything but the id, which its key has.

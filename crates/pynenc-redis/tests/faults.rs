@@ -158,8 +158,21 @@ async fn a_blocked_pop_hears_a_push_of_another_process_after_its_connection_was_
     tokio::task::yield_now().await;
     server.kill_clients();
     server.script_flush();
+    server.command(&["FUNCTION", "FLUSH"]);
     let id = given.submit().await.expect("submit");
     assert_eq!(popping.await.expect("no panic").expect("pop"), [id]);
+}
+
+/// The server says no to functions as one does that is too old for them.
+#[tokio::test]
+async fn a_server_without_functions_runs_scripts() {
+    let server = RedisServer::start();
+    server.command(&["ACL", "SETUSER", "default", "-fcall"]);
+    let given = Given::on(&server).await;
+    let running = given.started(given.submit().await.expect("submit")).await;
+    assert!(succeeded(given.settled(&running).await));
+    let refused = server.command(&["INFO", "commandstats"]);
+    assert!(refused.contains("cmdstat_evalsha:") && !refused.contains("cmdstat_function|load:"), "{refused}");
 }
 
 #[tokio::test]

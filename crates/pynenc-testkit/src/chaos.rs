@@ -82,6 +82,10 @@ impl Broker for ChaosBroker {
         self.inner.len(queue).await
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        self.inner.place(queue, id).await
+    }
+
     async fn purge(&self) -> Result<()> {
         self.chaos().echoes.clear();
         self.inner.purge().await

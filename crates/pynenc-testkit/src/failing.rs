@@ -12,8 +12,8 @@ use futures_util::stream::BoxStream;
 use pynenc_core::broker::{Message, Pop, QueueLen};
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
-    TransitionReply,
+    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
+    Transition, TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
 use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
@@ -107,6 +107,7 @@ failing! {
         fn pop(pop: &Pop) -> Vec<InvocationId>;
         fn remove(queue: &QueueName, ids: &[InvocationId]) -> ();
         fn len(queue: &QueueName) -> QueueLen;
+        fn place(queue: &QueueName, id: InvocationId) -> Option<u64>;
         fn purge() -> ();
     }
 }
@@ -119,6 +120,7 @@ failing! {
         fn transition(transitions: &[Transition]) -> Vec<TransitionReply>;
         fn cancel(ids: &[InvocationId]) -> Vec<CancelReply>;
         fn records(ids: &[InvocationId]) -> Vec<Option<Tracked>>;
+        fn inspect(ids: &[InvocationId]) -> Vec<Option<Inspected>>;
         fn find(find: &Find) -> Page<Tracked>;
         fn queued(after: Option<Cursor>, unchanged_for: Duration, limit: usize) -> Page<Tracked>;
         fn count() -> Counts;
@@ -128,6 +130,7 @@ failing! {
         fn watch(ids: &[InvocationId]) -> BoxStream<'static, Ended>;
         fn signals(runner: RunnerId) -> BoxStream<'static, Signal>;
         fn heartbeat(heartbeat: &Heartbeat) -> HeartbeatReply;
+        fn introduce(runner: RunnerId, introduction: &Introduction) -> ();
         fn runners() -> Vec<RunnerInfo>;
         fn leave(runner: RunnerId) -> ();
         fn expired(limit: usize) -> Vec<(RunnerId, Tracked)>;

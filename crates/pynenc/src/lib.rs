@@ -69,12 +69,16 @@ pub use pynenc_core as core;
 /// What a runner or an extension is written against.
 pub use pynenc_engine as engine;
 
+#[cfg(feature = "cli")]
+pub use pynenc_cli as cli;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
 
 /// What most programs use.
 pub mod prelude {
+    #[cfg(feature = "cli")]
+    pub use crate::cli::CommandLine as _;
     pub use crate::time::{hours, millis, minutes, secs};
     #[cfg(feature = "triggers")]
     pub use crate::triggers::{
@@ -101,6 +105,6 @@ pub mod __private {
     pub use pynenc_core::task_options::{Backoff, Concurrency, Fence, TaskPatch};
     pub use pynenc_engine::arguments::{ArgumentSink, ArgumentSource, Arguments};
     pub use pynenc_engine::returns::{Failure, Infallible, KindByType, KindByVariant, KindOf, Ret, Returns, finish};
-    pub use pynenc_engine::task::{Body, LinkedTask};
+    pub use pynenc_engine::task::{Body, LinkedTask, check_arguments};
     pub use pynenc_engine::{Call, FromContext, Task, TaskDefinition};
 }

@@ -4,7 +4,7 @@
 //! Run with
 //!
 //! ```not_rust
-//! cargo run -p redis-workers --bin worker
+//! cargo run -p redis-workers --bin worker -- worker
 //! cargo run -p redis-workers --bin producer
 //! ```
 //!
@@ -46,6 +46,6 @@ pub fn server_if_none_is_there() -> Option<RedisServer> {
     if TcpStream::connect(("127.0.0.1", port)).is_ok() {
         return None;
     }
-    println!("no server listens on port {port}: one is started for as long as this program runs");
+    eprintln!("no server listens on port {port}: one is started for as long as this program runs");
     Some(RedisServer::start_with(RedisServerOptions { port: Some(port), ..RedisServerOptions::default() }))
 }

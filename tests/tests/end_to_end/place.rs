@@ -51,6 +51,18 @@ impl Place {
     }
 }
 
+impl Place {
+    /// An app with nothing in it, and no runner.
+    pub(crate) async fn client(self, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> Pynenc {
+        let builder = configure(Pynenc::builder().without_config_file().environment([]));
+        let builder = match self {
+            Self::Memory => builder.memory(),
+            Self::Redis => builder.redis(&SERVER.url()).app_id(&pynenc::InvocationId::new().to_string()),
+        };
+        builder.build().await.unwrap()
+    }
+}
+
 impl App {
     /// Waits until an invocation is in a status.
     pub(crate) async fn reaches<T: Task>(&self, invocation: &Invocation<T>, status: Status) {

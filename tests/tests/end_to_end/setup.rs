@@ -120,6 +120,7 @@ mod twin {
                 arguments: &[],
                 options: pynenc::core::task_options::TaskPatch::NONE,
                 body: pynenc::engine::task::Body::Blocking(|_, _| Ok(Vec::new())),
+                check: |_| Ok(()),
                 requires: |_| {},
                 attachments: |_| {},
             };

@@ -16,7 +16,7 @@ pub struct Setting {
     pub key: String,
     /// The value as text; `***` if it is a secret, `none` if there is none.
     pub value: String,
-    /// `default`, the file's path, `builder`, or the variable's name.
+    /// `default`, the file's path, `builder`, the variable's name, or `command line`.
     pub source: String,
 }
 

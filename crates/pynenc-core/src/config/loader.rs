@@ -13,17 +13,20 @@ use crate::error::{Error, Result};
 
 const NAMES: [&str; 4] = ["pynenc.toml", "pynenc.yaml", "pynenc.yml", "pynenc.json"];
 const BUILDER: &str = "builder";
+pub(super) const COMMAND_LINE: &str = "command line";
 
 /// Says where settings come from; [`ConfigLoader::load`] reads them.
+#[derive(Clone)]
 #[must_use]
 pub struct ConfigLoader {
     file: Place,
     overrides: Vec<(String, Value)>,
+    arguments: Vec<(String, String)>,
     environment: Option<Vec<(String, String)>>,
 }
 
 /// Where the file is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Place {
     SearchFrom(PathBuf),
     Fixed(PathBuf),
@@ -32,7 +35,12 @@ enum Place {
 
 impl ConfigLoader {
     pub(super) fn new() -> Self {
-        Self { file: Place::SearchFrom(PathBuf::from(".")), overrides: Vec::new(), environment: None }
+        Self {
+            file: Place::SearchFrom(PathBuf::from(".")),
+            overrides: Vec::new(),
+            arguments: Vec::new(),
+            environment: None,
+        }
     }
 
     /// Searches `dir`, then its parents, for `pynenc.toml`, `.yaml`, `.yml` or `.json`; the current directory if not called.
@@ -59,6 +67,12 @@ impl ConfigLoader {
         self
     }
 
+    /// Sets a key over everything else, from text as it stands in a variable: what a person said on the command line.
+    pub fn argument(mut self, key: &str, text: &str) -> Self {
+        self.arguments.push((key.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Takes these variables instead of those of the process.
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment = Some(variables.into_iter().collect());
@@ -77,7 +91,13 @@ impl ConfigLoader {
             Some(path) => read_file(&path)?,
             None => Layer::default(),
         };
-        let mut layers = [file, builder_layer(self.overrides)?, std::mem::take(&mut environment.layer)];
+        let arguments = self.arguments.into_iter().map(|(key, text)| (key, Value::from(text))).collect();
+        let mut layers = [
+            file,
+            set_layer(self.overrides, BUILDER)?,
+            std::mem::take(&mut environment.layer),
+            set_layer(arguments, COMMAND_LINE)?,
+        ];
         layers.iter_mut().for_each(tasks::canonical);
         layer::refuse_mixed(&layers)?;
         Ok(Config::new(layer::merge(layers)?, environment))
@@ -98,13 +118,13 @@ fn process_environment() -> Vec<(String, String)> {
         .collect()
 }
 
-fn builder_layer(overrides: Vec<(String, Value)>) -> Result<Layer> {
+fn set_layer(settings: Vec<(String, Value)>, origin: &str) -> Result<Layer> {
     let mut layer = Layer::default();
-    for (key, value) in overrides {
+    for (key, value) in settings {
         let path: Vec<&str> = key.split('.').collect();
         layer.insert(&path, BUILDER, value.0)?;
     }
-    let stamp = |(key, value)| (key, stamped(value, BUILDER));
+    let stamp = |(key, value)| (key, stamped(value, origin));
     Ok(Layer(layer.0.into_iter().map(stamp).collect()))
 }
 

@@ -29,6 +29,7 @@ mod environment;
 mod explain;
 mod layer;
 mod loader;
+mod logging;
 mod reader;
 pub(crate) mod report;
 mod sections;
@@ -37,6 +38,7 @@ mod tasks;
 pub use explain::Setting;
 pub use layer::Value;
 pub use loader::ConfigLoader;
+pub use logging::{ArgumentPrinting, LogFormat, LoggingConfig};
 pub use sections::{AppConfig, ArgCacheConfig, RetentionConfig, RunnerConfig};
 
 use environment::{Environment, PREFIX};

@@ -1,4 +1,4 @@
-//! Turns layered values into a type, leniently only where a value came from the environment.
+//! Turns layered values into a type, leniently only where a value came from the environment or the command line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 
 use super::environment::is_variable;
 use super::layer;
+use super::loader::COMMAND_LINE;
 use super::report::{self, Unknown, full_key};
 use crate::error::{Error, Result};
 
@@ -28,10 +29,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The text of an environment variable, which has no type yet.
+    /// The text of an environment variable, or of the command line, which has no type yet.
     fn words(&self) -> Option<&'a str> {
         match &self.value.kind {
-            ValueKind::String(text) if self.value.origin().is_some_and(is_variable) => Some(text),
+            ValueKind::String(text) if self.value.origin().is_some_and(is_untyped) => Some(text),
             _ => None,
         }
     }
@@ -285,6 +286,11 @@ fn refuse_unknown(table: &Map<String, Value>, known: &[&str]) -> Result<(), Faul
         .collect();
     unknown.sort();
     if unknown.is_empty() { Ok(()) } else { Err(Fault::new(Problem::Unknown(unknown))) }
+}
+
+/// Whether what comes from there is text, whatever it means.
+fn is_untyped(origin: &str) -> bool {
+    is_variable(origin) || origin == COMMAND_LINE
 }
 
 /// The items of a comma-separated text, each with the origin of the whole.

@@ -231,6 +231,7 @@ fn the_default_file_says_the_defaults_of_all_settings() {
     check_default_file::<AppConfig>(&config);
     check_default_file::<RunnerConfig>(&config);
     check_default_file::<RetentionConfig>(&config);
+    check_default_file::<LoggingConfig>(&config);
     check_default_file::<ArgCacheConfig>(&config);
     assert_eq!(config.task_options("any", &TaskPatch::NONE).unwrap(), TaskOptions::default());
     config.check(&[]).unwrap();
@@ -244,4 +245,18 @@ fn the_default_file_as_it_is_sets_nothing() {
     check_default_file::<AppConfig>(&config);
     check_default_file::<RunnerConfig>(&config);
     assert!(config.explain().iter().all(|setting| setting.source == "default"));
+}
+
+#[test]
+fn what_a_person_says_on_the_command_line_counts_most() {
+    let variables = [("PYNENC__RUNNER__CONCURRENCY".to_owned(), "2".to_owned())];
+    let loader = Config::loader().without_file().set("runner.concurrency", 1).environment(variables);
+    let config = loader.argument("runner.concurrency", "3").argument("runner.queues", "a, b").load().unwrap();
+    let runner: RunnerConfig = config.section().unwrap();
+    assert_eq!((runner.concurrency, runner.queues), (3, vec!["a".to_owned(), "b".to_owned()]));
+    let setting = config.explain().into_iter().find(|setting| setting.key == "runner.concurrency").unwrap();
+    assert_eq!(setting.source, "command line");
+    let loader = Config::loader().without_file().environment([]).argument("runner.concurrency", "many");
+    let error = loader.load().unwrap().section::<RunnerConfig>().unwrap_err().to_string();
+    assert!(error.contains("command line") && error.contains("runner.concurrency"), "{error}");
 }

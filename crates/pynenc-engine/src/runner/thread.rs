@@ -1,18 +1,20 @@
 //! The runner that works on the tokio runtime of its process.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pynenc_core::RunnerId;
 use pynenc_core::broker::Pop;
-use pynenc_core::{InvocationId, RunnerId};
+use pynenc_core::lane::Found;
 use tokio::task::JoinSet;
 
 use super::Runner;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
-use crate::worker::{Worker, pause_before};
+use crate::worker::{Adopter, Attempt, Worker, pause_before};
 
 /// How long a pop waits; nothing hangs on it, because a pop is woken by what is pushed or becomes due.
 const POP_WAIT: Duration = Duration::from_secs(60);
@@ -58,11 +60,13 @@ impl Runner for ThreadRunner {
         }
         let identity = self.identity.unwrap_or_else(RunnerId::new);
         let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
-        let mut attempts = JoinSet::new();
+        let attempts = Attempts::default();
+        worker.adopt_with(attempts.adopter(&engine));
         let (services, served) = stop_pair();
         let mut service_tasks = start_services(&engine, &worker, &served).await;
         let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
-        claim_loop(&engine, &worker, &mut stop, &mut attempts).await;
+        claim_loop(&engine, &worker, &mut stop, &attempts).await;
+        worker.stop_adopting();
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;
         service_tasks.shutdown().await;
@@ -87,6 +91,38 @@ impl ThreadRunner {
             .map_err(|error| {
                 Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
             })
+    }
+}
+
+/// The attempts that run; dropped, they are too.
+#[derive(Clone, Default)]
+struct Attempts(Arc<Mutex<JoinSet<()>>>);
+
+impl Attempts {
+    fn spawn(&self, engine: &Engine, worker: &Arc<Worker>, attempt: Arc<Attempt>) {
+        self.lock().spawn(worker.clone().run(engine.clone(), attempt));
+    }
+
+    /// Runs what a body's call has claimed.
+    fn adopter(&self, engine: &Engine) -> Adopter {
+        let (attempts, engine) = (Arc::downgrade(&self.0), engine.clone());
+        Box::new(move |worker, attempt| {
+            if let Some(attempts) = attempts.upgrade() {
+                Self(attempts).spawn(&engine, worker, attempt);
+            }
+        })
+    }
+
+    fn reap(&self) {
+        while self.lock().try_join_next().is_some() {}
+    }
+
+    async fn all_ended(&self) {
+        while poll_fn(|cx| self.lock().poll_join_next(cx)).await.is_some() {}
+    }
+
+    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,43 +153,49 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
     tasks
 }
 
-async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &mut JoinSet<()>) {
+async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, attempts: &Attempts) {
     let mut failures = 0;
     loop {
-        let ids = tokio::select! {
+        let found = tokio::select! {
             biased;
             () = stop.draining() => return,
-            ids = next_ids(engine, worker) => ids,
+            found = next(engine, worker) => found,
         };
-        match ids {
-            Ok(ids) => {
+        let claimed = match found {
+            Ok((pop, found)) => worker.claim_found(engine, found, &pop).await,
+            Err(error) => Err(error),
+        };
+        match claimed {
+            Ok(claimed) => {
                 failures = 0;
-                for attempt in worker.claim(engine, ids).await {
-                    attempts.spawn(worker.clone().run(engine.clone(), attempt));
+                for attempt in claimed {
+                    attempts.spawn(engine, worker, attempt);
                 }
             }
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(%error, "no work can be fetched; trying again until the broker is back");
+                    tracing::warn!(%error, "no work can be fetched; trying again until the store is back");
                 }
                 engine.parts().clock.sleep(pause_before(failures)).await;
                 failures += 1;
             }
         }
-        while attempts.try_join_next().is_some() {}
+        attempts.reap();
     }
 }
 
-async fn next_ids(engine: &Engine, worker: &Worker) -> pynenc_core::Result<Vec<InvocationId>> {
+/// Waits until something may be claimed.
+async fn next(engine: &Engine, worker: &Worker) -> pynenc_core::Result<(Pop, Found)> {
     worker.unfenced().await;
     let free = worker.free_slots().await;
     let pop = Pop { queues: worker.queues().to_vec(), max: free.min(BATCH), wait: POP_WAIT };
-    engine.parts().broker.pop(&pop).await
+    let found = engine.lane().find(&pop).await?;
+    Ok((pop, found))
 }
 
 /// Lets bodies end for the grace time, then tells them to, then waits until they have settled.
-async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, mut attempts: JoinSet<()>) {
-    let all_ended = async { while attempts.join_next().await.is_some() {} };
+async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, attempts: Attempts) {
+    let all_ended = attempts.all_ended();
     tokio::pin!(all_ended);
     tokio::select! {
         biased;

@@ -4,20 +4,24 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use pynenc_core::broker::Message;
-use pynenc_core::lane::Settlement;
-use pynenc_core::orchestrator::{Block, Blocked, Tracked, Transition, TransitionReply};
+use pynenc_core::lane::{Called, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Blocked, Claim, Ended, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::InvocationRecord;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect, Refusal};
-use pynenc_core::{InvocationId, Reason, RunnerId, Status};
+use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord};
 use tokio::sync::Notify;
 
 use super::Worker;
+use super::adoption::Adoption;
 use super::guided::{Guided, Halt};
 use super::slots::{Entry, Permit, Reservation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::extension::Changed;
 
 /// Why a body should end early. The greatest one that was told counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,6 +185,55 @@ impl Attempt {
         result
     }
 
+    /// Submits a call, and waits for its end with the slot given back meanwhile.
+    pub(crate) async fn call(self: &Arc<Self>, engine: &Engine, submission: &Submission) -> Result<Awaited> {
+        if self.is_blocking {
+            return Err(Error::WaitInBlockingTask(self.tracked.task.clone()));
+        }
+        if self.open_waits.load(Ordering::Acquire) == 0 {
+            self.worker.check_paused()?;
+        }
+        let mut adoption = self.worker.adoption(engine, self.runner, submission);
+        match self.called(engine, submission, adoption.as_ref().map(Adoption::claim)).await? {
+            Called::Waiting { child, claimed, end, .. } => {
+                let wait = self.open_wait();
+                engine.tell_submitted(&submission.record);
+                engine.changed(&Changed { id: child.id, task: &child.task, record: &child.record });
+                adoption.take().into_iter().for_each(|adoption| adoption.conclude(engine, claimed.clone(), submission));
+                let record = end_of(engine, child.id, end).await?;
+                wait.end(engine).await?;
+                Ok(Awaited::Ended(record))
+            }
+            Called::Registered(reply) => {
+                adoption.into_iter().for_each(|adoption| adoption.conclude(engine, None, submission));
+                Ok(Awaited::Registered(reply))
+            }
+            Called::Cycle(path) => Err(Error::WaitCycle { path: shown(&path) }),
+            Called::Refused(_) => {
+                self.tell(Interrupt::Lost);
+                Err(Error::ClaimLost(self.id()))
+            }
+        }
+    }
+
+    async fn called(&self, engine: &Engine, submission: &Submission, claim: Option<&Claim>) -> Result<Called> {
+        let mut expect = self.expect.lock().await;
+        loop {
+            let block = Block { waiter: self.id(), expect: *expect, runner: self.runner, on: Vec::new() };
+            match engine.lane().call(submission.clone(), &block, claim).await? {
+                Called::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
+                    *expect = Expect { version, epoch };
+                }
+                called => {
+                    if let Called::Waiting { waiter, .. } = &called {
+                        *expect = Expect::from(waiter);
+                    }
+                    return Ok(called);
+                }
+            }
+        }
+    }
+
     async fn pause(self: &Arc<Self>, engine: &Engine, on: &[InvocationId]) -> Result<Option<Wait>> {
         if self.open_waits.load(Ordering::Acquire) == 0 {
             self.worker.check_paused()?;
@@ -282,7 +335,7 @@ impl Attempt {
             let transition = Transition { id: self.id(), expect: *expect, change: change.clone() };
             let requeue = requeue.then(|| Message { not_before: None, ..self.tracked.message() });
             let settlement = Settlement { outcome: outcome.clone(), transition, requeue };
-            match engine.commit().settle(settlement).await? {
+            match engine.settles().send(settlement).await.unwrap_or_else(dropped)? {
                 TransitionReply::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
                     *expect = Expect { version, epoch };
                 }
@@ -290,6 +343,25 @@ impl Attempt {
             }
         }
     }
+}
+
+/// What became of a call that a body waits for.
+pub(crate) enum Awaited {
+    /// It has ended.
+    Ended(StatusRecord),
+    /// It wasn't waited for yet: another invocation may stand for it.
+    Registered(Registered),
+}
+
+async fn end_of(engine: &Engine, id: InvocationId, end: Option<BoxStream<'static, Ended>>) -> Result<StatusRecord> {
+    if let Some(mut end) = end {
+        match end.next().await {
+            Some((_, Some(record))) => return Ok(record),
+            Some((_, None)) => return Err(Error::InvocationNotFound(id)),
+            None => {}
+        }
+    }
+    engine.ended(id).await
 }
 
 /// An open wait; dropped, it is over without the body having been resumed: a later wait or the end moves the record on.
@@ -314,6 +386,10 @@ impl Drop for Wait {
 
 pub(super) fn one<T>(replies: Vec<T>) -> Result<T, pynenc_core::Error> {
     replies.into_iter().next().ok_or_else(|| pynenc_core::Error::unavailable("a call of the orchestrator had no reply"))
+}
+
+fn dropped<T>() -> Result<T, pynenc_core::Error> {
+    Err(pynenc_core::Error::unavailable("the trip that this settlement shared was dropped"))
 }
 
 fn shown(path: &[InvocationId]) -> String {

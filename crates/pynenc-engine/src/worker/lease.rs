@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use pynenc_core::RunnerId;
-use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Signal};
+use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Introduction, Signal};
 use pynenc_core::task_options::Fence;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -33,15 +33,30 @@ impl Worker {
             description: description().into(),
         };
         match engine.parts().orchestrator.heartbeat(&heartbeat).await? {
-            HeartbeatReply::Alive { cancel } => {
+            HeartbeatReply::Alive { cancel, is_introduced } => {
                 cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
                 self.set_fenced(false);
+                if !is_introduced {
+                    self.introduce(engine, runner).await;
+                }
                 Ok(true)
             }
             HeartbeatReply::Retired => {
                 self.renew(runner);
                 Ok(false)
             }
+        }
+    }
+
+    /// Says what this worker serves. If that doesn't arrive, the next heartbeat tells so.
+    async fn introduce(&self, engine: &Engine, runner: RunnerId) {
+        let introduction = Introduction {
+            queues: self.queues.clone(),
+            tasks: engine.tasks().all().into_iter().map(|task| task.id.clone()).collect(),
+            slots: self.settings.concurrency as u64,
+        };
+        if let Err(error) = engine.parts().orchestrator.introduce(runner, &introduction).await {
+            tracing::debug!(%error, "the store doesn't know yet what this runner serves");
         }
     }
 

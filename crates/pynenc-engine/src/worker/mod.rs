@@ -1,5 +1,6 @@
 //! What one runner does: it claims, runs, settles, and performs the services.
 
+mod adoption;
 mod attempt;
 mod ending;
 mod guided;
@@ -9,20 +10,24 @@ mod services;
 mod slots;
 
 use std::collections::hash_map::Entry as HeldEntry;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use pynenc_core::broker::Pop;
 use pynenc_core::config::RunnerConfig;
-use pynenc_core::lane::Claimed;
+use pynenc_core::lane::{Claimed, Found};
 use pynenc_core::orchestrator::{Claim, ClaimReply};
 use pynenc_core::{ErrorKind, InvocationId, QueueName, RunnerId, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 pub use attempt::Attempt;
-pub(crate) use attempt::Interrupt;
+pub(crate) use attempt::{Awaited, Interrupt};
 pub use guided::Halt;
+
+pub(crate) use adoption::Adopter;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -37,18 +42,29 @@ const CLAIM_TRIES: u32 = 6;
 /// The work of one runner, apart from when and on which threads it is done.
 ///
 /// A [`Runner`](crate::runner::Runner) calls its methods; so may a test that wants every step in its hands.
-#[derive(Debug)]
 pub struct Worker {
     settings: RunnerConfig,
     queues: Vec<QueueName>,
     identity: Mutex<RunnerId>,
     slots: Slots,
     held: Mutex<FxHashMap<InvocationId, Held>>,
+    /// Held by who claims what nobody has named yet: until it is known, it looks like a claim whose reply was lost.
+    taking: tokio::sync::Mutex<()>,
+    has_lost_claim: AtomicBool,
+    lost_claim: Notify,
+    adopter: OnceLock<Adopter>,
+    adopts: AtomicBool,
     paused: AtomicUsize,
     is_fenced: AtomicBool,
     unfenced: Notify,
     renewed: Notify,
     progress: Mutex<Progress>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("id", &self.id()).field("held", &self.held()).finish_non_exhaustive()
+    }
 }
 
 /// An invocation that this worker has, or may be about to have.
@@ -71,6 +87,11 @@ impl Worker {
             identity: Mutex::new(identity),
             slots: Slots::new(settings.concurrency),
             held: Mutex::default(),
+            taking: tokio::sync::Mutex::default(),
+            has_lost_claim: AtomicBool::new(false),
+            lost_claim: Notify::new(),
+            adopter: OnceLock::new(),
+            adopts: AtomicBool::new(true),
             paused: AtomicUsize::new(0),
             is_fenced: AtomicBool::new(false),
             unfenced: Notify::new(),
@@ -132,12 +153,79 @@ impl Worker {
         let claiming = Claiming { worker: self, ids };
         let claim = Claim::new(claiming.ids.clone(), self.id()).running_below(self.losses_in_company());
         let claimed = self.ask(engine, &claim).await;
+        self.begun(engine, claim.runner, claimed)
+    }
+
+    /// Claims what was found: each attempt is to be given to [`Worker::run`].
+    ///
+    /// # Errors
+    ///
+    /// The store didn't answer. What it has granted nevertheless is given back by the services, as soon as it does.
+    ///
+    /// # Cancel safety
+    ///
+    /// What a dropped call has claimed is given back by [`Worker::give_back_unheld`].
+    pub async fn claim_found(
+        self: &Arc<Self>,
+        engine: &Engine,
+        found: Found,
+        pop: &Pop,
+    ) -> pynenc_core::Result<Vec<Arc<Attempt>>> {
+        match found {
+            Found::Hints(ids) => Ok(self.claim(engine, ids).await),
+            Found::Waiting => self.take(engine, pop).await,
+        }
+    }
+
+    async fn take(self: &Arc<Self>, engine: &Engine, pop: &Pop) -> pynenc_core::Result<Vec<Arc<Attempt>>> {
+        let _taking = self.taking.lock().await;
+        let claim = Claim::new(Vec::new(), self.id()).running_below(self.losses_in_company());
+        match engine.lane().take(pop, &claim).await {
+            Ok(taken) => Ok(self.begun(engine, claim.runner, taken)),
+            Err(error) if error.kind() == ErrorKind::Retired => {
+                self.renew(claim.runner);
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                self.give_back_soon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the services look for a claim whose answer was lost.
+    fn give_back_soon(&self) {
+        self.has_lost_claim.store(true, Ordering::Release);
+        self.lost_claim.notify_one();
+    }
+
+    /// The attempts of what was granted.
+    fn begun(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
         let attempts: Vec<_> =
-            claimed.into_iter().filter_map(|claimed| self.granted(engine, claim.runner, claimed)).collect();
+            claimed.into_iter().filter_map(|claimed| self.granted(engine, runner, claimed)).collect();
         // Held before they run, so that a cancel that comes meanwhile finds them.
-        self.lock().extend(attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone()))));
+        let held = attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone())));
+        let before: Vec<_> = {
+            let mut all = self.lock();
+            held.filter_map(|(id, attempt)| all.insert(id, attempt)).collect()
+        };
+        // Another claim of the same invocation has ended the one that this worker had.
+        for held in before {
+            if let Held::Attempt(attempt) = held {
+                attempt.tell(Interrupt::Lost);
+            }
+        }
         attempts.iter().for_each(|attempt| began(engine, attempt));
         attempts
+    }
+
+    /// Forgets an attempt, unless another one of the same invocation is in its place.
+    fn let_go(&self, attempt: &Attempt) {
+        let mut held = self.lock();
+        let is_own = |held: &Held| matches!(held, Held::Attempt(other) if other.epoch() == attempt.epoch());
+        if held.get(&attempt.id()).is_some_and(is_own) {
+            held.remove(&attempt.id());
+        }
     }
 
     /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.

@@ -16,6 +16,7 @@ use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
 use pynenc_core::{ErrorKind, Reason, Serializer, Status};
+use tracing::Instrument;
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
@@ -27,6 +28,7 @@ use crate::engine::Engine;
 use crate::extension::Changed;
 use crate::returns::Finished;
 use crate::task::{Body, RegisteredTask};
+use crate::telling::tell_ended;
 
 /// A shorter error isn't worth a look at whether it is large.
 const LARGE_ERROR: usize = 1024;
@@ -42,10 +44,16 @@ impl Worker {
     ///
     /// A dropped run is given back by the next [`Worker::give_back_unheld`].
     pub async fn run(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
+        let span = engine.span_of(&attempt);
+        self.run_in_span(engine, attempt).instrument(span).await;
+    }
+
+    async fn run_in_span(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
         let _held = HeldGuard { worker: &self, attempt: &attempt };
         if !self.enter(&engine, &attempt).await {
             return;
         }
+        engine.tell_started(&attempt);
         let ending = perform(&engine, &attempt).await;
         settle(&engine, &attempt, ending).await;
         attempt.release();
@@ -73,7 +81,7 @@ struct HeldGuard<'a> {
 
 impl Drop for HeldGuard<'_> {
     fn drop(&mut self) {
-        self.worker.lock().remove(&self.attempt.id());
+        self.worker.let_go(self.attempt);
         self.attempt.guided.clear();
     }
 }
@@ -97,7 +105,7 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
 
 fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
     let error = engine.tasks().unknown(attempt.tracked.task.as_str());
-    tracing::error!(invocation = %attempt.id(), %error, "another runner may know the task; it is given back");
+    tracing::error!(%error, "another runner may know the task; it is given back");
     Ending::GivenBack { reason: Reason::UnknownTask }
 }
 
@@ -171,7 +179,9 @@ fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFutur
         }
         Body::Blocking(run) => {
             let inner = context.clone();
-            let call = move || context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source))));
+            let span = tracing::Span::current();
+            let body = move || context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source))));
+            let call = move || span.in_scope(body);
             async move { tokio::task::spawn_blocking(call).await.unwrap_or_else(|lost| Err(lost.into_panic())) }.boxed()
         }
     }
@@ -229,10 +239,10 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
     loop {
         let requeue = change.reason != Reason::UnknownTask;
         match attempt.settle(engine, outcome.clone(), change.clone(), requeue).await {
-            Ok(reply) => return settled(engine, attempt, reply).await,
+            Ok(reply) => return settled(engine, attempt, reply, change).await,
             Err(error) if error.is_retryable() => {
                 if tries == 0 {
-                    tracing::warn!(invocation = %attempt.id(), %error, "the outcome waits for its store");
+                    tracing::warn!(%error, "the outcome waits for its store");
                 }
                 if attempt.interruption() == Some(Interrupt::Lost) {
                     return;
@@ -247,24 +257,25 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
                 (outcome, change) = rejected;
             }
             Err(error) => {
-                tracing::error!(invocation = %attempt.id(), %error, "can't be settled; recovery will run it again");
+                tracing::error!(%error, "can't be settled; recovery will run it again");
                 return;
             }
         }
     }
 }
 
-async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply) {
+async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: Change) {
     match reply {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
             if record.reason == Reason::UnknownTask {
                 let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
                 engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
             }
+            tell_ended(&record, change.detail.as_deref());
             engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
         }
         TransitionReply::Refused(refusal) => {
-            tracing::info!(invocation = %attempt.id(), %refusal, "the claim was lost; what its body did isn't recorded");
+            tracing::info!(%refusal, "the claim was lost; what its body did isn't recorded");
         }
     }
 }

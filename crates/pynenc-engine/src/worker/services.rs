@@ -1,6 +1,7 @@
 //! What one runner at a time does for all: recovery, the sweep, retention. Each step can be repeated, and each can be
 //! cut off anywhere.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.draining() => return,
+                () = self.lost_claim.notified() => {}
                 () = engine.parts().clock.sleep(self.settings.sweep_interval) => {}
             }
         }
@@ -65,8 +67,12 @@ impl Worker {
     /// Performs each service that is due, if this worker has the lease on them.
     pub async fn tick(&self, engine: &Engine) -> Result<()> {
         let now = engine.parts().clock.now();
-        if self.is_due(now, self.settings.lease, |progress| &mut progress.last_own) {
+        let has_lost_claim = self.has_lost_claim.load(Ordering::Acquire);
+        if has_lost_claim || self.is_due(now, self.settings.lease, |progress| &mut progress.last_own) {
             self.give_back_unheld(engine).await?;
+            if has_lost_claim {
+                self.has_lost_claim.store(false, Ordering::Release);
+            }
         }
         if !self.holds_services(engine, now).await? {
             return Ok(());
@@ -162,8 +168,9 @@ impl Worker {
     /// Gives back, uncharged, what the store says this worker owns and it doesn't hold: a claim whose reply was lost.
     pub async fn give_back_unheld(&self, engine: &Engine) -> Result<()> {
         let runner = self.id();
-        let owned = engine.parts().orchestrator.owned(runner).await?;
         let unheld: Vec<_> = {
+            let _nobody_takes = self.taking.lock().await;
+            let owned = engine.parts().orchestrator.owned(runner).await?;
             let held = self.lock();
             owned.into_iter().filter(|item| !held.contains_key(&item.id)).collect()
         };

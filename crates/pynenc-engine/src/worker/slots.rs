@@ -88,6 +88,12 @@ impl Slots {
         }
     }
 
+    /// Whether somebody has to wait already, or runs alone.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let state = self.lock();
+        state.is_alone || !(state.starting.is_empty() && state.resuming.is_empty() && state.alone.is_empty())
+    }
+
     /// Takes a place, or a place in the line for one.
     pub(crate) fn reserve(&self, entry: Entry) -> Reservation {
         let receiver = {

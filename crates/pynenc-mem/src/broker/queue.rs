@@ -53,6 +53,13 @@ impl Queue {
         QueueLen { ready: self.ready.len() as u64, delayed: self.delayed.len() as u64 }
     }
 
+    /// Counts those before it one by one: it is asked for by people.
+    pub(super) fn place(&mut self, id: InvocationId, now: Timestamp) -> Option<u64> {
+        self.promote(now);
+        let place = self.places.get(&id).filter(|place| place.not_before.is_none())?;
+        Some(self.ready.range(..(Reverse(place.priority), place.sequence)).count() as u64)
+    }
+
     pub(super) fn ready(&self) -> usize {
         self.ready.len()
     }

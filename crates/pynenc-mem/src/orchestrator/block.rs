@@ -35,7 +35,7 @@ impl State {
         Blocked::Waiting { record, raised: on.iter().filter_map(|id| self.raised(*id)).collect() }
     }
 
-    fn lives(&self, id: InvocationId) -> bool {
+    pub(super) fn lives(&self, id: InvocationId) -> bool {
         self.entries.get(&id).is_some_and(|entry| !entry.record().status.is_final())
     }
 

@@ -13,14 +13,22 @@ use super::streams::stream_of;
 
 impl State {
     pub(super) fn find(&self, find: &Find) -> Page<Tracked> {
-        self.page(&self.order, find.after, find.limit, |entry| {
+        let is_wanted = |entry: &Entry| {
             (find.statuses.is_empty() || find.statuses.contains(&entry.record().status))
                 && find.task.as_ref().is_none_or(|task| *task == entry.tracked.task)
-        })
+        };
+        let since = find.since.map(|at| Cursor { at, id: InvocationId::from_bytes([0; 16]) });
+        if find.newest_first {
+            let before = self.order.range((Bound::Unbounded, excluded(find.after)));
+            let newest = before.rev().take_while(|place| since.is_none_or(|since| **place >= since));
+            return self.page(newest, find.limit, is_wanted);
+        }
+        self.page(self.order.range((excluded(find.after.max(since)), Bound::Unbounded)), find.limit, is_wanted)
     }
 
     pub(super) fn queued(&self, after: Option<Cursor>, unchanged_since: Timestamp, limit: usize) -> Page<Tracked> {
-        self.page(&self.queued, after, limit, |entry| entry.record().at <= unchanged_since)
+        let behind = self.queued.range((excluded(after), Bound::Unbounded));
+        self.page(behind, limit, |entry| entry.record().at <= unchanged_since)
     }
 
     pub(super) fn outlived(&self, now: Timestamp, limit: usize) -> Vec<InvocationId> {
@@ -28,9 +36,11 @@ impl State {
     }
 
     pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat, now: Timestamp) -> HeartbeatReply {
-        let Some(owned) = self.runners.heartbeat(heartbeat, now) else { return HeartbeatReply::Retired };
+        let Some((owned, is_introduced)) = self.runners.heartbeat(heartbeat, now) else {
+            return HeartbeatReply::Retired;
+        };
         let wanted = |id: &InvocationId| self.entries.get(id).is_some_and(|entry| entry.record().cancel_requested);
-        HeartbeatReply::Alive { cancel: owned.iter().copied().filter(wanted).collect() }
+        HeartbeatReply::Alive { cancel: owned.iter().copied().filter(wanted).collect(), is_introduced }
     }
 
     /// Subscribes to what is still to come, and tells what was there before.
@@ -48,19 +58,20 @@ impl State {
         stream_of(receiver)
     }
 
-    /// The first `limit` entries of an index, behind a place, that a filter lets through.
-    fn page(
+    /// The first `limit` entries of some places that a filter lets through.
+    fn page<'a>(
         &self,
-        index: &BTreeSet<Cursor>,
-        after: Option<Cursor>,
+        places: impl Iterator<Item = &'a Cursor>,
         limit: usize,
         filter: impl Fn(&Entry) -> bool,
     ) -> Page<Tracked> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let behind = index.range((start, Bound::Unbounded));
-        let mut wanted = behind.map(|place| self.entry(place.id)).filter(|entry| filter(entry));
+        let mut wanted = places.map(|place| self.entry(place.id)).filter(|entry| filter(entry));
         let entries: Vec<&Entry> = wanted.by_ref().take(limit).collect();
         let next = entries.last().map(|entry| entry.place).filter(|_| wanted.next().is_some());
         Page { items: entries.into_iter().map(|entry| entry.tracked.clone()).collect(), next }
     }
+}
+
+fn excluded(place: Option<Cursor>) -> Bound<Cursor> {
+    place.map_or(Bound::Unbounded, Bound::Excluded)
 }

@@ -2,6 +2,7 @@
 
 mod block;
 mod claim;
+mod inspect;
 mod keys;
 mod knots;
 mod listing;
@@ -23,8 +24,8 @@ use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
-    TransitionReply,
+    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
+    Transition, TransitionReply,
 };
 use pynenc_core::record::Registration;
 use pynenc_core::{Clock, InvocationId, Orchestrator, Result, RunnerId};
@@ -71,6 +72,10 @@ impl Orchestrator for MemOrchestrator {
         Ok(ids.iter().map(|id| state.entries.get(id).map(|entry| entry.tracked.clone())).collect())
     }
 
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+        Ok(self.state.step(|state, now| ids.iter().map(|id| state.inspect(*id, now)).collect()))
+    }
+
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
         Ok(self.state.lock().find(find))
     }
@@ -106,6 +111,11 @@ impl Orchestrator for MemOrchestrator {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
         Ok(self.state.step(|state, now| state.heartbeat(heartbeat, now)))
+    }
+
+    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
+        self.state.lock().runners.introduce(runner, introduction);
+        Ok(())
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pynenc_core::orchestrator::{Heartbeat, RunnerInfo};
+use pynenc_core::orchestrator::{Heartbeat, Introduction, RunnerInfo};
 use pynenc_core::{Error, ErrorKind, InvocationId, Result, RunnerId, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -28,6 +28,7 @@ struct Runner {
     lease: Duration,
     retired: Option<Timestamp>,
     description: Box<str>,
+    introduction: Option<Introduction>,
     owned: BTreeSet<InvocationId>,
 }
 
@@ -40,7 +41,7 @@ struct Service {
 impl Runner {
     fn new(now: Timestamp) -> Self {
         let (description, owned) = (Box::default(), BTreeSet::new());
-        Self { last_heartbeat: now, lease: FIRST_LEASE, retired: None, description, owned }
+        Self { last_heartbeat: now, lease: FIRST_LEASE, retired: None, description, introduction: None, owned }
     }
 
     fn retire(&mut self, now: Timestamp) {
@@ -55,9 +56,11 @@ impl Runner {
         RunnerInfo {
             id,
             last_heartbeat: self.last_heartbeat,
+            lease: self.lease,
             retired: self.retired.is_some(),
             owned: self.owned.len() as u64,
             description: self.description.clone(),
+            introduction: self.introduction.clone(),
         }
     }
 }
@@ -72,8 +75,8 @@ impl Runners {
         }
     }
 
-    /// Renews a lease; `None` for a runner that was retired, and else what it owns.
-    pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Option<&BTreeSet<InvocationId>> {
+    /// Renews a lease; `None` for a runner that was retired, and else what it owns and whether it has introduced itself.
+    pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Option<(&BTreeSet<InvocationId>, bool)> {
         let runner = self.all.entry(beat.runner).or_insert_with(|| Runner::new(now));
         if runner.retired.is_some() {
             return None;
@@ -86,7 +89,13 @@ impl Runners {
         runner.last_heartbeat = now;
         runner.lease = beat.lease;
         runner.description.clone_from(&beat.description);
-        Some(&runner.owned)
+        Some((&runner.owned, runner.introduction.is_some()))
+    }
+
+    pub(super) fn introduce(&mut self, id: RunnerId, introduction: &Introduction) {
+        if let Some(runner) = self.all.get_mut(&id) {
+            runner.introduction = Some(introduction.clone());
+        }
     }
 
     /// Writes down that an invocation changed hands.

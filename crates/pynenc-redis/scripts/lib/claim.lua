@@ -8,7 +8,7 @@ local function may_claim(runner, time)
     return retired == 0
   end
   call('HSET', K.runners, runner, pack('>I6I6I6', time, T.first_lease, 0))
-  call('ZADD', K.leases, time + T.first_lease, runner)
+  call('ZADD', K.leases, int(time + T.first_lease), runner)
   return true
 end
 
@@ -57,4 +57,20 @@ local function claim(id, runner, token, runs_below, time)
   local is_run = e[E.losses] < runs_below
   enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time, is_run and S.running)
   return e[E.raw]
+end
+
+-- The answer to each claim, and behind it what was called, where it is granted.
+local function claimed_with_records(ids, runner, token, runs_below, time)
+  local replies, granted, keys = {}, {}, {}
+  fetch(ids)
+  for _, id in ipairs(ids) do
+    local reply = guarded(claim, id, runner, token, runs_below, time)
+    replies[#replies + 1], replies[#replies + 2] = reply, false
+    if type(reply) == 'string' and byte(reply) == 1 then
+      granted[#granted + 1], keys[#keys + 1] = #replies, K.record .. id
+    end
+  end
+  if #keys == 0 then return replies end
+  for place, record in ipairs(call('MGET', unpack(keys))) do replies[granted[place]] = record end
+  return replies
 end

@@ -1,3 +1,5 @@
+-- Outcomes that the script keeps, by invocation.
+local outcomes = {}
 -- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
 local counted, fresh, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}, {}
 
@@ -5,17 +7,22 @@ local function count(field, by)
   counted[field] = (counted[field] or 0) + by
 end
 
+-- Invocations are counted by whether they are queued, status and queue.
+local function count_as(is_waiting, status, queue, by)
+  count((is_waiting and 'q' or 'r') .. string.char(status) .. queue, by)
+end
+
 -- What is new is in no index yet.
 local function place_new(id, place)
-  fresh[#fresh + 1], fresh[#fresh + 2] = place, id
+  fresh[#fresh + 1], fresh[#fresh + 2] = int(place), id
 end
 
 local function place_queued(id, place)
-  to_queued[id], to_rest[id] = place, nil
+  to_queued[id], to_rest[id] = int(place), nil
 end
 
 local function place_rest(id, place)
-  to_queued[id], to_rest[id] = nil, place
+  to_queued[id], to_rest[id] = nil, int(place)
 end
 
 -- Moves members from one index to the other. They are a batch and those who were handed slots.
@@ -24,15 +31,9 @@ local function move(places, from, to)
   for id, place in pairs(places) do
     members[#members + 1] = id
     scored[#scored + 1], scored[#scored + 2] = place, id
-    if #members == 1000 then
-      call('ZREM', from, unpack(members))
-      call('ZADD', to, unpack(scored))
-      members, scored = {}, {}
-    end
   end
-  if #members == 0 then return end
-  call('ZREM', from, unpack(members))
-  call('ZADD', to, unpack(scored))
+  call_with_many('ZREM', from, members)
+  call_with_many('ZADD', to, scored)
 end
 
 local function change_owners(command, owners)
@@ -41,22 +42,27 @@ local function change_owners(command, owners)
     sets[owner] = sets[owner] or {}
     table.insert(sets[owner], id)
   end
-  for owner, ids in pairs(sets) do
-    for first = 1, #ids, 1000 do call(command, K.owned .. owner, unpack(ids, first, math.min(first + 999, #ids))) end
+  for owner, ids in pairs(sets) do call_with_many(command, K.owned .. owner, ids) end
+end
+
+-- What is kept equally long ends its retention in the order in which it ended: a list for each length.
+local function retain()
+  for kept, ids in pairs(retained) do
+    call('SADD', K.lengths, kept)
+    call_with_many('RPUSH', K.retained .. kept, ids)
   end
 end
 
 local function flush_indexes()
-  for first = 1, #fresh, 1000 do call('ZADD', K.queued, unpack(fresh, first, math.min(first + 999, #fresh))) end
+  flush_entries()
+  call_with_many('ZADD', K.queued, fresh)
   move(to_queued, K.rest, K.queued)
   move(to_rest, K.queued, K.rest)
   change_owners('SADD', gained)
   change_owners('SREM', lost)
-  for first = 1, #retained, 1000 do
-    call('ZADD', K.retained, unpack(retained, first, math.min(first + 999, #retained)))
-  end
+  retain()
   for field, by in pairs(counted) do
-    if by ~= 0 then call('HINCRBY', K.counts, field, by) end
+    if by ~= 0 then call('HINCRBY', K.counts, field, int(by)) end
   end
 end
 
@@ -74,25 +80,31 @@ local function to_outbox(id, e, time)
     if till > time then
       local sequence = call('INCR', K.outbox_last)
       call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. e[E.raw])
-      call('ZADD', K.fresh .. listener, sequence, sequence)
-      call('SADD', K.noted .. id, sequence)
+      call('ZADD', K.fresh .. listener, int(sequence), int(sequence))
+      call('SADD', K.noted .. id, int(sequence))
       is_told = true
     end
   end
   if is_told then call('PUBLISH', K.news, 'O') end
 end
 
+-- The news of an end carries the outcome, if that is kept by the same script and is small.
 local function tell_watchers(id, e)
-  for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do
-    call('PUBLISH', channel, 'E' .. id .. written(e))
-  end
+  local outcome = outcomes[id]
+  local news = 'E' .. id .. written(e) .. (outcome and #outcome <= T.pushed_outcome and outcome or '')
+  for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do call('PUBLISH', channel, news) end
   call('DEL', K.watchers .. id)
 end
 
+-- How long it is kept once it has ended, in milliseconds.
+local function kept_for(e)
+  return e[E.status] == S.failed and e[E.failures] or e[E.results]
+end
+
 local function ended(id, e, time)
-  local kept = e[E.status] == S.failed and e[E.failures] or e[E.results]
-  retained[#retained + 1] = time + kept
-  retained[#retained + 1] = id
+  local kept = int(kept_for(e))
+  retained[kept] = retained[kept] or {}
+  table.insert(retained[kept], id)
   if e[E.watched] == 1 then tell_watchers(id, e) end
   to_outbox(id, e, time)
 end
@@ -118,10 +130,9 @@ end
 
 local function follow_indexes(id, e, from, owner, was_queued)
   local queued = is_queued(e)
-  count('s' .. from, -1)
-  count('s' .. e[E.status], 1)
+  count_as(was_queued, from, e[E.queue], -1)
+  count_as(queued, e[E.status], e[E.queue], 1)
   if queued ~= was_queued then
-    count('q' .. e[E.queue], queued and 1 or -1)
     if queued then place_queued(id, e[E.place]) else place_rest(id, e[E.place]) end
   end
   if owner ~= e[E.owner] then

@@ -26,3 +26,13 @@ local function reply_with(first, rest)
   for _, value in ipairs(rest or {}) do reply[#reply + 1] = value end
   return reply
 end
+
+-- A whole number as a command takes it: the server would write it as a float, which takes longer.
+local function int(number)
+  return string.format('%d', number)
+end
+
+-- Calls a command with what may be too much for one.
+local function call_with_many(command, key, members)
+  for first = 1, #members, 1000 do call(command, key, unpack(members, first, math.min(first + 999, #members))) end
+end

@@ -12,21 +12,21 @@ local function flush_ready(queue)
 end
 
 local function next_sequence()
-  sequence = sequence and sequence + 1 or call('INCRBY', K.sequence, 2 * BATCH) - 2 * BATCH
+  sequence = sequence and sequence + 1 or call('INCRBY', K.sequence, int(2 * BATCH)) - 2 * BATCH
   return sequence
 end
 
 local function put_ready(queue, id, priority)
   local members = ready[queue] or {}
   ready[queue] = members
-  members[#members + 1] = (HIGHEST - priority) * BAND + next_sequence()
+  members[#members + 1] = int((HIGHEST - priority) * BAND + next_sequence())
   members[#members + 1] = id
   if #members >= 2 * BATCH then flush_ready(queue) end
   pushed[queue] = (pushed[queue] or 0) + 1
 end
 
 local function delayed_score(due, priority)
-  return string.format('%.0f', due * 1024 + HIGHEST - priority)
+  return int(due * 1024 + HIGHEST - priority)
 end
 
 local function put_delayed(queue, id, priority, due)

@@ -12,13 +12,22 @@ local function bind(it, id, same)
   if not it.name then return end
   call('HSETNX', K.names, it.name, id .. it.named .. same)
   call('SADD', K.named .. id, it.name)
-  call('SETRANGE', K.entry .. id, E.named - E.layout, '\1')
+  local e = id ~= it.id and read(id)
+  if not e then return end
+  e[E.named] = 1
+  write(id, e, '')
 end
 
--- The answer of what stands for the call already.
-local function standing(it)
-  local raw = call('GET', K.entry .. it.id)
-  if raw then return 'O' .. raw end
+-- Whether none of the keys of a list has a value, of whatever kind.
+local function are_free(keys)
+  return call('EXISTS', unpack(keys)) == 0
+end
+
+-- The answer of what stands for the call already. Where all ids are known to be new, the store isn't asked for each.
+local function standing(it, is_new)
+  local known = changed[it.id] or not is_new
+  local e = known and read(it.id)
+  if e then return 'O' .. e[E.raw] end
   local named = it.name and call('HGET', K.names, it.name)
   if named then
     local id, arguments, same = parse('>c16c32c1', named)
@@ -36,13 +45,13 @@ local function accept(it, time)
   local due = due_at(it.due_kind, it.due, time)
   local status = due > time and S.scheduled or S.registered
   if due <= time then due = 0 end
-  local start = pack(HEADER, 1, status, R.submitted, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, time, due, NONE, NONE)
+  local named = it.name and 1 or 0
+  local start = pack(HEADER, 1, status, R.submitted, 0, 0, named, 0, 1, 0, 0, 0, 0, 0, time, due, NONE, NONE)
   local line = pack('>BBI6I4B', status, R.submitted, time, 0, 0)
-  call('SET', K.entry .. it.id, start .. pack('>I6I2', time, #it.facts) .. it.facts .. line)
+  changed[it.id] = start .. pack('>I6I2', time, #it.facts) .. it.facts .. line
   place_new(it.id, time)
-  count('s' .. status, 1)
   it.queue = parse('>I2c0', it.facts, 17)
-  count('q' .. it.queue, 1)
+  count_as(true, status, it.queue, 1)
   if it.key then call('HSETNX', K.waiting, it.key, it.id .. it.arguments) end
   bind(it, it.id, '1')
   it.at_once_or = due

@@ -17,7 +17,7 @@ local function take(key, id, limit)
 end
 
 local function park(key, id)
-  call('ZADD', K.parked .. key, call('INCR', K.turn), id)
+  call('ZADD', K.parked .. key, int(call('INCR', K.turn)), id)
 end
 
 -- Gives free slots to the first who wait: each keeps its own until it is claimed or ends.

@@ -1,6 +1,6 @@
 //! Connections for those who block: one each, for a blocked connection answers nobody else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::{Connection, Pool, PoolError};
@@ -16,15 +16,11 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Blocking {
     server: Arc<Server>,
     pool: Mutex<Option<Pool>>,
+    /// Connections whose last wait is over: they needn't be tried, as those that the pool has back are.
+    idle: Mutex<Vec<Connection>>,
     /// The lists that somebody has waited for: who moves the clock wakes them, as real time would.
     #[cfg(feature = "test-clock")]
     waited_for: Mutex<std::collections::BTreeSet<Vec<u8>>>,
-}
-
-/// Somebody who blocks, perhaps several times in a row: its connection is its own from the first time on.
-pub(crate) struct Waiter<'a> {
-    blocking: &'a Blocking,
-    connection: Option<Connection>,
 }
 
 impl Blocking {
@@ -32,6 +28,7 @@ impl Blocking {
         Self {
             server,
             pool: Mutex::default(),
+            idle: Mutex::default(),
             #[cfg(feature = "test-clock")]
             waited_for: Mutex::default(),
         }
@@ -42,11 +39,10 @@ impl Blocking {
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    pub(super) fn waiter(&self) -> Waiter<'_> {
-        Waiter { blocking: self, connection: None }
-    }
-
     async fn connection(&self) -> Result<Connection> {
+        if let Some(connection) = self.idle().pop() {
+            return Ok(connection);
+        }
         let pool = self.pool()?;
         pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => self.server.explained(error),
@@ -65,30 +61,29 @@ impl Blocking {
     /// The next connection leads to where the server is now.
     fn forget(&self) {
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.idle().clear();
     }
-}
 
-impl Waiter<'_> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for a token of one of the lists, or for the end of `wait`.
     ///
     /// # Cancel safety
     ///
     /// A dropped wait closes its connection, so that no token is handed to nobody.
-    pub(crate) async fn wait_for_token(&mut self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
+    pub(super) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
         #[cfg(feature = "test-clock")]
-        self.blocking.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.blocking.connection().await?,
-        };
-        let mut connection = Unreturned(Some(connection));
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
+        let mut connection = Unreturned(Some(self.connection().await?));
         let mut command = redis::cmd("BLPOP");
         // Zero would be for ever.
         command.arg(lists).arg(wait.max(Duration::from_millis(1)).as_secs_f64());
         let asked = command.query_async::<redis::Value>(connection.get());
         match tokio::time::timeout(wait + GRACE, asked).await {
-            Ok(Ok(_)) => self.connection = connection.returned(),
-            Ok(Err(error)) if self.blocking.server.follow(&error) => self.blocking.forget(),
+            Ok(Ok(_)) => self.idle().extend(connection.returned()),
+            Ok(Err(error)) if self.server.follow(&error) => self.forget(),
             Ok(Err(error)) if error.is_connection_dropped() => {}
             Ok(Err(error)) => return Err(classified(error)),
             Err(_) => return Err(Error::unavailable("redis didn't answer in time")),

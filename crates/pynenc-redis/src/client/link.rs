@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use pynenc_core::Result;
+use pynenc_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult, ScriptInvocation, Value};
 
 use super::server::Server;
 use crate::error::{Fate, classified, fate};
+use crate::script::library;
+
+/// How often functions are given to a server that has forgotten them at once.
+const FUNCTION_TRIES: usize = 4;
 
 /// A connection, made at its first use.
 pub(super) struct Link {
@@ -48,14 +52,48 @@ impl Link {
     /// Makes a call, and makes it again over a new connection if the present one turns out to be lost or to lead to
     /// another node than the keys'. Every call may be repeated: scripts recognize a repeat, and a hint may get lost.
     pub(super) async fn call(&self, request: &Request<'_>) -> Result<Value> {
+        self.answer(request).await?.map_err(classified)
+    }
+
+    /// Calls a function, which the server is given if it hasn't got it; `None` from a server that keeps none.
+    pub(super) async fn call_function(&self, command: &Cmd) -> Result<Option<Value>> {
+        for _ in 0..FUNCTION_TRIES {
+            match self.answer(&Request::Command(command)).await? {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if error.to_string().contains("Function not found") => {
+                    if !self.load_functions().await? {
+                        return Ok(None);
+                    }
+                }
+                Err(error) if keeps_none(&error) => return Ok(None),
+                Err(error) => return Err(classified(error)),
+            }
+        }
+        Err(Error::unavailable("redis forgets the functions that it is given"))
+    }
+
+    /// Gives the server the functions, unless it doesn't take any.
+    async fn load_functions(&self) -> Result<bool> {
+        let mut load = redis::cmd("FUNCTION");
+        load.arg("LOAD").arg(&library().code);
+        match self.answer(&Request::Command(&load)).await? {
+            Ok(_) => Ok(true),
+            Err(error) if error.to_string().contains("already exists") => Ok(true),
+            Err(error) if keeps_none(&error) => Ok(false),
+            Err(error) => Err(classified(error)),
+        }
+    }
+
+    /// The answer to a request, or the fault of the last try.
+    async fn answer(&self, request: &Request<'_>) -> Result<RedisResult<Value>> {
         let link = self.connection().await?;
         match request.send(link.connection.clone()).await {
-            Ok(answer) => Ok(answer),
             Err(error) if self.is_worth_another(&link, &error) => {
                 let link = self.connection().await?;
-                request.send(link.connection.clone()).await.map_err(|error| self.failed(&link, error))
+                let answer = request.send(link.connection.clone()).await;
+                Ok(answer.inspect_err(|error| self.note(&link, error)))
             }
-            Err(error) => Err(self.failed(&link, error)),
+            answer => Ok(answer.inspect_err(|error| self.note(&link, error))),
         }
     }
 
@@ -68,11 +106,10 @@ impl Link {
         is_elsewhere || is_lost
     }
 
-    fn failed(&self, link: &Numbered, error: RedisError) -> pynenc_core::Error {
-        if fate(&error) == Fate::Replace {
+    fn note(&self, link: &Numbered, error: &RedisError) {
+        if fate(error) == Fate::Replace {
             self.forget(link.number);
         }
-        classified(error)
     }
 
     async fn connection(&self) -> Result<Numbered> {
@@ -99,4 +136,10 @@ impl Link {
             *present = None;
         }
     }
+}
+
+/// Whether a server is too old for functions, or lets this client have none.
+fn keeps_none(error: &RedisError) -> bool {
+    let text = error.to_string();
+    error.code() == Some("NOPERM") || ["unknown command", "Unknown command"].iter().any(|known| text.contains(known))
 }

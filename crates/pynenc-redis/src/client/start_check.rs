@@ -15,7 +15,7 @@ pub(super) async fn check(store: &RedisStore) -> Result<()> {
     if strictness == StartCheck::Off {
         return Ok(());
     }
-    let faults = faults(&server_info(store).await?, snapshots(store).await.as_deref());
+    let faults = weaknesses(store).await?;
     match (strictness, faults.is_empty()) {
         (_, true) | (StartCheck::Off, _) => Ok(()),
         (StartCheck::Warn, false) => {
@@ -26,6 +26,10 @@ pub(super) async fn check(store: &RedisStore) -> Result<()> {
             .with("faults", faults.join("; "))
             .with("address", store.config().place()?)),
     }
+}
+
+pub(super) async fn weaknesses(store: &RedisStore) -> Result<Vec<String>> {
+    Ok(faults(&server_info(store).await?, snapshots(store).await.as_deref()))
 }
 
 async fn server_info(store: &RedisStore) -> Result<String> {

@@ -3,6 +3,7 @@
 //! Who wants to know of ends writes this process's channel down beside each invocation, in the same step that looks
 //! whether it has ended. What is pushed while the connection is lost is read again once it is back.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
@@ -29,6 +30,8 @@ use crate::keys::{Key, Keys};
 
 /// How long the connection may be silent before it is tried.
 const SILENCE: Duration = Duration::from_secs(15);
+/// So many outcomes are kept for those who will ask for them.
+const OUTCOMES: usize = 256;
 /// How long an answer on this connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,8 +47,16 @@ pub(crate) struct Hub {
 struct Listeners {
     sink: Mutex<Option<PubSubSink>>,
     watchers: Mutex<Watchers>,
+    outcomes: Mutex<Outcomes>,
     runners: Mutex<Vec<Listener>>,
     triggers: watch::Sender<NewsCount>,
+}
+
+/// What came with the news of ends and wasn't asked for yet; the oldest goes when there are too many.
+#[derive(Default)]
+struct Outcomes {
+    by_id: FxHashMap<InvocationId, Vec<u8>>,
+    order: VecDeque<InvocationId>,
 }
 
 /// How often there was news of each kind: who follows is told once of all that it hasn't read.
@@ -77,9 +88,9 @@ struct Listener {
 }
 
 /// Somebody's wish to know of ends.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     number: u64,
-    pub(super) stream: BoxStream<'static, Ended>,
+    pub(crate) stream: BoxStream<'static, Ended>,
 }
 
 impl Drop for Hub {
@@ -101,7 +112,7 @@ impl Hub {
     }
 
     /// This process's channel.
-    pub(super) fn channel(&self) -> &[u8] {
+    pub(crate) fn channel(&self) -> &[u8] {
         &self.ends
     }
 
@@ -122,7 +133,7 @@ impl Hub {
     }
 
     /// Adds a watcher of ids, before it is looked which of them have ended.
-    pub(super) fn watch(&self, ids: &[InvocationId]) -> Watch {
+    pub(crate) fn watch(&self, ids: &[InvocationId]) -> Watch {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut watchers = lock(&self.listeners.watchers);
         watchers.last += 1;
@@ -146,7 +157,7 @@ impl Hub {
     }
 
     /// Takes a watcher back that couldn't look.
-    pub(super) fn forget(&self, watch: &Watch, ids: &[InvocationId]) {
+    pub(crate) fn forget(&self, watch: &Watch, ids: &[InvocationId]) {
         let mut watchers = lock(&self.listeners.watchers);
         for id in ids {
             if let Some(waiting) = watchers.by_id.get_mut(id) {
@@ -154,6 +165,11 @@ impl Hub {
             }
         }
         watchers.by_id.retain(|_, waiting| !waiting.is_empty());
+    }
+
+    /// The outcomes that came with the news of an end, once.
+    pub(crate) fn outcomes(&self, id: InvocationId) -> Option<Vec<u8>> {
+        lock(&self.listeners.outcomes).by_id.remove(&id)
     }
 
     /// Listens for what concerns a runner.
@@ -210,6 +226,18 @@ impl NewsCount {
             Some(News::Definitions)
         } else {
             None
+        }
+    }
+}
+
+impl Outcomes {
+    fn add(&mut self, id: InvocationId, outcomes: &[u8]) {
+        if self.by_id.insert(id, outcomes.to_vec()).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > OUTCOMES {
+            let oldest = self.order.pop_front();
+            oldest.and_then(|oldest| self.by_id.remove(&oldest));
         }
     }
 }
@@ -307,7 +335,13 @@ impl Listeners {
     fn tell(&self, message: &[u8], channel: &[u8]) {
         match message.split_first() {
             Some((b'E', ended)) => match told_end(ended) {
-                Ok((id, record)) => self.ended(id, Some(&record)),
+                Ok((id, record, outcomes)) => {
+                    let is_watched = lock(&self.watchers).by_id.contains_key(&id);
+                    if is_watched && !outcomes.is_empty() {
+                        lock(&self.outcomes).add(id, outcomes);
+                    }
+                    self.ended(id, Some(&record));
+                }
                 Err(error) => tracing::warn!(%error, "an end was told that can't be understood"),
             },
             Some((b'C', id)) => self.cancel(id, channel),
@@ -328,6 +362,7 @@ impl Listeners {
     }
 
     fn dismiss(&self) {
+        *lock(&self.outcomes) = Outcomes::default();
         for (id, waiting) in std::mem::take(&mut lock(&self.watchers).by_id) {
             for watcher in waiting {
                 drop(watcher.sender.send((id, None)));
@@ -362,9 +397,10 @@ fn channel_of(message: &redis::Msg) -> Vec<u8> {
     message.get_channel().unwrap_or_default()
 }
 
-fn told_end(message: &[u8]) -> Result<(InvocationId, StatusRecord)> {
+fn told_end(message: &[u8]) -> Result<(InvocationId, StatusRecord, &[u8])> {
     let mut parse = Parse::new(message);
-    Ok((parse.id()?, codec::header(parse.rest())?))
+    let (id, record) = (parse.id()?, codec::header_from(&mut parse)?);
+    Ok((id, record, parse.rest()))
 }
 
 fn stream_of(receiver: UnboundedReceiver<Ended>) -> BoxStream<'static, Ended> {

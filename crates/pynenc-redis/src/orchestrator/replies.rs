@@ -85,7 +85,7 @@ fn hints(handed: Vec<Value>) -> Result<Vec<Message>> {
     handed.into_iter().map(|head| Ok(codec::with_id(&bytes(head)?)?.0.message())).collect()
 }
 
-pub(super) fn refusal(transition: &Transition, reply: &[u8]) -> Result<Refusal> {
+pub(crate) fn refusal(transition: &Transition, reply: &[u8]) -> Result<Refusal> {
     let mut parse = Parse::new(reply);
     let (code, one, other) = (parse.u8()?, parse.u48()?, parse.u48()?);
     let (to, by) = (transition.change.to, transition.change.by);

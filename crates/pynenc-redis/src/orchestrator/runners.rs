@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, RunnerInfo, Tracked};
+use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, Introduction, RunnerInfo, Tracked};
 use pynenc_core::{InvocationId, Result, RunnerId};
 use redis::Value;
 
 use super::{decimal, listing};
-use crate::client::{RedisStore, bytes, is_one, list, number};
+use crate::client::{RedisStore, bytes, is_one, list, number, optional};
 use crate::codec::{self, Parse, millis, text};
 use crate::error::misshapen;
 use crate::keys::Key;
@@ -23,8 +23,18 @@ pub(super) async fn heartbeat(store: &RedisStore, heartbeat: &Heartbeat) -> Resu
     ];
     match store.beat(Verb::Heartbeat, &arguments).await? {
         Value::Nil => Ok(HeartbeatReply::Retired),
-        cancel => Ok(HeartbeatReply::Alive { cancel: ids(cancel)? }),
+        reply => {
+            let mut values = list(reply)?.into_iter();
+            let is_introduced = values.next().as_ref().is_some_and(is_one);
+            Ok(HeartbeatReply::Alive { cancel: values.map(id).collect::<Result<_>>()?, is_introduced })
+        }
     }
+}
+
+/// Over the connection for signs of life, because that is the one its caller has.
+pub(super) async fn introduce(store: &RedisStore, runner: RunnerId, introduction: &Introduction) -> Result<()> {
+    let arguments = [runner.as_bytes().to_vec(), codec::encoded(introduction)?];
+    store.beat(Verb::Introduce, &arguments).await.map(drop)
 }
 
 pub(super) async fn owned(store: &RedisStore, runner: RunnerId) -> Result<Vec<Tracked>> {
@@ -44,12 +54,20 @@ pub(super) async fn list_all(store: &RedisStore) -> Result<Vec<RunnerInfo>> {
 }
 
 fn info(values: Vec<Value>) -> Result<RunnerInfo> {
-    let [id, kept, owned] = <[Value; 3]>::try_from(values).map_err(|_| misshapen("a runner"))?;
+    let [id, kept, owned, introduction] = <[Value; 4]>::try_from(values).map_err(|_| misshapen("a runner"))?;
     let (id, kept) = (Parse::new(&bytes(id)?).runner()?, bytes(kept)?);
     let mut parse = Parse::new(&kept);
-    let (last_heartbeat, _lease, retired) = (parse.time()?, parse.u48()?, parse.u48()?);
+    let (last_heartbeat, lease, retired) = (parse.time()?, parse.u48()?, parse.u48()?);
     let description = text(parse.rest())?.into();
-    Ok(RunnerInfo { id, last_heartbeat, retired: retired > 0, owned: number(&owned)?, description })
+    Ok(RunnerInfo {
+        id,
+        last_heartbeat,
+        lease: Duration::from_millis(lease),
+        retired: retired > 0,
+        owned: number(&owned)?,
+        description,
+        introduction: optional(introduction)?.map(|kept| codec::decoded(&kept)).transpose()?,
+    })
 }
 
 pub(super) async fn expired(store: &RedisStore, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
@@ -73,5 +91,9 @@ fn ids(value: Value) -> Result<Vec<InvocationId>> {
         Value::Set(values) => values,
         value => list(value)?,
     };
-    values.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect()
+    values.into_iter().map(id).collect()
+}
+
+fn id(value: Value) -> Result<InvocationId> {
+    Parse::new(&bytes(value)?).id()
 }

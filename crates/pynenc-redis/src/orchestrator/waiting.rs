@@ -16,10 +16,8 @@ use crate::error::misshapen;
 use crate::script::Verb;
 
 pub(super) async fn block(store: &RedisStore, block: &Block) -> Result<Blocked> {
-    let Block { waiter, expect, runner, on } = block;
-    let head = Pack::new().bytes(waiter.as_bytes()).u32(expect.version).u32(expect.epoch).bytes(runner.as_bytes());
-    let mut arguments = vec![head.done()];
-    arguments.extend(id_items(on));
+    let mut arguments = vec![waiter_item(block)];
+    arguments.extend(id_items(&block.on));
     let mut values = list(store.run(Verb::Block, &arguments).await?)?.into_iter();
     let first = bytes(values.next().ok_or_else(|| misshapen("a block's answer"))?)?;
     let Some((code, rest)) = first.split_first() else { return Err(misshapen("a block's answer")) };
@@ -34,6 +32,13 @@ pub(super) async fn block(store: &RedisStore, block: &Block) -> Result<Blocked> 
     }
 }
 
+/// Who waits, as scripts take it.
+pub(crate) fn waiter_item(block: &Block) -> Vec<u8> {
+    let Block { waiter, expect, runner, .. } = block;
+    let pack = Pack::new().bytes(waiter.as_bytes()).u32(expect.version).u32(expect.epoch);
+    pack.bytes(runner.as_bytes()).done()
+}
+
 fn raised(value: Value) -> Result<Message> {
     let value = bytes(value)?;
     let mut parse = Parse::new(&value);
@@ -42,7 +47,7 @@ fn raised(value: Value) -> Result<Message> {
     Ok(Message { priority: tracked.priority.raised(waiters as usize), ..tracked.message() })
 }
 
-fn pause(block: &Block) -> Transition {
+pub(crate) fn pause(block: &Block) -> Transition {
     let change = Change::new(Status::Paused, By::Owner(block.runner), Reason::Waiting);
     Transition { id: block.waiter, expect: block.expect, change }
 }

@@ -27,6 +27,7 @@ trials! { pub Given:
     "two pops never give the same entry" => entries_are_given_once,
     "what is removed isn't popped, whether ready or delayed, and removing what isn't there is no error" => removed_is_gone,
     "ready and delayed entries are counted apart, each invocation once" => entries_are_counted,
+    "what is ready has those before it that are given out first, and what is delayed or isn't there has no place" => places_are_told,
     "after a purge every queue is empty" => purged_is_empty,
 }
 
@@ -193,6 +194,20 @@ async fn entries_are_counted(broker: Given) {
     assert_eq!(broker.counted().await, QueueLen { ready: 1, delayed: 1 });
     broker.advance(SECOND).await;
     assert_eq!(broker.counted().await, QueueLen { ready: 2, delayed: 0 }, "what is due is ready");
+}
+
+async fn places_are_told(broker: Given) {
+    let due = later(broker.now().await + SECOND);
+    let [low, first, second] = [prioritized(0), prioritized(9), prioritized(9)];
+    broker.pushed(&[low.clone(), first.clone(), due.clone(), second.clone()]).await;
+    let place = async |message: &Message| broker.place(&message.queue, message.invocation).await.expect("place");
+    assert_eq!([place(&low).await, place(&first).await, place(&second).await], [Some(2), Some(0), Some(1)]);
+    let elsewhere = Message { queue: "elsewhere".into(), ..first.clone() };
+    assert_eq!([place(&due).await, place(&message()).await, place(&elsewhere).await], [None; 3]);
+    broker.advance(SECOND).await;
+    assert_eq!([place(&due).await, place(&low).await], [Some(2), Some(3)]);
+    broker.popped(&[queue()], 1, Duration::ZERO).await;
+    assert_eq!([place(&first).await, place(&second).await], [None, Some(0)]);
 }
 
 async fn purged_is_empty(broker: Given) {

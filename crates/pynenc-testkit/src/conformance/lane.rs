@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pynenc_core::broker::QueueLen;
-use pynenc_core::lane::{Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
+use futures_util::StreamExt;
+use pynenc_core::broker::{Pop, QueueLen};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Due, Expect};
@@ -22,6 +24,11 @@ trials! { pub Given:
     "without its record an invocation isn't registered, and without its registration it isn't hinted" => submission_is_a_prefix,
     "a registration that another stands for leaves no record and no hint" => collapsed_leaves_nothing,
     "what is granted comes with its record" => granted_has_its_record,
+    "what waits in a queue is found, and what is pushed later too" => waiting_is_found,
+    "what is taken was hinted, is granted, and comes with its record" => taken_is_granted,
+    "a call is submitted, and pauses its caller" => call_pauses,
+    "a call that another invocation stands for pauses nobody" => standing_call_pauses_nobody,
+    "a call by a stale caller is refused" => stale_call_is_refused,
     "a settlement keeps its outcome and commits" => settlement_is_complete,
     "without its outcome a settlement doesn't commit" => settlement_is_a_prefix,
     "what goes back to its queue is hinted" => requeued_is_hinted,
@@ -206,6 +213,110 @@ async fn granted_has_its_record(given: Given) {
     assert_eq!(granted.collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(claimed[1].record.as_deref(), Some(&record(&good)));
     assert!(claimed[0].record.is_none() && claimed[2].record.is_none());
+}
+
+fn pop(max: usize) -> Pop {
+    Pop { queues: vec![queue()], max, wait: Duration::from_secs(60) }
+}
+
+impl Given {
+    /// What is found, claimed whichever way it is found.
+    async fn picked_up(lane: &Arc<dyn Lane>) -> Vec<Claimed> {
+        loop {
+            let claim = Claim::new(Vec::new(), RunnerId::new());
+            let claimed = match lane.find(&pop(10)).await.expect("find") {
+                Found::Hints(ids) => lane.claim(&Claim { ids, ..claim }).await.expect("claim"),
+                Found::Waiting => lane.take(&pop(10), &claim).await.expect("take"),
+            };
+            if !claimed.is_empty() {
+                return claimed;
+            }
+        }
+    }
+}
+
+async fn waiting_is_found(given: Given) {
+    let lane = given.lane();
+    let (first, second) = (registration(), registration());
+    lane.submit(vec![submission(&first)]).await.expect("submit");
+    assert_eq!(Given::picked_up(&lane).await[0].id, first.id);
+    let (picked_up, submitted) = tokio::join!(Given::picked_up(&lane), lane.submit(vec![submission(&second)]));
+    submitted.expect("submit");
+    assert_eq!(picked_up[0].id, second.id);
+}
+
+async fn taken_is_granted(given: Given) {
+    let lane = given.lane();
+    let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+    assert!(lane.take(&pop(10), &claim).await.expect("take").is_empty());
+    let registrations = [registration(), registration(), registration()];
+    lane.submit(registrations.iter().map(submission).collect()).await.expect("submit");
+    let mut taken = lane.take(&pop(2), &claim).await.expect("take");
+    let other = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+    taken.extend(lane.take(&pop(2), &other).await.expect("take"));
+    assert_eq!(given.hints().await, 0);
+    for (taken, registration) in taken.iter().zip(&registrations) {
+        assert_eq!((taken.id, taken.record.as_deref()), (registration.id, Some(&record(registration))));
+        let granted = given.tracked(registration.id).await.expect("it is registered");
+        assert_eq!((granted.record.status, &taken.reply), (Status::Running, &ClaimReply::Granted(granted.clone())));
+    }
+    assert_eq!(taken.len(), 3);
+    assert_eq!(given.tracked(taken[2].id).await.and_then(|it| it.record.owner), Some(other.runner));
+}
+
+fn waiter(running: &Tracked) -> Block {
+    let runner = running.record.owner.expect("somebody owns it");
+    Block { waiter: running.id, expect: Expect::from(&running.record), runner, on: Vec::new() }
+}
+
+async fn call_pauses(given: Given) {
+    let lane = given.lane();
+    for wants_claim in [false, true] {
+        let (caller, call) = (given.running(&registration()).await, registration());
+        let block = waiter(&caller);
+        let claim = wants_claim.then(|| Claim::new(Vec::new(), block.runner).running_below(1));
+        let called = lane.call(submission(&call), &block, claim.as_ref()).await.expect("call");
+        let Called::Waiting { child, waiter, claimed, end } = called else { panic!("it waits: {called:?}") };
+        assert_eq!((child.id, waiter.status), (call.id, Status::Paused));
+        assert_eq!(given.tracked(caller.id).await.map(|caller| caller.record), Some(waiter));
+        assert!(given.is_kept(call.id).await);
+        let claimed = match claimed {
+            Some(claimed) => {
+                assert_eq!((given.hints().await, wants_claim), (0, true), "what is claimed needs no hint");
+                claimed
+            }
+            None => {
+                assert_eq!(given.hints().await, 1);
+                let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+                lane.take(&pop(1), &claim).await.expect("take");
+                given.tracked(call.id).await.expect("it is registered")
+            }
+        };
+        lane.settle(vec![settlement(&claimed)]).await.expect("settle");
+        if let Some(mut end) = end {
+            let (id, record) = end.next().await.expect("its end is told");
+            assert_eq!((id, record.map(|record| record.status)), (call.id, Some(Status::Success)));
+        }
+    }
+}
+
+async fn standing_call_pauses_nobody(given: Given) {
+    let keyed = || Registration { registration: Some(registration_key("key", "1")), ..registration() };
+    let (caller, first, second) = (given.running(&registration()).await, keyed(), keyed());
+    given.lane().submit(vec![submission(&first)]).await.expect("submit");
+    let called = given.lane().call(submission(&second), &waiter(&caller), None).await.expect("call");
+    let existing = Registered::Existing { id: first.id, same_arguments: true };
+    assert!(matches!(called, Called::Registered(registered) if registered == existing));
+    assert_eq!(given.tracked(caller.id).await, Some(caller));
+}
+
+async fn stale_call_is_refused(given: Given) {
+    let caller = given.running(&registration()).await;
+    let expect = Expect { version: 1, epoch: 0 };
+    let block = Block { expect, ..waiter(&caller) };
+    let called = given.lane().call(submission(&registration()), &block, None).await.expect("call");
+    assert!(matches!(called, Called::Refused(_)));
+    assert_eq!(given.tracked(caller.id).await, Some(caller));
 }
 
 async fn settlement_is_complete(given: Given) {

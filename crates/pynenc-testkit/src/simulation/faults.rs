@@ -10,8 +10,8 @@ use futures_util::stream::BoxStream;
 use pynenc_core::broker::{Message, Pop, QueueLen};
 use pynenc_core::orchestrator::{
     Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked, Transition,
-    TransitionReply,
+    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
+    Transition, TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
 use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
@@ -117,6 +117,10 @@ impl Broker for Faulty<dyn Broker> {
         faulty!(self.len(queue))
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        faulty!(self.place(queue, id))
+    }
+
     async fn purge(&self) -> Result<()> {
         self.inner.purge().await
     }
@@ -207,6 +211,10 @@ impl Orchestrator for Faulty<dyn Orchestrator> {
         faulty!(self.records(ids))
     }
 
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+        faulty!(self.inspect(ids))
+    }
+
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
         faulty!(self.find(find))
     }
@@ -241,6 +249,10 @@ impl Orchestrator for Faulty<dyn Orchestrator> {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
         faulty!(self.heartbeat(heartbeat))
+    }
+
+    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
+        faulty!(self.introduce(runner, introduction))
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pynenc_core::broker::Message;
-use pynenc_core::lane::{Claimed, Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, Registered, TransitionReply};
+use pynenc_core::broker::{Message, Pop};
+use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
+use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::status::Expect;
 use pynenc_core::{Broker, Lane, Orchestrator, Result, StateBackend, Status, async_trait};
 use pynenc_engine::StepLane;
@@ -56,6 +56,18 @@ impl Lane for WrongLane {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
         self.right.claim(claim).await
+    }
+
+    async fn find(&self, pop: &Pop) -> Result<Found> {
+        self.right.find(pop).await
+    }
+
+    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
+        self.right.take(pop, claim).await
+    }
+
+    async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
+        self.right.call(submission, block, claim).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {

@@ -70,6 +70,7 @@ macro_rules! tasks {
                         arguments: &["key", "n"],
                         options: $options,
                         body: Body::Async(|context, source| Box::pin(run(context, source, $body))),
+                        check: |_| Ok(()),
                         requires: |requirements| State::<Ledger>::requires(requirements),
                         attachments: |_| {},
                     };

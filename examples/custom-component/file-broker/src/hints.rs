@@ -82,16 +82,25 @@ impl Hints {
     pub(crate) fn take(&mut self, pop: &Pop, now: Timestamp) -> Result<Vec<InvocationId>> {
         let mut taken = Vec::new();
         for queue in &pop.queues {
-            let mut due: Vec<_> =
-                self.queued.values().filter(|hint| hint.message.queue == *queue && hint.is_due(now)).collect();
-            due.sort_unstable_by_key(|hint| (Reverse(hint.message.priority), hint.sequence));
-            let ids: Vec<_> = due.iter().take(pop.max - taken.len()).map(|hint| hint.message.invocation).collect();
+            let ids: Vec<_> = self.due(queue, now).into_iter().take(pop.max - taken.len()).collect();
             for id in ids {
                 self.remove(queue, id)?;
                 taken.push(id);
             }
         }
         Ok(taken)
+    }
+
+    /// What may be given out of a queue, in the order in which it is.
+    fn due(&self, queue: &QueueName, now: Timestamp) -> Vec<InvocationId> {
+        let mut due: Vec<_> =
+            self.queued.values().filter(|hint| hint.message.queue == *queue && hint.is_due(now)).collect();
+        due.sort_unstable_by_key(|hint| (Reverse(hint.message.priority), hint.sequence));
+        due.into_iter().map(|hint| hint.message.invocation).collect()
+    }
+
+    pub(crate) fn place(&self, queue: &QueueName, id: InvocationId, now: Timestamp) -> Option<u64> {
+        self.due(queue, now).into_iter().position(|due| due == id).map(|before| before as u64)
     }
 
     pub(crate) fn next_due(&self, queues: &[QueueName]) -> Option<Timestamp> {

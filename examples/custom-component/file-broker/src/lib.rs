@@ -95,6 +95,10 @@ impl Broker for FileBroker {
         Ok(self.hints().len(queue, self.clock.now()))
     }
 
+    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        Ok(self.hints().place(queue, id, self.clock.now()))
+    }
+
     async fn purge(&self) -> Result<()> {
         self.hints().purge()
     }

@@ -46,9 +46,12 @@ async fn owned_is_marked(orchestrator: Given) {
     assert!(marked.cancel_requested);
     assert_eq!((marked.status, marked.version), (Status::Running, running.record.version), "a mark is no transition");
     assert_eq!(signals.next().await, Some(Signal::Cancel(running.id)));
-    assert_eq!(orchestrator.beat(runner).await, HeartbeatReply::Alive { cancel: vec![running.id] });
+    assert_eq!(
+        orchestrator.beat(runner).await,
+        HeartbeatReply::Alive { cancel: vec![running.id], is_introduced: false }
+    );
     orchestrator.moved(&running, Status::Cancelled, Reason::CancelRequested).await;
-    assert_eq!(orchestrator.beat(runner).await, HeartbeatReply::Alive { cancel: vec![] });
+    assert_eq!(orchestrator.beat(runner).await, HeartbeatReply::Alive { cancel: vec![], is_introduced: false });
     assert_eq!(signals.next().now_or_never(), None);
 }
 

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pynenc_core::orchestrator::{Counts, Find, Tracked};
-use pynenc_core::record::Registration;
+use pynenc_core::orchestrator::{Counts, Find, Inspected, Tracked};
+use pynenc_core::record::{Priority, Registration, Retention, WhenBlocked};
 use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status};
 
-use super::super::sample::{HOUR, SECOND, limited, registration};
+use super::super::sample::{HOUR, SECOND, limited, registration, registration_key, running_key};
 use super::super::trials;
 use super::{Given, ids};
 
 trials! { pub(super) Given:
     "what is unknown is `None`" => unknown_is_none,
     "pages of a listing are complete and in order, and filters hold" => pages_are_complete,
+    "a listing from the newest is the same one, turned round" => newest_is_turned_round,
+    "what was registered before `since` isn't listed" => since_is_kept,
+    "what is inspected is as it was registered, and `None` if it is unknown" => inspected_is_as_registered,
+    "who has the slots of a running key is named, and how many are parked before" => holders_are_named,
+    "what a paused one waits for is named until it has ended" => awaited_is_named,
     "what is queued is listed, due or not, and what is owned, parked, asleep or final isn't" => queued_is_listed,
     "what changed within `unchanged_for` isn't listed" => changed_is_not_listed,
     "counts follow every transition" => counts_follow,
@@ -72,6 +77,104 @@ async fn pages_are_complete(orchestrator: Given) {
     assert_eq!(ids(&page.items), all[..2]);
     let rest = orchestrator.queued(page.next, Duration::ZERO, 100).await.expect("queued");
     assert_eq!((ids(&rest.items), rest.next), (vec![all[2], all[5], all[6]], None));
+}
+
+async fn newest_is_turned_round(orchestrator: Given) {
+    let mut all = Vec::new();
+    for number in 0..7 {
+        all.push(orchestrator.fresh().await.id);
+        if number % 3 == 0 {
+            orchestrator.advance(SECOND).await;
+        }
+    }
+    for id in &all[2..5] {
+        orchestrator.granted(*id, RunnerId::new()).await;
+    }
+    for limit in [1, 2, 3, 7, 8] {
+        let forth = Find { limit, ..Find::default() };
+        let back = Find { newest_first: true, ..forth.clone() };
+        let pending = Find { statuses: vec![Status::Pending], ..forth.clone() };
+        for (forth, back) in [(forth, back.clone()), (pending.clone(), Find { newest_first: true, ..pending })] {
+            let mut turned = orchestrator.found(forth).await;
+            turned.reverse();
+            assert_eq!(orchestrator.found(back).await, turned);
+        }
+    }
+}
+
+async fn since_is_kept(orchestrator: Given) {
+    let old = orchestrator.fresh().await.id;
+    orchestrator.advance(SECOND).await;
+    let since = orchestrator.now().await;
+    let mut young = [orchestrator.fresh().await.id, orchestrator.fresh().await.id];
+    orchestrator.granted(young[1], RunnerId::new()).await;
+    for limit in [1, 2, 9] {
+        let find = Find { since: Some(since), limit, ..Find::default() };
+        young.sort_unstable();
+        let mut found = orchestrator.found(find.clone()).await;
+        found.sort_unstable();
+        assert_eq!(found, young);
+        let mut found = orchestrator.found(Find { newest_first: true, ..find }).await;
+        found.sort_unstable();
+        assert_eq!(found, young, "from the newest, without {old}");
+    }
+}
+
+impl Given {
+    async fn inspected(&self, id: InvocationId) -> Inspected {
+        self.inspect(&[id]).await.expect("inspect").remove(0).expect("it is known")
+    }
+}
+
+async fn inspected_is_as_registered(orchestrator: Given) {
+    let plain = registration();
+    let keyed = Registration {
+        registration: Some(registration_key("key", "arguments")),
+        running: Some(running_key(3, WhenBlocked::End)),
+        priority: Priority::new(7),
+        retention: Retention { results: SECOND, failures: HOUR },
+        ..registration()
+    };
+    for registration in [&plain, &keyed, &limited(2)] {
+        let due = Registration { due: Some(Due::In(HOUR)), ..registration.clone() };
+        let tracked = orchestrator.accepted(&due).await;
+        let now = orchestrator.now().await;
+        let inspected = orchestrator.inspected(registration.id).await;
+        assert_eq!((&inspected.tracked, &inspected.registration), (&tracked, registration));
+        assert!(inspected.now >= now && inspected.now.since(now) < HOUR, "it is the store's present");
+        assert_eq!((inspected.holders, inspected.parked_before, inspected.awaits), (vec![], None, vec![]));
+    }
+    let both = orchestrator.inspect(&[InvocationId::new(), plain.id]).await.expect("inspect");
+    assert_eq!((both[0].is_none(), both[1].as_ref().map(|it| it.tracked.id)), (true, Some(plain.id)));
+}
+
+async fn holders_are_named(orchestrator: Given) {
+    let runner = RunnerId::new();
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(orchestrator.accepted(&limited(2)).await.id);
+    }
+    for id in &ids {
+        orchestrator.claimed(*id, runner).await;
+    }
+    for (place, id) in ids.iter().enumerate() {
+        let Inspected { holders, parked_before, .. } = orchestrator.inspected(*id).await;
+        assert_eq!(holders, ids[..2]);
+        assert_eq!(parked_before, place.checked_sub(2).map(|before| before as u64));
+    }
+}
+
+async fn awaited_is_named(orchestrator: Given) {
+    let body = orchestrator.running(RunnerId::new()).await;
+    let (first, second) = (orchestrator.running(RunnerId::new()).await, orchestrator.fresh().await);
+    let (body, _) = orchestrator.paused(&body, &[first.id, second.id]).await;
+    let mut both = [first.id, second.id];
+    both.sort_unstable();
+    assert_eq!(orchestrator.inspected(body.id).await.awaits, both);
+    orchestrator.succeeded(&first).await;
+    assert_eq!(orchestrator.inspected(body.id).await.awaits, [second.id]);
+    orchestrator.moved(&body, Status::Running, Reason::Resumed).await;
+    assert_eq!(orchestrator.inspected(body.id).await.awaits, []);
 }
 
 async fn queued_is_listed(orchestrator: Given) {

@@ -1,10 +1,10 @@
 //! The trials of runners and their leases.
 
-use pynenc_core::orchestrator::{HeartbeatReply, RunnerInfo};
+use pynenc_core::orchestrator::{HeartbeatReply, Introduction, RunnerInfo};
 use pynenc_core::status::{By, Change};
 use pynenc_core::{InvocationId, Reason, RunnerId, Status};
 
-use super::super::sample::SECOND;
+use super::super::sample::{SECOND, queue, task};
 use super::super::trials;
 use super::Given;
 
@@ -12,6 +12,8 @@ trials! { pub(super) Given:
     "a heartbeat makes the runner known" => heartbeat_makes_known,
     "a retired runner is told so" => retired_is_told,
     "a heartbeat that finds no runner's younger than half a lease starts an amnesty of two intervals" => silence_starts_an_amnesty,
+    "a heartbeat tells whether the runner has introduced itself" => introductions_are_told,
+    "a runner that has introduced itself is listed with what it serves, and one that isn't known isn't kept" => introductions_are_listed,
     "runners are listed with what they own" => runners_are_listed,
     "a runner that leaves is retired at once, amnesty or not" => leaving_retires,
     "a runner whose lease ran out is retired in the same step" => lapsed_is_retired,
@@ -22,11 +24,15 @@ trials! { pub(super) Given:
     "a lease of no length gives it back" => lease_is_given_back,
 }
 
-const ALIVE: HeartbeatReply = HeartbeatReply::Alive { cancel: Vec::new() };
+const ALIVE: HeartbeatReply = HeartbeatReply::Alive { cancel: Vec::new(), is_introduced: false };
 
 impl Given {
     async fn listed(&self) -> Vec<RunnerInfo> {
         self.runners().await.expect("runners")
+    }
+
+    async fn introduced(&self, runner: RunnerId, introduction: &Introduction) {
+        self.introduce(runner, introduction).await.expect("introduce");
     }
 
     async fn lost(&self) -> Vec<(RunnerId, InvocationId)> {
@@ -54,6 +60,7 @@ async fn heartbeat_makes_known(orchestrator: Given) {
     let listed = orchestrator.listed().await;
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, listed[0].retired, listed[0].owned), (runner, false, 0));
+    assert_eq!(listed[0].lease, SECOND * 15);
     assert_eq!(&*listed[0].description, "testkit");
     orchestrator.lives(runner, 1).await;
     assert!(orchestrator.listed().await[0].last_heartbeat >= listed[0].last_heartbeat + SECOND * 5);
@@ -69,6 +76,33 @@ async fn retired_is_told(orchestrator: Given) {
     orchestrator.lives(alive, 10).await;
     orchestrator.lost().await;
     assert_eq!(orchestrator.beat(dead).await, HeartbeatReply::Retired, "it is told at its next heartbeat");
+}
+
+async fn introductions_are_told(orchestrator: Given) {
+    let (first, second) = (RunnerId::new(), RunnerId::new());
+    assert_eq!([orchestrator.beat(first).await, orchestrator.beat(second).await], [ALIVE; 2]);
+    orchestrator.introduced(first, &Introduction::default()).await;
+    let introduced = HeartbeatReply::Alive { cancel: Vec::new(), is_introduced: true };
+    assert_eq!([orchestrator.beat(first).await, orchestrator.beat(second).await], [introduced, ALIVE]);
+    orchestrator.purge().await.expect("purge");
+    assert_eq!(orchestrator.beat(first).await, ALIVE, "it has to say it again");
+}
+
+async fn introductions_are_listed(orchestrator: Given) {
+    let (known, unknown) = (RunnerId::new(), RunnerId::new());
+    let introduction = Introduction { queues: vec![queue(), "other".into()], tasks: vec![task()], slots: 64 };
+    orchestrator.introduced(unknown, &introduction).await;
+    assert_eq!(orchestrator.listed().await, []);
+    assert_eq!(orchestrator.beat(unknown).await, ALIVE);
+    orchestrator.beat(known).await;
+    orchestrator.introduced(known, &introduction).await;
+    let lively = Introduction { slots: 8, ..introduction };
+    orchestrator.introduced(known, &lively).await;
+    let mut listed: Vec<_> = orchestrator.listed().await.into_iter().map(|it| (it.id, it.introduction)).collect();
+    listed.sort_unstable_by_key(|(id, _)| *id);
+    let mut expected = [(unknown, None), (known, Some(lively))];
+    expected.sort_unstable_by_key(|(id, _)| *id);
+    assert_eq!(listed, expected);
 }
 
 async fn silence_starts_an_amnesty(orchestrator: Given) {

@@ -1,0 +1,141 @@
+//! `show`
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use pynenc_core::config::ArgumentPrinting;
+use pynenc_core::orchestrator::{HistoryEntry, Tracked};
+use pynenc_core::record::InvocationRecord;
+use pynenc_core::{InvocationId, Status};
+use pynenc_engine::{Engine, Error, Result};
+use serde_json::{Value, json};
+
+use super::invocations;
+use crate::arguments::Show;
+use crate::exit::Exit;
+use crate::screen::{Screen, cell, status_cell, time};
+
+/// What there is to say of an invocation.
+struct Shown {
+    tracked: Tracked,
+    record: Option<Arc<InvocationRecord>>,
+    arguments: Value,
+    outcome: Option<std::result::Result<Value, String>>,
+    history: Vec<HistoryEntry>,
+    children: Vec<InvocationId>,
+    why: String,
+}
+
+pub(super) async fn show(app: &Engine, wanted: &Show, screen: &mut Screen) -> Result<Exit> {
+    let shown = shown(app, wanted).await?;
+    if screen.is_json() {
+        screen.answer(|| as_json(&shown), String::new)?;
+        return Ok(Exit::Done);
+    }
+    screen.say(&told(&shown))?;
+    let head = ["at", "status", "reason", "runner", "detail"];
+    screen.table(&head, shown.history.iter().map(line).collect())?;
+    Ok(Exit::Done)
+}
+
+async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
+    let (id, parts) = (wanted.id, app.parts());
+    let tracked = parts.orchestrator.records(&[id]).await?.pop().flatten().ok_or(Error::InvocationNotFound(id))?;
+    let record = parts.state.invocations(&[id]).await?.pop().flatten();
+    Ok(Shown {
+        arguments: match &record {
+            Some(record) if wanted.full => {
+                app.json_arguments(record).await.map_or_else(|error| unavailable(&error), Value::Object)
+            }
+            Some(record) => Value::from(app.print_arguments(record)),
+            None => Value::Null,
+        },
+        outcome: outcome(app, wanted, &tracked).await?,
+        history: parts.orchestrator.history(id).await?,
+        children: parts.state.children(id).await?,
+        why: app.why(id).await?.to_string(),
+        tracked,
+        record,
+    })
+}
+
+fn unavailable(error: &pynenc_core::Error) -> Value {
+    Value::from(format!("unavailable: {error}"))
+}
+
+/// What came of one that has ended, as far as it may be shown.
+async fn outcome(app: &Engine, wanted: &Show, tracked: &Tracked) -> Result<Option<std::result::Result<Value, String>>> {
+    if !tracked.record.status.is_final() {
+        return Ok(None);
+    }
+    let logging = &app.settings().logging;
+    Ok(Some(match app.result::<Value>(tracked.id).await {
+        Ok(value) if wanted.full || logging.arguments == ArgumentPrinting::Full => Ok(value),
+        Ok(value) if logging.arguments == ArgumentPrinting::Truncated => {
+            let text = value.to_string();
+            let short: String = text.chars().take(logging.argument_length).collect();
+            Ok(if short.len() < text.len() { Value::from(format!("{short}…")) } else { value })
+        }
+        Ok(_) => Ok(Value::from("hidden; use --full")),
+        Err(error @ Error::Unavailable { .. }) => return Err(error),
+        Err(error) => Err(error.to_string()),
+    }))
+}
+
+fn told(shown: &Shown) -> String {
+    let Shown { tracked, record, arguments, outcome, children, why, .. } = shown;
+    let mut text = format!("{}\n", tracked.id);
+    let mut fact = |name: &str, value: String| {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "  {name:<12} {value}");
+    };
+    fact("task", tracked.task.to_string());
+    match arguments {
+        Value::String(printed) => fact("arguments", printed.clone()),
+        other => fact("arguments", other.to_string()),
+    }
+    fact("status", tracked.record.status.to_string());
+    if tracked.record.status != Status::Success {
+        fact("why", why.clone());
+    }
+    match outcome {
+        Some(Ok(value)) => fact("result", value.to_string()),
+        Some(Err(error)) => fact("error", error.clone()),
+        None => {}
+    }
+    fact("queue", format!("{} (priority {})", tracked.queue, tracked.priority.level()));
+    if let Some(record) = record {
+        fact("called", time(record.created_at));
+        record.parent.into_iter().for_each(|parent| fact("parent", parent.to_string()));
+        record.retry_of.into_iter().for_each(|of| fact("repeats", of.to_string()));
+        record.workflow.into_iter().for_each(|workflow| fact("workflow", workflow.id.to_string()));
+        record.trace.iter().for_each(|trace| fact("traceparent", trace.traceparent.to_string()));
+    }
+    children.iter().for_each(|child| fact("child", child.to_string()));
+    text
+}
+
+fn line(entry: &HistoryEntry) -> Vec<comfy_table::Cell> {
+    let runner = entry.runner.map(|runner| runner.to_string()).unwrap_or_default();
+    let detail = entry.detail.as_deref().unwrap_or_default();
+    vec![cell(time(entry.at)), status_cell(entry.status), cell(entry.reason), cell(runner), cell(detail)]
+}
+
+fn as_json(shown: &Shown) -> Value {
+    let Shown { tracked, record, arguments, outcome, history, children, why } = shown;
+    let record = record.as_ref();
+    json!({
+        "invocation": invocations::as_json(tracked),
+        "arguments": arguments,
+        "result": outcome.as_ref().and_then(|outcome| outcome.as_ref().ok()),
+        "error": outcome.as_ref().and_then(|outcome| outcome.as_ref().err()),
+        "why": why,
+        "history": history,
+        "children": children,
+        "created_at": record.map(|record| record.created_at),
+        "parent": record.and_then(|record| record.parent),
+        "retry_of": record.and_then(|record| record.retry_of),
+        "workflow": record.and_then(|record| record.workflow),
+        "trace": record.and_then(|record| record.trace.as_ref()),
+    })
+}

@@ -1,0 +1,93 @@
+//! `triggers`
+
+use comfy_table::Cell;
+use pynenc_builder::backends::pynenc_triggers::{TriggerInfo, TriggersExt};
+use pynenc_core::Timestamp;
+use pynenc_core::trigger_store::{Delivery, FiredRun, RunOutcome};
+use pynenc_engine::{Engine, Result};
+use serde_json::{Value, json};
+
+use crate::arguments::TriggerAction;
+use crate::exit::Exit;
+use crate::screen::{Screen, cell, time};
+
+pub(super) async fn perform(app: &Engine, action: Option<TriggerAction>, screen: &mut Screen) -> Result<Exit> {
+    let triggers = app.triggers();
+    match action {
+        None => {
+            let head = ["id", "when", "calls", "state"];
+            let none = "no trigger is alive: those of the code live while a runner that has them does";
+            screen.list(&triggers.list().await?, as_json, (&head, row), none)?;
+        }
+        Some(TriggerAction::Runs { id, limit }) => {
+            let runs = triggers.runs(&id, limit).await?;
+            screen.list(&runs, run_as_json, (&["at", "cause", "comes to", "delivery"], run_row), "it hasn't fired")?;
+        }
+        Some(TriggerAction::Next { id, count }) => {
+            let next = triggers.next(&id, count).await?;
+            screen.list(
+                &next,
+                |at| json!(at),
+                (&["next"], |at: &Timestamp| vec![cell(time(*at))]),
+                "it has no schedule",
+            )?;
+        }
+        Some(TriggerAction::Pause { id }) => {
+            triggers.pause(&id).await?;
+            screen.answer(|| json!({"trigger": id, "paused": true}), || format!("{id} is paused"))?;
+        }
+        Some(TriggerAction::Resume { id }) => {
+            triggers.resume(&id).await?;
+            screen.answer(|| json!({"trigger": id, "paused": false}), || format!("{id} reacts again"))?;
+        }
+        Some(TriggerAction::Fire { id }) => {
+            let invocation = triggers.run_now(&id).await?;
+            screen.answer(|| json!({"trigger": id, "invocation": invocation}), || invocation.to_string())?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn row(trigger: &TriggerInfo) -> Vec<Cell> {
+    let state = match (trigger.paused, trigger.added) {
+        (true, _) => "paused",
+        (false, true) => "added",
+        (false, false) => "of the code",
+    };
+    vec![cell(&trigger.id), cell(&trigger.spec), cell(trigger.spec.target.task()), cell(state)]
+}
+
+fn as_json(trigger: &TriggerInfo) -> Value {
+    json!({
+        "id": trigger.id,
+        "when": trigger.spec.to_string(),
+        "spec": trigger.spec,
+        "calls": trigger.spec.target.task(),
+        "paused": trigger.paused,
+        "added": trigger.added,
+    })
+}
+
+fn run_row(fired: &FiredRun) -> Vec<Cell> {
+    vec![cell(time(fired.at)), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
+}
+
+fn comes_to(fired: &FiredRun) -> String {
+    match &fired.run.outcome {
+        RunOutcome::Call { invocation, .. } => invocation.to_string(),
+        RunOutcome::Failed(why) => format!("failed: {why}"),
+        RunOutcome::Missed(what) => format!("missed: {what}"),
+    }
+}
+
+fn delivery(fired: &FiredRun) -> String {
+    match &fired.delivery {
+        Delivery::Open => "open".to_owned(),
+        Delivery::Submitted => "submitted".to_owned(),
+        Delivery::Refused(why) => format!("refused: {why}"),
+    }
+}
+
+fn run_as_json(fired: &FiredRun) -> Value {
+    json!({"id": fired.run.id, "at": fired.at, "cause": fired.run.cause, "comes_to": comes_to(fired), "delivery": delivery(fired)})
+}

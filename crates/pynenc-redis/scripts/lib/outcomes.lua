@@ -1,0 +1,28 @@
+-- An invocation's outcomes, one behind the other: the epoch, and what is kept of it with its length.
+
+local function has_epoch(kept, wanted)
+  local place = 1
+  while place <= #kept do
+    local epoch, _, behind = parse('>I6I4c0', kept, place)
+    if epoch == wanted then return true end
+    place = behind
+  end
+  return false
+end
+
+-- Keeps an outcome, unless there is one of its epoch. Where none of the invocations is known to have any, the store
+-- isn't asked for each.
+local function put_outcome(item, is_new)
+  local id, epoch, value = parse('>c16I6', item)
+  local kept = outcomes[id] or (not is_new and call('GET', K.outcomes .. id)) or ''
+  if has_epoch(kept, epoch) then return end
+  outcomes[id] = kept .. pack('>I6I4', epoch, #item - value + 1) .. sub(item, value)
+end
+
+local function flush_outcomes()
+  local values = {}
+  for id, value in pairs(outcomes) do
+    values[#values + 1], values[#values + 2] = K.outcomes .. id, value
+  end
+  if #values > 0 then call('MSET', unpack(values)) end
+end

@@ -1,0 +1,27 @@
+//! A program with tasks and the command line, for tests of it.
+
+use pynenc::prelude::*;
+
+#[task]
+async fn add(x: i64, y: i64) -> i64 {
+    tracing::info!(x, "adding");
+    x + y
+}
+
+#[task(max_retries = 1, backoff = none)]
+async fn fails(why: String) -> Result<(), String> {
+    Err(why)
+}
+
+#[task(running_concurrency = task, reroute_on_concurrency_control = true)]
+async fn stays() {
+    std::future::pending::<()>().await;
+}
+
+#[task(triggers = on_event::<serde_json::Value>("greeted"))]
+async fn greets() {}
+
+#[tokio::main]
+async fn main() -> pynenc::Result<()> {
+    pynenc::cli::main().await
+}

@@ -1,0 +1,58 @@
+//! How commands end: their codes, and what is told.
+
+use crate::program::Program;
+
+#[test]
+fn a_value_is_printed_and_a_failure_has_its_code() {
+    let program = Program::in_memory();
+    let ran = program.run(&["call", "add", "--args", r#"{"x": 40, "y": 2}"#, "--wait"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "42\n"));
+    let failed = program.run(&["call", "fails", "--args", r#"{"why": "no paper"}"#, "--wait"]);
+    failed.check(6, "no paper");
+    program.run(&["call", "stays", "--wait", "--timeout", "50ms"]).check(1, "no result within");
+    program.run(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#]).check(1, "--wait");
+}
+
+#[test]
+fn what_is_not_understood_is_explained() {
+    let program = Program::in_memory();
+    program.run(&["dance"]).check(2, "unrecognized subcommand");
+    program.run(&["why", "x"]).check(2, "not an invocation id");
+    program.run(&["invocations", "--status", "lost"]).check(2, "registered, scheduled");
+    program.run(&["call", "subtract"]).check(5, "unknown task `subtract`");
+    program.run(&["call", "add", "--args", "[1, 2]"]).check(1, "JSON object");
+    program.run(&["show", &pynenc::InvocationId::new().to_string()]).check(5, "there is no invocation");
+    let help = program.run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    assert!(help.out.contains("Exit codes") && help.out.contains("Usage: commanded-app"), "{help:?}");
+}
+
+#[test]
+fn settings_that_are_wrong_have_their_code() {
+    let program = Program::in_memory();
+    program.run(&["queues", "--set", "runner.concurency=1"]).check(3, "concurrency");
+    program.run(&["config", "--set", "runer.concurrency=1"]).check(3, "runner");
+    program.run(&["worker", "--concurrency", "0"]).check(3, "runner.concurrency");
+    program.run(&["queues", "--config", "nowhere.toml"]).check(3, "nowhere.toml");
+}
+
+#[test]
+fn a_check_says_what_to_mend() {
+    let findings = |program: &Program, arguments: &[&str]| {
+        let ran = program.run(&[&["check"], arguments].concat());
+        (ran.code.unwrap(), ran.out)
+    };
+    let (code, told) = findings(&Program::in_memory(), &[]);
+    assert!(code == 0 && told.contains("in the memory of one process") && told.contains("are linked"), "{told}");
+    let (code, told) = findings(&Program::in_memory(), &["--strict"]);
+    assert_eq!(code, 1, "{told}");
+    let (code, told) = findings(&Program::in_memory().with("PYNENC__RUNNER__LEASE", "1s"), &[]);
+    assert!(code == 3 && told.contains("fault") && told.contains("`runner.lease`"), "{told}");
+    let closed = Program::on_redis().with("PYNENC__REDIS__REDIS_URL", "redis://127.0.0.1:1");
+    let (code, told) = findings(&closed.with("PYNENC__REDIS__CONNECT_TIMEOUT", "200ms"), &[]);
+    assert!(code == 4 && told.contains("start the server"), "{told}");
+    let program = Program::on_redis();
+    program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#]);
+    let (code, told) = findings(&program, &[]);
+    assert!(code == 0 && told.contains("1 wait in `default`") && told.contains("reached in"), "{told}");
+}

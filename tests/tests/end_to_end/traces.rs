@@ -1,0 +1,63 @@
+//! The trace that calls belong to: from who submits, to the body, to its children.
+
+use std::sync::{Arc, Mutex};
+
+use pynenc::core::record::TraceContext;
+use pynenc::engine::TracePropagation;
+use pynenc::prelude::*;
+
+use crate::place::{Place, on_both};
+
+const CHOSEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const SUPPLIED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[task]
+async fn tells(#[inject] context: TaskContext) -> Option<String> {
+    context.trace().map(|trace| trace.traceparent.to_string())
+}
+
+#[task]
+async fn asks_a_child() -> Result<Option<String>> {
+    tells().await
+}
+
+async fn a_chosen_trace_goes_to_the_body_and_its_children(place: Place) {
+    let app = place.app(|builder| builder.without_linked_tasks().tasks(tasks![tells, asks_a_child])).await;
+    let told = app.submit(tells().traceparent(CHOSEN)).await.unwrap().result().await.unwrap();
+    assert_eq!(told.as_deref(), Some(CHOSEN));
+    let of_child = app.submit(asks_a_child().traceparent(CHOSEN)).await.unwrap().result().await.unwrap();
+    assert_eq!(of_child.as_deref(), Some(CHOSEN));
+    assert_eq!(app.submit(tells()).await.unwrap().result().await.unwrap(), None, "nobody traces");
+    let wrong = app.submit(tells().traceparent("4bf92f")).await.unwrap_err();
+    assert!(matches!(&wrong, Error::Invalid(error) if error.to_string().contains("traceparent")), "{wrong}");
+}
+
+/// A program that is in a trace, and writes down which attempts were attached to which.
+#[derive(Debug, Clone, Default)]
+struct Traced(Arc<Mutex<Vec<String>>>);
+
+impl TracePropagation for Traced {
+    fn current(&self) -> Option<TraceContext> {
+        Some(TraceContext { traceparent: SUPPLIED.into(), tracestate: Some("vendor=1".into()) })
+    }
+
+    fn attach(&self, _span: &tracing::Span, context: &TraceContext) {
+        self.0.lock().unwrap().push(context.traceparent.to_string());
+    }
+}
+
+async fn the_programs_own_trace_is_carried_and_attached(place: Place) {
+    let traced = Traced::default();
+    let app =
+        place.app(|builder| builder.without_linked_tasks().tasks(tasks![tells]).trace_propagation(traced.clone()));
+    let app = app.await;
+    let invocation = app.submit(tells()).await.unwrap();
+    assert_eq!(invocation.result().await.unwrap().as_deref(), Some(SUPPLIED));
+    assert_eq!(*traced.0.lock().unwrap(), [SUPPLIED]);
+    let record = app.parts().state.invocations(&[invocation.id()]).await.unwrap().remove(0).unwrap();
+    assert_eq!(record.trace.as_ref().and_then(|trace| trace.tracestate.as_deref()), Some("vendor=1"));
+    let chosen = app.submit(tells().traceparent(CHOSEN)).await.unwrap().result().await.unwrap();
+    assert_eq!(chosen.as_deref(), Some(CHOSEN), "what a call says counts more");
+}
+
+on_both!(a_chosen_trace_goes_to_the_body_and_its_children, the_programs_own_trace_is_carried_and_attached);
