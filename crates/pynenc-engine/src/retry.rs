@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pynenc_core::InvocationId;
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::{Inspected, Registered};
-use pynenc_core::record::{InvocationRecord, Registration};
+use pynenc_core::record::{InvocationRecord, Registration, WorkflowIdentity};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -16,6 +16,9 @@ const BATCH: usize = 500;
 
 impl Engine {
     /// Submits what has ended once more, as a new invocation with the same arguments, and gives that one's id.
+    ///
+    /// A workflow goes on: the new run has its id and takes over its journal, so that it does again only what isn't
+    /// recorded there.
     ///
     /// It goes through the same queue, under the same concurrency control, and says in its record what it repeats. The
     /// program needn't know the task. To retry an invocation twice gives the same new one; when that has ended, it can be
@@ -61,7 +64,10 @@ impl Engine {
         let mut repeats = Vec::with_capacity(ids.len());
         for ((id, inspected), record) in ids.iter().zip(inspected).zip(records) {
             repeats.push(match repeat(self, *id, inspected, record) {
-                Ok(repeat) => self.with_arguments(repeat).await,
+                Ok(repeat) => match self.with_workflow(repeat).await {
+                    Ok(repeat) => self.with_arguments(repeat).await,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             });
         }
@@ -76,6 +82,18 @@ impl Engine {
             });
         }
         Ok(results)
+    }
+
+    /// Gives it the workflow that it took part in: the one it was called in, or the one that its body has founded.
+    async fn with_workflow(&self, mut repeat: Submission) -> Result<Submission> {
+        let record = &repeat.record;
+        if let (None, Some(before)) = (record.workflow, record.retry_of)
+            && let Some(journal) = self.parts().state.journal(before).await?
+        {
+            let workflow = Some(WorkflowIdentity { id: journal.origin, parent: None });
+            Arc::make_mut(&mut repeat.record).workflow = workflow;
+        }
+        Ok(repeat)
     }
 
     /// Keeps its large arguments for as long as those of a new call.

@@ -22,4 +22,6 @@ end
 for _, kept in ipairs(call('SMEMBERS', K.lengths)) do
   if not add(kept) then call('SREM', K.lengths, kept) end
 end
+local longer = call('ZRANGEBYSCORE', K.kept_longer, '-inf', int(time), 'LIMIT', '0', int(limit - #replies))
+for _, id in ipairs(longer) do replies[#replies + 1] = id end
 return replies

@@ -83,7 +83,7 @@ parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
     OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop"; BLOCK = "block";
-    WATCH = "watch"; SUBMIT = "submit";
+    WATCH = "watch"; SUBMIT = "submit"; JOURNAL = "journal";
 }
 
 scripts! {
@@ -103,6 +103,7 @@ scripts! {
     Outbox = "outbox": [];
     OutboxDone = "outbox_done": [OUTBOX];
     Outlived = "outlived": [ENTRY];
+    Keep = "keep": [ENTRY, ENTER];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
     Inspect = "inspect": [ENTRY];
     Page = "page": [ENTRY];
@@ -114,8 +115,10 @@ scripts! {
     PutOutcomes = "put_outcomes": [ENTER, OUTCOMES];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
-    Journal = "journal": [];
-    JournalAppend = "journal_append": [];
+    OpenJournal = "open_journal": [JOURNAL];
+    ReadJournal = "journal": [JOURNAL];
+    AppendJournal = "append_journal": [];
+    WorkflowRuns = "workflow_runs": [];
     Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS, SUBMIT];
     Call = "call": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, REGISTER, QUEUE, FACTS, SUBMIT, BLOCK, WATCH];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
@@ -129,6 +132,9 @@ scripts! {
     ReadEvents = "events": [];
     TakeEvents = "take_events": [];
     EventsDone = "events_done": [];
+    AwaitEvents = "await_events": [];
+    Awoken = "awoken": [];
+    EndWaits = "end_waits": [];
     PutOccurrences = "put_occurrences": [];
     Occurrences = "occurrences": [];
     Fire = "fire": [];

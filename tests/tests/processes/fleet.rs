@@ -53,7 +53,13 @@ impl Fleet {
 
     /// A client of the app.
     pub(crate) async fn client(&self) -> Pynenc {
-        let settings = Self::settings(&self.server.url());
+        self.client_with(&[]).await
+    }
+
+    /// A client of the app that differs in some settings.
+    pub(crate) async fn client_with(&self, more: &[(&str, &str)]) -> Pynenc {
+        let mut settings = Self::settings(&self.server.url());
+        settings.extend(more.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())));
         builder(self.stage.clone()).environment(settings).build().await.unwrap()
     }
 
@@ -84,6 +90,11 @@ impl Fleet {
         let path = self.stage.folder().join("log");
         let log = std::fs::File::create(&path).unwrap();
         (TestProcess::start(self.command(&self.server.url(), settings).stderr(log)), path)
+    }
+
+    /// A worker process with variables of its own.
+    pub(crate) fn worker_where(&self, variables: &[(&str, &str)]) -> TestProcess {
+        TestProcess::start(self.command(&self.server.url(), &[]).envs(variables.iter().copied()))
     }
 
     fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {

@@ -3,6 +3,7 @@
 mod adoption;
 mod attempt;
 mod ending;
+mod guided;
 mod lease;
 mod run;
 mod services;
@@ -24,6 +25,7 @@ use tokio::sync::Notify;
 
 pub use attempt::Attempt;
 pub(crate) use attempt::{Awaited, Interrupt};
+pub use guided::Halt;
 
 pub(crate) use adoption::Adopter;
 

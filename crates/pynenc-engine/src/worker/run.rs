@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
+use super::guided::Halt;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::context::TaskContext;
@@ -81,6 +82,7 @@ struct HeldGuard<'a> {
 impl Drop for HeldGuard<'_> {
     fn drop(&mut self) {
         self.worker.let_go(self.attempt);
+        self.attempt.guided.clear();
     }
 }
 
@@ -141,7 +143,7 @@ async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask
         biased;
         finished = &mut body => Ok(finished),
         interrupt = attempt.interrupted() => Err(interrupt),
-        () = time_limit(engine, limit) => Err(Interrupt::Timeout),
+        () = time_limit(engine, attempt, limit) => Err(Interrupt::Timeout),
     };
     let ended = match ended {
         Err(Interrupt::Cancel) if attempt.is_blocking() => last_word(attempt, &mut body).await,
@@ -185,9 +187,9 @@ fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFutur
     }
 }
 
-async fn time_limit(engine: &Engine, limit: Option<Duration>) {
+async fn time_limit(engine: &Engine, attempt: &Attempt, limit: Option<Duration>) {
     match limit {
-        Some(limit) => engine.parts().clock.sleep(limit).await,
+        Some(limit) => attempt.guided.worked(&*engine.parts().clock, limit).await,
         None => std::future::pending().await,
     }
 }
@@ -201,7 +203,10 @@ fn drop_quietly<F: Future>(body: F) {
 
 fn finished_or_panicked(caught: Caught, attempt: &Attempt) -> Ending {
     match caught {
-        Ok(Ok(value)) => Ending::Value(value),
+        Ok(Ok(value)) => match attempt.guided.judged() {
+            Some(halt) => Ending::halted(halt, attempt.number()),
+            None => Ending::Value(value),
+        },
         Ok(Err(failure)) => Ending::of_failure(failure, attempt.number()),
         Err(panic) => Ending::panicked(panic_message(panic), attempt.number()),
     }
@@ -219,6 +224,8 @@ fn panic_message(panic: Box<dyn Any + Send>) -> String {
 fn interrupted(interrupt: Interrupt, limit: Duration, attempt: &Attempt) -> Ending {
     match interrupt {
         Interrupt::Lost => Ending::Lost,
+        // One that has told nothing but that it is halted goes on elsewhere.
+        Interrupt::Halt => Ending::halted(attempt.guided.halted().unwrap_or(Halt::PutAside(None)), attempt.number()),
         Interrupt::Cancel => Ending::Cancelled,
         Interrupt::Shutdown => Ending::GivenBack { reason: Reason::Shutdown },
         Interrupt::Timeout => Ending::timed_out(limit, attempt.number()),
@@ -296,6 +303,7 @@ async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(
             }
         }
         Ending::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
+        Ending::PutAside(due) => (None, Change { due, ..Change::new(Status::Scheduled, by, Reason::PutAside) }),
         Ending::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
         Ending::GivenBack { reason } => (None, Change::new(Status::Rerouted, by, reason)),
         Ending::Lost => return None,
