@@ -55,6 +55,14 @@ impl Stage {
         }
     }
 
+    /// Waits at two gates until one of them is open.
+    pub async fn pass_either(&self, gate: &str, other: &str) {
+        tokio::select! {
+            () = self.pass(gate) => {}
+            () = self.pass(other) => {}
+        }
+    }
+
     /// Writes down that a body has come so far.
     fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
         let line = format!("{what} {name} {} {}", std::process::id(), context.attempt_number());
@@ -127,9 +135,64 @@ pub async fn is_killed(#[inject] stage: State<Stage>, #[inject] context: TaskCon
     std::future::pending().await
 }
 
+/// A child of `journey`.
+#[task]
+pub async fn leg(n: u64, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<u64> {
+    stage.note("leg", &n.to_string(), &context)?;
+    Ok(10 * n)
+}
+
+/// A workflow of every kind of operation. Before each it writes down that it comes there, and waits at the gate of its
+/// number, unless all gates are open.
+#[workflow]
+pub async fn journey(
+    #[inject] wf: Workflow,
+    #[inject] stage: State<Stage>,
+    #[inject] context: TaskContext,
+) -> Result<Vec<u64>> {
+    let at = async |n: u64| {
+        stage.note("at", &n.to_string(), &context)?;
+        stage.pass_either(&n.to_string(), "all").await;
+        Ok::<_, Error>(())
+    };
+    at(1).await?;
+    let chance = (wf.random().await? * 1000.0) as u64;
+    at(2).await?;
+    let one = wf.execute(leg(1)).await?;
+    at(3).await?;
+    let step = wf.step("noted", || async { stage.note("step", "noted", &context).map(|()| 7) }).await?;
+    at(4).await?;
+    let more = wf.execute_all([leg(2), leg(3)]).await?;
+    at(5).await?;
+    wf.set_data("one", &one).await?;
+    at(6).await?;
+    wf.sleep(millis(300)).await?;
+    at(7).await?;
+    let event: u64 = wf.wait_for_event("go on").await?;
+    at(8).await?;
+    let kept: Option<u64> = wf.get_data("one").await?;
+    at(9).await?;
+    Ok(vec![chance, one, step, more[0], more[1], event, kept.unwrap_or(0)])
+}
+
+/// Two forms of one workflow, as of two versions of a program.
+#[workflow]
+pub async fn versioned(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<u64> {
+    let one = wf.execute(leg(1)).await?;
+    if std::env::var_os(VERSION).is_some() {
+        wf.step("added", || async { Ok::<_, Error>(()) }).await?;
+    }
+    let two = wf.execute(leg(2)).await?;
+    stage.pass("versioned").await;
+    Ok(one + two)
+}
+
+/// The variable that makes a worker one of a later version.
+pub const VERSION: &str = "PYNENC_TESTS_VERSION";
+
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks = tasks![noted, gated, gated_for, fails_first, aborts, overflows, is_killed];
+    let tasks = tasks![noted, gated, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

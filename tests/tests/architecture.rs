@@ -15,7 +15,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-mem", &["pynenc-core"]),
     ("pynenc-redis", &["pynenc-core"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
-    ("pynenc-builder", &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers"]),
+    ("pynenc-workflow", &["pynenc-core", "pynenc-engine"]),
+    (
+        "pynenc-builder",
+        &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"],
+    ),
     ("pynenc-cli", &["pynenc-builder", "pynenc-core", "pynenc-engine"]),
     ("pynenc", &["pynenc-builder", "pynenc-cli", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
     ("pynenc-testkit", &["pynenc-core", "pynenc-engine"]),
@@ -84,7 +88,7 @@ fn crates_know_whom_they_may() {
 fn a_part_comes_with_its_feature_alone() {
     let workspace = workspace();
     let builder = workspace.packages.iter().find(|package| package.name.as_str() == "pynenc-builder");
-    let backends = ["pynenc-mem", "pynenc-redis", "pynenc-triggers"];
+    let backends = ["pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"];
     let always = needed(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pynenc::triggers::TriggersConfig;
+use pynenc::workflows::WorkflowConfig;
 use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
@@ -65,6 +66,7 @@ fn check_commented<T: Section + Default + PartialEq>() {
 fn the_commented_sections_say_their_defaults() {
     check_commented::<RedisConfig>();
     check_commented::<TriggersConfig>();
+    check_commented::<WorkflowConfig>();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::parked;
 use crate::place::Place;
 use crate::shared_argument;
 use crate::triggers;
+use crate::workflows;
 
 /// A figure, or several that one run gives.
 pub(crate) struct Figure {
@@ -65,6 +66,24 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
     Figure { name: "unused_triggers", threads: 2, run: |place| Box::pin(triggers::unused(place)), applies: everywhere },
     Figure { name: "reaction", threads: 2, run: |place| Box::pin(triggers::reaction(place)), applies: on_redis },
+    Figure {
+        name: "workflow_step",
+        threads: 2,
+        run: |place| Box::pin(workflows::recorded(place)),
+        applies: everywhere,
+    },
+    Figure {
+        name: "workflow_replay",
+        threads: 2,
+        run: |place| Box::pin(workflows::replay(place)),
+        applies: everywhere,
+    },
+    Figure {
+        name: "workflows_asleep",
+        threads: 2,
+        run: |place| Box::pin(workflows::asleep(place)),
+        applies: everywhere,
+    },
     Figure {
         name: "shared_argument",
         threads: 2,

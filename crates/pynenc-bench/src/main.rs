@@ -9,6 +9,7 @@ mod parked;
 mod place;
 mod shared_argument;
 mod triggers;
+mod workflows;
 
 use figures::{FIGURES, Figure, Measured};
 use place::Place;

@@ -12,6 +12,9 @@ use pynenc_engine::{Extension, ProcessRunner, Result, RunnerComponents, ThreadRu
 #[cfg(feature = "triggers")]
 #[path = "triggers.rs"]
 mod triggers;
+#[cfg(feature = "workflow")]
+#[path = "workflow.rs"]
+mod workflow;
 
 macro_rules! features {
     (
@@ -62,6 +65,7 @@ macro_rules! features {
 features! {
     extensions {
         "triggers": pynenc_triggers in triggers as section "triggers" of TriggersConfig;
+        "workflow": pynenc_workflow in workflow as section "workflow" of WorkflowConfig;
     }
     "mem": pynenc_mem, brings [
         "pynenc_mem::MemBroker",

@@ -159,6 +159,18 @@ impl Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let not_one = || Error::invalid("not a digest, which is 64 hexadecimal digits").with("text", text);
+        let bytes: Option<Vec<u8>> = (text.is_ascii() && text.len() == 64)
+            .then(|| (0..32).map(|place| u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()).collect())
+            .flatten();
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or_else(not_one)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -198,6 +210,9 @@ mod tests {
 
     #[test]
     fn a_digest_is_sha_256() {
-        assert_eq!(Digest::of(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        assert!("ba78".parse::<Digest>().is_err() && "x".repeat(64).parse::<Digest>().is_err());
     }
 }

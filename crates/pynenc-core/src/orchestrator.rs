@@ -381,6 +381,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - while one with the registration key waits, another is answered with it, and told whether the arguments differ
     /// - a registration key is free again once its holder is claimed or has ended
     /// - one that comes back to waiting takes its registration key again if it is free, and else waits without it
+    /// - one that its body has put aside stands for no other call
     /// - an idempotency key gives the same invocation back, until its retention ends, even when that has ended
     /// - an idempotency key with other arguments is a conflict
     /// - idempotency keys of different tasks are different
@@ -413,6 +414,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - a stale version or epoch is refused
     /// - a repeat answers `AlreadyMine` and changes nothing
     /// - one refused item doesn't keep the others of its batch
+    /// - losses of runners don't count any more once the body has put itself aside
     /// - a slot is freed on every way out of pending, running and paused, and handed to the parked head in the same step
     /// - a final transition wakes whoever watches
     /// - a final transition of a wanted task and status writes one outbox entry for each who wants it
@@ -591,6 +593,13 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     ///
     /// - an ended invocation is listed when its retention is over, and not before
     async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>>;
+
+    /// Keeps ended invocations for `length` from now, if their retention is over before that.
+    ///
+    /// # Behavior
+    ///
+    /// - what is kept for longer is listed when that is over
+    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()>;
 
     /// Drops ended invocations with their history and keys.
     ///

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{Digest, InvocationId};
 use crate::lane::StoreId;
@@ -39,13 +40,51 @@ pub struct JournalEntry {
     pub value: Payload,
 }
 
+/// An entry as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The operation.
+    pub entry: JournalEntry,
+    /// When it was appended.
+    pub at: Timestamp,
+}
+
+/// A run that wants to go by its journal, and to be the only one that does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalOpening {
+    /// The invocation.
+    pub id: InvocationId,
+    /// The epoch of its claim: whoever has an older one reads and appends no more.
+    pub epoch: u64,
+    /// The number of its attempt, counted from one.
+    pub attempt: u32,
+    /// The workflow that it takes part in; without one it founds its own. Whose journal began with the founder is a run of
+    /// the workflow, and listed as such.
+    pub workflow: Option<InvocationId>,
+    /// The invocation whose journal it takes over, if it has none of its own yet.
+    pub takes_over: Option<InvocationId>,
+}
+
+/// What an invocation has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// The invocation with which it began: what was taken over keeps it.
+    pub origin: InvocationId,
+    /// The attempts that went by it, of all who had it.
+    pub tries: u32,
+    /// The entries, in the order of their appends.
+    pub entries: Vec<Recorded>,
+    /// The store's present.
+    pub now: Timestamp,
+}
+
 /// The answer to an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// The entry is recorded.
-    New,
+    /// The entry is recorded, at this time.
+    New(Timestamp),
     /// The position was recorded before, with this entry.
-    Existing(JournalEntry),
+    Existing(Recorded),
 }
 
 /// Keeps facts about invocations. Writes are idempotent; nothing written here is visible before the orchestrator's
@@ -89,21 +128,34 @@ pub trait StateBackend: fmt::Debug + Send + Sync + 'static {
     /// - an outcome is read by its epoch, and another epoch has none
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>>;
 
-    /// Raises the fence of a journal to `epoch` and reads it, in the order of its appends.
+    /// Raises the fence of a journal to an epoch, and reads it.
     ///
     /// # Behavior
     ///
-    /// - a journal is read back in its order
-    /// - an epoch below the fence can't read and is an error of kind `Fenced`
-    async fn journal(&self, id: InvocationId, epoch: u64) -> Result<Vec<JournalEntry>>;
+    /// - a journal is read back in its order, with the times of its appends
+    /// - an epoch below the fence can't open and is an error of kind `Fenced`
+    /// - each attempt is counted once, however often it opens
+    /// - a journal that is taken over goes on where the other one ended, which stays as it was
+    /// - runs are listed in the order in which they were first opened
+    async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal>;
 
-    /// Records an operation.
+    /// Reads a journal as it is, for those who only look; `None` where none was opened.
+    ///
+    /// # Behavior
+    ///
+    /// - looking into a journal raises no fence
+    async fn journal(&self, id: InvocationId) -> Result<Option<Journal>>;
+
+    /// Records operations, in their order, in one step.
     ///
     /// # Behavior
     ///
     /// - a position is recorded once, and a second append gets the first entry
     /// - an append below the fence is refused with kind `Fenced`
-    async fn journal_append(&self, id: InvocationId, epoch: u64, entry: JournalEntry) -> Result<Appended>;
+    async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>>;
+
+    /// Lists the runs of workflows, in the order in which they were first opened.
+    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>>;
 
     /// Keeps a value of a workflow.
     ///

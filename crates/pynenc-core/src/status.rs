@@ -424,9 +424,10 @@ pub enum Refusal {
 
 /// The record after `change`, or why there is none.
 ///
-/// Two rules go beyond the table. A record whose end was asked for while it was owned doesn't go back to waiting: the
-/// transition that would put it back ends it as `cancelled`. And a body is never charged for what its runner did: only
-/// a loss while `running` counts as one.
+/// Three rules go beyond the table. A record whose end was asked for while it was owned doesn't go back to waiting: the
+/// transition that would put it back ends it as `cancelled`. A body is never charged for what its runner did: only
+/// a loss while `running` counts as one. And a body that comes so far that it puts itself aside takes no runner down: the
+/// losses before that don't count any more.
 pub fn advance(record: &StatusRecord, change: &Change, now: Timestamp) -> Result<StatusRecord, Refusal> {
     check(record, change, now)?;
     let cancelled = record.cancel_requested && change.to.is_claimable();
@@ -441,7 +442,7 @@ pub fn advance(record: &StatusRecord, change: &Change, now: Timestamp) -> Result
         epoch: record.epoch + u64::from(!by_owner),
         deliveries: record.deliveries + u32::from(claimed),
         starts: record.starts + u32::from(record.status == Status::Pending && to == Status::Running),
-        losses: record.losses + u32::from(lost),
+        losses: if change.reason == Reason::PutAside { 0 } else { record.losses + u32::from(lost) },
         retries: record.retries + u32::from(to == Status::Retry),
         due: if cancelled { None } else { change.due.map(|due| due.at(now)) },
         cancel_requested: record.cancel_requested && !to.is_final(),
@@ -636,6 +637,14 @@ mod tests {
         assert_eq!(losses(Status::Pending, &lost), 0);
         assert_eq!(losses(Status::Paused, &lost), 0);
         assert_eq!(losses(Status::Running, &shutdown), 0);
+    }
+
+    #[test]
+    fn who_puts_itself_aside_has_taken_nobody_down() {
+        let owner = RunnerId::new();
+        let running = StatusRecord { losses: 2, ..record(Status::Running, owner) };
+        let aside = Change::new(Status::Scheduled, By::Owner(owner), Reason::PutAside);
+        assert_eq!(advance(&running, &aside, NOW).unwrap().losses, 0);
     }
 
     #[test]

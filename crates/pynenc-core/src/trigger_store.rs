@@ -66,6 +66,21 @@ pub struct NewEvent {
     pub serializer: Box<str>,
 }
 
+/// An invocation that waits for an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EventWait {
+    /// Who waits.
+    pub waiter: InvocationId,
+    /// The name of the event.
+    pub name: Box<str>,
+    /// The key of the event; without one any event of the name will do.
+    pub key: Option<Box<str>>,
+    /// What was appended earlier doesn't count.
+    pub since: Timestamp,
+    /// Nor does what stands at this place of the log or before it.
+    pub after: u64,
+}
+
 /// One who is offered each event of a name: a condition of a trigger, wherever it is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventListener {
@@ -266,6 +281,25 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// - an event that is done isn't offered again
     async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()>;
 
+    /// Gives each wait the first event that it is for. One that finds none is kept, until such an event is appended.
+    ///
+    /// # Behavior
+    ///
+    /// - a wait is given the first event of its name and key, from its time on and behind its place
+    /// - who waits for an event is told of once it is appended, and again when it isn't done in time
+    /// - an event of another name or key wakes nobody
+    async fn await_events(&self, waits: &[EventWait]) -> Result<Vec<Option<Event>>>;
+
+    /// Offers at most `limit` of those whose event has come and that nobody was offered within `again_after`.
+    async fn awoken(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>>;
+
+    /// Drops all waits of invocations, and that their events have come.
+    ///
+    /// # Behavior
+    ///
+    /// - who is done with waiting isn't told of
+    async fn end_waits(&self, waiters: &[InvocationId]) -> Result<()>;
+
     /// Keeps occurrences.
     ///
     /// # Behavior
@@ -340,7 +374,7 @@ pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
     /// - an occurrence that waits is dropped when nobody will ask for it
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize>;
 
-    /// Forgets events, occurrences, runs and watermarks.
+    /// Forgets events, waits, occurrences, runs and watermarks.
     ///
     /// # Behavior
     ///

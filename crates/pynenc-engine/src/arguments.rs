@@ -66,6 +66,10 @@ impl<'a> ArgumentSink<'a> {
 pub struct ArgumentIdentity(Vec<(Cow<'static, str>, Digest)>);
 
 impl ArgumentIdentity {
+    pub(crate) fn of_digests(digests: Vec<(Cow<'static, str>, Digest)>) -> Self {
+        Self(digests)
+    }
+
     /// The digest of all arguments under `scope`.
     pub fn of_all(&self, scope: &str) -> Digest {
         self.digest(scope, |_| true)

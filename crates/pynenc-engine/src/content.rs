@@ -47,6 +47,13 @@ pub(crate) enum Fetched {
 }
 
 impl Fetched {
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Inline(bytes) => bytes,
+            Self::Content(content) => content.encoded.bytes.clone(),
+        }
+    }
+
     pub(crate) fn decode<T: DeserializeOwned>(&self, serializer: &dyn Serializer) -> Result<T> {
         match self {
             Self::Inline(bytes) => serializer.decode_as(bytes),

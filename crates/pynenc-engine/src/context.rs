@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::invocation::{Invocation, InvocationGroup};
 use crate::task::Task;
-use crate::worker::Attempt;
+use crate::worker::{Attempt, Halt};
 
 tokio::task_local! {
     static CURRENT: TaskContext;
@@ -73,10 +73,6 @@ impl TaskContext {
         &self.attempt
     }
 
-    fn record(&self) -> &InvocationRecord {
-        &self.attempt.record
-    }
-
     /// The invocation that runs.
     pub fn invocation_id(&self) -> InvocationId {
         self.record().id
@@ -102,9 +98,14 @@ impl TaskContext {
         self.record().parent
     }
 
-    /// The workflow that the invocation was called in.
+    /// The workflow that the invocation takes part in: the one that it was called in, or that it has founded.
     pub fn workflow(&self) -> Option<WorkflowIdentity> {
-        self.record().workflow
+        self.record().workflow.or_else(|| self.attempt.guided.founded())
+    }
+
+    /// What is stored of the call that runs.
+    pub fn record(&self) -> &InvocationRecord {
+        &self.attempt.record
     }
 
     /// The distributed trace that the invocation belongs to, for requests that the body makes.
@@ -145,16 +146,60 @@ impl TaskContext {
     }
 }
 
+/// For extensions that run bodies by rules of their own.
+impl TaskContext {
+    /// Ends the body, which isn't polled any more. The first halt counts; a cancel, a time limit and a lost claim count more.
+    pub fn halt(&self, halt: Halt) {
+        self.attempt.halt(halt);
+    }
+
+    /// Has the return of a value judged: a halt that `judge` gives takes its place.
+    pub fn judge_return(&self, judge: impl Fn() -> Option<Halt> + Send + 'static) {
+        self.attempt.guided.judge_return(Box::new(judge));
+    }
+
+    /// A value of a type that is kept with this run, made when it is asked for first.
+    pub fn share<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.attempt.guided.share(make)
+    }
+
+    /// Says that this invocation takes part in a workflow from now on, if it takes part in none yet.
+    pub fn found_workflow(&self, workflow: WorkflowIdentity) {
+        self.attempt.guided.found(workflow);
+    }
+
+    /// How many waits for other invocations are open in the body.
+    pub fn open_waits(&self) -> usize {
+        self.attempt.open_waits()
+    }
+
+    /// Whether the body is a plain function, which can't be halted.
+    pub fn is_blocking(&self) -> bool {
+        self.attempt.is_blocking()
+    }
+}
+
 /// What the parameters of tasks need of their app.
 #[derive(Debug, Default)]
 pub struct Requirements {
     states: Vec<(TypeId, &'static str)>,
+    parts: Vec<TypeId>,
 }
 
 impl Requirements {
     /// Asks for a state of type `T`.
     pub fn state<T: Any>(&mut self) {
         self.states.push((TypeId::of::<T>(), type_name::<T>()));
+    }
+
+    /// Says that the task is given a `T`, so that an extension finds the tasks that it concerns.
+    pub fn part<T: Any>(&mut self) {
+        self.parts.push(TypeId::of::<T>());
+    }
+
+    /// Whether the task is given a `T`.
+    pub fn has_part<T: Any>(&self) -> bool {
+        self.parts.contains(&TypeId::of::<T>())
     }
 
     /// The first one that `states` doesn't hold.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::cached::Encoded;
 use pynenc_core::clock::LeapingClock;
@@ -370,6 +371,15 @@ impl Engine {
     pub async fn value<T: DeserializeOwned>(&self, value: &Payload, serializer: &str) -> Result<T, pynenc_core::Error> {
         let reader = self.reader(serializer)?;
         self.contents().fetch(value).await?.decode(&*reader)
+    }
+
+    /// The bytes of a value, wherever they are.
+    ///
+    /// # Errors
+    ///
+    /// It is externalized and gone.
+    pub async fn bytes(&self, value: &Payload) -> Result<Bytes, pynenc_core::Error> {
+        Ok(self.contents().fetch(value).await?.into_bytes())
     }
 
     /// Waits until `id` has ended, without attributing the wait to a task.

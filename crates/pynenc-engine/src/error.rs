@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pynenc_core::record::TaskError;
 use pynenc_core::{ErrorKind, InvocationId, TaskId};
+use serde::{Deserialize, Serialize};
 
 use crate::returns::VariantName;
 
@@ -26,6 +27,39 @@ pub struct ArgumentDiff {
 impl fmt::Display for ArgumentDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} waits, called with {}", self.name, self.existing, self.called)
+    }
+}
+
+/// Where the code of a workflow doesn't match its journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// The position of the operation.
+    pub position: String,
+    /// What is recorded there.
+    pub recorded: String,
+    /// What the code asked for.
+    pub found: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}, {} is recorded, and the code has {}", self.position, self.recorded, self.found)
+    }
+}
+
+impl Mismatch {
+    pub(crate) fn into_task_error(self, attempt: u32) -> TaskError {
+        let message = self.to_string();
+        let Self { position, recorded, found } = self;
+        TaskError { kind: "NonDeterminism".to_owned(), message, source_chain: vec![position, recorded, found], attempt }
+    }
+
+    /// The mismatch that a stored error tells of.
+    pub(crate) fn of_task_error(error: TaskError) -> Result<Self, TaskError> {
+        match <[String; 3]>::try_from(error.source_chain) {
+            Ok([position, recorded, found]) => Ok(Self { position, recorded, found }),
+            Err(source_chain) => Err(TaskError { source_chain, ..error }),
+        }
     }
 }
 
@@ -91,13 +125,23 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
-    /// The workflow's code no longer matches its journal.
-    #[error("workflow {id} no longer matches its journal: {detail}")]
+    /// The workflow's code no longer matches its journal, which is kept: put the code right, and retry the invocation.
+    #[error("workflow {id} no longer matches its journal: {mismatch}")]
     NonDeterminism {
         /// The invocation.
         id: InvocationId,
         /// The position, what is recorded there, and what was found.
-        detail: String,
+        mismatch: Mismatch,
+    },
+    /// Operations of a workflow overlap in a way whose order may be another one in the next run.
+    #[error(
+        "{called} was called while {open} is open: which of them comes first may change from run to run. Call both before one of them is awaited, as in `join!(wf.step(..), wf.step(..))`, or give each its own `wf.branch(name)`"
+    )]
+    UnstableOrder {
+        /// What was called.
+        called: String,
+        /// What was open.
+        open: String,
     },
     /// The wait would never end: the invocations wait for each other.
     #[error("invocations wait for each other: {path}")]

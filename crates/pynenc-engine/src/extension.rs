@@ -34,6 +34,12 @@ pub trait Extension: Any + fmt::Debug + Send + Sync {
     /// Is told of every transition that this process makes, after it is made. It must not block.
     fn on_change(&self, _change: &Changed<'_>) {}
 
+    /// Tells which of these invocations, whose retention is over, are needed for longer. They are asked for again later.
+    /// What is needed by nobody is forgotten.
+    async fn still_needed(&self, _engine: &Engine, _outlived: &[InvocationId]) -> Result<Vec<InvocationId>> {
+        Ok(Vec::new())
+    }
+
     /// Is told what the store signals to a runner of this process. It must not block.
     fn on_signal(&self, _signal: &Signal) {}
 

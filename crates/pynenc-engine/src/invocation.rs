@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::context::TaskContext;
 use crate::engine::Engine;
-use crate::error::{ArgumentDiff, Error, Result};
+use crate::error::{ArgumentDiff, Error, Mismatch, Result};
 use crate::task::Task;
 
 /// That an invocation was there before its call.
@@ -220,6 +220,11 @@ impl<T: Task> InvocationGroup<T> {
 }
 
 impl Engine {
+    /// The handles of invocations of one task, in this order.
+    pub fn group<T: Task>(&self, ids: impl IntoIterator<Item = InvocationId>) -> InvocationGroup<T> {
+        InvocationGroup::new(self.clone(), ids.into_iter().map(|id| self.invocation(id)).collect())
+    }
+
     async fn all_ended(&self, ids: &[InvocationId]) -> Result<FxHashMap<InvocationId, StatusRecord>> {
         let mut ended = FxHashMap::default();
         let mut ends = self.parts().orchestrator.watch(ids).await?;
@@ -281,10 +286,26 @@ impl Engine {
         }
     }
 
+    /// Why an invocation that has ended has no value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvocationNotFound`], and what keeps the answer from being read.
+    pub async fn why_failed(&self, id: InvocationId) -> Result<Error> {
+        let record = self.status(id).await?;
+        self.failure(id, &record).await
+    }
+
     async fn failure(&self, id: InvocationId, record: &StatusRecord) -> Result<Error> {
         if matches!(record.reason, Reason::Raised | Reason::TimedOut | Reason::ResultRejected) {
             return Ok(match self.parts().state.outcome(id, record.epoch).await? {
                 Some(outcome) => self.task_error(id, outcome).await,
+                None => Error::ResultExpired(id),
+            });
+        }
+        if record.reason == Reason::NonDeterminism {
+            return Ok(match self.parts().state.outcome(id, record.epoch).await? {
+                Some(outcome) => Error::of_mismatch(id, self.task_error(id, outcome).await),
                 None => Error::ResultExpired(id),
             });
         }
@@ -303,12 +324,21 @@ impl Error {
         }
     }
 
+    fn of_mismatch(id: InvocationId, error: Self) -> Self {
+        match error {
+            Self::TaskFailed(error) => match Mismatch::of_task_error(error) {
+                Ok(mismatch) => Self::NonDeterminism { id, mismatch },
+                Err(error) => Self::TaskFailed(error),
+            },
+            other => other,
+        }
+    }
+
     /// The error of a failure that no body returned.
     fn from_reason(id: InvocationId, record: &StatusRecord, detail: String) -> Self {
         match record.reason {
             Reason::ArgumentsUnavailable => Self::ArgumentsUnavailable { id, detail },
             Reason::CorruptRecord => Self::CorruptRecord { id, detail },
-            Reason::NonDeterminism => Self::NonDeterminism { id, detail },
             Reason::WaitCycle => Self::WaitCycle { path: detail },
             Reason::PoisonPill => Self::PoisonPill { id, detail },
             reason => Self::TaskFailed(TaskError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pynenc_core::InvocationId;
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::{Inspected, Registered};
-use pynenc_core::record::{InvocationRecord, Registration};
+use pynenc_core::record::{InvocationRecord, Registration, WorkflowIdentity};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -20,6 +20,9 @@ impl Engine {
     /// It goes through the same queue, under the same concurrency control, and says in its record what it repeats. The
     /// program needn't know the task. To retry an invocation twice gives the same new one; when that has ended, it can be
     /// retried itself.
+    ///
+    /// A workflow goes on: the new run has its id and takes over its journal, so that it does again only what isn't
+    /// recorded there.
     ///
     /// ```
     /// # async fn repeat(app: pynenc_engine::Engine, failed: pynenc_core::InvocationId) -> pynenc_engine::Result<()> {
@@ -61,7 +64,7 @@ impl Engine {
         let mut repeats = Vec::with_capacity(ids.len());
         for ((id, inspected), record) in ids.iter().zip(inspected).zip(records) {
             repeats.push(match repeat(self, *id, inspected, record) {
-                Ok(repeat) => self.with_arguments(repeat).await,
+                Ok(repeat) => self.with_arguments(self.in_its_workflow(repeat).await?).await,
                 Err(error) => Err(error),
             });
         }
@@ -76,6 +79,17 @@ impl Engine {
             });
         }
         Ok(results)
+    }
+
+    /// The workflow it took part in: the one it was called in, or the one that it founded by its first operation.
+    async fn in_its_workflow(&self, mut repeat: Submission) -> Result<Submission> {
+        if let (None, Some(before)) = (repeat.record.workflow, repeat.record.retry_of)
+            && let Some(journal) = self.parts().state.journal(before).await?
+        {
+            let record = Arc::make_mut(&mut repeat.record);
+            record.workflow = Some(WorkflowIdentity { id: journal.origin, parent: None });
+        }
+        Ok(repeat)
     }
 
     /// Keeps its large arguments for as long as those of a new call.
@@ -118,7 +132,7 @@ fn repeat(
     let Inspected { tracked, registration, .. } = inspected.ok_or(Error::InvocationNotFound(id))?;
     let status = tracked.record.status;
     if !status.is_final() {
-        let error = pynenc_core::Error::invalid("only what has ended can be retried");
+        let error = pynenc_core::Error::invalid("the invocation hasn't ended; only what has ended is retried");
         return Err(Error::Invalid(error.with("invocation", id).with("status", status)));
     }
     let detail = "it is missing from the state backend".to_owned();

@@ -84,6 +84,24 @@ impl Engine {
         Ok(call)
     }
 
+    /// The digest of a call's task and arguments: by their values, or by their bytes where a value has no JSON form.
+    ///
+    /// # Errors
+    ///
+    /// An argument can't be encoded.
+    pub fn digest<T: Task>(&self, call: &Call<T>) -> Result<Digest> {
+        let (name, serializer) = (T::definition().name, &*self.parts().serializer);
+        let mut sink = ArgumentSink::new(serializer, true);
+        if call.arguments.encode(&mut sink).is_ok() {
+            return Ok(sink.into_parts().1.unwrap_or_default().of_all(name));
+        }
+        let mut sink = ArgumentSink::new(serializer, false);
+        call.arguments.encode(&mut sink)?;
+        let (encoded, _) = sink.into_parts();
+        let values = encoded.into_iter().map(|(name, value)| (name.into(), Digest::of(&value.bytes))).collect();
+        Ok(ArgumentIdentity::of_digests(values).of_all(name))
+    }
+
     /// Submits calls under ids that their caller has chosen: repeating one changes nothing.
     ///
     /// # Errors
@@ -155,7 +173,7 @@ impl Engine {
         Ok(EncodedCall { task, arguments, serializer, identity, options })
     }
 
-    fn submission(&self, task: &RegisteredTask, id: InvocationId, call: EncodedCall) -> Result<Submission> {
+    pub(crate) fn submission(&self, task: &RegisteredTask, id: InvocationId, call: EncodedCall) -> Result<Submission> {
         let EncodedCall { arguments, serializer, identity, options, .. } = call;
         let identity = match identity {
             None if wants_identity(task, &options) => return Err(without_identity(task)),
@@ -229,7 +247,7 @@ impl Engine {
     }
 
     /// The invocation that stands for a submission, and what it was before.
-    async fn settled(
+    pub(crate) async fn settled(
         &self,
         task: &RegisteredTask,
         submission: &Submission,
@@ -268,17 +286,26 @@ impl Engine {
         let Some(record) = self.parts().state.invocations(&[existing]).await?.pop().flatten() else {
             return Ok(Vec::new());
         };
+        Ok(self.compared(&submission.record.arguments, &submission.record.serializer, &record))
+    }
+
+    /// Tells how a call differs from the one that an invocation was made of.
+    pub fn differs(&self, call: &EncodedCall, record: &InvocationRecord) -> Vec<ArgumentDiff> {
+        self.compared(&call.arguments, &call.serializer, record)
+    }
+
+    fn compared(&self, arguments: &[Argument], serializer: &str, record: &InvocationRecord) -> Vec<ArgumentDiff> {
         let mut diff = Vec::new();
-        for called in &submission.record.arguments {
+        for called in arguments {
             let found = record.arguments.iter().find(|argument| argument.name == called.name);
             let shown = found.map(|argument| self.shown(&argument.value, &record.serializer));
-            let called_with = self.shown(&called.value, &submission.record.serializer);
+            let called_with = self.shown(&called.value, serializer);
             if shown.as_ref() != Some(&called_with) {
                 let existing = shown.map_or_else(|| "nothing".to_owned(), |shown| shown.to_string());
                 diff.push(ArgumentDiff { name: called.name.to_string(), existing, called: called_with.to_string() });
             }
         }
-        Ok(diff)
+        diff
     }
 
     /// An argument as it is compared and shown: by its value, so that the order of a map makes no difference.
@@ -348,7 +375,7 @@ fn workflow(task: &RegisteredTask, id: InvocationId, caller: Option<&TaskContext
 }
 
 /// Whether something is decided by what makes the arguments of calls equal.
-fn wants_identity(task: &RegisteredTask, options: &CallOptions) -> bool {
+pub(crate) fn wants_identity(task: &RegisteredTask, options: &CallOptions) -> bool {
     task.options.registration_concurrency != Concurrency::Disabled
         || task.options.running_concurrency != Concurrency::Disabled
         || options.idempotency_key.is_some()

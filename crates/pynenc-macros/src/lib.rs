@@ -1,4 +1,5 @@
-//! The attribute macro of pynenc. Use it as `pynenc::task`; its expansion names what `pynenc` exports.
+//! The attribute macros of pynenc. Use them as `pynenc::task` and `pynenc::workflow`; their expansion names what `pynenc`
+//! exports.
 
 mod expand;
 mod function;
@@ -57,13 +58,37 @@ pub fn task(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -
     expand_task(attribute.into(), item.into()).into()
 }
 
-/// Options that can't be read leave the task as it would be without any, so that its callers get no errors of their own.
+/// Makes a task of an `async fn` of which each invocation founds a workflow: as `#[task(force_new_workflow)]` does.
+///
+/// The body is given its workflow by a parameter `#[inject] wf: Workflow`. The options are those of `task`.
+///
+/// # Errors
+///
+/// As with `task`; and a plain function is refused, because a workflow waits.
+#[proc_macro_attribute]
+pub fn workflow(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand_workflow(attribute.into(), item.into()).into()
+}
+
+fn expand_workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expanded(attribute, item, options::Options::parse_workflow)
+}
+
 fn expand_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expanded(attribute, item, options::Options::parse)
+}
+
+/// Options that can't be read leave the task as it would be without any, so that its callers get no errors of their own.
+fn expanded(
+    attribute: TokenStream,
+    item: TokenStream,
+    parse: impl FnOnce(TokenStream, &function::Function) -> darling::Result<options::Options>,
+) -> TokenStream {
     let function = match function::Function::parse(item) {
         Ok(function) => function,
         Err(error) => return error.write_errors(),
     };
-    match options::Options::parse(attribute, &function) {
+    match parse(attribute, &function) {
         Ok(options) => expand::expand(&function, &options),
         Err(error) => {
             let mut expansion = expand::expand(&function, &options::Options::default());

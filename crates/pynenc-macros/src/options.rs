@@ -83,6 +83,25 @@ impl Options {
         errors.finish_with(options)
     }
 
+    /// Reads the attribute of a function that is a workflow.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::parse`]; and where the function isn't `async`, or the attribute says again that it founds workflows.
+    pub(crate) fn parse_workflow(attribute: TokenStream, function: &Function) -> Result<Self> {
+        let options = Self::parse(attribute, function)?;
+        if options.force_new_workflow.is_some() {
+            let message =
+                "each invocation of a `#[workflow]` founds one: take `force_new_workflow` out, or use `#[task]`";
+            return Err(Error::custom(message));
+        }
+        if !function.is_async {
+            let message = "a workflow waits, so it is an `async fn`";
+            return Err(Error::custom(message).with_span(&function.name));
+        }
+        Ok(Self { force_new_workflow: Some(true), ..options })
+    }
+
     fn check_arguments(&self, function: &Function, errors: &mut Accumulator) {
         let keys = [&self.registration_concurrency, &self.running_concurrency].into_iter().flatten();
         let named = keys.flat_map(Concurrency::keys).chain(self.disable_cache_args.iter().flat_map(CacheArgs::names));
@@ -204,6 +223,38 @@ mod tests {
         assert_eq!(options.on_diff_non_key_args_raise, Some(false));
         assert!(matches!(options.fence, Some(Fence::Cancel)));
         assert!(options.facade.is_some() && options.retry_for.is_some());
+    }
+
+    #[test]
+    fn a_workflow_is_async_and_founds_one() {
+        let parse = |attribute, item| Options::parse_workflow(attribute, &Function::parse(item)?);
+        let good = parse(
+            quote!(max_retries = 3),
+            quote!(
+                async fn f() {}
+            ),
+        )
+        .unwrap();
+        assert_eq!(good.force_new_workflow, Some(true));
+        let refused = |attribute, item| parse(attribute, item).err().unwrap().to_string();
+        assert!(
+            refused(
+                quote!(),
+                quote!(
+                    fn f() {}
+                )
+            )
+            .contains("`async fn`")
+        );
+        assert!(
+            refused(
+                quote!(force_new_workflow = false),
+                quote!(
+                    async fn f() {}
+                )
+            )
+            .contains("take `force_new_workflow` out")
+        );
     }
 
     #[test]

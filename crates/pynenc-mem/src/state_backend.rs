@@ -1,5 +1,7 @@
 //! What was called, and what came of it.
 
+mod journals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -9,10 +11,11 @@ use async_trait::async_trait;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload};
-use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
-use pynenc_core::{Clock, Error, ErrorKind, InvocationId, Result, StateBackend, Timestamp};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
+use pynenc_core::{Clock, InvocationId, Result, StateBackend, Timestamp};
 use rustc_hash::FxHashMap;
 
+use self::journals::Journals;
 use crate::shared::Shared;
 
 /// A state backend that lives in this process.
@@ -58,19 +61,20 @@ impl StateBackend for MemStateBackend {
         Ok(self.facts.lock().outcomes.get(&id).and_then(|epochs| epochs.get(&epoch)).cloned())
     }
 
-    async fn journal(&self, id: InvocationId, epoch: u64) -> Result<Vec<JournalEntry>> {
-        let mut facts = self.facts.lock();
-        let journal = facts.journals.entry(id).or_default();
-        journal.check(id, epoch)?;
-        journal.fence = epoch;
-        Ok(journal.entries.clone())
+    async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
+        self.facts.step(|facts, now| facts.journals.open(opening, now))
     }
 
-    async fn journal_append(&self, id: InvocationId, epoch: u64, entry: JournalEntry) -> Result<Appended> {
-        let mut facts = self.facts.lock();
-        let journal = facts.journals.entry(id).or_default();
-        journal.check(id, epoch)?;
-        Ok(journal.append(entry))
+    async fn journal(&self, id: InvocationId) -> Result<Option<Journal>> {
+        Ok(self.facts.step(|facts, now| facts.journals.read(id, now)))
+    }
+
+    async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
+        self.facts.step(|facts, now| facts.journals.append(id, epoch, entries, now))
+    }
+
+    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
+        Ok(self.facts.lock().journals.runs(after, limit))
     }
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
@@ -110,8 +114,15 @@ struct Facts {
     by_age: BTreeSet<Cursor>,
     children: FxHashMap<InvocationId, BTreeSet<InvocationId>>,
     outcomes: FxHashMap<InvocationId, BTreeMap<u64, Outcome>>,
-    journals: FxHashMap<InvocationId, Journal>,
+    journals: Journals,
     data: FxHashMap<InvocationId, BTreeMap<Box<str>, Payload>>,
+}
+
+/// The first places of a listing, and where to go on.
+fn page<'a>(mut places: impl Iterator<Item = &'a Cursor>, limit: usize) -> Page<InvocationId> {
+    let taken: Vec<Cursor> = places.by_ref().take(limit).copied().collect();
+    let next = taken.last().copied().filter(|_| places.next().is_some());
+    Page { items: taken.into_iter().map(|place| place.id).collect(), next }
 }
 
 #[derive(Debug)]
@@ -135,15 +146,12 @@ impl Facts {
 
     fn aged(&self, until: Timestamp, after: Option<Cursor>, limit: usize) -> Page<InvocationId> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut old = self.by_age.range((start, Bound::Unbounded)).take_while(|place| place.at <= until).copied();
-        let places: Vec<Cursor> = old.by_ref().take(limit).collect();
-        let next = places.last().copied().filter(|_| old.next().is_some());
-        Page { items: places.into_iter().map(|place| place.id).collect(), next }
+        page(self.by_age.range((start, Bound::Unbounded)).take_while(|place| place.at <= until), limit)
     }
 
     fn forget(&mut self, id: InvocationId) {
         self.outcomes.remove(&id);
-        self.journals.remove(&id);
+        self.journals.forget(id);
         self.data.remove(&id);
         let Some(kept) = self.records.remove(&id) else { return };
         self.by_age.remove(&Cursor { at: kept.at, id });
@@ -158,31 +166,5 @@ impl Facts {
         if children.is_empty() {
             self.children.remove(&parent);
         }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Journal {
-    fence: u64,
-    entries: Vec<JournalEntry>,
-    positions: FxHashMap<Box<str>, usize>,
-}
-
-impl Journal {
-    fn check(&self, id: InvocationId, epoch: u64) -> Result<()> {
-        if epoch >= self.fence {
-            return Ok(());
-        }
-        let error = Error::new(ErrorKind::Fenced, "a newer owner has this journal");
-        Err(error.with("invocation", id).with("epoch", epoch).with("fence", self.fence))
-    }
-
-    fn append(&mut self, entry: JournalEntry) -> Appended {
-        if let Some(&place) = self.positions.get(&entry.position) {
-            return Appended::Existing(self.entries[place].clone());
-        }
-        self.positions.insert(entry.position.clone(), self.entries.len());
-        self.entries.push(entry);
-        Appended::New
     }
 }

@@ -4,6 +4,7 @@ mod log;
 mod news;
 mod occurrences;
 mod runs;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,16 +14,17 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
+    Defined, Delivered, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
     TriggerDefinition, TriggerId, TriggerRun, Watermarks,
 };
-use pynenc_core::{Clock, Result, Timestamp, TriggerStore};
+use pynenc_core::{Clock, InvocationId, Result, Timestamp, TriggerStore};
 use rustc_hash::FxHashMap;
 
 use self::log::Log;
 use self::news::Followers;
 use self::occurrences::Occurrences;
 use self::runs::Runs;
+use self::waits::Waits;
 use crate::shared::Shared;
 
 /// A trigger store that lives in this process.
@@ -69,6 +71,7 @@ impl TriggerStore for MemTriggerStore {
     async fn append_events(&self, events: &[NewEvent]) -> Result<Vec<u64>> {
         Ok(self.memory.step(|memory, now| {
             let places = events.iter().map(|event| memory.log.append(event, now)).collect();
+            events.iter().for_each(|event| memory.waits.came(&event.name, event.key.as_deref()));
             memory.followers.tell(News::Events);
             places
         }))
@@ -89,6 +92,21 @@ impl TriggerStore for MemTriggerStore {
 
     async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()> {
         self.memory.lock().log.done(listener, sequences);
+        Ok(())
+    }
+
+    async fn await_events(&self, waits: &[EventWait]) -> Result<Vec<Option<Event>>> {
+        let mut memory = self.memory.lock();
+        Ok(waits.iter().map(|wait| memory.await_event(wait)).collect())
+    }
+
+    async fn awoken(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>> {
+        Ok(self.memory.step(|memory, now| memory.waits.awoken(limit, again_after, now)))
+    }
+
+    async fn end_waits(&self, waiters: &[InvocationId]) -> Result<()> {
+        let mut memory = self.memory.lock();
+        waiters.iter().for_each(|waiter| memory.waits.end(*waiter));
         Ok(())
     }
 
@@ -162,6 +180,7 @@ struct Memory {
     definitions: BTreeMap<TriggerId, Kept>,
     paused: BTreeSet<TriggerId>,
     log: Log,
+    waits: Waits,
     occurrences: Occurrences,
     runs: Runs,
     watermarks: FxHashMap<Box<str>, Timestamp>,
@@ -196,6 +215,14 @@ impl Memory {
             stays: kept.until.is_none(),
         };
         self.definitions.values().map(defined).collect()
+    }
+
+    fn await_event(&mut self, wait: &EventWait) -> Option<Event> {
+        let found = self.log.first(wait).cloned();
+        if found.is_none() {
+            self.waits.add(wait);
+        }
+        found
     }
 
     fn fire(&mut self, run: &TriggerRun, now: Timestamp) -> bool {

@@ -14,7 +14,12 @@ local function each_old(index, before, drop)
 end
 
 each_old(K.event_ages, till, function(sequence)
-  local _, name = parse('>I6I2c0', call('HGET', K.events, sequence))
+  local kept = call('HGET', K.events, sequence)
+  local _, name, rest = parse('>I6I2c0', kept)
+  if byte(kept, rest) == 1 then
+    local key = '1' .. parse('>I4c0', kept, rest + 1)
+    call('ZREM', K.keyed_events .. sub(kept, 7, rest - 1) .. key, sequence)
+  end
   call('HDEL', K.events, sequence)
   call('ZREM', K.named_events .. name, sequence)
 end)

@@ -115,6 +115,8 @@ keys! {
     Fence = "fence", "s:f";
     /// By invocation: the entries of its journal.
     Journal = "journal", "s:j";
+    /// The runs of workflows, by the time they were first opened.
+    WorkflowRuns = "workflow_runs", "s:w";
     /// By workflow: its data.
     Data = "data", "s:d";
 
@@ -138,6 +140,20 @@ keys! {
     Taken = "taken", "t:k";
     /// By name: the last event that any listener was offered.
     Heard = "heard", "t:h";
+    /// By name and key: the places of its events.
+    KeyedEvents = "keyed_events", "t:1";
+    /// By name, and key where one is waited for: who waits for the next event.
+    EventWaits = "event_waits", "t:2";
+    /// By invocation: what it waits for.
+    WaitsOf = "waits_of", "t:3";
+    /// Heaps of those whose event has come, each with what they waited for.
+    Heaps = "heaps", "t:4";
+    /// By number: a heap of those whose event has come.
+    Heap = "heap", "t:5";
+    /// The last heap.
+    HeapLast = "heap_last", "t:6";
+    /// Those whose event has come, by the time of the last offer.
+    Awoken = "awoken", "t:7";
     /// The occurrences.
     Occurrences = "occurrences", "t:o";
     /// By condition and trigger: the occurrences that wait.

@@ -167,6 +167,14 @@ impl Orchestrator for RedisOrchestrator {
         ids.into_iter().map(|id| codec::Parse::new(&bytes(id)?).id()).collect()
     }
 
+    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
+        for chunk in ids.chunks(BATCH) {
+            let arguments: Vec<_> = [decimal(codec::millis(length))].into_iter().chain(id_items(chunk)).collect();
+            self.store.run(Verb::Keep, &arguments).await?;
+        }
+        Ok(())
+    }
+
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
         for chunk in ids.chunks(BATCH) {
             self.store.run(Verb::Forget, &id_items(chunk)).await?;

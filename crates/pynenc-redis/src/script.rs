@@ -79,7 +79,7 @@ macro_rules! parts {
 parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
-    OUTBOX = "outbox";
+    OUTBOX = "outbox"; JOURNAL = "journal";
 }
 
 scripts! {
@@ -99,6 +99,7 @@ scripts! {
     Outbox = "outbox": [];
     OutboxDone = "outbox_done": [OUTBOX];
     Outlived = "outlived": [];
+    Keep = "keep": [];
     Forget = "forget": [ENTRY, ENTER, OUTBOX];
     Inspect = "inspect": [ENTRY];
     Page = "page": [ENTRY];
@@ -109,8 +110,10 @@ scripts! {
     PutInvocations = "put_invocations": [FACTS];
     Aged = "aged": [];
     ForgetFacts = "forget_facts": [];
-    Journal = "journal": [];
-    JournalAppend = "journal_append": [];
+    OpenJournal = "open_journal": [JOURNAL];
+    ReadJournal = "journal": [JOURNAL];
+    AppendJournal = "append_journal": [];
+    WorkflowRuns = "workflow_runs": [];
     Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS];
     ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
     Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE];
@@ -122,6 +125,9 @@ scripts! {
     ReadEvents = "events": [];
     TakeEvents = "take_events": [];
     EventsDone = "events_done": [];
+    AwaitEvents = "await_events": [];
+    Awoken = "awoken": [];
+    EndWaits = "end_waits": [];
     PutOccurrences = "put_occurrences": [];
     Occurrences = "occurrences": [];
     Fire = "fire": [];

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use pynenc_core::lane::StoreId;
 use pynenc_core::orchestrator::{Cursor, Page};
 use pynenc_core::record::{Argument, InvocationRecord, Outcome, Payload, Priority, TraceContext, WorkflowIdentity};
-use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite, Recorded};
 use pynenc_core::{Error, ErrorKind, InvocationId, QueueName, Result, StateBackend, TaskId, Timestamp};
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{BATCH, RedisStore, bytes, list, number, optional};
 use crate::codec::{Pack, Parse, decoded, encoded};
+use crate::error::misshapen;
 use crate::keys::{Family, Key};
 use crate::orchestrator::{decimal, id_items};
 use crate::script::Verb;
@@ -74,22 +75,38 @@ impl StateBackend for RedisStateBackend {
         value.map(|value| decoded(&value)).transpose()
     }
 
-    async fn journal(&self, id: InvocationId, epoch: u64) -> Result<Vec<JournalEntry>> {
-        let arguments = [id.as_bytes().to_vec(), decimal(epoch)];
-        match self.store.run(Verb::Journal, &arguments).await? {
-            Value::Array(entries) => entries.into_iter().map(|entry| decoded(&bytes(entry)?)).collect(),
+    async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
+        let JournalOpening { id, epoch, attempt, workflow, takes_over } = *opening;
+        let [workflow, other] =
+            [workflow, takes_over].map(|id| id.map(|id| id.as_bytes().to_vec()).unwrap_or_default());
+        let arguments = [id.as_bytes().to_vec(), decimal(epoch), decimal(attempt.into()), workflow, other];
+        match self.store.run(Verb::OpenJournal, &arguments).await? {
+            Value::Array(values) => journal(values),
             fence => Err(fenced(id, epoch, number(&fence)?)),
         }
     }
 
-    async fn journal_append(&self, id: InvocationId, epoch: u64, entry: JournalEntry) -> Result<Appended> {
-        let position = entry.position.as_bytes().to_vec();
-        let arguments = [id.as_bytes().to_vec(), decimal(epoch), position, encoded(&entry)?];
-        match self.store.run(Verb::JournalAppend, &arguments).await? {
-            Value::Nil => Ok(Appended::New),
-            Value::Int(fence) => Err(fenced(id, epoch, u64::try_from(fence).unwrap_or_default())),
-            existing => Ok(Appended::Existing(decoded(&bytes(existing)?)?)),
+    async fn journal(&self, id: InvocationId) -> Result<Option<Journal>> {
+        match self.store.run(Verb::ReadJournal, &[id.as_bytes().to_vec()]).await? {
+            Value::Array(values) => journal(values).map(Some),
+            _ => Ok(None),
         }
+    }
+
+    async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
+        let mut arguments = vec![id.as_bytes().to_vec(), decimal(epoch)];
+        for entry in entries {
+            arguments.extend([entry.position.as_bytes().to_vec(), encoded(entry)?]);
+        }
+        match self.store.run(Verb::AppendJournal, &arguments).await? {
+            Value::Array(values) => values.into_iter().map(appended).collect(),
+            fence => Err(fenced(id, epoch, number(&fence)?)),
+        }
+    }
+
+    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
+        let head = Pack::new().place(after).u32(limit as u64).done();
+        page(self.store.run(Verb::WorkflowRuns, &[head]).await?, limit)
     }
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
@@ -106,13 +123,7 @@ impl StateBackend for RedisStateBackend {
 
     async fn aged(&self, age: Duration, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
         let head = Pack::new().millis(age).place(after).u32(limit as u64).done();
-        let values = list(self.store.run(Verb::Aged, &[head]).await?)?;
-        let mut places =
-            values.into_iter().map(|place| Parse::new(&bytes(place)?).place()).collect::<Result<Vec<_>>>()?;
-        let is_more = places.len() > limit;
-        places.truncate(limit);
-        let next = places.last().copied().filter(|_| is_more);
-        Ok(Page { items: places.into_iter().map(|place| place.id).collect(), next })
+        page(self.store.run(Verb::Aged, &[head]).await?, limit)
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
@@ -128,6 +139,40 @@ impl StateBackend for RedisStateBackend {
 
     fn store_id(&self) -> Option<StoreId> {
         Some(self.store.id())
+    }
+}
+
+/// The places that a script has listed; one more than was asked for says that there is more.
+fn page(values: Value, limit: usize) -> Result<Page<InvocationId>> {
+    let places = list(values)?.into_iter().map(|place| Parse::new(&bytes(place)?).place());
+    let mut places = places.collect::<Result<Vec<_>>>()?;
+    let is_more = places.len() > limit;
+    places.truncate(limit);
+    let next = places.last().copied().filter(|_| is_more);
+    Ok(Page { items: places.into_iter().map(|place| place.id).collect(), next })
+}
+
+fn journal(values: Vec<Value>) -> Result<Journal> {
+    let mut values = values.into_iter();
+    let mut head = || values.next().ok_or_else(|| misshapen("a journal"));
+    let (now, origin, tries) = (number(&head()?)?, bytes(head()?)?, number(&head()?)?);
+    let origin = Parse::new(&origin).id()?;
+    let entries = values.map(|entry| recorded(&bytes(entry)?)).collect::<Result<_>>()?;
+    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+    Ok(Journal { origin, tries, entries, now: Timestamp::from_millis(now) })
+}
+
+fn recorded(kept: &[u8]) -> Result<Recorded> {
+    let mut parse = Parse::new(kept);
+    let at = parse.time()?;
+    Ok(Recorded { entry: decoded(parse.rest())?, at })
+}
+
+/// The time of what is new, or what was there before.
+fn appended(answer: Value) -> Result<Appended> {
+    match answer {
+        Value::Int(at) => Ok(Appended::New(Timestamp::from_millis(u64::try_from(at).unwrap_or_default()))),
+        existing => Ok(Appended::Existing(recorded(&bytes(existing)?)?)),
     }
 }
 

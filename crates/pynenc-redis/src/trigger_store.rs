@@ -6,17 +6,17 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use pynenc_core::lane::StoreId;
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Delivery, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered,
-    RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+    Defined, Delivered, Delivery, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence,
+    Offered, RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
 };
-use pynenc_core::{Result, Timestamp, TriggerStore};
+use pynenc_core::{InvocationId, Result, Timestamp, TriggerStore};
 use redis::Value;
 
 use crate::client::{BATCH, RedisStore, bytes, is_one, list, number};
 use crate::codec::{Pack, Parse, check_names, decoded, encoded, millis, owned_bytes, text};
 use crate::error::misshapen;
 use crate::keys::Family;
-use crate::orchestrator::decimal;
+use crate::orchestrator::{decimal, id_items};
 use crate::script::Verb;
 
 /// A trigger store on Redis.
@@ -72,7 +72,9 @@ impl TriggerStore for RedisTriggerStore {
         check_names(events.iter().flat_map(|event| [&*event.name, &*event.serializer]))?;
         let mut places = Vec::with_capacity(events.len());
         for chunk in events.chunks(BATCH) {
-            let items = chunk.iter().flat_map(|event| [event.name.as_bytes().to_vec(), event_value(event)]);
+            let items = chunk
+                .iter()
+                .flat_map(|event| [event.name.as_bytes().to_vec(), marked(event.key.as_deref()), event_value(event)]);
             let values = self.list(Verb::AppendEvents, &items.collect::<Vec<_>>()).await?;
             for place in values {
                 places.push(number(&place)?);
@@ -104,6 +106,33 @@ impl TriggerStore for RedisTriggerStore {
             let places = chunk.iter().copied().map(decimal);
             let arguments: Vec<_> = std::iter::once(listener.as_bytes().to_vec()).chain(places).collect();
             self.store.run(Verb::EventsDone, &arguments).await?;
+        }
+        Ok(())
+    }
+
+    async fn await_events(&self, waits: &[EventWait]) -> Result<Vec<Option<Event>>> {
+        check_names(waits.iter().map(|wait| &*wait.name))?;
+        let mut found = Vec::with_capacity(waits.len());
+        for chunk in waits.chunks(BATCH) {
+            let arguments: Vec<_> = chunk.iter().flat_map(wait_items).collect();
+            let values = self.list(Verb::AwaitEvents, &arguments).await?;
+            for answer in values.chunks_exact(2) {
+                let kept = bytes(answer[1].clone())?;
+                found.push(if kept.is_empty() { None } else { Some(event(&answer[0], &kept)?) });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn awoken(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>> {
+        let arguments = [decimal(limit.min(BATCH) as u64), decimal(millis(again_after))];
+        let values = self.list(Verb::Awoken, &arguments).await?;
+        values.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect()
+    }
+
+    async fn end_waits(&self, waiters: &[InvocationId]) -> Result<()> {
+        for chunk in waiters.chunks(BATCH) {
+            self.store.run(Verb::EndWaits, &id_items(chunk)).await?;
         }
         Ok(())
     }
@@ -213,6 +242,22 @@ fn defined((id, kept): (Value, Vec<u8>)) -> Result<Defined> {
     let (stays, paused) = (parse.u8()? == 1, parse.u8()? == 1);
     let definition = TriggerDefinition { id: text(&bytes(id)?)?.into(), spec: owned_bytes(parse.rest()) };
     Ok(Defined { definition, paused, stays })
+}
+
+/// A key behind a mark, which tells one that is empty from none.
+fn marked(key: Option<&str>) -> Vec<u8> {
+    key.map(|key| format!("1{key}").into_bytes()).unwrap_or_default()
+}
+
+fn wait_items(wait: &EventWait) -> [Vec<u8>; 5] {
+    let EventWait { waiter, name, key, since, after } = wait;
+    [
+        waiter.as_bytes().to_vec(),
+        name.as_bytes().to_vec(),
+        marked(key.as_deref()),
+        decimal(since.as_millis()),
+        decimal(*after),
+    ]
 }
 
 /// What the script doesn't put before it: the key, the serializer and the payload.

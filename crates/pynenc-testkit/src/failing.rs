@@ -16,9 +16,9 @@ use pynenc_core::orchestrator::{
     Transition, TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
-use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Event, EventListener, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
+    Defined, Delivered, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence, Offered, Slot,
     TriggerDefinition, TriggerId, TriggerRun, Watermarks,
 };
 use pynenc_core::{
@@ -139,6 +139,7 @@ failing! {
         fn outbox(listeners: &[Box<str>], limit: usize, again_after: Duration) -> Vec<OutboxEntry>;
         fn outbox_done(sequences: &[u64]) -> ();
         fn outlived(limit: usize) -> Vec<InvocationId>;
+        fn keep(ids: &[InvocationId], length: Duration) -> ();
         fn forget(ids: &[InvocationId]) -> ();
         fn purge() -> ();
     }
@@ -152,8 +153,10 @@ failing! {
         fn children(parent: InvocationId) -> Vec<InvocationId>;
         fn put_outcomes(outcomes: &[OutcomeWrite]) -> ();
         fn outcome(id: InvocationId, epoch: u64) -> Option<Outcome>;
-        fn journal(id: InvocationId, epoch: u64) -> Vec<JournalEntry>;
-        fn journal_append(id: InvocationId, epoch: u64, entry: JournalEntry) -> Appended;
+        fn open_journal(opening: &JournalOpening) -> Journal;
+        fn journal(id: InvocationId) -> Option<Journal>;
+        fn append_journal(id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Vec<Appended>;
+        fn workflow_runs(after: Option<Cursor>, limit: usize) -> Page<InvocationId>;
         fn put_workflow_data(workflow: InvocationId, key: &str, value: Payload) -> ();
         fn workflow_data(workflow: InvocationId, key: &str) -> Option<Payload>;
         fn aged(age: Duration, after: Option<Cursor>, limit: usize) -> Page<InvocationId>;
@@ -172,6 +175,9 @@ failing! {
         fn append_events(events: &[NewEvent]) -> Vec<u64>;
         fn events(name: &str, after: u64, limit: usize) -> Vec<Event>;
         fn take_events(listeners: &[EventListener], limit: usize, again_after: Duration) -> Vec<Offered>;
+        fn await_events(waits: &[EventWait]) -> Vec<Option<Event>>;
+        fn awoken(limit: usize, again_after: Duration) -> Vec<InvocationId>;
+        fn end_waits(waiters: &[InvocationId]) -> ();
         fn events_done(listener: &str, sequences: &[u64]) -> ();
         fn put_occurrences(occurrences: &[Occurrence]) -> ();
         fn occurrences(lookups: &[Lookup], limit: usize) -> Vec<Vec<Occurrence>>;

@@ -20,6 +20,8 @@
 
 #[cfg(feature = "triggers")]
 pub use pynenc_builder::backends::pynenc_triggers as triggers;
+#[cfg(feature = "workflow")]
+pub use pynenc_builder::backends::pynenc_workflow as workflows;
 pub use pynenc_builder::*;
 pub use pynenc_core::cached::Cached;
 pub use pynenc_core::record::TaskError;
@@ -27,7 +29,7 @@ pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
 pub use pynenc_engine::returns::VariantName;
 pub use pynenc_engine::{
     ArgumentDiff, Call, Emit, EncodedCall, Engine, Error, Extension, FromContext, Invocation, InvocationGroup,
-    ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
+    Mismatch, ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
 };
 /// ```
 /// use pynenc::prelude::*;
@@ -43,6 +45,24 @@ pub use pynenc_engine::{
 /// assert!(add::NAME.ends_with("::add"));
 /// ```
 pub use pynenc_macros::task;
+/// ```
+/// use pynenc::prelude::*;
+///
+/// #[task]
+/// async fn charge(order: String) -> Result<u64> {
+///     Ok(order.len() as u64)
+/// }
+///
+/// /// Charges an order, and waits a day before it says so.
+/// #[workflow]
+/// async fn process(#[inject] wf: Workflow, order: String) -> Result<String> {
+///     let payment = wf.execute(charge(order.clone())).await?;
+///     wf.sleep(hours(24)).await?;
+///     Ok(format!("{order} was paid with {payment}"))
+/// }
+/// ```
+#[cfg(feature = "workflow")]
+pub use pynenc_macros::workflow;
 
 /// What a component is written against.
 pub use pynenc_core as core;
@@ -65,6 +85,10 @@ pub mod prelude {
         Condition as _, Misfire, TriggersExt as _, all, any, on_cron, on_event, on_exception, on_result, on_status,
         on_success,
     };
+    #[cfg(feature = "workflow")]
+    pub use crate::workflow;
+    #[cfg(feature = "workflow")]
+    pub use crate::workflows::{Workflow, WorkflowsExt as _};
     pub use crate::{
         Cached, Call, Error, Invocation, InvocationGroup, Pynenc, Result, Retry, State, Status, Task, TaskContext,
         task, tasks,

@@ -1,5 +1,8 @@
 //! Tests of code that uses tasks: an app in memory, with a runner, under virtual time.
 
+#[cfg(feature = "workflow")]
+mod replay;
+
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -11,6 +14,9 @@ use pynenc_core::{InvocationId, Status};
 use pynenc_engine::arguments::{ArgumentSource, Arguments};
 use pynenc_engine::{Error, Result, Task, ThreadRunner};
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+#[cfg(feature = "workflow")]
+pub use replay::{Replayed, replay, replay_with};
 
 /// An app in memory whose runner stops when it is dropped, and whose time stands still until it is told to go on.
 ///

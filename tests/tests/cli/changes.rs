@@ -43,7 +43,7 @@ fn each_that_fails_is_told() {
     let ids = submitted(&program, 1);
     let unknown = pynenc::InvocationId::new().to_string();
     let ran = program.run(&["retry", &ids[0], &unknown]);
-    ran.check(1, "only what has ended can be retried");
+    ran.check(1, "only what has ended is retried");
     ran.check(1, &format!("there is no invocation {unknown}"));
     assert!(ran.out.contains("0 of 2 invocations"), "{ran:?}");
     program.run(&["cancel", &unknown]).check(5, "there is no invocation");

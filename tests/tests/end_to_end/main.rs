@@ -16,3 +16,4 @@ mod traces;
 mod untyped;
 mod waiting;
 mod why;
+mod workflows;

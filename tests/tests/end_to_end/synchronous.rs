@@ -51,6 +51,41 @@ async fn wants_a_state(#[inject] text: State<String>) -> usize {
     text.len()
 }
 
+#[task]
+async fn tells(#[inject] context: TaskContext, n: u32) -> Result<()> {
+    context.engine().emit_event("told", &n).await.map(drop)
+}
+
+#[workflow(max_retries = 1, backoff = none)]
+async fn goes_far(#[inject] wf: Workflow, #[inject] context: TaskContext, tells_itself: bool) -> Result<Option<u32>> {
+    let doubled = wf.execute(double(4)).await?;
+    let before = wf.now().await?;
+    wf.sleep(hours(100)).await?;
+    let slept = wf.now().await?.duration_since(before).map_err(Error::other)?;
+    assert!(slept >= hours(100), "{slept:?}");
+    if context.attempt_number() == 1 {
+        return Err(Error::other("the first time"));
+    }
+    if tells_itself {
+        wf.execute(tells(doubled)).await?;
+    }
+    wf.wait_for_event("told").within(hours(1)).await
+}
+
+#[workflow]
+async fn waits_in_vain(#[inject] wf: Workflow) -> Result<u32> {
+    wf.wait_for_event("never").await
+}
+
+#[tokio::test]
+async fn workflows_run_too_and_leap_over_their_sleeps() {
+    let app = app().await;
+    assert_eq!(app.submit(goes_far(true)).await.unwrap().result().await.unwrap(), Some(8));
+    assert_eq!(app.submit(goes_far(false)).await.unwrap().result().await.unwrap(), None);
+    let in_vain = app.submit(waits_in_vain()).await.unwrap();
+    assert!(matches!(in_vain.result().await, Err(Error::StuckInSyncMode(_))));
+}
+
 async fn app() -> Pynenc {
     builder().dev_mode_force_sync_tasks(true).build().await.unwrap()
 }
@@ -65,8 +100,8 @@ fn builder() -> pynenc::PynencBuilder {
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
-    tasks![fibonacci, double, works_the_third_time, breaks, hangs, calls_its_own_kind, leaves_one_behind, wants_a_state]
-        .into()
+    let tasks = tasks![fibonacci, double, works_the_third_time, breaks, hangs, calls_its_own_kind, leaves_one_behind];
+    tasks.into_iter().chain(tasks![wants_a_state, tells, goes_far, waits_in_vain]).collect()
 }
 
 #[tokio::test]

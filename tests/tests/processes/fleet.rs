@@ -86,6 +86,11 @@ impl Fleet {
         (TestProcess::start(self.command(&self.server.url(), settings).stderr(log)), path)
     }
 
+    /// A worker process with variables of its own.
+    pub(crate) fn worker_where(&self, variables: &[(&str, &str)]) -> TestProcess {
+        TestProcess::start(self.command(&self.server.url(), &[]).envs(variables.iter().copied()))
+    }
+
     fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_staged-worker"));
         command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(Stdio::null());

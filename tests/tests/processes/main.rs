@@ -8,3 +8,4 @@ mod kills;
 mod links;
 mod stops;
 mod supervisor;
+mod workflows;

@@ -13,6 +13,8 @@ mod show;
 #[cfg(feature = "triggers")]
 mod triggers;
 mod worker;
+#[cfg(feature = "workflow")]
+mod workflows;
 
 use clap::CommandFactory;
 use pynenc_builder::{Pynenc, PynencBuilder};
@@ -66,6 +68,7 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         Command::Runners(wanted) => runners::list(&app, &wanted, screen).await,
         Command::Triggers(wanted) => trigger(&app, wanted.action, screen).await,
         Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
+        Command::Workflows(action) => workflow(&app, action, screen).await,
         Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
         Command::Config(_)
         | Command::Check(_)
@@ -83,6 +86,17 @@ async fn trigger(app: &Engine, action: Option<crate::arguments::TriggerAction>, 
 #[cfg(not(feature = "triggers"))]
 async fn trigger(_: &Engine, _: Option<crate::arguments::TriggerAction>, _: &mut Screen) -> Result<Exit> {
     let error = pynenc_core::Error::config("this program has no triggers; turn on the feature `triggers`");
+    Err(pynenc_engine::Error::Config(error))
+}
+
+#[cfg(feature = "workflow")]
+async fn workflow(app: &Engine, action: crate::arguments::WorkflowAction, screen: &mut Screen) -> Result<Exit> {
+    workflows::perform(app, action, screen).await
+}
+
+#[cfg(not(feature = "workflow"))]
+async fn workflow(_: &Engine, _: crate::arguments::WorkflowAction, _: &mut Screen) -> Result<Exit> {
+    let error = pynenc_core::Error::config("this program has no workflows; turn on the feature `workflow`");
     Err(pynenc_engine::Error::Config(error))
 }
 

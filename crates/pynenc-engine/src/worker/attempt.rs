@@ -14,6 +14,7 @@ use pynenc_core::{InvocationId, Reason, RunnerId, Status};
 use tokio::sync::Notify;
 
 use super::Worker;
+use super::guided::{Guided, Halt};
 use super::slots::{Entry, Permit, Reservation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -22,19 +23,21 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Interrupt {
+    /// What runs it for an extension has halted it.
+    Halt = 1,
     /// Its runner stops, and the grace time is over.
-    Shutdown = 1,
+    Shutdown = 2,
     /// Somebody asked for its end.
-    Cancel = 2,
+    Cancel = 3,
     /// Its time is over.
-    Timeout = 3,
+    Timeout = 4,
     /// Another runner owns it.
-    Lost = 4,
+    Lost = 5,
 }
 
 impl Interrupt {
     fn from_u8(value: u8) -> Option<Self> {
-        [Self::Shutdown, Self::Cancel, Self::Timeout, Self::Lost].into_iter().find(|it| *it as u8 == value)
+        [Self::Halt, Self::Shutdown, Self::Cancel, Self::Timeout, Self::Lost].into_iter().find(|it| *it as u8 == value)
     }
 }
 
@@ -53,6 +56,7 @@ pub struct Attempt {
     permit: Mutex<Option<Permit>>,
     interrupt: AtomicU8,
     interrupted: Notify,
+    pub(crate) guided: Guided,
 }
 
 impl Attempt {
@@ -77,6 +81,7 @@ impl Attempt {
             permit: Mutex::new(None),
             interrupt: AtomicU8::new(0),
             interrupted: Notify::new(),
+            guided: Guided::default(),
         }
     }
 
@@ -108,6 +113,17 @@ impl Attempt {
 
     pub(crate) fn interruption(&self) -> Option<Interrupt> {
         Interrupt::from_u8(self.interrupt.load(Ordering::Acquire))
+    }
+
+    /// How many waits for other invocations are open.
+    pub(crate) fn open_waits(&self) -> usize {
+        self.open_waits.load(Ordering::Acquire)
+    }
+
+    /// Ends the body on the word of an extension; the first word counts.
+    pub(crate) fn halt(&self, halt: Halt) {
+        self.guided.halt(halt);
+        self.tell(Interrupt::Halt);
     }
 
     /// Waits until the body is told to end.

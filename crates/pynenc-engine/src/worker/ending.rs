@@ -7,6 +7,7 @@ use pynenc_core::status::{By, Change, Due};
 use pynenc_core::task_options::TaskOptions;
 use pynenc_core::{Reason, RunnerId, Status, StatusRecord};
 
+use super::guided::Halt;
 use crate::returns::{Failure, RetryWish};
 
 /// What an attempt comes to.
@@ -20,6 +21,8 @@ pub(super) enum Ending {
     Unrunnable { reason: Reason, detail: String },
     /// The invocation's end was asked for.
     Cancelled,
+    /// Its body has put it aside.
+    PutAside(Option<Due>),
     /// The runner gives it back.
     GivenBack { reason: Reason },
     /// Another runner owns it; nothing is to be said.
@@ -56,6 +59,18 @@ impl Ending {
     /// A value that can't be stored is the fault of its body, and the next run would return the like.
     pub(super) fn rejected(error: &pynenc_core::Error, attempt: u32) -> Self {
         Self::failed("ResultRejected", error.to_string(), attempt, Reason::ResultRejected, RetryWish::Never)
+    }
+
+    /// What an extension has made of it.
+    pub(super) fn halted(halt: Halt, attempt: u32) -> Self {
+        match halt {
+            Halt::PutAside(due) => Self::PutAside(due),
+            Halt::Lost => Self::Lost,
+            Halt::Mismatch(mismatch) => {
+                let error = mismatch.into_task_error(attempt);
+                Self::Failed { error, reason: Reason::NonDeterminism, wish: RetryWish::Never }
+            }
+        }
     }
 
     fn failed(kind: &str, message: String, attempt: u32, reason: Reason, wish: RetryWish) -> Self {

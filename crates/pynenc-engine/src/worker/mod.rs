@@ -2,6 +2,7 @@
 
 mod attempt;
 mod ending;
+mod guided;
 mod lease;
 mod run;
 mod services;
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 
 pub use attempt::Attempt;
 pub(crate) use attempt::Interrupt;
+pub use guided::Halt;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};

@@ -15,11 +15,12 @@ use pynenc_core::record::{Outcome, Payload, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
-use pynenc_core::{ErrorKind, InvocationId, Reason, Serializer, Status};
+use pynenc_core::{ErrorKind, Reason, Serializer, Status};
 use tracing::Instrument;
 
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
+use super::guided::Halt;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::context::TaskContext;
@@ -48,7 +49,7 @@ impl Worker {
     }
 
     async fn run_in_span(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
-        let _held = HeldGuard { worker: &self, id: attempt.id() };
+        let _held = HeldGuard { worker: &self, attempt: &attempt };
         if !self.enter(&engine, &attempt).await {
             return;
         }
@@ -75,12 +76,13 @@ impl Worker {
 /// Lets go of an invocation, whatever becomes of its run.
 struct HeldGuard<'a> {
     worker: &'a Worker,
-    id: InvocationId,
+    attempt: &'a Attempt,
 }
 
 impl Drop for HeldGuard<'_> {
     fn drop(&mut self) {
-        self.worker.lock().remove(&self.id);
+        self.worker.lock().remove(&self.attempt.id());
+        self.attempt.guided.clear();
     }
 }
 
@@ -201,7 +203,10 @@ fn drop_quietly<F: Future>(body: F) {
 
 fn finished_or_panicked(caught: Caught, attempt: &Attempt) -> Ending {
     match caught {
-        Ok(Ok(value)) => Ending::Value(value),
+        Ok(Ok(value)) => match attempt.guided.judged() {
+            Some(halt) => Ending::halted(halt, attempt.number()),
+            None => Ending::Value(value),
+        },
         Ok(Err(failure)) => Ending::of_failure(failure, attempt.number()),
         Err(panic) => Ending::panicked(panic_message(panic), attempt.number()),
     }
@@ -219,6 +224,8 @@ fn panic_message(panic: Box<dyn Any + Send>) -> String {
 fn interrupted(interrupt: Interrupt, limit: Duration, attempt: &Attempt) -> Ending {
     match interrupt {
         Interrupt::Lost => Ending::Lost,
+        // One that has told nothing but that it is halted goes on elsewhere.
+        Interrupt::Halt => Ending::halted(attempt.guided.halted().unwrap_or(Halt::PutAside(None)), attempt.number()),
         Interrupt::Cancel => Ending::Cancelled,
         Interrupt::Shutdown => Ending::GivenBack { reason: Reason::Shutdown },
         Interrupt::Timeout => Ending::timed_out(limit, attempt.number()),
@@ -296,6 +303,7 @@ async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(
             }
         }
         Ending::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
+        Ending::PutAside(due) => (None, Change { due, ..Change::new(Status::Scheduled, by, Reason::PutAside) }),
         Ending::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
         Ending::GivenBack { reason } => (None, Change::new(Status::Rerouted, by, reason)),
         Ending::Lost => return None,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Cursor, Find, Tracked, Transition, TransitionReply};
 use pynenc_core::status::{By, Change, Expect};
-use pynenc_core::{QueueName, Reason, RunnerId, Status, Timestamp};
+use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status, Timestamp};
+use rustc_hash::FxHashSet;
 
 use super::Worker;
 use super::ending::after_loss;
@@ -24,6 +25,8 @@ const SERVICES: &str = "services";
 const CONTENTS: &str = "contents";
 /// How often is asked whether it is time for the next.
 const LOOK_FOR_RENEWAL: Duration = Duration::from_secs(600);
+/// How often is asked, at least, whether what is needed beyond its retention still is.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// How far the services of this worker have come.
 #[derive(Debug, Default)]
@@ -195,6 +198,7 @@ impl Worker {
             if outlived.is_empty() {
                 break;
             }
+            let outlived = without_needed(engine, outlived).await?;
             parts.state.forget(&outlived).await?;
             parts.orchestrator.forget(&outlived).await?;
         }
@@ -219,6 +223,21 @@ impl Worker {
             self.progress().orphans = page.next;
         }
     }
+}
+
+/// What nobody needs any more; the rest is kept, and looked at again when that time is over.
+async fn without_needed(engine: &Engine, mut outlived: Vec<InvocationId>) -> Result<Vec<InvocationId>> {
+    let mut needed = FxHashSet::default();
+    for extension in engine.extensions() {
+        needed.extend(extension.still_needed(engine, &outlived).await?);
+    }
+    if !needed.is_empty() {
+        let again_after = engine.settings().retention.results.min(LOOK_AGAIN);
+        let kept: Vec<_> = needed.iter().copied().collect();
+        engine.parts().orchestrator.keep(&kept, again_after).await?;
+        outlived.retain(|id| !needed.contains(id));
+    }
+    Ok(outlived)
 }
 
 fn unfinished() -> Vec<Status> {

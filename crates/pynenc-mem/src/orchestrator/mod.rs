@@ -159,6 +159,11 @@ impl Orchestrator for MemOrchestrator {
         Ok(self.state.step(|state, now| state.outlived(now, limit)))
     }
 
+    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
+        self.state.step(|state, now| ids.iter().for_each(|id| state.keep(*id, now + length)));
+        Ok(())
+    }
+
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
         let mut state = self.state.lock();
         for id in ids {

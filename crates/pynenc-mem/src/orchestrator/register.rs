@@ -77,6 +77,7 @@ impl Entry {
             // A key without a slot would park everything for ever.
             running: registration.running.map(|running| RunningKey { limit: running.limit.max(1), ..running }),
             retention: registration.retention,
+            kept_until: now,
             names: Vec::new(),
             last_claim: None,
             history,

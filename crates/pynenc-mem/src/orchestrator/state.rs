@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub(super) registration: Option<RegistrationKey>,
     pub(super) running: Option<RunningKey>,
     pub(super) retention: Retention,
+    /// The end of its retention, once it has ended.
+    pub(super) kept_until: Timestamp,
     /// The idempotency keys that stand for it.
     pub(super) names: Vec<(TaskId, Box<str>)>,
     pub(super) last_claim: Option<LastClaim>,
@@ -63,13 +65,14 @@ impl Entry {
     }
 
     /// How long it is kept, by how it ended.
-    pub(super) fn kept_for(&self) -> Duration {
+    fn kept_for(&self) -> Duration {
         if self.record().status == Status::Failed { self.retention.failures } else { self.retention.results }
     }
 
     /// Whether it may stand for another call with its registration key.
     fn waits(&self) -> bool {
-        self.record().is_queued() || self.record().status == Status::ConcurrencyControlled
+        let is_aside = self.record().status == Status::Scheduled && self.record().reason == Reason::PutAside;
+        !is_aside && (self.record().is_queued() || self.record().status == Status::ConcurrencyControlled)
     }
 
     fn follow(&mut self, next: StatusRecord, change: Change) -> StatusRecord {
@@ -129,9 +132,10 @@ impl State {
 
     /// Tells of an end to everybody who wants to know.
     fn end(&mut self, id: InvocationId) {
-        let entry = self.entries.get(&id).expect("it has just ended");
+        let entry = self.entries.get_mut(&id).expect("it has just ended");
+        entry.kept_until = entry.record().at + entry.kept_for();
+        self.retained.insert((entry.kept_until, id));
         let record = entry.record();
-        self.retained.insert((record.at + entry.kept_for(), id));
         self.watchers.tell(id, record);
         if self.outbox.ended(&entry.tracked, record.at) {
             self.signals.outbox();
@@ -161,6 +165,15 @@ impl State {
         self.entry(id).tracked.message()
     }
 
+    /// Keeps an invocation that has ended for longer.
+    pub(super) fn keep(&mut self, id: InvocationId, until: Timestamp) {
+        let ended = self.entries.get_mut(&id).filter(|entry| entry.record().status.is_final());
+        let Some(entry) = ended.filter(|entry| entry.kept_until < until) else { return };
+        self.retained.remove(&(entry.kept_until, id));
+        entry.kept_until = until;
+        self.retained.insert((until, id));
+    }
+
     /// Drops an invocation that has ended.
     pub(super) fn forget(&mut self, id: InvocationId) {
         if !self.entries.get(&id).is_some_and(|entry| entry.record().status.is_final()) {
@@ -168,7 +181,7 @@ impl State {
         }
         let Some(entry) = self.entries.remove(&id) else { return };
         self.order.remove(&entry.place);
-        self.retained.remove(&(entry.record().at + entry.kept_for(), id));
+        self.retained.remove(&(entry.kept_until, id));
         self.tally.leave(entry.record().status);
         self.outbox.forget(id);
         for name in &entry.names {

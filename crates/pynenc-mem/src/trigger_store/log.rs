@@ -1,11 +1,12 @@
 //! The log of events, and how far its listeners were offered it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::ops::Bound;
 use std::time::Duration;
 
 use pynenc_core::Timestamp;
-use pynenc_core::trigger_store::{Event, EventListener, NewEvent, Offered};
+use pynenc_core::trigger_store::{Event, EventListener, EventWait, NewEvent, Offered};
 use rustc_hash::FxHashMap;
 
 /// The events, in the order of their appends.
@@ -14,6 +15,7 @@ pub(super) struct Log {
     last: u64,
     events: BTreeMap<u64, Event>,
     by_name: FxHashMap<Box<str>, BTreeSet<u64>>,
+    by_key: FxHashMap<(Box<str>, Box<str>), BTreeSet<u64>>,
     listeners: FxHashMap<Box<str>, Listener>,
     /// By name: the last event that any listener was offered.
     heard: FxHashMap<Box<str>, u64>,
@@ -48,12 +50,25 @@ impl Log {
         self.last += 1;
         let NewEvent { name, key, payload, serializer } = event.clone();
         self.by_name.entry(name.clone()).or_default().insert(self.last);
+        if let Some(key) = key.clone() {
+            self.by_key.entry((name.clone(), key)).or_default().insert(self.last);
+        }
         self.events.insert(self.last, Event { sequence: self.last, name, key, payload, serializer, at });
         self.last
     }
 
     pub(super) fn read(&self, name: &str, after: u64, limit: usize) -> Vec<Event> {
         self.behind(name, after, limit).iter().map(|place| self.events[place].clone()).collect()
+    }
+
+    /// The first event that a wait is for.
+    pub(super) fn first(&self, wait: &EventWait) -> Option<&Event> {
+        let places = match &wait.key {
+            Some(key) => self.by_key.get(&(wait.name.clone(), key.clone())),
+            None => self.by_name.get(&wait.name),
+        };
+        let behind = places?.range((Bound::Excluded(wait.after), Bound::Unbounded));
+        behind.map(|place| &self.events[place]).find(|event| event.at >= wait.since)
     }
 
     fn behind(&self, name: &str, after: u64, limit: usize) -> Vec<u64> {
@@ -125,10 +140,17 @@ impl Log {
 
     fn drop_event(&mut self, place: u64) {
         let Some(event) = self.events.remove(&place) else { return };
-        let Some(places) = self.by_name.get_mut(&event.name) else { return };
-        places.remove(&place);
-        if places.is_empty() {
-            self.by_name.remove(&event.name);
+        drop_place(&mut self.by_name, &event.name, place);
+        if let Some(key) = event.key {
+            drop_place(&mut self.by_key, &(event.name, key), place);
         }
+    }
+}
+
+fn drop_place<K: Eq + Hash>(index: &mut FxHashMap<K, BTreeSet<u64>>, key: &K, place: u64) {
+    let Some(places) = index.get_mut(key) else { return };
+    places.remove(&place);
+    if places.is_empty() {
+        index.remove(key);
     }
 }

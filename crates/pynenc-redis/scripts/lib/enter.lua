@@ -104,10 +104,11 @@ local function end_waits(id)
   call('DEL', K.awaits .. id)
 end
 
--- One that waits takes its registration key if it is free, and one that doesn't frees it.
+-- One that waits takes its registration key if it is free, and one that doesn't frees it. What its body has put aside
+-- stands for no other call.
 local function follow_key(id, e)
   local key, arguments = registration_key(e)
-  if is_queued(e) or e[E.status] == S.concurrency_controlled then
+  if is_queued(e) and e[E.reason] ~= R.put_aside or e[E.status] == S.concurrency_controlled then
     call('HSETNX', K.waiting, key, id .. arguments)
   else
     local holder = call('HGET', K.waiting, key)
@@ -143,6 +144,7 @@ end
 local function step(e, to, by, runner, due, reason, detail, time)
   local from = e[E.status]
   if from == S.running and (reason == R.owner_lost or reason == R.poison_pill) then e[E.losses] = e[E.losses] + 1 end
+  if reason == R.put_aside then e[E.losses] = 0 end
   if e[E.cancel] == 1 and is(T.claimable, to) then to, due, reason = S.cancelled, 0, R.cancel_requested end
   if by ~= A.owner then e[E.epoch] = e[E.epoch] + 1 end
   if to == S.pending then e[E.deliveries] = e[E.deliveries] + 1 end

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pynenc_core::record::{InvocationRecord, Outcome};
-use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
-use pynenc_core::{Digest, ErrorKind, InvocationId, StateBackend};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite, Recorded};
+use pynenc_core::{Digest, ErrorKind, InvocationId, StateBackend, Timestamp};
 
 use super::sample::{self, HOUR, SECOND, outcome, payload, registration};
 use super::{Harness, suite, trials};
@@ -22,8 +22,12 @@ trials! { pub Given:
     "an outcome is kept once for each epoch: the first stays" => first_outcome_stays,
     "outcomes of different epochs don't touch each other" => epochs_are_apart,
     "an outcome is read by its epoch, and another epoch has none" => outcome_is_read_by_epoch,
-    "a journal is read back in its order" => journal_is_read_back,
-    "an epoch below the fence can't read and is an error of kind `Fenced`" => fenced_cannot_read,
+    "a journal is read back in its order, with the times of its appends" => journal_is_read_back,
+    "an epoch below the fence can't open and is an error of kind `Fenced`" => fenced_cannot_open,
+    "each attempt is counted once, however often it opens" => attempts_are_counted,
+    "a journal that is taken over goes on where the other one ended, which stays as it was" => journals_are_inherited,
+    "runs are listed in the order in which they were first opened" => runs_are_listed,
+    "looking into a journal raises no fence" => looking_raises_no_fence,
     "a position is recorded once, and a second append gets the first entry" => position_is_recorded_once,
     "an append below the fence is refused with kind `Fenced`" => fenced_cannot_append,
     "workflow data is read back, the last write wins, and workflows don't see each other's" => data_is_read_back,
@@ -39,6 +43,18 @@ fn record() -> InvocationRecord {
 fn entry(position: &str, value: &str) -> JournalEntry {
     let (position, kind, name) = (position.into(), "step".into(), "testkit".into());
     JournalEntry { position, kind, name, arguments: Digest::of(value.as_bytes()), value: payload(value) }
+}
+
+fn parent() -> InvocationId {
+    InvocationId::from_bytes([9; 16])
+}
+
+fn opening(id: InvocationId, epoch: u64) -> JournalOpening {
+    JournalOpening { id, epoch, attempt: 1, workflow: Some(parent()), takes_over: None }
+}
+
+fn entries(journal: Journal) -> Vec<JournalEntry> {
+    journal.entries.into_iter().map(|recorded| recorded.entry).collect()
 }
 
 impl Given {
@@ -61,11 +77,22 @@ impl Given {
     }
 
     async fn append(&self, id: InvocationId, epoch: u64, entry: JournalEntry) -> Appended {
-        self.journal_append(id, epoch, entry).await.expect("journal_append")
+        self.append_journal(id, epoch, &[entry]).await.expect("append_journal").remove(0)
+    }
+
+    /// Appends what is new, and gives the time of it.
+    async fn append_new(&self, id: InvocationId, epoch: u64, text: &str) -> Timestamp {
+        let appended = self.append(id, epoch, entry(text, text)).await;
+        let Appended::New(at) = appended else { panic!("{text} is new: {appended:?}") };
+        at
+    }
+
+    async fn open(&self, opening: JournalOpening) -> Journal {
+        self.open_journal(&opening).await.expect("open_journal")
     }
 
     async fn journaled(&self, id: InvocationId, epoch: u64) -> Vec<JournalEntry> {
-        self.journal(id, epoch).await.expect("journal")
+        entries(self.open(opening(id, epoch)).await)
     }
 }
 
@@ -128,34 +155,99 @@ async fn outcome_is_read_by_epoch(state: Given) {
 async fn journal_is_read_back(state: Given) {
     let ids = state.put([record(), record()]).await;
     assert_eq!(state.journaled(ids[0], 1).await, []);
+    let mut times = Vec::new();
     for position in ["1", "10", "2", "b/1"] {
-        assert_eq!(state.append(ids[0], 1, entry(position, position)).await, Appended::New);
+        times.push(state.append_new(ids[0], 1, position).await);
+        state.advance(SECOND).await;
     }
+    let journal = state.open(opening(ids[0], 2)).await;
+    assert_eq!((journal.origin, journal.now >= times[3] + SECOND), (ids[0], true));
+    assert!(times.windows(2).all(|pair| pair[1] >= pair[0] + SECOND), "{times:?}");
+    assert!(journal.entries.iter().map(|recorded| recorded.at).eq(times));
     let written = ["1", "10", "2", "b/1"].map(|position| entry(position, position));
-    assert_eq!(state.journaled(ids[0], 1).await, written);
-    assert_eq!(state.journaled(ids[0], 2).await, written);
+    assert_eq!(entries(journal), written);
     assert_eq!(state.journaled(ids[1], 1).await, []);
 }
 
-async fn fenced_cannot_read(state: Given) {
+async fn fenced_cannot_open(state: Given) {
     let id = state.put([record()]).await[0];
     state.journaled(id, 2).await;
-    assert_eq!(state.journal(id, 1).await.expect_err("fenced").kind(), ErrorKind::Fenced);
-    assert_eq!(state.journaled(id, 2).await, [], "who stands at the fence may read");
+    assert_eq!(state.open_journal(&opening(id, 1)).await.expect_err("fenced").kind(), ErrorKind::Fenced);
+    assert_eq!(state.journaled(id, 2).await, [], "who stands at the fence may open it again");
+}
+
+async fn attempts_are_counted(state: Given) {
+    let id = state.put([record()]).await[0];
+    let mut tries = Vec::new();
+    for (epoch, attempt) in [(1, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3)] {
+        tries.push(state.open(JournalOpening { attempt, ..opening(id, epoch) }).await.tries);
+    }
+    assert_eq!(tries, [1, 1, 1, 2, 2, 3]);
+}
+
+async fn journals_are_inherited(state: Given) {
+    let ids = state.put([record(), record(), record()]).await;
+    state.open(JournalOpening { workflow: None, ..opening(ids[0], 9) }).await;
+    state.append_new(ids[0], 9, "1").await;
+    let takes_over = JournalOpening { takes_over: Some(ids[0]), ..opening(ids[1], 1) };
+    let journal = state.open(takes_over).await;
+    assert_eq!((journal.origin, journal.tries), (ids[0], 2));
+    let inherited = journal.entries[0].clone();
+    assert_eq!(entries(journal), [entry("1", "1")]);
+    state.append_new(ids[1], 1, "2").await;
+    assert_eq!(state.append(ids[1], 1, entry("1", "other")).await, Appended::Existing(inherited));
+    state.append_new(ids[0], 9, "3").await;
+    assert_eq!(entries(state.open(takes_over).await), [entry("1", "1"), entry("2", "2")], "it is taken over once");
+    assert_eq!(state.journaled(ids[0], 9).await, [entry("1", "1"), entry("3", "3")]);
+    let of_none = state.open(JournalOpening { takes_over: Some(InvocationId::new()), ..opening(ids[2], 1) }).await;
+    assert_eq!((of_none.origin, of_none.tries, of_none.entries.len()), (ids[2], 1, 0));
+}
+
+async fn runs_are_listed(state: Given) {
+    let mut ids = state.put([record(), record(), record(), record()]).await;
+    ids.reverse();
+    for id in &ids[..3] {
+        state.open(JournalOpening { workflow: None, ..opening(*id, 1) }).await;
+        state.advance(SECOND).await;
+    }
+    state.open(opening(ids[3], 1)).await;
+    state.open(JournalOpening { workflow: None, ..opening(ids[0], 2) }).await;
+    let taker = state.put([record()]).await[0];
+    let takes_over = JournalOpening { workflow: Some(ids[0]), takes_over: Some(ids[0]), ..opening(taker, 1) };
+    state.open(takes_over).await;
+    let first = state.workflow_runs(None, 2).await.expect("workflow_runs");
+    assert_eq!(first.items, ids[..2]);
+    let second = state.workflow_runs(first.next, 2).await.expect("workflow_runs");
+    assert_eq!((second.items.as_slice(), second.next), (&[ids[2], taker][..], None));
+}
+
+async fn looking_raises_no_fence(state: Given) {
+    let id = state.put([record()]).await[0];
+    assert_eq!(state.journal(id).await.expect("journal"), None);
+    state.journaled(id, 1).await;
+    state.append_new(id, 1, "1").await;
+    let journal = state.journal(id).await.expect("journal").expect("it was opened");
+    assert_eq!((journal.origin, journal.tries), (id, 1));
+    assert_eq!(entries(journal), [entry("1", "1")]);
+    state.append_new(id, 1, "2").await;
 }
 
 async fn position_is_recorded_once(state: Given) {
     let id = state.put([record()]).await[0];
     state.journaled(id, 1).await;
-    assert_eq!(state.append(id, 1, entry("1", "first")).await, Appended::New);
-    assert_eq!(state.append(id, 1, entry("1", "second")).await, Appended::Existing(entry("1", "first")));
-    assert_eq!(state.journaled(id, 1).await, [entry("1", "first")]);
+    let at = state.append_new(id, 1, "1").await;
+    state.advance(SECOND).await;
+    let first = Recorded { entry: entry("1", "1"), at };
+    let both = state.append_journal(id, 1, &[entry("1", "second"), entry("2", "2")]).await.expect("append_journal");
+    assert_eq!(both[0], Appended::Existing(first));
+    assert!(matches!(both[1], Appended::New(later) if later >= at + SECOND));
+    assert_eq!(state.journaled(id, 1).await, [entry("1", "1"), entry("2", "2")]);
 }
 
 async fn fenced_cannot_append(state: Given) {
     let id = state.put([record()]).await[0];
     state.journaled(id, 2).await;
-    let refused = state.journal_append(id, 1, entry("1", "late")).await;
+    let refused = state.append_journal(id, 1, &[entry("1", "late")]).await;
     assert_eq!(refused.expect_err("fenced").kind(), ErrorKind::Fenced);
     assert_eq!(state.journaled(id, 2).await, []);
 }
@@ -186,7 +278,7 @@ async fn forgotten_is_gone(state: Given) {
     let ids = state.put([record(), record()]).await;
     for id in &ids {
         state.leave(*id, 1, "value").await;
-        state.journaled(*id, 7).await;
+        state.open(JournalOpening { workflow: None, ..opening(*id, 7) }).await;
         state.append(*id, 7, entry("1", "value")).await;
         state.put_workflow_data(*id, "key", payload("value")).await.expect("put_workflow_data");
     }
@@ -196,6 +288,7 @@ async fn forgotten_is_gone(state: Given) {
     assert_eq!(state.journaled(ids[0], 1).await, [], "its fence is gone too");
     assert_eq!(state.workflow_data(ids[0], "key").await.expect("workflow_data"), None);
     assert_eq!(state.aged(Duration::ZERO, None, 10).await.expect("aged").items, ids[1..]);
+    assert_eq!(state.workflow_runs(None, 10).await.expect("workflow_runs").items, ids[1..]);
     assert_eq!(state.left(ids[1], 1).await, Some(outcome("value")), "the other one stays");
 }
 
@@ -203,6 +296,7 @@ async fn purged_is_unknown(state: Given) {
     let parent = InvocationId::new();
     let id = state.put([InvocationRecord { parent: Some(parent), ..record() }]).await[0];
     state.leave(id, 1, "value").await;
+    state.open(JournalOpening { workflow: None, ..opening(id, 1) }).await;
     state.append(id, 1, entry("1", "value")).await;
     state.purge().await.expect("purge");
     assert_eq!(state.read(id).await, None);
@@ -210,4 +304,5 @@ async fn purged_is_unknown(state: Given) {
     assert_eq!(state.journaled(id, 1).await, []);
     assert_eq!(state.children(parent).await.expect("children"), []);
     assert_eq!(state.aged(Duration::ZERO, None, 10).await.expect("aged").items, []);
+    assert_eq!(state.workflow_runs(None, 10).await.expect("workflow_runs").items, []);
 }

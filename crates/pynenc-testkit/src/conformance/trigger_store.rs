@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Delivery, Event, EventListener, Lookup, NewEvent, News, Occurrence, RunOutcome, Slot,
-    TriggerDefinition, TriggerRun,
+    Defined, Delivered, Delivery, Event, EventListener, EventWait, Lookup, NewEvent, News, Occurrence, RunOutcome,
+    Slot, TriggerDefinition, TriggerRun,
 };
 use pynenc_core::{InvocationId, Timestamp, TriggerStore};
 
@@ -27,6 +27,10 @@ trials! { pub Given:
     "the first listener of a name is offered what the log has kept, a later one what nobody was offered yet" => late_listeners_hear_what_is_new,
     "listeners that come together are offered the same" => listeners_may_come_together,
     "an event that is done isn't offered again" => done_events_are_gone,
+    "a wait is given the first event of its name and key, from its time on and behind its place" => waits_find_the_first,
+    "who waits for an event is told of once it is appended, and again when it isn't done in time" => waiters_are_told_of,
+    "an event of another name or key wakes nobody" => others_wake_nobody,
+    "who is done with waiting isn't told of" => done_waiters_sleep_on,
     "an occurrence is kept once, however often it is reported, even after it was used up" => occurrences_are_kept_once,
     "occurrences are found by their condition, from a time on, oldest first" => occurrences_are_found,
     "a run fires once, of many tries at once too" => runs_fire_once,
@@ -64,6 +68,11 @@ fn event(name: &str, payload: &'static str) -> NewEvent {
 
 fn listener(id: &str, name: &str) -> EventListener {
     EventListener { id: id.into(), name: name.into() }
+}
+
+fn wait(waiter: InvocationId, key: Option<&str>) -> EventWait {
+    let since = Timestamp::from_millis(0);
+    EventWait { waiter, name: "name".into(), key: key.map(Into::into), since, after: 0 }
 }
 
 fn occurrence(id: &str, at: u64) -> Occurrence {
@@ -112,6 +121,17 @@ impl Given {
         let taken = self.take_events(&[listener(id, name)], limit, SECOND * 5).await.expect("take_events");
         assert!(taken.iter().all(|offered| *offered.listener == *id && *offered.event.name == *name));
         taken.iter().map(|offered| offered.event.sequence).collect()
+    }
+
+    /// The place of the event that a wait is given.
+    async fn awaited(&self, wait: EventWait) -> Option<u64> {
+        self.await_events(&[wait]).await.expect("await_events").remove(0).map(|event| event.sequence)
+    }
+
+    async fn told(&self) -> Vec<InvocationId> {
+        let mut told = self.awoken(100, SECOND * 5).await.expect("awoken");
+        told.sort_unstable();
+        told
     }
 
     async fn report(&self, occurrences: &[Occurrence]) {
@@ -271,6 +291,67 @@ async fn done_events_are_gone(store: Given) {
     store.events_done("unknown", &places).await.expect("events_done");
     store.advance(SECOND * 5).await;
     assert_eq!(store.offered("x", "a", 10).await, places[1..]);
+}
+
+async fn waits_find_the_first(store: Given) {
+    let waiter = InvocationId::new();
+    let plain = || NewEvent { key: None, ..event("name", "1") };
+    let places = store.append(&[plain(), event("other", "2"), event("name", "3"), event("name", "4")]).await;
+    let at = store.read("name", places[0]).await[0].at;
+    store.advance(HOUR).await;
+    let later = store.append(&[event("name", "5"), plain()]).await;
+    let (any, keyed) = (wait(waiter, None), wait(waiter, Some("key")));
+    assert_eq!(store.awaited(any.clone()).await, Some(places[0]));
+    assert_eq!(store.awaited(keyed.clone()).await, Some(places[2]));
+    assert_eq!(store.awaited(EventWait { after: places[2], ..keyed.clone() }).await, Some(places[3]));
+    assert_eq!(store.awaited(EventWait { since: at, ..keyed.clone() }).await, Some(places[2]));
+    assert_eq!(store.awaited(EventWait { since: at + SECOND, ..keyed.clone() }).await, Some(later[0]));
+    assert_eq!(store.awaited(EventWait { since: at + SECOND, after: later[0], ..any }).await, Some(later[1]));
+    let found = store.await_events(&[wait(waiter, Some("none")), keyed.clone()]).await.expect("await_events");
+    assert_eq!(found[0], None);
+    assert_eq!(found[1].as_ref().map(|event| &event.payload[..]), Some(&b"3"[..]));
+    assert_eq!(store.expire(SECOND, 100).await.expect("expire"), 4);
+    assert_eq!(store.awaited(keyed).await, Some(later[0]), "what was dropped isn't found");
+}
+
+async fn waiters_are_told_of(store: Given) {
+    let mut waiters = [InvocationId::new(), InvocationId::new(), InvocationId::new()];
+    waiters.sort_unstable();
+    for (waiter, key) in waiters.into_iter().zip([None, Some("key"), Some("key")]) {
+        assert_eq!(store.awaited(wait(waiter, key)).await, None);
+        assert_eq!(store.awaited(wait(waiter, key)).await, None, "a wait may be repeated");
+    }
+    assert_eq!(store.told().await, []);
+    store.append(&[event("name", "1"), event("name", "2")]).await;
+    assert_eq!(store.told().await, waiters);
+    assert_eq!(store.told().await, []);
+    store.end_waits(&waiters[..1]).await.expect("end_waits");
+    store.advance(SECOND * 5).await;
+    assert_eq!(store.told().await, waiters[1..]);
+    store.end_waits(&waiters).await.expect("end_waits");
+    store.advance(SECOND * 5).await;
+    assert_eq!(store.told().await, []);
+}
+
+async fn others_wake_nobody(store: Given) {
+    let (one, other) = (InvocationId::new(), InvocationId::new());
+    assert_eq!(store.awaited(wait(one, Some("mine"))).await, None);
+    assert_eq!(store.awaited(wait(other, Some(""))).await, None);
+    store.append(&[event("name", "1"), event("other", "2"), NewEvent { key: None, ..event("name", "3") }]).await;
+    assert_eq!(store.told().await, []);
+    store.append(&[NewEvent { key: Some("".into()), ..event("name", "4") }]).await;
+    assert_eq!(store.told().await, [other]);
+}
+
+async fn done_waiters_sleep_on(store: Given) {
+    let (one, other) = (InvocationId::new(), InvocationId::new());
+    for waiter in [one, other] {
+        assert_eq!(store.awaited(wait(waiter, None)).await, None);
+        assert_eq!(store.awaited(wait(waiter, Some("key"))).await, None);
+    }
+    store.end_waits(&[one, InvocationId::new()]).await.expect("end_waits");
+    store.append(&[event("name", "1")]).await;
+    assert_eq!(store.told().await, [other]);
 }
 
 async fn occurrences_are_kept_once(store: Given) {

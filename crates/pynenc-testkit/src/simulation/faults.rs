@@ -14,7 +14,7 @@ use pynenc_core::orchestrator::{
     Transition, TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
-use pynenc_core::state_backend::{Appended, JournalEntry, OutcomeWrite};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
 use pynenc_core::{
     Broker, Error, InvocationId, Lane, Orchestrator, QueueName, Result, RunnerId, StateBackend, async_trait,
 };
@@ -152,12 +152,20 @@ impl StateBackend for Faulty<dyn StateBackend> {
         faulty!(self.outcome(id, epoch))
     }
 
-    async fn journal(&self, id: InvocationId, epoch: u64) -> Result<Vec<JournalEntry>> {
-        faulty!(self.journal(id, epoch))
+    async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
+        faulty!(self.open_journal(opening))
     }
 
-    async fn journal_append(&self, id: InvocationId, epoch: u64, entry: JournalEntry) -> Result<Appended> {
-        faulty!(self.journal_append(id, epoch, entry))
+    async fn journal(&self, id: InvocationId) -> Result<Option<Journal>> {
+        faulty!(self.journal(id))
+    }
+
+    async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
+        faulty!(self.append_journal(id, epoch, entries))
+    }
+
+    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
+        faulty!(self.workflow_runs(after, limit))
     }
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
@@ -277,6 +285,10 @@ impl Orchestrator for Faulty<dyn Orchestrator> {
 
     async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>> {
         faulty!(self.outlived(limit))
+    }
+
+    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
+        faulty!(self.keep(ids, length))
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {

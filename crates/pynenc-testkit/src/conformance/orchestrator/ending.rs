@@ -16,6 +16,7 @@ trials! { pub(super) Given:
     "an entry is offered to no other listener" => entries_are_addressed,
     "what is done isn't offered again" => done_is_gone,
     "an ended invocation is listed when its retention is over, and not before" => retention_holds,
+    "what is kept for longer is listed when that is over" => kept_for_longer,
     "what is forgotten is unknown, and its idempotency key is free" => forgotten_is_unknown,
     "what is forgotten leaves no entry in the outbox" => forgotten_is_not_offered,
     "what hasn't ended isn't forgotten" => living_stays,
@@ -135,6 +136,27 @@ async fn retention_holds(orchestrator: Given) {
     orchestrator.forget(&outlived).await.expect("forget");
     orchestrator.advance(HOUR).await;
     assert_eq!(orchestrator.outlived(10).await.expect("outlived"), [bad.id]);
+}
+
+async fn kept_for_longer(orchestrator: Given) {
+    let retention = Retention { results: HOUR, failures: HOUR };
+    let (kept, other) = (Registration { retention, ..registration() }, Registration { retention, ..registration() });
+    for registration in [&kept, &other] {
+        orchestrator.accepted(registration).await;
+        orchestrator.cancel(&[registration.id]).await.expect("cancel");
+    }
+    orchestrator.advance(HOUR).await;
+    let living = orchestrator.fresh().await.id;
+    orchestrator.keep(&[kept.id, living, InvocationId::new()], HOUR).await.expect("keep");
+    orchestrator.keep(&[kept.id], SECOND).await.expect("keep");
+    assert_eq!(orchestrator.outlived(10).await.expect("outlived"), [other.id]);
+    orchestrator.forget(&[other.id]).await.expect("forget");
+    orchestrator.advance(SECOND * 3599).await;
+    assert_eq!(orchestrator.outlived(10).await.expect("outlived"), []);
+    orchestrator.advance(SECOND).await;
+    assert_eq!(orchestrator.outlived(10).await.expect("outlived"), [kept.id]);
+    orchestrator.forget(&[kept.id]).await.expect("forget");
+    assert_eq!(orchestrator.outlived(10).await.expect("outlived"), []);
 }
 
 async fn forgotten_is_unknown(orchestrator: Given) {

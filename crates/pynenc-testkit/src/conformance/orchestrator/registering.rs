@@ -15,6 +15,7 @@ trials! { pub(super) Given:
     "while one with the registration key waits, another is answered with it, and told whether the arguments differ" => key_stands_for_one,
     "a registration key is free again once its holder is claimed or has ended" => key_is_freed,
     "one that comes back to waiting takes its registration key again if it is free, and else waits without it" => key_is_taken_again,
+    "one that its body has put aside stands for no other call" => aside_stands_for_none,
     "an idempotency key gives the same invocation back, until its retention ends, even when that has ended" => name_gives_the_same,
     "an idempotency key with other arguments is a conflict" => name_with_other_arguments,
     "idempotency keys of different tasks are different" => names_are_scoped,
@@ -117,6 +118,18 @@ async fn comes_back(orchestrator: &Given, key: &str) -> InvocationId {
         _ => orchestrator.moved(&running, Status::Rerouted, Reason::Shutdown).await,
     };
     registration.id
+}
+
+async fn aside_stands_for_none(orchestrator: Given) {
+    let asleep = orchestrator.accepted(&keyed("aside", "1")).await;
+    let running = orchestrator.started(asleep.id, RunnerId::new()).await;
+    let owner = running.record.owner.expect("it runs");
+    let aside = Change::new(Status::Scheduled, By::Owner(owner), Reason::PutAside).due(Due::In(SECOND));
+    orchestrator.done(&running, aside).await;
+    let other = orchestrator.accepted(&keyed("aside", "1")).await;
+    orchestrator.advance(SECOND).await;
+    orchestrator.granted(asleep.id, RunnerId::new()).await;
+    orchestrator.assert_stands(other.id, "aside").await;
 }
 
 async fn sleeps_without_its_key(orchestrator: &Given) {

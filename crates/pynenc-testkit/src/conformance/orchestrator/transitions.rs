@@ -17,6 +17,7 @@ trials! { pub(super) Given:
     "a stale version or epoch is refused" => stale_is_refused,
     "a repeat answers `AlreadyMine` and changes nothing" => repeats_are_known,
     "one refused item doesn't keep the others of its batch" => items_are_apart,
+    "losses of runners don't count any more once the body has put itself aside" => losses_are_forgiven,
     "a slot is freed on every way out of pending, running and paused, and handed to the parked head in the same step" => slots_are_handed_on,
     "a final transition wakes whoever watches" => ends_wake_watchers,
     "a final transition of a wanted task and status writes one outbox entry for each who wants it" => ends_are_written_down,
@@ -33,6 +34,15 @@ fn change(to: Status, by: By) -> Change {
 fn actors_of(tracked: &Tracked) -> [By; 3] {
     let runner = tracked.record.owner.unwrap_or_else(RunnerId::new);
     [By::Owner(runner), By::Claimer(runner), By::System]
+}
+
+async fn losses_are_forgiven(orchestrator: Given) {
+    let running = orchestrator.running(RunnerId::new()).await;
+    let (lost, _) = orchestrator.done(&running, Change::new(Status::Rerouted, By::System, Reason::OwnerLost)).await;
+    assert_eq!(lost.record.losses, 1);
+    let running = orchestrator.started(lost.id, RunnerId::new()).await;
+    let aside = orchestrator.moved(&running, Status::Scheduled, Reason::PutAside).await;
+    assert_eq!(aside.record.losses, 0);
 }
 
 async fn legal_edges_are_taken(given: Given) {

@@ -1,0 +1,248 @@
+//! One operation, from its call to the end of its future.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use pynenc_core::record::{Payload, TaskError};
+use pynenc_core::state_backend::{JournalEntry, Recorded};
+use pynenc_core::{Digest, ErrorKind, SerializerExt};
+use pynenc_engine::{Error, Halt, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::kind;
+use crate::replay::{END, Place, Turn, Wait, mismatch};
+use crate::run::Run;
+use crate::workflow::Workflow;
+
+/// An operation with its place in the journal. Dropped, it is over.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) run: Arc<Run>,
+    pub(crate) position: Box<str>,
+    pub(crate) arguments: Digest,
+    number: u64,
+    branch: Arc<str>,
+    kind: &'static str,
+    name: Box<str>,
+    overlaps: Option<String>,
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        self.run.replay().close(self.number);
+        self.run.changed.notify_waiters();
+    }
+}
+
+impl Operation {
+    /// Takes the place of a call.
+    pub(crate) fn call(workflow: &Workflow, kind: &'static str, name: &str, arguments: Digest) -> Self {
+        let (run, branch) = (workflow.run.clone(), workflow.branch.clone());
+        let Place { number, position, overlaps } = run.replay().call(&branch, kind, name);
+        Self { run, position, arguments, number, branch, kind, name: name.into(), overlaps }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn shown(&self) -> String {
+        format!("{} at {}", kind::shown(self.kind, &self.name), self.position)
+    }
+
+    /// What is recorded of the operation, or nothing: then it is to be performed.
+    pub(crate) async fn replayed(&self) -> Result<Option<Recorded>> {
+        if let Some(open) = &self.overlaps {
+            return Err(Error::UnstableOrder { called: self.shown(), open: open.clone() });
+        }
+        self.run.replay().polled(self.number);
+        self.run.changed.notify_waiters();
+        self.run.open().await?;
+        match self.turn(&self.position).await {
+            Some(recorded) => self.checked(recorded).await.map(Some),
+            None => self.live().await.map(|()| None),
+        }
+    }
+
+    /// Waits for the turn of a position.
+    async fn turn(&self, position: &str) -> Option<Recorded> {
+        loop {
+            let changed = self.run.changed.notified();
+            let turn = self.run.replay().turn(self.number, position);
+            match turn {
+                Turn::Recorded(recorded) => {
+                    self.run.changed.notify_waiters();
+                    return Some(recorded);
+                }
+                Turn::Live => return None,
+                Turn::Later => self.run.stall(changed).await,
+            }
+        }
+    }
+
+    async fn checked(&self, recorded: Recorded) -> Result<Recorded> {
+        match mismatch(&recorded.entry, self.kind, &self.name, self.arguments) {
+            Some(mismatch) => self.run.halt(Halt::Mismatch(mismatch)).await,
+            None => Ok(recorded),
+        }
+    }
+
+    /// Checks that one more operation may be performed.
+    async fn live(&self) -> Result<()> {
+        if self.run.extension().is_replaying {
+            self.run.halt::<()>(Halt::PutAside(None)).await;
+        }
+        let (count, limit) = (self.run.replay().len(), self.run.config().max_steps);
+        if count < limit {
+            return Ok(());
+        }
+        let error = pynenc_core::Error::new(ErrorKind::TooLarge, "the journal of this workflow is full")
+            .with("operation", self.shown())
+            .with("limit", format!("workflow.max_steps = {limit}"))
+            .with("advice", "do a part of the work in a workflow of its own, with `wf.execute(..)`");
+        Err(Error::TooLarge(error))
+    }
+
+    /// The end of an operation that is recorded beside its beginning: `None` when it is still to come. What was open
+    /// alone needs no such entry: that anything is recorded behind it says that it has ended.
+    pub(crate) async fn ended(&self) -> Ended {
+        let position = self.end();
+        loop {
+            let changed = self.run.changed.notified();
+            let (turn, is_alone) = {
+                let mut replay = self.run.replay();
+                (replay.turn(self.number, &position), replay.is_alone(self.number))
+            };
+            match turn {
+                Turn::Recorded(recorded) => {
+                    self.run.changed.notify_waiters();
+                    return Ended::Recorded(recorded);
+                }
+                Turn::Live => return Ended::Open,
+                Turn::Later if is_alone && self.kind == kind::SLEEP => return Ended::Implied,
+                Turn::Later => self.run.stall(changed).await,
+            }
+        }
+    }
+
+    fn end(&self) -> Box<str> {
+        format!("{}{END}", self.position).into()
+    }
+
+    /// Whether something else is open.
+    pub(crate) fn has_company(&self) -> bool {
+        !self.run.replay().is_alone(self.number)
+    }
+
+    /// Waits for something while the body needn't be in memory.
+    pub(crate) async fn wait<T>(&self, wait: Wait, until: impl Future<Output = T>) -> T {
+        if self.run.extension().is_replaying {
+            return self.run.halt(Halt::PutAside(None)).await;
+        }
+        let _waiting = Waiting::begin(self, wait);
+        tokio::pin!(until);
+        loop {
+            let changed = self.run.changed.notified();
+            tokio::select! {
+                biased;
+                come = &mut until => return come,
+                () = changed => {}
+                () = self.run.put_aside_when_idle() => {}
+            }
+        }
+    }
+
+    /// What is recorded of the operation; where nothing is, a value that is there at once.
+    pub(crate) async fn once(&self, value: impl FnOnce() -> Result<Payload> + Send) -> Result<Recorded> {
+        if let Some(recorded) = self.replayed().await? {
+            return Ok(recorded);
+        }
+        let value = value()?;
+        self.record(value).await
+    }
+
+    /// Records the operation with its value.
+    pub(crate) async fn record(&self, value: Payload) -> Result<Recorded> {
+        let entry = self.entry(self.kind.into(), self.position.clone(), value);
+        self.checked(self.run.append(entry).await?).await
+    }
+
+    /// Records the end of an operation beside its beginning.
+    pub(crate) async fn record_end(&self, kind: &str, value: Payload) -> Result<Recorded> {
+        self.run.append(self.entry(kind.into(), self.end(), value)).await
+    }
+
+    /// Keeps the failure of the operation in mind, which is recorded when the body goes on from it, and gives it.
+    pub(crate) fn fail(&self, error: TaskError) -> Result<Error> {
+        let kind = format!("{}{}", self.kind, kind::FAILED).into();
+        let entry = self.entry(kind, self.position.clone(), self.encoded(&error)?);
+        self.run.replay().failed(&self.branch, entry);
+        Ok(Error::TaskFailed(error))
+    }
+
+    fn entry(&self, kind: Box<str>, position: Box<str>, value: Payload) -> JournalEntry {
+        JournalEntry { position, kind, name: self.name.clone(), arguments: self.arguments, value }
+    }
+
+    /// A value as it is recorded.
+    pub(crate) fn encoded<T: Serialize + ?Sized>(&self, value: &T) -> Result<Payload> {
+        let bytes = self.run.serializer()?.encode(&value).map_err(|error| error.with("operation", self.shown()))?;
+        self.fitting(bytes)
+    }
+
+    /// A value, if it isn't too large.
+    pub(crate) fn fitting(&self, value: Vec<u8>) -> Result<Payload> {
+        let limit = self.run.config().max_value_size;
+        if value.len() > limit {
+            let error = pynenc_core::Error::new(ErrorKind::TooLarge, "the value is too large for a journal")
+                .with("operation", self.shown())
+                .with("bytes", value.len())
+                .with("limit", format!("workflow.max_value_size = {limit}"))
+                .with("advice", "keep it elsewhere, and give the name under which it is found");
+            return Err(Error::TooLarge(error));
+        }
+        Ok(Payload::Inline(value.into()))
+    }
+
+    /// The value of an entry, or the failure that is recorded in its place.
+    pub(crate) fn value<T: DeserializeOwned>(&self, recorded: &Recorded) -> Result<T> {
+        let Payload::Inline(bytes) = &recorded.entry.value else {
+            return Err(pynenc_core::Error::corrupt("a journal holds a reference").into());
+        };
+        let serializer = self.run.serializer()?;
+        if kind::has_failed(&recorded.entry) {
+            return Err(Error::TaskFailed(serializer.decode_as(bytes)?));
+        }
+        Ok(serializer.decode_as(bytes).map_err(|error| error.with("operation", self.shown()))?)
+    }
+}
+
+/// What is known of the end of an operation that has begun.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It is recorded.
+    Recorded(Recorded),
+    /// What is recorded behind it says so.
+    Implied,
+    /// It hasn't ended.
+    Open,
+}
+
+/// That an operation waits for something.
+struct Waiting<'a>(&'a Operation);
+
+impl<'a> Waiting<'a> {
+    fn begin(operation: &'a Operation, wait: Wait) -> Self {
+        operation.run.replay().set_wait(operation.number, Some(wait));
+        operation.run.changed.notify_waiters();
+        Self(operation)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.run.replay().set_wait(self.0.number, None);
+        self.0.run.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,132 @@
+//! Workflows whose workers are killed at every step, stopped, and replaced by those of another version.
+
+use std::collections::BTreeSet;
+
+use pynenc::Reason;
+use pynenc::core::orchestrator::Find;
+use pynenc::prelude::*;
+use pynenc_tests::work::{VERSION, id_of, journey, leg, versioned};
+
+use crate::fleet::{Fleet, LEASE, ended_once, result_of, times, until};
+
+/// Where the journey stops.
+const STOPS: u64 = 9;
+
+async fn legs(app: &Pynenc) -> usize {
+    let find = Find { task: Some(id_of::<leg>()), limit: 100, ..Find::default() };
+    app.parts().orchestrator.find(&find).await.unwrap().items.len()
+}
+
+/// Emits the event that the journey waits for, when it is put aside for it.
+async fn goes_on(app: &Pynenc, invocation: &Invocation<journey>, fleet: &Fleet) {
+    until("the journey waits for its event", async || {
+        let record = app.status(invocation.id()).await.unwrap();
+        fleet.ledger().count("at 7") > 0 && record.reason == Reason::PutAside
+    })
+    .await;
+    app.emit_event("go on", &42).await.unwrap();
+}
+
+async fn arrived(app: &Pynenc, invocation: &Invocation<journey>) {
+    let value = result_of(invocation).await.unwrap();
+    let steps = app.workflows().journal(invocation.id()).await.unwrap();
+    let chance = steps[0].value.as_f64().unwrap() * 1000.0;
+    assert_eq!(value, [chance as u64, 10, 7, 20, 30, 42, 10]);
+    let positions: BTreeSet<_> = steps.iter().map(|step| step.position.as_str()).collect();
+    assert_eq!((positions.len(), steps.len()), (8, 8), "{steps:#?}");
+    assert_eq!(legs(app).await, 3, "no child is called twice");
+    ended_once(invocation).await;
+}
+
+#[tokio::test]
+async fn a_workflow_whose_worker_is_killed_at_every_step_comes_to_the_same_end() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(journey()).await.unwrap();
+    for stop in 1..=STOPS {
+        let mut killed = fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]);
+        if stop == 8 {
+            goes_on(&app, &invocation, &fleet).await;
+        }
+        fleet.ledger().reaches(1, &format!("at {stop} ")).await;
+        killed.kill9();
+        fleet.stage.open(&stop.to_string()).unwrap();
+    }
+    let _last = fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]);
+    arrived(&app, &invocation).await;
+    let history = invocation.history().await.unwrap();
+    let (lost, retries) = (times(&history, Reason::OwnerLost), app.status(invocation.id()).await.unwrap().retries);
+    assert!(lost >= 7 && retries == 0, "{history:#?}");
+    assert_eq!(fleet.ledger().count("step noted"), 1);
+    assert!((1..=3).all(|n| fleet.ledger().count(&format!("leg {n} ")) == 1), "{:#?}", fleet.ledger().lines());
+}
+
+#[tokio::test]
+async fn workers_that_are_killed_at_any_time_change_nothing() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    fleet.stage.open("all").unwrap();
+    let journeys = app.submit_all((0..20).map(|_| journey())).await.unwrap();
+    for round in 0..6_u64 {
+        let mut workers = [(); 2].map(|()| fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]));
+        tokio::time::sleep(millis(150 + 80 * round)).await;
+        if round == 4 {
+            app.emit_event("go on", &42).await.unwrap();
+        }
+        workers.iter_mut().for_each(pynenc_testkit::TestProcess::kill9);
+    }
+    let _last = fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]);
+    for invocation in journeys.invocations() {
+        let value = result_of(invocation).await.unwrap();
+        assert_eq!(value[1..], [10, 7, 20, 30, 42, 10]);
+        ended_once(invocation).await;
+    }
+    assert_eq!(legs(&app).await, 60, "no child is called twice");
+}
+
+#[tokio::test]
+async fn a_worker_that_was_stopped_appends_nothing_when_it_goes_on() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(journey()).await.unwrap();
+    let stopped = fleet.worker();
+    fleet.stage.open("1").unwrap();
+    fleet.ledger().reaches(1, "at 2 ").await;
+    stopped.pause();
+    let other = fleet.worker();
+    tokio::time::sleep(LEASE).await;
+    fleet.ledger().reaches(2, "at 2 ").await;
+    other.pause();
+    // Both stand before the second operation; the one that was replaced goes on alone.
+    stopped.resume();
+    fleet.stage.open("2").unwrap();
+    tokio::time::sleep(millis(500)).await;
+    assert_eq!(app.workflows().journal(invocation.id()).await.unwrap().len(), 1);
+    other.resume();
+    fleet.stage.open("all").unwrap();
+    goes_on(&app, &invocation, &fleet).await;
+    arrived(&app, &invocation).await;
+}
+
+#[tokio::test]
+async fn a_worker_of_another_version_names_what_it_found_and_the_former_one_takes_the_run_up() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(versioned()).await.unwrap();
+    let mut former = fleet.worker();
+    until("two operations are recorded", async || {
+        app.workflows().journal(invocation.id()).await.is_ok_and(|steps| steps.len() == 2)
+    })
+    .await;
+    former.kill9();
+    let mut later = fleet.worker_where(&[(VERSION, "2")]);
+    let error = result_of(&invocation).await.unwrap_err();
+    let Error::NonDeterminism { mismatch, .. } = error else { panic!("{error}") };
+    assert_eq!((mismatch.position.as_str(), mismatch.found.as_str()), ("2", "step `added`"));
+    later.kill9();
+    let _former = fleet.worker();
+    fleet.stage.open("versioned").unwrap();
+    let retried = app.invocation::<versioned>(app.retry(invocation.id()).await.unwrap());
+    assert_eq!(result_of(&retried).await.unwrap(), 30);
+    assert_eq!(legs(&app).await, 2);
+}
