@@ -1,5 +1,7 @@
 //! `workflows`
 
+use std::fmt::Write;
+
 use comfy_table::Cell;
 use pynenc_builder::backends::pynenc_workflow::{RunFilter, Step, Tree, WorkflowRun, WorkflowsExt};
 use pynenc_engine::{Engine, Error, Result};
@@ -68,7 +70,8 @@ fn as_json(run: &WorkflowRun) -> Value {
 /// A line for each node, its children under it.
 fn branch(tree: &Tree, depth: usize, text: &mut String) {
     let status = tree.status.map_or("no longer kept", pynenc_core::Status::as_str);
-    *text += &format!("{}{} {} ({status})\n", "  ".repeat(depth), tree.id, tree.task);
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "{}{} {} ({status})", "  ".repeat(depth), tree.id, tree.task);
     tree.children.iter().for_each(|child| branch(child, depth + 1, text));
 }
 
