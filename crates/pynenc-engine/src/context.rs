@@ -173,6 +173,11 @@ impl TaskContext {
         self.attempt.open_waits()
     }
 
+    /// Says whether the body only waits for what needs no body in memory: that time doesn't count for its time limit.
+    pub fn rest(&self, rests: bool) {
+        self.attempt.guided.rest(rests);
+    }
+
     /// Whether the body is a plain function, which can't be halted.
     pub fn is_blocking(&self) -> bool {
         self.attempt.is_blocking()

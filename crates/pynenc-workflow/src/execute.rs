@@ -6,11 +6,10 @@ use std::time::Duration;
 use pynenc_core::record::{InvocationRecord, TaskError};
 use pynenc_core::status::Due;
 use pynenc_core::{Digest, InvocationId, Status};
-use pynenc_engine::returns::VariantName;
 use pynenc_engine::{Call, EncodedCall, Error, Halt, Mismatch, Result, Task};
 
 use crate::kind;
-use crate::operation::Operation;
+use crate::operation::{Operation, told};
 use crate::workflow::Workflow;
 
 /// How long a body is put aside that couldn't bring its arguments to their store.
@@ -26,9 +25,9 @@ pub(crate) fn one<T: Task>(
         if let Some(recorded) = operation.replayed().await? {
             return operation.value(&recorded);
         }
-        digest?;
+        digest.map_err(|error| operation.fail_by(error))?;
         let children = Children { operation: &operation };
-        let value = match children.values::<T>(vec![call]).await? {
+        let value = match children.values::<T>(vec![call]).await.map_err(|error| operation.fail_by(error))? {
             Ok(values) => values.into_iter().next().ok_or_else(|| lost(&operation))?,
             Err(error) => return Err(operation.fail(error)?),
         };
@@ -48,8 +47,9 @@ pub(crate) fn all<T: Task>(
         if let Some(recorded) = operation.replayed().await? {
             return operation.value(&recorded);
         }
-        digest?;
-        match (Children { operation: &operation }).values::<T>(calls).await? {
+        digest.map_err(|error| operation.fail_by(error))?;
+        let children = Children { operation: &operation };
+        match children.values::<T>(calls).await.map_err(|error| operation.fail_by(error))? {
             Ok(values) => {
                 operation.record(operation.encoded(&values)?).await?;
                 Ok(values)
@@ -96,17 +96,8 @@ impl Children<'_> {
                 Err(error) if error.is_retryable() => run.pause(&mut failures).await,
                 Err(Error::ClaimLost(_)) => pending().await,
                 Err(Error::TaskFailed(error)) => return Ok(Err(error)),
-                Err(error) => return Ok(Err(self.told(&error))),
+                Err(error) => return Ok(Err(told(&error, run.context.attempt_number()))),
             }
-        }
-    }
-
-    fn told(&self, error: &Error) -> TaskError {
-        TaskError {
-            kind: error.variant_name(),
-            message: error.to_string(),
-            source_chain: Vec::new(),
-            attempt: self.operation.run.context.attempt_number(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pynenc_core::record::{Payload, TaskError};
 use pynenc_core::state_backend::{JournalEntry, Recorded};
 use pynenc_core::{Digest, ErrorKind, SerializerExt};
+use pynenc_engine::returns::VariantName;
 use pynenc_engine::{Error, Halt, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,6 @@ pub(crate) struct Operation {
     pub(crate) position: Box<str>,
     pub(crate) arguments: Digest,
     number: u64,
-    branch: Arc<str>,
     kind: &'static str,
     name: Box<str>,
     overlaps: Option<String>,
@@ -31,16 +31,16 @@ pub(crate) struct Operation {
 impl Drop for Operation {
     fn drop(&mut self) {
         self.run.replay().close(self.number);
-        self.run.changed.notify_waiters();
+        self.run.tell();
     }
 }
 
 impl Operation {
     /// Takes the place of a call.
     pub(crate) fn call(workflow: &Workflow, kind: &'static str, name: &str, arguments: Digest) -> Self {
-        let (run, branch) = (workflow.run.clone(), workflow.branch.clone());
-        let Place { number, position, overlaps } = run.replay().call(&branch, kind, name);
-        Self { run, position, arguments, number, branch, kind, name: name.into(), overlaps }
+        let run = workflow.run.clone();
+        let Place { number, position, overlaps } = run.replay().call(&workflow.branch, kind, name);
+        Self { run, position, arguments, number, kind, name: name.into(), overlaps }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -57,7 +57,7 @@ impl Operation {
             return Err(Error::UnstableOrder { called: self.shown(), open: open.clone() });
         }
         self.run.replay().polled(self.number);
-        self.run.changed.notify_waiters();
+        self.run.tell();
         self.run.open().await?;
         match self.turn(&self.position).await {
             Some(recorded) => self.checked(recorded).await.map(Some),
@@ -72,7 +72,7 @@ impl Operation {
             let turn = self.run.replay().turn(self.number, position);
             match turn {
                 Turn::Recorded(recorded) => {
-                    self.run.changed.notify_waiters();
+                    self.run.tell();
                     return Some(recorded);
                 }
                 Turn::Live => return None,
@@ -116,7 +116,7 @@ impl Operation {
             };
             match turn {
                 Turn::Recorded(recorded) => {
-                    self.run.changed.notify_waiters();
+                    self.run.tell();
                     return Ended::Recorded(recorded);
                 }
                 Turn::Live => return Ended::Open,
@@ -130,9 +130,9 @@ impl Operation {
         format!("{}{END}", self.position).into()
     }
 
-    /// Whether something else is open.
+    /// Whether something else is open, or will be in the next run.
     pub(crate) fn has_company(&self) -> bool {
-        !self.run.replay().is_alone(self.number)
+        !self.run.replay().stays_alone(self.number)
     }
 
     /// Waits for something while the body needn't be in memory.
@@ -164,35 +164,49 @@ impl Operation {
 
     /// Records the operation with its value.
     pub(crate) async fn record(&self, value: Payload) -> Result<Recorded> {
-        let entry = self.entry(self.kind.into(), self.position.clone(), value);
+        let entry = self.entry(self.kind.into(), &self.position, value);
         self.checked(self.run.append(entry).await?).await
     }
 
     /// Records the end of an operation beside its beginning.
     pub(crate) async fn record_end(&self, kind: &str, value: Payload) -> Result<Recorded> {
-        self.run.append(self.entry(kind.into(), self.end(), value)).await
+        self.run.append(self.entry(kind.into(), &self.end(), value)).await
     }
 
     /// Keeps the failure of the operation in mind, which is recorded when the body goes on from it, and gives it.
     pub(crate) fn fail(&self, error: TaskError) -> Result<Error> {
         let kind = format!("{}{}", self.kind, kind::FAILED).into();
-        let entry = self.entry(kind, self.position.clone(), self.encoded(&error)?);
-        self.run.replay().failed(&self.branch, entry);
+        let value = self.run.serializer()?.encode(&error)?;
+        let entry = self.entry(kind, &self.position, Payload::Inline(value.into()));
+        self.run.replay().failed(entry);
         Ok(Error::TaskFailed(error))
     }
 
-    fn entry(&self, kind: Box<str>, position: Box<str>, value: Payload) -> JournalEntry {
+    /// Keeps an error of the operation itself in mind as its failure, and gives it as it is.
+    pub(crate) fn fail_by(&self, error: Error) -> Error {
+        match self.fail(told(&error, self.run.context.attempt_number())) {
+            Ok(_) => error,
+            Err(worse) => worse,
+        }
+    }
+
+    fn entry(&self, kind: Box<str>, position: &str, value: Payload) -> JournalEntry {
+        let position = self.run.replay().to_record_at(position);
         JournalEntry { position, kind, name: self.name.clone(), arguments: self.arguments, value }
     }
 
     /// A value as it is recorded.
     pub(crate) fn encoded<T: Serialize + ?Sized>(&self, value: &T) -> Result<Payload> {
-        let bytes = self.run.serializer()?.encode(&value).map_err(|error| error.with("operation", self.shown()))?;
-        self.fitting(bytes)
+        let encoded = self.run.serializer()?.encode(&value).map_err(|error| error.with("operation", self.shown()));
+        encoded.map_err(Error::from).and_then(|bytes| self.checked_size(bytes)).map_err(|error| self.fail_by(error))
     }
 
-    /// A value, if it isn't too large.
+    /// A value that is encoded already, as it is recorded.
     pub(crate) fn fitting(&self, value: Vec<u8>) -> Result<Payload> {
+        self.checked_size(value).map_err(|error| self.fail_by(error))
+    }
+
+    fn checked_size(&self, value: Vec<u8>) -> Result<Payload> {
         let limit = self.run.config().max_value_size;
         if value.len() > limit {
             let error = pynenc_core::Error::new(ErrorKind::TooLarge, "the value is too large for a journal")
@@ -218,6 +232,11 @@ impl Operation {
     }
 }
 
+/// An error as plain data.
+pub(crate) fn told(error: &Error, attempt: u32) -> TaskError {
+    TaskError { kind: error.variant_name(), message: error.to_string(), source_chain: Vec::new(), attempt }
+}
+
 /// What is known of the end of an operation that has begun.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -235,7 +254,7 @@ struct Waiting<'a>(&'a Operation);
 impl<'a> Waiting<'a> {
     fn begin(operation: &'a Operation, wait: Wait) -> Self {
         operation.run.replay().set_wait(operation.number, Some(wait));
-        operation.run.changed.notify_waiters();
+        operation.run.tell();
         Self(operation)
     }
 }
@@ -243,6 +262,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.run.replay().set_wait(self.0.number, None);
-        self.0.run.changed.notify_waiters();
+        self.0.run.tell();
     }
 }

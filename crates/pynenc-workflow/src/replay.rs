@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pynenc_core::record::{Payload, TaskError};
+use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::state_backend::{Journal, JournalEntry, Recorded};
 use pynenc_core::trigger_store::EventWait;
-use pynenc_core::{Digest, InvocationId, Timestamp};
+use pynenc_core::{Digest, InvocationId, Serializer, SerializerExt, Timestamp};
 use pynenc_engine::Mismatch;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::kind;
 
@@ -36,12 +38,22 @@ struct Called {
 
 impl Called {
     fn is_at(&self, position: &str) -> bool {
+        let position = again_at(position).unwrap_or(position);
         *self.position == *position || position.strip_suffix(END) == Some(&*self.position)
     }
 }
 
 /// What is behind the position of an operation where its end is recorded beside its beginning.
 pub(crate) const END: &str = ".end";
+
+/// The position that another one stands for, whose failure ended an earlier try.
+fn again_at(position: &str) -> Option<&str> {
+    let (before, number) = position.rsplit_once(AGAIN)?;
+    number.bytes().all(|digit| digit.is_ascii_digit()).then_some(before)
+}
+
+/// What is between a position and the number of the try that came there again.
+const AGAIN: char = '~';
 
 /// A call's place.
 #[derive(Debug)]
@@ -73,13 +85,15 @@ pub(crate) struct Replay {
     recorded: Vec<Recorded>,
     places: FxHashMap<Box<str>, usize>,
     passed: Vec<bool>,
+    /// The positions at which something is recorded that doesn't count any more.
+    again: FxHashSet<Box<str>>,
     next: usize,
     appended: usize,
     calls: BTreeMap<u64, Called>,
     last_call: u64,
     branches: FxHashMap<Box<str>, u64>,
-    /// Failures that were given to the body, each with its branch: they are recorded if the body goes on.
-    failures: Vec<(Box<str>, JournalEntry)>,
+    /// Failures that were given to the body: they are recorded if it goes on.
+    failures: Vec<JournalEntry>,
     /// Those that it went on from.
     handled: Vec<JournalEntry>,
     /// By name and key: the last event that was chosen.
@@ -96,6 +110,7 @@ impl Replay {
             recorded: Vec::new(),
             places: FxHashMap::default(),
             passed: Vec::new(),
+            again: FxHashSet::default(),
             next: 0,
             appended: 0,
             calls: BTreeMap::new(),
@@ -107,15 +122,54 @@ impl Replay {
         }
     }
 
-    /// Takes what was read, when this process's clock shows `local`.
-    pub(crate) fn open(&mut self, journal: Journal, local: Timestamp) {
+    /// Takes what was read, when this process's clock shows `local`. What ended an earlier try is tried again: a failure
+    /// whose message is in one of `endings`, and behind which nothing is recorded that may follow from it.
+    pub(crate) fn open(&mut self, journal: Journal, local: Timestamp, endings: &[Box<str>]) {
         let Journal { origin, tries, entries, now } = journal;
         (self.origin, self.tries) = (origin, tries);
         self.ahead =
             i64::try_from(now.as_millis()).unwrap_or(i64::MAX) - i64::try_from(local.as_millis()).unwrap_or(i64::MAX);
-        self.places = entries.iter().enumerate().map(|(place, it)| (it.entry.position.clone(), place)).collect();
         self.passed = vec![false; entries.len()];
         self.recorded = entries;
+        for place in 0..self.recorded.len() {
+            let position = &*self.recorded[place].entry.position;
+            let position: Box<str> = again_at(position).unwrap_or(position).into();
+            if let Some(earlier) = self.places.insert(position.clone(), place) {
+                self.passed[earlier] = true;
+                self.again.insert(position);
+            }
+        }
+        self.leave_out_endings(endings);
+        self.advance();
+    }
+
+    fn leave_out_endings(&mut self, endings: &[Box<str>]) {
+        for place in 0..self.recorded.len() {
+            if !self.passed[place] && self.is_ending(place, endings) {
+                let position = &*self.recorded[place].entry.position;
+                let position: Box<str> = again_at(position).unwrap_or(position).into();
+                self.passed[place] = true;
+                self.places.remove(&position);
+                self.again.insert(position);
+            }
+        }
+    }
+
+    fn is_ending(&self, place: usize, endings: &[Box<str>]) -> bool {
+        let entry = &self.recorded[place].entry;
+        let branch = branch_of(&entry.position);
+        let follows = |other: &Recorded| {
+            let other = branch_of(&other.entry.position);
+            other.starts_with(branch) || branch.starts_with(other)
+        };
+        kind::has_failed(entry)
+            && endings.iter().any(|ending| tells_of(ending, entry))
+            && !self.recorded[place + 1..].iter().any(follows)
+    }
+
+    /// Where an operation at a position is recorded.
+    pub(crate) fn to_record_at(&self, position: &str) -> Box<str> {
+        if self.again.contains(position) { format!("{position}{AGAIN}{}", self.tries).into() } else { position.into() }
     }
 
     /// A point of the store's clock by that of this process.
@@ -130,12 +184,9 @@ impl Replay {
         if self.ahead > 0 { local + length } else { local - length }
     }
 
-    /// Gives a call its place. What went wrong before in its branch, and those below, was handled by the body.
+    /// Gives a call its place. What went wrong before was handled by the body: it goes on.
     pub(crate) fn call(&mut self, branch: &str, kind: &str, name: &str) -> Place {
-        let (left, handled) =
-            std::mem::take(&mut self.failures).into_iter().partition(|(failed, _)| !failed.starts_with(branch));
-        self.failures = left;
-        self.handled.extend(<Vec<(_, JournalEntry)>>::into_iter(handled).map(|(_, entry)| entry));
+        self.handled.append(&mut self.failures);
         let open = self.calls.values().find(|call| call.is_polled && *call.branch == *branch);
         let overlaps = open.map(|call| format!("{} at {}", call.shown, call.position));
         let last = self.branches.entry(branch.into()).or_default();
@@ -193,6 +244,12 @@ impl Replay {
         self.calls.keys().all(|other| *other == number)
     }
 
+    /// Whether a call will be the only one in the next run too: one that has failed is open there until its entry comes,
+    /// which is recorded later.
+    pub(crate) fn stays_alone(&self, number: u64) -> bool {
+        self.is_alone(number) && self.failures.is_empty() && self.handled.is_empty()
+    }
+
     /// Whether everything that is recorded was given out.
     pub(crate) fn is_over(&self) -> bool {
         self.next >= self.recorded.len()
@@ -235,8 +292,8 @@ impl Replay {
     }
 
     /// Keeps a failure in mind that is given to the body.
-    pub(crate) fn failed(&mut self, branch: &str, entry: JournalEntry) {
-        self.failures.push((branch.into(), entry));
+    pub(crate) fn failed(&mut self, entry: JournalEntry) {
+        self.failures.push(entry);
     }
 
     /// What has to be recorded before `entry`, and that.
@@ -258,6 +315,20 @@ impl Replay {
         self.chosen.insert((name.into(), key.map(Into::into)), sequence);
     }
 }
+
+fn branch_of(position: &str) -> &str {
+    position.rsplit_once('/').map_or("", |(branch, _)| branch)
+}
+
+/// Whether the error that ended a try is the failure of an entry: its message is in the error's, however it was wrapped.
+fn tells_of(ending: &str, entry: &JournalEntry) -> bool {
+    let Payload::Inline(bytes) = &entry.value else { return false };
+    let failure = FAILURES.iter().find_map(|serializer| serializer.decode_as::<TaskError>(bytes).ok());
+    failure.is_some_and(|failure| !failure.message.is_empty() && ending.contains(&failure.message))
+}
+
+/// What failures may have been written with.
+const FAILURES: [&dyn Serializer; 2] = [&JsonSerializer, &MsgPackSerializer];
 
 /// Compares an entry with the operation that has come to its position.
 pub(crate) fn mismatch(entry: &JournalEntry, kind: &str, name: &str, arguments: Digest) -> Option<Mismatch> {

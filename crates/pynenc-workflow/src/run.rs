@@ -8,7 +8,7 @@ use std::time::Duration;
 use pynenc_core::record::WorkflowIdentity;
 use pynenc_core::state_backend::{Appended, JournalEntry, JournalOpening, Recorded};
 use pynenc_core::status::Due;
-use pynenc_core::{ErrorKind, InvocationId, Serializer, Timestamp};
+use pynenc_core::{ErrorKind, InvocationId, Serializer, Status, Timestamp};
 use pynenc_engine::{Engine, Error, Halt, Mismatch, Result, TaskContext};
 use tokio::sync::{Notify, OnceCell};
 
@@ -102,8 +102,23 @@ impl Run {
         };
         let state = &self.engine().parts().state;
         let journal = self.insisted(|| state.open_journal(&opening)).await?;
-        self.replay().open(journal, self.engine().parts().clock.now());
+        let local = self.engine().parts().clock.now();
+        let has_failures = journal.entries.iter().any(|recorded| kind::has_failed(&recorded.entry));
+        let endings = if journal.tries > 1 && has_failures { self.endings().await? } else { Vec::new() };
+        self.replay().open(journal, local, &endings);
         Ok(())
+    }
+
+    /// The errors that ended earlier tries.
+    async fn endings(&self) -> Result<Vec<Box<str>>> {
+        let mut endings = Vec::new();
+        let orchestrator = &self.engine().parts().orchestrator;
+        for id in [Some(self.id()), self.context.record().retry_of].into_iter().flatten() {
+            let history = self.insisted(|| orchestrator.history(id)).await?;
+            let ended = history.into_iter().filter(|line| matches!(line.status, Status::Retry | Status::Failed));
+            endings.extend(ended.filter_map(|line| line.detail));
+        }
+        Ok(endings)
     }
 
     /// Asks a store until it answers: what passes must not show in a body, which would take another way in the next run.
@@ -166,20 +181,23 @@ impl Run {
 
     /// Waits until something has changed in the replay; says that the code doesn't match if nothing does for long.
     pub(crate) async fn stall(&self, changed: impl Future<Output = ()>) {
-        let is_stalled = self.replay().is_stalled();
-        if !is_stalled {
+        if !self.is_stalled() {
             return changed.await;
         }
         tokio::select! {
             biased;
             () = changed => {}
             () = self.engine().parts().clock.sleep(STALL) => {
-                let unasked = self.replay().is_stalled().then(|| self.unasked("nothing")).flatten();
+                let unasked = self.is_stalled().then(|| self.unasked("nothing")).flatten();
                 if let Some(halt) = unasked {
                     self.halt::<()>(halt).await;
                 }
             }
         }
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.context.open_waits() == 0 && self.replay().is_stalled()
     }
 
     /// What becomes of a body that has returned before it came to everything that is recorded.
@@ -206,6 +224,12 @@ impl Run {
             self.extension().aside(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
             self.halt::<()>(Halt::PutAside(until.map(Due::At))).await;
         }
+    }
+
+    /// Tells those who wait for it that something has changed, and the engine whether the body only waits.
+    pub(crate) fn tell(&self) {
+        self.context.rest(self.idle_waits().is_some());
+        self.changed.notify_waiters();
     }
 
     /// What all that is open waits for, if nothing of it needs the body in memory.

@@ -94,6 +94,12 @@ async fn sleeps(#[inject] wf: Workflow, #[inject] stage: State<Stage>, millis: u
     wf.execute(double(millis)).await
 }
 
+/// Never comes to an end.
+#[workflow]
+async fn hangs(#[inject] wf: Workflow) -> Result<()> {
+    wf.step("hangs", || std::future::pending::<Result<()>>()).await
+}
+
 #[workflow]
 async fn waits(#[inject] wf: Workflow, name: String, key: Option<String>) -> Result<Vec<Value>> {
     let one = |key: &Option<String>| {
@@ -168,6 +174,20 @@ async fn fails_by_a_child(#[inject] wf: Workflow) -> Result<String> {
     Ok(name)
 }
 
+/// One branch fails, and the other goes on.
+#[workflow]
+async fn fails_beside(#[inject] wf: Workflow) -> Result<String> {
+    let (left, right) = (wf.branch("left"), wf.branch("right"));
+    let goes_on = async {
+        right.sleep(millis(100)).await?;
+        right.execute(double(1)).await?;
+        right.execute(double(2)).await
+    };
+    let (failed, gone) = tokio::join!(left.execute(fragile("beside".into())), goes_on);
+    gone?;
+    Ok(failed? + &wf.execute(double(3)).await?.to_string())
+}
+
 #[workflow]
 async fn changes(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<u64> {
     let first = wf.execute(double(1)).await?;
@@ -237,7 +257,7 @@ async fn app_with(place: Place, configure: impl Fn(PynencBuilder) -> PynencBuild
         let tasks =
             tasks![notes, set_switch, double, fragile, never, of_all_kinds, sleeps, waits, waits_within, in_branches];
         let more = tasks![overlaps, races, compensates, fails_by_a_child, changes, cancelled, calls_never, workflow_of];
-        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts]).collect()
+        tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts, hangs, fails_beside]).collect()
     };
     place
         .app(|builder| {
@@ -270,6 +290,7 @@ async fn times<T: Task>(invocation: &Invocation<T>, reason: Reason) -> usize {
 on_both![
     each_operation_is_recorded_once_and_given_again,
     a_body_that_sleeps_is_put_aside_and_charged_nothing,
+    a_time_limit_counts_the_time_in_which_the_body_runs,
     events_are_seen_from_the_beginning_on_and_each_once,
     an_event_of_a_key_wakes_who_waits_for_it,
     a_wait_may_have_an_end,
@@ -284,6 +305,7 @@ on_both![
     limits_are_typed_and_say_what_to_do,
     runs_are_listed_with_trees_and_readable_journals,
     two_retries_are_one,
+    what_failed_beside_others_is_tried_again_too,
 ];
 
 async fn each_operation_is_recorded_once_and_given_again(place: Place) {
@@ -314,6 +336,15 @@ async fn a_body_that_sleeps_is_put_aside_and_charged_nothing(place: Place) {
         .map(|reason| history.iter().rfind(|entry| entry.reason == reason).unwrap().at);
     assert!(woke.since(history[0].at) >= millis(1500), "{history:#?}");
     assert!(slept < woke);
+}
+
+async fn a_time_limit_counts_the_time_in_which_the_body_runs(place: Place) {
+    let app = app_with(place, |builder| builder.set("workflow.put_aside_after", "400ms")).await;
+    let invocation = app.submit(sleeps(900).timeout(millis(300))).await.unwrap();
+    assert_eq!(invocation.result().await.unwrap(), 1800);
+    let stuck = app.submit(hangs().timeout(millis(300))).await.unwrap();
+    let Error::TaskFailed(error) = stuck.result().await.unwrap_err() else { panic!("it hangs") };
+    assert_eq!(error.kind, "Timeout");
 }
 
 async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
@@ -429,6 +460,20 @@ async fn a_retry_takes_over_and_calls_again_what_failed(place: Place) {
     let runs = app.workflows().runs(&RunFilter::default(), 10).await.unwrap().runs;
     let runs: Vec<_> = runs.iter().map(|run| (run.id, run.workflow.id, run.retry_of)).collect();
     assert_eq!(runs, [(failed.id(), failed.id(), None), (retried.id(), failed.id(), Some(failed.id()))]);
+}
+
+async fn what_failed_beside_others_is_tried_again_too(place: Place) {
+    let app = app(place).await;
+    let failed = app.submit(fails_beside()).await.unwrap();
+    assert!(matches!(failed.result().await, Err(Error::TaskFailed(_))));
+    let again = app.invocation::<fails_beside>(app.retry(failed.id()).await.unwrap());
+    assert!(matches!(again.result().await, Err(Error::TaskFailed(_))));
+    switch(&app, 1).await;
+    let retried = app.invocation::<fails_beside>(app.retry(again.id()).await.unwrap());
+    assert_eq!(retried.result().await.unwrap(), "beside6");
+    let notes = noted(&app).await;
+    let count = |text: &str| notes.iter().filter(|note| *note == text).count();
+    assert_eq!((count("fragile beside"), count("double 1"), count("double 2"), count("double 3")), (3, 1, 1, 1));
 }
 
 async fn two_retries_are_one(place: Place) {

@@ -5,6 +5,7 @@
 mod crashes;
 mod keeping;
 mod replaying;
+mod seeds;
 mod sleepers;
 #[path = "../triggers/stores.rs"]
 mod stores;

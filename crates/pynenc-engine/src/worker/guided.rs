@@ -3,10 +3,13 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
+use pynenc_core::Clock;
 use pynenc_core::record::WorkflowIdentity;
 use pynenc_core::status::Due;
 use rustc_hash::FxHashMap;
+use tokio::sync::watch;
 
 use crate::error::Mismatch;
 
@@ -30,6 +33,7 @@ pub(crate) struct Guided {
     judge: Mutex<Option<Judge>>,
     shared: Mutex<FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     founded: OnceLock<WorkflowIdentity>,
+    rests: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Guided {
@@ -60,6 +64,27 @@ impl Guided {
         let mut shared = lock(&self.shared);
         let value = shared.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(make())).clone();
         value.downcast().expect("it is kept by its type")
+    }
+
+    /// Says whether the body only waits for what needs no body: that time doesn't count for its limit.
+    pub(crate) fn rest(&self, rests: bool) {
+        self.rests.send_if_modified(|before| std::mem::replace(before, rests) != rests);
+    }
+
+    /// Ends when the body has worked for so long, by this clock.
+    pub(super) async fn worked(&self, clock: &dyn Clock, length: Duration) {
+        let mut rests = self.rests.subscribe();
+        let mut left = length;
+        loop {
+            // The sender is this value's own, so that it is there as long as anybody asks.
+            let _ = rests.wait_for(|rests| !rests).await;
+            let since = clock.now();
+            tokio::select! {
+                biased;
+                _ = rests.wait_for(|rests| *rests) => left = left.saturating_sub(clock.now().since(since)),
+                () = clock.sleep(left) => return,
+            }
+        }
     }
 
     /// Lets go of what is kept with the run: it may hold the run itself.

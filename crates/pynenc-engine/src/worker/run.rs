@@ -143,7 +143,7 @@ async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask
         biased;
         finished = &mut body => Ok(finished),
         interrupt = attempt.interrupted() => Err(interrupt),
-        () = time_limit(engine, limit) => Err(Interrupt::Timeout),
+        () = time_limit(engine, attempt, limit) => Err(Interrupt::Timeout),
     };
     let ended = match ended {
         Err(Interrupt::Cancel) if attempt.is_blocking() => last_word(attempt, &mut body).await,
@@ -187,9 +187,9 @@ fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFutur
     }
 }
 
-async fn time_limit(engine: &Engine, limit: Option<Duration>) {
+async fn time_limit(engine: &Engine, attempt: &Attempt, limit: Option<Duration>) {
     match limit {
-        Some(limit) => engine.parts().clock.sleep(limit).await,
+        Some(limit) => attempt.guided.worked(&*engine.parts().clock, limit).await,
         None => std::future::pending().await,
     }
 }
