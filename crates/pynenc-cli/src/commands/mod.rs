@@ -66,7 +66,10 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         Command::Retry(wanted) => change::retry(&app, &wanted, screen).await,
         Command::Queues => queues::list(&app, screen).await,
         Command::Runners(wanted) => runners::list(&app, &wanted, screen).await,
-        Command::Triggers(wanted) => trigger(&app, wanted.action, screen).await,
+        #[cfg(feature = "triggers")]
+        Command::Triggers(wanted) => triggers::perform(&app, wanted.action, screen).await,
+        #[cfg(not(feature = "triggers"))]
+        Command::Triggers(_) => absent("triggers"),
         Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
         Command::Workflows(action) => workflow(&app, action, screen).await,
         Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
@@ -78,15 +81,11 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
     }
 }
 
-#[cfg(feature = "triggers")]
-async fn trigger(app: &Engine, action: Option<crate::arguments::TriggerAction>, screen: &mut Screen) -> Result<Exit> {
-    triggers::perform(app, action, screen).await
-}
-
+/// The answer where a feature is off.
 #[cfg(not(feature = "triggers"))]
-async fn trigger(_: &Engine, _: Option<crate::arguments::TriggerAction>, _: &mut Screen) -> Result<Exit> {
-    let error = pynenc_core::Error::config("this program has no triggers; turn on the feature `triggers`");
-    Err(pynenc_engine::Error::Config(error))
+fn absent(feature: &str) -> Result<Exit> {
+    let error = pynenc_core::Error::config("this program lacks what the command is about");
+    Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))
 }
 
 #[cfg(feature = "workflow")]
