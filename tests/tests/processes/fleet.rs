@@ -53,7 +53,13 @@ impl Fleet {
 
     /// A client of the app.
     pub(crate) async fn client(&self) -> Pynenc {
-        let settings = Self::settings(&self.server.url());
+        self.client_with(&[]).await
+    }
+
+    /// A client of the app that differs in some settings.
+    pub(crate) async fn client_with(&self, more: &[(&str, &str)]) -> Pynenc {
+        let mut settings = Self::settings(&self.server.url());
+        settings.extend(more.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())));
         builder(self.stage.clone()).environment(settings).build().await.unwrap()
     }
 

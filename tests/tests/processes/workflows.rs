@@ -130,3 +130,30 @@ async fn a_worker_of_another_version_names_what_it_found_and_the_former_one_take
     assert_eq!(result_of(&retried).await.unwrap(), 30);
     assert_eq!(legs(&app).await, 2);
 }
+
+#[tokio::test]
+async fn nothing_of_a_workflow_is_left_when_its_retention_is_over() {
+    let fleet = Fleet::new();
+    let settings = [
+        ("RETENTION__RESULTS", "1s"),
+        ("RETENTION__FAILURES", "1s"),
+        ("RETENTION__INTERVAL", "200ms"),
+        ("TRIGGERS__RETENTION", "1s"),
+    ];
+    let app = fleet.client_with(&settings).await;
+    fleet.stage.open("all").unwrap();
+    let _worker = fleet.worker_with(&settings);
+    let keys = || fleet.server.command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
+    result_of(&app.submit(leg(1)).await.unwrap()).await.unwrap();
+    let ended = async || app.count(Status::Success).await.unwrap();
+    until("the first one is forgotten", async || ended().await == 0).await;
+    let before = keys();
+    let journeys = app.submit_all((0..5).map(|_| journey())).await.unwrap();
+    goes_on(&app, &journeys.invocations()[0], &fleet).await;
+    until("all of them have ended and are forgotten", async || {
+        ended().await == 0 && app.count(Status::Scheduled).await.unwrap() == 0
+    })
+    .await;
+    // What numbers events and heaps stays, whatever the number of workflows.
+    until("no other key is left", async || keys() <= before + 5).await;
+}
