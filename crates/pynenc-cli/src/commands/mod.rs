@@ -71,7 +71,10 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         #[cfg(not(feature = "triggers"))]
         Command::Triggers(_) => absent("triggers"),
         Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
-        Command::Workflows(action) => workflow(&app, action, screen).await,
+        #[cfg(feature = "workflow")]
+        Command::Workflows(action) => workflows::perform(&app, action, screen).await,
+        #[cfg(not(feature = "workflow"))]
+        Command::Workflows(_) => absent("workflow"),
         Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
         Command::Config(_)
         | Command::Check(_)
@@ -82,21 +85,10 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
 }
 
 /// The answer where a feature is off.
-#[cfg(not(feature = "triggers"))]
+#[cfg(not(all(feature = "triggers", feature = "workflow")))]
 fn absent(feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config("this program lacks what the command is about");
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))
-}
-
-#[cfg(feature = "workflow")]
-async fn workflow(app: &Engine, action: crate::arguments::WorkflowAction, screen: &mut Screen) -> Result<Exit> {
-    workflows::perform(app, action, screen).await
-}
-
-#[cfg(not(feature = "workflow"))]
-async fn workflow(_: &Engine, _: crate::arguments::WorkflowAction, _: &mut Screen) -> Result<Exit> {
-    let error = pynenc_core::Error::config("this program has no workflows; turn on the feature `workflow`");
-    Err(pynenc_engine::Error::Config(error))
 }
 
 async fn why(app: &Engine, id: pynenc_core::InvocationId, screen: &mut Screen) -> Result<Exit> {
