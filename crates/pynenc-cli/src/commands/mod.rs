@@ -13,6 +13,8 @@ mod show;
 #[cfg(feature = "triggers")]
 mod triggers;
 mod worker;
+#[cfg(feature = "workflow")]
+mod workflows;
 
 use clap::CommandFactory;
 use pynenc_builder::{Pynenc, PynencBuilder};
@@ -69,6 +71,10 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         #[cfg(not(feature = "triggers"))]
         Command::Triggers(_) => absent("triggers"),
         Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
+        #[cfg(feature = "workflow")]
+        Command::Workflows(action) => workflows::perform(&app, action, screen).await,
+        #[cfg(not(feature = "workflow"))]
+        Command::Workflows(_) => absent("workflow"),
         Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
         Command::Config(_)
         | Command::Check(_)
@@ -79,7 +85,7 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
 }
 
 /// The answer where a feature is off.
-#[cfg(not(feature = "triggers"))]
+#[cfg(not(all(feature = "triggers", feature = "workflow")))]
 fn absent(feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config("this program lacks what the command is about");
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))
