@@ -57,6 +57,7 @@ pub struct Claimed {
 }
 
 /// The answer to a call whose caller waits for its end.
+#[expect(clippy::large_enum_variant, reason = "it is made once a call, and taken apart at once")]
 pub enum Called {
     /// The caller is paused until the call has ended.
     Waiting {

@@ -71,6 +71,12 @@ struct Waiting<T: Trip> {
     turn: oneshot::Sender<Turn<T>>,
 }
 
+/// Where an item is: the lead of a group of one, or a turn to wait for.
+enum Place<T: Trip> {
+    First(Lead<T>, Group<T>),
+    Behind(oneshot::Receiver<Turn<T>>),
+}
+
 /// What an item that waits is told.
 #[derive(Debug)]
 enum Turn<T: Trip> {
@@ -102,8 +108,8 @@ impl<T: Trip> GroupCommit<T> {
     /// A dropped item may or may not take effect.
     pub(crate) async fn send(&self, item: T::Item) -> Option<Result<T::Reply>> {
         let (lead, group) = match self.enqueue(item) {
-            Ok(place) => place,
-            Err(turn) => match turn.await {
+            Place::First(lead, group) => (lead, group),
+            Place::Behind(turn) => match turn.await {
                 Ok(Turn::Lead(lead, group)) => (lead, group),
                 Ok(Turn::Arrived(reply)) => return Some(reply),
                 Err(_) => return None,
@@ -114,16 +120,15 @@ impl<T: Trip> GroupCommit<T> {
         Some(reply)
     }
 
-    /// The lead of a group of one, or the turn to wait for.
-    fn enqueue(&self, item: T::Item) -> std::result::Result<(Lead<T>, Group<T>), oneshot::Receiver<Turn<T>>> {
+    fn enqueue(&self, item: T::Item) -> Place<T> {
         let mut queue = lock(&self.queue);
         if !queue.is_led {
             queue.is_led = true;
-            return Ok((Lead { queue: self.queue.clone() }, Group { own: item, others: Vec::new() }));
+            return Place::First(Lead { queue: self.queue.clone() }, Group { own: item, others: Vec::new() });
         }
         let (turn, receiver) = oneshot::channel();
         queue.waiting.push(Waiting { item, turn });
-        Err(receiver)
+        Place::Behind(receiver)
     }
 
     async fn travel(&self, group: Group<T>) -> Result<T::Reply> {

@@ -216,28 +216,38 @@ fn functions(mark: &str) -> String {
     let parts: Vec<_> = PARTS.iter().flat_map(|part| statements(part)).collect();
     let verbs = FUNCTIONS.map(|verb| (verb, statements(SOURCES[verb as usize].2)));
     let bodies = verbs.iter().flat_map(|(_, body)| body.clone()).collect();
-    let all = used(parts.clone(), bodies);
-    let mut code = format!("#!lua name=pynenc_{mark}\n");
-    for statement in all.iter().filter(|statement| parts.contains(statement)) {
+    let mut code = String::new();
+    code.extend(["#!lua name=pynenc_", mark, "\n"]);
+    for statement in used(parts.clone(), bodies).iter().filter(|statement| parts.contains(statement)) {
         match names_of_state(statement) {
-            Some((names, _)) => code.push_str(&format!("local {names}\n")),
+            Some((names, _)) => code.extend(["local ", names, "\n"]),
             None => inline_all(statement, &mut code),
         }
     }
     for (verb, body) in verbs {
-        let name = format!("{}_{mark}", verb.name());
-        code.push_str(&format!("redis.register_function{{function_name = '{name}', callback = function(KEYS, ARGV)\n"));
-        for statement in used(parts.clone(), body) {
-            match names_of_state(&statement).filter(|_| parts.contains(&statement)) {
-                Some((names, value)) => inline_all(&[&format!("{names} = {value}")], &mut code),
-                None if parts.contains(&statement) => {}
-                None => inline_all(&statement, &mut code),
-            }
-        }
-        let flags = if refuses_without_memory(verb) { "" } else { "'allow-oom'" };
-        code.push_str(&format!("end, flags = {{{flags}}}}}\n"));
+        let (name, flags) = (verb.name(), if refuses_without_memory(verb) { "" } else { "'allow-oom'" });
+        code.extend([
+            "redis.register_function{function_name = '",
+            name,
+            "_",
+            mark,
+            "', callback = function(KEYS, ARGV)\n",
+        ]);
+        add_body(&parts, body, &mut code);
+        code.extend(["end, flags = {", flags, "}}\n"]);
     }
     code
+}
+
+/// What a verb does, behind the state of its parts, which begins anew in each run.
+fn add_body(parts: &[Vec<&str>], body: Vec<Vec<&str>>, code: &mut String) {
+    for statement in used(parts.to_vec(), body) {
+        if !parts.contains(&statement) {
+            inline_all(&statement, code);
+        } else if let Some((names, value)) = names_of_state(&statement) {
+            inline_all(&[&format!("{names} = {value}")], code);
+        }
+    }
 }
 
 /// Whether a verb takes something new, and writes nothing where there is no room for it.

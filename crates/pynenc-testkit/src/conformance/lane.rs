@@ -275,22 +275,19 @@ async fn call_pauses(given: Given) {
         let (caller, call) = (given.running(&registration()).await, registration());
         let block = waiter(&caller);
         let claim = wants_claim.then(|| Claim::new(Vec::new(), block.runner).running_below(1));
-        let called = lane.call(submission(&call), &block, claim.as_ref()).await.expect("call");
-        let Called::Waiting { child, waiter, claimed, end } = called else { panic!("it waits: {called:?}") };
+        let answer = lane.call(submission(&call), &block, claim.as_ref()).await.expect("call");
+        let Called::Waiting { child, waiter, claimed, end } = answer else { panic!("it waits: {answer:?}") };
         assert_eq!((child.id, waiter.status), (call.id, Status::Paused));
         assert_eq!(given.tracked(caller.id).await.map(|caller| caller.record), Some(waiter));
         assert!(given.is_kept(call.id).await);
-        let claimed = match claimed {
-            Some(claimed) => {
-                assert_eq!((given.hints().await, wants_claim), (0, true), "what is claimed needs no hint");
-                claimed
-            }
-            None => {
-                assert_eq!(given.hints().await, 1);
-                let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
-                lane.take(&pop(1), &claim).await.expect("take");
-                given.tracked(call.id).await.expect("it is registered")
-            }
+        let claimed = if let Some(claimed) = claimed {
+            assert_eq!((given.hints().await, wants_claim), (0, true), "what is claimed needs no hint");
+            claimed
+        } else {
+            assert_eq!(given.hints().await, 1);
+            let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
+            lane.take(&pop(1), &claim).await.expect("take");
+            given.tracked(call.id).await.expect("it is registered")
         };
         lane.settle(vec![settlement(&claimed)]).await.expect("settle");
         if let Some(mut end) = end {
@@ -304,9 +301,9 @@ async fn standing_call_pauses_nobody(given: Given) {
     let keyed = || Registration { registration: Some(registration_key("key", "1")), ..registration() };
     let (caller, first, second) = (given.running(&registration()).await, keyed(), keyed());
     given.lane().submit(vec![submission(&first)]).await.expect("submit");
-    let called = given.lane().call(submission(&second), &waiter(&caller), None).await.expect("call");
+    let answer = given.lane().call(submission(&second), &waiter(&caller), None).await.expect("call");
     let existing = Registered::Existing { id: first.id, same_arguments: true };
-    assert!(matches!(called, Called::Registered(registered) if registered == existing));
+    assert!(matches!(answer, Called::Registered(registered) if registered == existing));
     assert_eq!(given.tracked(caller.id).await, Some(caller));
 }
 
@@ -314,8 +311,8 @@ async fn stale_call_is_refused(given: Given) {
     let caller = given.running(&registration()).await;
     let expect = Expect { version: 1, epoch: 0 };
     let block = Block { expect, ..waiter(&caller) };
-    let called = given.lane().call(submission(&registration()), &block, None).await.expect("call");
-    assert!(matches!(called, Called::Refused(_)));
+    let answer = given.lane().call(submission(&registration()), &block, None).await.expect("call");
+    assert!(matches!(answer, Called::Refused(_)));
     assert_eq!(given.tracked(caller.id).await, Some(caller));
 }
 
