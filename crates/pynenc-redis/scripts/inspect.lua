@@ -24,6 +24,6 @@ end
 
 for place = 1, #ARGV do
   local e = read(ARGV[place])
-  replies[place + 1] = e and inspected(ARGV[place], e)
+  replies[place + 1] = e and inspected(ARGV[place], e) or false
 end
 return replies
