@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Say that something has happened
     #[command(subcommand)]
     Events(Events),
+    /// Look at the runs of workflows
+    #[command(subcommand)]
+    Workflows(WorkflowAction),
     /// Forget every invocation, event and cached argument of the app
     Purge(Purge),
     /// Show every setting with its value and where it comes from; secrets are masked
@@ -250,6 +253,40 @@ pub(crate) enum Events {
         #[arg(long)]
         key: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowAction {
+    /// List the runs that have begun, in the order of their beginnings
+    Runs(WorkflowFilter),
+    /// Show a run with all that it and they have called
+    Tree {
+        /// The run's id
+        id: InvocationId,
+    },
+    /// Show what a run has recorded
+    Journal {
+        /// The run's id
+        id: InvocationId,
+    },
+    /// Print a run as a file, which tests replay against later code
+    Export {
+        /// The run's id
+        id: InvocationId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowFilter {
+    /// Those of this type: the task's name, or the end of it
+    #[arg(long, value_name = "TASK")]
+    pub(crate) r#type: Option<String>,
+    /// Those in this status; may be repeated, or listed with commas
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+    pub(crate) status: Vec<Status>,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,13 @@ async fn stays() {
 #[task(triggers = on_event::<serde_json::Value>("greeted"))]
 async fn greets() {}
 
+#[workflow]
+async fn counts(#[inject] wf: Workflow, n: u32) -> Result<u32> {
+    let sum = wf.execute(add(i64::from(n), 1)).await?;
+    wf.step("double", || async move { Ok::<_, String>(sum * 2) }).await?;
+    Ok(n)
+}
+
 #[tokio::main]
 async fn main() -> pynenc::Result<()> {
     pynenc::cli::main().await

@@ -8,3 +8,4 @@ mod ends;
 mod logs;
 mod program;
 mod workers;
+mod workflows;

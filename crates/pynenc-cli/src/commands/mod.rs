@@ -13,6 +13,8 @@ mod show;
 #[cfg(feature = "triggers")]
 mod triggers;
 mod worker;
+#[cfg(feature = "workflow")]
+mod workflows;
 
 use clap::CommandFactory;
 use pynenc_builder::{Pynenc, PynencBuilder};
@@ -64,8 +66,15 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         Command::Retry(wanted) => change::retry(&app, &wanted, screen).await,
         Command::Queues => queues::list(&app, screen).await,
         Command::Runners(wanted) => runners::list(&app, &wanted, screen).await,
-        Command::Triggers(wanted) => trigger(&app, wanted.action, screen).await,
+        #[cfg(feature = "triggers")]
+        Command::Triggers(wanted) => triggers::perform(&app, wanted.action, screen).await,
+        #[cfg(not(feature = "triggers"))]
+        Command::Triggers(_) => absent("triggers"),
         Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
+        #[cfg(feature = "workflow")]
+        Command::Workflows(action) => workflows::perform(&app, action, screen).await,
+        #[cfg(not(feature = "workflow"))]
+        Command::Workflows(_) => absent("workflow"),
         Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
         Command::Config(_)
         | Command::Check(_)
@@ -75,15 +84,11 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
     }
 }
 
-#[cfg(feature = "triggers")]
-async fn trigger(app: &Engine, action: Option<crate::arguments::TriggerAction>, screen: &mut Screen) -> Result<Exit> {
-    triggers::perform(app, action, screen).await
-}
-
-#[cfg(not(feature = "triggers"))]
-async fn trigger(_: &Engine, _: Option<crate::arguments::TriggerAction>, _: &mut Screen) -> Result<Exit> {
-    let error = pynenc_core::Error::config("this program has no triggers; turn on the feature `triggers`");
-    Err(pynenc_engine::Error::Config(error))
+/// The answer where a feature is off.
+#[cfg(not(all(feature = "triggers", feature = "workflow")))]
+fn absent(feature: &str) -> Result<Exit> {
+    let error = pynenc_core::Error::config("this program lacks what the command is about");
+    Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))
 }
 
 async fn why(app: &Engine, id: pynenc_core::InvocationId, screen: &mut Screen) -> Result<Exit> {

@@ -25,9 +25,10 @@ local function fetch(ids)
   end
 end
 
+-- What is kept of an invocation, or false.
 local function read(id)
   local e = changed[id] or entries[id] or call('GET', K.entry .. id)
-  if type(e) ~= 'string' then return e or nil end
+  if type(e) ~= 'string' then return e end
   e = parsed(e)
   if changed[id] then changed[id] = e else entries[id] = e end
   return e
