@@ -55,13 +55,13 @@ async fn process_order(#[inject] wf: Workflow, #[inject] mishap: State<Mishap>, 
         }
     };
     mishap.strike(&order)?;
-    wf.step("ship", || ship(&order, &tracking)).await?;
+    wf.step("ship", || async { ship(&order, &tracking) }).await?;
     wf.set_data("state", "shipped").await?;
     Ok(Receipt { order, tracking, paid, workflow: wf.id() })
 }
 
 /// What is no task, and has to be done once all the same.
-async fn ship(order: &str, tracking: &str) -> Result<()> {
+fn ship(order: &str, tracking: &str) -> Result<()> {
     println!("  ship {order} as {tracking}");
     Ok(())
 }

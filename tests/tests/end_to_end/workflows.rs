@@ -97,7 +97,7 @@ async fn sleeps(#[inject] wf: Workflow, #[inject] stage: State<Stage>, millis: u
 /// Never comes to an end.
 #[workflow]
 async fn hangs(#[inject] wf: Workflow) -> Result<()> {
-    wf.step("hangs", || std::future::pending::<Result<()>>()).await
+    wf.step("hangs", std::future::pending::<Result<()>>).await
 }
 
 #[workflow]
@@ -357,7 +357,7 @@ async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
     ];
     app.emit_event("early", &1).await.unwrap();
     for invocation in &two {
-        falls_asleep(&invocation).await;
+        falls_asleep(invocation).await;
     }
     app.emit_event("other", &"x").await.unwrap();
     app.emit_event("early", &json!({"n": 2})).await.unwrap();
