@@ -11,7 +11,6 @@ mod start_check;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use pynenc_core::lane::StoreId;
@@ -45,8 +44,6 @@ pub(crate) struct Shared {
     blocking: Blocking,
     hub: Hub,
     checked: OnceCell<()>,
-    /// Whether the server keeps functions for this client; some are too old, some don't let it.
-    has_functions: AtomicBool,
     config: RedisConfig,
 }
 
@@ -139,13 +136,12 @@ impl RedisStore {
     }
 
     async fn run_over(&self, link: &Link, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
-        if let Some(function) = verb.function().filter(|_| self.0.has_functions.load(Ordering::Relaxed)) {
+        if let Some(function) = verb.function() {
             let mut command = redis::cmd("FCALL");
             command.arg(function).arg(1).arg(self.0.keys.prefix()).arg(arguments);
             let ran = link.call_function(&command).await.map_err(|error| error.with("function", verb.name()))?;
-            match ran {
-                Some(answer) => return Ok(answer),
-                None => self.0.has_functions.store(false, Ordering::Relaxed),
+            if let Some(answer) = ran {
+                return Ok(answer);
             }
         }
         let mut invocation = verb.script().key(self.0.keys.prefix());
@@ -258,7 +254,6 @@ impl Shared {
             blocking: Blocking::new(server.clone()),
             hub: Hub::new(&keys),
             checked: OnceCell::new(),
-            has_functions: AtomicBool::new(true),
             config: config.clone(),
             keys,
             server,

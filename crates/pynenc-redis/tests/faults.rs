@@ -182,6 +182,7 @@ async fn a_full_server_takes_nothing_new_and_lets_work_end() {
     let running = given.started(given.submit().await.expect("submit")).await;
     let waiting = given.submit().await.expect("submit");
     server.config_set("maxmemory", "1mb");
+    server.command(&["FUNCTION", "FLUSH"]);
     assert_eq!(given.submit().await.expect_err("no room").kind(), ErrorKind::StoreFull);
     let register = given.orchestrator.register(&[registration()]).await;
     assert_eq!(register.expect_err("no room").kind(), ErrorKind::StoreFull);

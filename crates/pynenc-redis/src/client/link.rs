@@ -1,10 +1,10 @@
 //! One connection that many callers use at once, and that is made again when it is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use pynenc_core::{Error, Result};
+use pynenc_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult, ScriptInvocation, Value};
 
@@ -21,6 +21,8 @@ pub(super) struct Link {
     present: Mutex<Option<Numbered>>,
     connecting: tokio::sync::Mutex<()>,
     last: AtomicU64,
+    /// Whether the server keeps functions for this client: some are too old, some don't let it.
+    has_functions: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -46,7 +48,13 @@ impl Request<'_> {
 
 impl Link {
     pub(super) fn new(server: Arc<Server>) -> Self {
-        Self { server, present: Mutex::default(), connecting: tokio::sync::Mutex::default(), last: AtomicU64::new(0) }
+        Self {
+            server,
+            present: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+            last: AtomicU64::new(0),
+            has_functions: AtomicBool::new(true),
+        }
     }
 
     /// Makes a call, and makes it again over a new connection if the present one turns out to be lost or to lead to
@@ -55,9 +63,12 @@ impl Link {
         self.answer(request).await?.map_err(classified)
     }
 
-    /// Calls a function, which the server is given if it hasn't got it; `None` from a server that keeps none.
+    /// Calls a function, which the server is given if it hasn't got it; `None` where a script has to do.
     pub(super) async fn call_function(&self, command: &Cmd) -> Result<Option<Value>> {
         for _ in 0..FUNCTION_TRIES {
+            if !self.has_functions.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             match self.answer(&Request::Command(command)).await? {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) if error.to_string().contains("Function not found") => {
@@ -65,22 +76,27 @@ impl Link {
                         return Ok(None);
                     }
                 }
-                Err(error) if keeps_none(&error) => return Ok(None),
+                Err(error) if keeps_none(&error) => self.has_functions.store(false, Ordering::Relaxed),
                 Err(error) => return Err(classified(error)),
             }
         }
         Err(Error::unavailable("redis forgets the functions that it is given"))
     }
 
-    /// Gives the server the functions, unless it doesn't take any.
+    /// Gives the server the functions, if it has room for them.
     async fn load_functions(&self) -> Result<bool> {
         let mut load = redis::cmd("FUNCTION");
         load.arg("LOAD").arg(&library().code);
-        match self.answer(&Request::Command(&load)).await? {
+        match self.answer(&Request::Command(&load)).await?.map_err(|error| (keeps_none(&error), classified(error))) {
             Ok(_) => Ok(true),
-            Err(error) if error.to_string().contains("already exists") => Ok(true),
-            Err(error) if keeps_none(&error) => Ok(false),
-            Err(error) => Err(classified(error)),
+            Err((true, _)) => {
+                self.has_functions.store(false, Ordering::Relaxed);
+                Ok(false)
+            }
+            // A full server takes scripts, by which work can end.
+            Err((_, error)) if error.kind() == ErrorKind::StoreFull => Ok(false),
+            Err((_, error)) if error.to_string().contains("already exists") => Ok(true),
+            Err((_, error)) => Err(error),
         }
     }
 
