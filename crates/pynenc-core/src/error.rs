@@ -111,6 +111,12 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::StoreFull)
     }
+
+    /// Whether the store is at fault and not what it was given: the same call may succeed later, or once somebody has
+    /// given back rights or put a setting right.
+    pub fn blames_store(&self) -> bool {
+        self.is_retryable() || self.kind == ErrorKind::Config
+    }
 }
 
 impl fmt::Display for Error {

@@ -1,14 +1,20 @@
 //! How values become bytes.
 
 mod bytes;
+mod limited;
 pub(crate) mod probe;
 
 use std::fmt;
 
+pub use limited::json_form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// A value that nests deeper than so many lists, maps and structs is refused when it is encoded, and when it is decoded:
+/// whoever wrote it could take down a thread with it.
+pub const MAX_DEPTH: usize = 127;
 
 /// Turns values into bytes and back.
 ///
@@ -62,7 +68,7 @@ fn read_framed(bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
 }
 
 /// JSON: readable everywhere. A value that is nothing but bytes, and of more than a few, travels as these bytes; inside of
-/// other values they become arrays of numbers.
+/// other values they become arrays of numbers. NaN and the infinities, which JSON doesn't have, are refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JsonSerializer;
 
@@ -74,7 +80,7 @@ impl Serializer for JsonSerializer {
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
         match bytes::framed(value) {
             Some(frame) => Ok(frame),
-            None => serde_json::to_vec(value).map_err(unencodable),
+            None => serde_json::to_vec(&json_form(value)).map_err(unencodable),
         }
     }
 
@@ -103,7 +109,8 @@ impl Serializer for MsgPackSerializer {
             return Ok(frame);
         }
         let mut bytes = Vec::with_capacity(64);
-        value.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map()).map_err(unencodable)?;
+        let mut pack = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+        limited::limited(value).serialize(&mut pack).map_err(unencodable)?;
         Ok(bytes)
     }
 
@@ -113,6 +120,7 @@ impl Serializer for MsgPackSerializer {
         }
         let mut rest = std::io::Cursor::new(bytes);
         let mut pack = rmp_serde::Deserializer::new(&mut rest);
+        pack.set_max_depth(MAX_DEPTH + 1);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut pack)).map_err(undecodable)?;
         if rest.position() == bytes.len() as u64 { Ok(()) } else { Err(Error::corrupt("bytes behind the value")) }
     }
@@ -199,6 +207,100 @@ mod tests {
             let mut bytes = serializer.encode(&"a").unwrap();
             bytes.extend(serializer.encode(&"b").unwrap());
             assert!(serializer.decode_as::<String>(&bytes).is_err(), "{}", serializer.name());
+        }
+    }
+
+    /// A list in a list, and so on.
+    fn nested(levels: usize) -> serde_json::Value {
+        (1..levels).fold(serde_json::json!([]), |inner, _| serde_json::Value::Array(vec![inner]))
+    }
+
+    /// Takes it apart from the outside, because its destructor would go into it as deep as it is.
+    fn dismantle(mut value: serde_json::Value) {
+        while let Some(inner) = value.as_array_mut().and_then(Vec::pop) {
+            value = inner;
+        }
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_refused_on_both_ways() {
+        let (deepest, too_deep, abyss) = (nested(MAX_DEPTH), nested(MAX_DEPTH + 1), nested(100_000));
+        for serializer in BOTH {
+            let name = serializer.name();
+            let bytes = serializer.encode(&deepest).unwrap();
+            assert_eq!(serializer.decode_as::<serde_json::Value>(&bytes).unwrap(), deepest, "{name}");
+            for value in [&too_deep, &abyss] {
+                let error = serializer.encode(value).unwrap_err();
+                assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("127"), "{name}: {error}");
+            }
+        }
+        for levels in [MAX_DEPTH + 1, 100_000] {
+            let json = [vec![b'['; levels], vec![b']'; levels]].concat();
+            assert!(JsonSerializer.decode_as::<serde_json::Value>(&json).is_err());
+            let pack = [vec![0x91; levels - 1], vec![0x90]].concat();
+            assert!(MsgPackSerializer.decode_as::<serde_json::Value>(&pack).is_err());
+        }
+        dismantle(abyss);
+    }
+
+    /// A chain without any list or map.
+    #[derive(Serialize)]
+    struct Link(Option<Box<Link>>);
+
+    #[test]
+    fn a_chain_of_wrappers_has_an_end_too() {
+        let chain = |length| (0..length).fold(Link(None), |link, _| Link(Some(Box::new(link))));
+        for serializer in BOTH {
+            assert!(serializer.encode(&chain(400)).is_ok(), "{}", serializer.name());
+            assert!(serializer.encode(&chain(600)).is_err(), "{}", serializer.name());
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_counts_its_levels_as_its_reader_does() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        enum Kind {
+            Inner(Box<Kind>),
+            Pair(Box<Kind>, u8),
+            Named { kind: Box<Kind> },
+            Map(BTreeMap<String, Kind>),
+            Same((Box<Kind>,)),
+            End,
+        }
+        for wrap in [
+            |kind| Kind::Inner(Box::new(kind)),
+            |kind| Kind::Pair(Box::new(kind), 7),
+            |kind| Kind::Named { kind: Box::new(kind) },
+            |kind| Kind::Map(BTreeMap::from([("k".to_owned(), kind)])),
+            |kind| Kind::Same((Box::new(kind),)),
+        ] {
+            for levels in 40..=MAX_DEPTH + 1 {
+                let value = (0..levels).fold(Kind::End, |kind, _| wrap(kind));
+                for serializer in BOTH {
+                    let Ok(bytes) = serializer.encode(&value) else { continue };
+                    let name = serializer.name();
+                    assert_eq!(serializer.decode_as::<Kind>(&bytes).unwrap(), value, "{name}, {levels} levels");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_format_lacks_is_refused_and_not_altered() {
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = JsonSerializer.encode(&vec![Some(odd)]).unwrap_err().to_string();
+            assert!(error.contains("MsgPackSerializer"), "{error}");
+            assert!(JsonSerializer.encode(&(odd as f32)).is_err());
+            let bytes = MsgPackSerializer.encode(&odd).unwrap();
+            assert_eq!(MsgPackSerializer.decode_as::<f64>(&bytes).unwrap().to_bits(), odd.to_bits());
+        }
+        assert!(JsonSerializer.decode_as::<f64>(b"1e400").is_err());
+        assert!(JsonSerializer.decode_as::<String>(b"\"\xff\"").is_err());
+        for text in ["", "\0", "\u{ffff}\u{10ffff}", "e\u{301}"] {
+            for serializer in BOTH {
+                let bytes = serializer.encode(&text).unwrap();
+                assert_eq!(serializer.decode_as::<String>(&bytes).unwrap(), text, "{}", serializer.name());
+            }
         }
     }
 

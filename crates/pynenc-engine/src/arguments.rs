@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pynenc_core::cached::{self, Encoded};
+use pynenc_core::serializer::json_form;
 use pynenc_core::{Digest, Error, Result, Serializer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ impl ArgumentIdentity {
 
 /// The digest of a value in canonical form: JSON with the keys of maps in order.
 fn canonical_digest(value: &dyn erased_serde::Serialize) -> Result<Digest> {
-    let value = serde_json::to_value(value)
+    let value = serde_json::to_value(json_form(value))
         .map_err(|error| Error::invalid("a concurrency key needs a value that has a JSON form").caused_by(error))?;
     let mut content = Vec::new();
     write_canonical(&value, &mut content);

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
+/// Tables in tables are walked by the stack, so what names them has an end.
+const MAX_PARTS: usize = 32;
+
 /// The settings of one source, as a tree of tables.
 #[derive(Clone, Default)]
 pub(super) struct Layer(pub(super) Map<String, Sourced>);
@@ -25,6 +28,10 @@ impl Layer {
 
     /// Puts `kind` at the end of `path`, whose other parts become tables.
     pub(super) fn insert(&mut self, path: &[&str], origin: &str, kind: ValueKind) -> Result<()> {
+        if path.len() > MAX_PARTS {
+            let advice = format!("no setting has a name of more than {MAX_PARTS} parts");
+            return Err(Error::config(advice).with("source", beginning(origin)).with("parts", path.len()));
+        }
         let (last, tables) = path.split_last().expect("a path has at least one part");
         let mut table = &mut self.0;
         for name in tables {
@@ -57,6 +64,11 @@ impl Source for Layer {
 }
 
 const ROOT: &str = "root";
+
+/// As much of a name as a person reads.
+fn beginning(name: &str) -> &str {
+    name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end])
+}
 
 /// Lays each layer over those before it.
 pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> Result<Map<String, Sourced>> {

@@ -293,13 +293,15 @@ fn is_untyped(origin: &str) -> bool {
     is_variable(origin) || origin == COMMAND_LINE
 }
 
-/// The items of a comma-separated text, each with the origin of the whole.
+/// The items of a comma-separated text, or of a JSON list of texts, as lists are shown; each with the origin of the whole.
 fn split(text: &str, whole: &Value) -> Vec<Value> {
     if text.trim().is_empty() {
         return Vec::new();
     }
     let origin = whole.origin().map(str::to_owned);
-    text.split(',').map(|item| Value::new(origin.as_ref(), item.trim())).collect()
+    let items = serde_json::from_str::<Vec<String>>(text)
+        .unwrap_or_else(|_| text.split(',').map(|item| item.trim().to_owned()).collect());
+    items.into_iter().map(|item| Value::new(origin.as_ref(), item)).collect()
 }
 
 /// The variant that `text` spells in its own way: any case, `-` for `_` or neither.
@@ -396,6 +398,8 @@ mod tests {
         check("offset", "-7", &Probe { offset: -7, ..Probe::default() });
         check("ratio", "2", &Probe { ratio: 2.0, ..Probe::default() });
         check("names", " a , b", &Probe { names: vec!["a".into(), "b".into()], ..Probe::default() });
+        check("names", r#"["a,b", " c"]"#, &Probe { names: vec!["a,b".into(), " c".into()], ..Probe::default() });
+        check("names", "[a,b", &Probe { names: vec!["[a".into(), "b".into()], ..Probe::default() });
         check("names", "", &Probe::default());
         check("ports", "1,2", &Probe { ports: vec![1, 2], ..Probe::default() });
         for spelling in ["fast-path", "FAST_PATH", "FastPath"] {

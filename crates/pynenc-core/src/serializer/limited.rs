@@ -1,0 +1,190 @@
+//! Limits to what is encoded: how deep values nest, so that whatever was encoded can be decoded and no value takes the
+//! stack of its thread, and which numbers there are.
+
+use std::fmt::Display;
+
+use serde::ser::{
+    Error, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
+    SerializeTupleVariant,
+};
+use serde::{Serialize, Serializer};
+
+use super::MAX_DEPTH;
+
+/// So many options and wrappers may stand around values, on the way to the deepest one.
+const MAX_WRAPPERS: usize = 1000;
+
+/// A value as one that fails to serialize where it nests deeper than [`MAX_DEPTH`].
+pub(super) fn limited<'a>(value: &'a dyn erased_serde::Serialize) -> impl Serialize + 'a {
+    Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: false } }
+}
+
+/// A value as one that fails to serialize where JSON couldn't tell it: where it nests deeper than
+/// [`MAX_DEPTH`](super::MAX_DEPTH), or has a number that is NaN or infinite, in whose place JSON has `null`.
+pub fn json_form<'a>(value: &'a dyn erased_serde::Serialize) -> impl Serialize + 'a {
+    Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: true } }
+}
+
+/// What is left of the limits.
+#[derive(Clone, Copy)]
+struct Limits {
+    levels: usize,
+    wrappers: usize,
+    is_finite: bool,
+}
+
+impl Limits {
+    /// Inside of so many levels more. A variant is read as a map around its content.
+    fn inside<E: Error>(self, levels: usize) -> Result<Self, E> {
+        match self.levels.checked_sub(levels) {
+            Some(levels) => Ok(Self { levels, ..self }),
+            None => Err(E::custom(format_args!("the value nests deeper than {MAX_DEPTH} levels"))),
+        }
+    }
+
+    fn wrapped<E: Error>(self) -> Result<Self, E> {
+        match self.wrappers.checked_sub(1) {
+            Some(wrappers) => Ok(Self { wrappers, ..self }),
+            None => Err(E::custom(format_args!("the value has more than {MAX_WRAPPERS} wrappers around it"))),
+        }
+    }
+
+    fn check_number<E: Error>(self, number: f64) -> Result<(), E> {
+        if self.is_finite && !number.is_finite() {
+            return Err(E::custom(format_args!(
+                "{number} can't be written as JSON; write it as text, or set serializer_cls to MsgPackSerializer"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A value that has to keep within limits.
+struct Within<'a, T: ?Sized> {
+    value: &'a T,
+    limits: Limits,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Limited { inner: serializer, limits: self.limits })
+    }
+}
+
+/// A serializer, or the part of one that takes the parts of a value, with limits for the values that it is given.
+struct Limited<S> {
+    inner: S,
+    limits: Limits,
+}
+
+macro_rules! plain {
+    ($($method:ident($($name:ident: $of:ty),*);)+) => {
+        $(fn $method(self, $($name: $of),*) -> Result<S::Ok, S::Error> { self.inner.$method($($name),*) })+
+    };
+}
+
+macro_rules! compounds {
+    ($($method:ident($($name:ident: $of:ty),*) -> $compound:ident inside $levels:literal;)+) => {
+        $(fn $method(self, $($name: $of),*) -> Result<Self::$compound, S::Error> {
+            let limits = self.limits.inside($levels)?;
+            Ok(Limited { inner: self.inner.$method($($name),*)?, limits })
+        })+
+    };
+}
+
+impl<S: Serializer> Serializer for Limited<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Limited<S::SerializeSeq>;
+    type SerializeTuple = Limited<S::SerializeTuple>;
+    type SerializeTupleStruct = Limited<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Limited<S::SerializeTupleVariant>;
+    type SerializeMap = Limited<S::SerializeMap>;
+    type SerializeStruct = Limited<S::SerializeStruct>;
+    type SerializeStructVariant = Limited<S::SerializeStructVariant>;
+
+    plain! {
+        serialize_bool(value: bool); serialize_char(value: char); serialize_str(value: &str);
+        serialize_i8(value: i8); serialize_i16(value: i16); serialize_i32(value: i32); serialize_i64(value: i64);
+        serialize_u8(value: u8); serialize_u16(value: u16); serialize_u32(value: u32); serialize_u64(value: u64);
+        serialize_i128(value: i128); serialize_u128(value: u128); serialize_bytes(value: &[u8]);
+        serialize_none(); serialize_unit(); serialize_unit_struct(name: &'static str);
+        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str);
+    }
+
+    compounds! {
+        serialize_seq(len: Option<usize>) -> SerializeSeq inside 1;
+        serialize_tuple(len: usize) -> SerializeTuple inside 1;
+        serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct inside 1;
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
+            -> SerializeTupleVariant inside 2;
+        serialize_map(len: Option<usize>) -> SerializeMap inside 1;
+        serialize_struct(name: &'static str, len: usize) -> SerializeStruct inside 1;
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize)
+            -> SerializeStructVariant inside 2;
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
+        self.limits.check_number(value.into())?;
+        self.inner.serialize_f32(value)
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
+        self.limits.check_number(value)?;
+        self.inner.serialize_f64(value)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_some(&Within { value, limits: self.limits.wrapped()? })
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_newtype_struct(name, &Within { value, limits: self.limits.wrapped()? })
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let value = Within { value, limits: self.limits.inside(1)? };
+        self.inner.serialize_newtype_variant(name, index, variant, &value)
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.collect_str(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! parts {
+    ($($part:ident: $($method:ident($($name:ident: $of:ty)?)),+;)+) => {
+        $(impl<C: $part> $part for Limited<C> {
+            type Ok = C::Ok;
+            type Error = C::Error;
+
+            $(fn $method<T: Serialize + ?Sized>(&mut self, $($name: $of,)? value: &T) -> Result<(), C::Error> {
+                self.inner.$method($($name,)? &Within { value, limits: self.limits })
+            })+
+
+            fn end(self) -> Result<C::Ok, C::Error> {
+                self.inner.end()
+            }
+        })+
+    };
+}
+
+parts! {
+    SerializeSeq: serialize_element();
+    SerializeTuple: serialize_element();
+    SerializeTupleStruct: serialize_field();
+    SerializeTupleVariant: serialize_field();
+    SerializeMap: serialize_key(), serialize_value();
+    SerializeStruct: serialize_field(key: &'static str);
+    SerializeStructVariant: serialize_field(key: &'static str);
+}
