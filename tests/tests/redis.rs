@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use pynenc::prelude::*;
 use pynenc::{PynencBuilder, Reason};
-use pynenc_testkit::{RedisServer, RedisServerOptions};
+use pynenc_testkit::RedisServer;
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
@@ -100,45 +100,4 @@ async fn a_runner_without_work_asks_little_of_the_server() {
     let commands = sent() - before;
     assert!((1..3 * SECONDS).contains(&commands), "{commands} commands in {SECONDS} s");
     runner.shutdown().await.unwrap();
-}
-
-/// An authority of the test's own, and a server that it vouches for; the paths of the authority's certificate and of
-/// the server's certificate and key.
-fn certificates(folder: &std::path::Path) -> [String; 3] {
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_certificate = authority.self_signed(&authority_key).unwrap();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    let files =
-        [("ca.pem", authority_certificate.pem()), ("server.pem", certificate.pem()), ("key.pem", key.serialize_pem())];
-    files.map(|(name, text)| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_reached_through_tls_and_its_certificate_is_checked() {
-    let folder = tempfile::tempdir().unwrap();
-    let [authority, certificate, key] = certificates(folder.path());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let arguments = ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let others = ["--tls-ca-cert-file", &authority, "--tls-auth-clients", "no"];
-    let arguments = arguments.into_iter().chain(others).map(str::to_owned).collect();
-    let _server = RedisServer::start_with(RedisServerOptions { arguments, ..RedisServerOptions::default() });
-    let url = format!("rediss://localhost:{port}/0");
-    let app = || Pynenc::builder().without_config_file().environment([]).without_linked_tasks().tasks(tasks![shout]);
-    let trusting = app().redis(&url).set("redis.redis_tls_ca", authority.as_str()).build().await.unwrap();
-    let runner = trusting.start_runner().await.unwrap();
-    assert_eq!(trusting.submit(shout("ab".into())).await.unwrap().result().await.unwrap(), "AB");
-    runner.shutdown().await.unwrap();
-    let error = app().redis(&url).build().await.unwrap_err().to_string();
-    assert!(error.to_lowercase().contains("certificate"), "{error}");
-    let missing = app().redis(&url).set("redis.redis_tls_ca", "nowhere.pem").build().await.unwrap_err().to_string();
-    assert!(missing.contains("redis.redis_tls_ca") && missing.contains("nowhere.pem"), "{missing}");
 }

@@ -25,13 +25,19 @@ const RETRYABLE: [&str; 10] = [
     "UNBLOCKED",
     "NOSCRIPT",
 ];
-/// Codes of answers that only a person can change.
-const CONFIGURATION: [&str; 5] = ["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "WRONGTYPE"];
+/// Codes of answers that only a person can change, and what a script is told in place of one.
+const CONFIGURATION: [&str; 5] = ["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "The user executing the script"];
+/// What the TLS library says where it doesn't believe a server, and where the other side speaks something else.
+const DISTRUST: [&str; 1] = ["certificate"];
+const NO_TLS: [&str; 2] = ["InvalidContentType", "corrupt message"];
 
 /// The component's error for a fault of the connection or an answer of the server.
 pub(crate) fn classified(error: RedisError) -> Error {
     let text = error.to_string();
     let code = error.code().unwrap_or_default().to_owned();
+    if let Some(advice) = advice_on_tls(&text) {
+        return Error::config(advice).with("reason", text).caused_by(error);
+    }
     match kind(&error, &code, &text) {
         ErrorKind::Unavailable if error.is_timeout() => Error::unavailable("redis didn't answer in time").caused_by(error),
         ErrorKind::Unavailable if error.is_connection_refusal() => {
@@ -41,9 +47,27 @@ pub(crate) fn classified(error: RedisError) -> Error {
     }
 }
 
+/// What to do about a connection by TLS that can't be.
+fn advice_on_tls(text: &str) -> Option<&'static str> {
+    let says = |known: &[&str]| known.iter().any(|known| text.contains(known));
+    if says(&DISTRUST) {
+        Some(
+            "the certificate of redis isn't trusted; check that `redis.redis_tls_ca` names the certificates of its \
+             authority, that the address has the name that the certificate is for, and that it hasn't expired",
+        )
+    } else if says(&NO_TLS) {
+        Some(
+            "the server doesn't speak TLS at this port; write `redis://` in `redis.redis_url`, or the port for TLS \
+             (`redis.redis_tls_ca` is for that one alone)",
+        )
+    } else {
+        None
+    }
+}
+
 /// The component's error for an item of a script that failed.
 pub(crate) fn item_failed(text: &str) -> Error {
-    let kind = if is_altered(text) { ErrorKind::Corrupt } else { answered(text, text) };
+    let kind = answered(text, text);
     Error::new(kind, message(kind)).with("reason", text.trim())
 }
 
@@ -67,6 +91,8 @@ fn answered(code: &str, text: &str) -> ErrorKind {
     let says = |known: &str| code == known || text.contains(known);
     if says("OOM") {
         ErrorKind::StoreFull
+    } else if is_altered(text) || code == "WRONGTYPE" {
+        ErrorKind::Corrupt
     } else if CONFIGURATION.iter().any(|known| says(known)) {
         ErrorKind::Config
     } else if RETRYABLE.iter().any(|known| says(known)) || text.contains("max number of clients") {

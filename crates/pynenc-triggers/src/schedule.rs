@@ -33,8 +33,8 @@ pub enum Misfire {
 
 /// A cron text in a time zone.
 ///
-/// In the night in which clocks go forward, what falls into the hour that isn't there is fired when it is over. In the one
-/// in which they go back, a time of day comes once, and what repeats within hours repeats in both.
+/// One minute of one hour is a time of day: in the night in which clocks go forward over it, it is fired when the gap is over,
+/// and in the one in which they go back, once. Any other text goes by what the clock on the wall shows.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     cron: Cron,
@@ -148,6 +148,9 @@ pub(crate) fn shown(time: Timestamp) -> String {
     let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {

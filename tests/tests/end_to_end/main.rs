@@ -6,6 +6,7 @@ mod calling;
 mod cancelling;
 mod concurrency;
 mod delays;
+mod extremes;
 mod failing;
 mod lifecycle;
 mod place;

@@ -1,6 +1,7 @@
 //! From settings to an app, and what is said of those that are wrong.
 
 use pynenc::prelude::*;
+use pynenc_testkit::RedisServer;
 
 #[task(name = "billing.charge", max_retries = 2, queue = "billing")]
 async fn charge(account: u32, amount: u32) -> u32 {
@@ -133,4 +134,24 @@ mod twin {
 async fn two_tasks_of_one_name_are_an_error_of_the_build() {
     let error = error(builder(&[]).tasks(tasks![twin::Twin])).await;
     assert!(error.contains("billing.charge") && error.contains("#[task(name = "), "{error}");
+}
+
+/// What is wrong with a way to a server names its setting.
+#[tokio::test]
+async fn a_way_that_leads_nowhere_names_its_setting() {
+    let server = RedisServer::start();
+    let port = server.port();
+    for (url, part) in [
+        ("nonsense".to_owned(), "redis.redis_url"),
+        (format!("http://127.0.0.1:{port}"), "redis.redis_url"),
+        (format!("redis://127.0.0.1:{port}/99"), "redis.redis_db"),
+        (format!("redis://ana:wrong@127.0.0.1:{port}/0"), "redis.redis_password"),
+    ] {
+        let error = builder(&[]).redis(&url).build().await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{url}: {error:?}");
+        assert!(error.to_string().contains(part), "{url}: {error}");
+    }
+    let error = Pynenc::builder().without_config_file().environment([]).redis("redis://127.0.0.1:1").build().await;
+    let error = error.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("redis.redis_host"), "{error}");
 }

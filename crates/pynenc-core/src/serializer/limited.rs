@@ -15,13 +15,13 @@ use super::MAX_DEPTH;
 const MAX_WRAPPERS: usize = 1000;
 
 /// A value as one that fails to serialize where it nests deeper than [`MAX_DEPTH`].
-pub(super) fn limited<'a>(value: &'a dyn erased_serde::Serialize) -> impl Serialize + 'a {
+pub(super) fn limited(value: &dyn erased_serde::Serialize) -> impl Serialize + '_ {
     Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: false } }
 }
 
 /// A value as one that fails to serialize where JSON couldn't tell it: where it nests deeper than
 /// [`MAX_DEPTH`](super::MAX_DEPTH), or has a number that is NaN or infinite, in whose place JSON has `null`.
-pub fn json_form<'a>(value: &'a dyn erased_serde::Serialize) -> impl Serialize + 'a {
+pub fn json_form(value: &dyn erased_serde::Serialize) -> impl Serialize + '_ {
     Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: true } }
 }
 

@@ -114,7 +114,7 @@ async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, En
     loop {
         match engine.arguments(&attempt.record).await {
             Ok(source) => return Ok(source),
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.blames_store() => {
                 within(engine, attempt, pause_before(tries)).await?;
                 tries += 1;
             }
@@ -240,7 +240,7 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
         let requeue = change.reason != Reason::UnknownTask;
         match attempt.settle(engine, outcome.clone(), change.clone(), requeue).await {
             Ok(reply) => return settled(engine, attempt, reply, change).await,
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.blames_store() => {
                 if tries == 0 {
                     tracing::warn!(%error, "the outcome waits for its store");
                 }
@@ -333,7 +333,7 @@ async fn stowed(engine: &Engine, value: Encoded) -> Result<Payload, pynenc_core:
     let mut tries = 0;
     loop {
         match engine.stow(value.clone()).await {
-            Err(error) if error.is_retryable() => engine.parts().clock.sleep(pause_before(tries)).await,
+            Err(error) if error.blames_store() => engine.parts().clock.sleep(pause_before(tries)).await,
             stowed => return stowed,
         }
         tries += 1;

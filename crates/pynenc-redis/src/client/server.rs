@@ -89,9 +89,17 @@ impl Server {
         })
     }
 
+    fn uses_tls(&self) -> bool {
+        matches!(self.client().get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
+    }
+
     pub(super) fn explained(&self, error: RedisError) -> Error {
         let text = error.to_string();
+        let is_silent = error.is_timeout() && self.uses_tls();
         let explained = classified(error).with("address", &self.place);
+        if is_silent {
+            return explained.with("advice", "see whether the server speaks TLS at this port");
+        }
         if text.contains("DB index") || text.contains("database number") {
             return Error::config(
                 "redis has no database of this number; check `redis.redis_db`, or the end of `redis.redis_url`",

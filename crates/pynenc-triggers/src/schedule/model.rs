@@ -1,0 +1,251 @@
+//! Schedules against a model that knows nothing but clocks on walls: it looks at each minute there is.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
+use proptest::prelude::*;
+use pynenc_core::Timestamp;
+
+use super::{Schedule, shown};
+
+const DAY: i64 = 24 * 60;
+/// Zones with shifts of an hour and of half of one, at different times of the year, one that has left a day out, and two
+/// without any.
+const ZONES: [&str; 8] = [
+    "UTC",
+    "Europe/Madrid",
+    "America/New_York",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Africa/Casablanca",
+    "Asia/Kolkata",
+];
+
+/// The values that a field stands for.
+fn values(field: &str, first: i8, last: i8) -> BTreeSet<i8> {
+    let number = |text: &str| text.parse::<i8>().expect("a number");
+    let items = field.split(',').flat_map(|item| {
+        let (range, step) = item.split_once('/').map_or((item, 1), |(range, step)| (range, number(step)));
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (first, last),
+            Some((from, to)) => (number(from), number(to)),
+            None => (number(range), number(range)),
+        };
+        (from..=to).step_by(usize::from(step.unsigned_abs()))
+    });
+    items.collect()
+}
+
+/// A cron text of five fields, taken apart.
+struct Model {
+    minutes: BTreeSet<i8>,
+    hours: BTreeSet<i8>,
+    days: BTreeSet<i8>,
+    months: BTreeSet<i8>,
+    weekdays: BTreeSet<i8>,
+    /// Whether both sorts of days are limited: then one of them is enough.
+    either_day: bool,
+    /// One minute of one hour, which is to come once a day whatever clocks do.
+    is_time_of_day: bool,
+}
+
+impl Model {
+    fn new(text: &str) -> Self {
+        let fields: Vec<_> = text.split(' ').collect();
+        let [minute, hour, day, month, weekday] = fields[..] else { panic!("five fields: {text}") };
+        let is_one = |field: &str| field.parse::<u8>().is_ok();
+        Self {
+            minutes: values(minute, 0, 59),
+            hours: values(hour, 0, 23),
+            days: values(day, 1, 31),
+            months: values(month, 1, 12),
+            weekdays: values(weekday, 0, 6),
+            either_day: day != "*" && weekday != "*",
+            is_time_of_day: is_one(minute) && is_one(hour),
+        }
+    }
+
+    fn fits(&self, wall: DateTime) -> bool {
+        let day = self.days.contains(&wall.day());
+        let weekday = self.weekdays.contains(&wall.weekday().to_sunday_zero_offset());
+        let is_day = if self.either_day { day || weekday } else { day && weekday };
+        let is_time = self.minutes.contains(&wall.minute()) && self.hours.contains(&wall.hour());
+        is_time && is_day && self.months.contains(&wall.month())
+    }
+
+    /// The slots among the minutes that a clock was watched for.
+    fn slots(&self, clock: &Clock) -> Vec<i64> {
+        (BEFORE..clock.walls.len())
+            .filter(|place| self.is_slot(clock, *place))
+            .map(|place| clock.minute(place))
+            .collect()
+    }
+
+    fn is_slot(&self, clock: &Clock, place: usize) -> bool {
+        let wall = clock.walls[place];
+        if !self.is_time_of_day {
+            return self.fits(wall);
+        }
+        let is_first = || !clock.walls[place - BEFORE..place].contains(&wall);
+        (self.fits(wall) && is_first()) || clock.left_out_before(place).any(|wall| self.fits(wall))
+    }
+}
+
+/// No clock goes back by as much.
+const BEFORE: usize = 4 * 60;
+/// The same as a length of time.
+const MINUTES_BEFORE: i64 = 4 * 60;
+
+/// What a clock on a wall shows, minute by minute, from some minutes before the first one that is asked for.
+struct Clock {
+    zone: &'static str,
+    from: i64,
+    walls: Vec<DateTime>,
+}
+
+impl Clock {
+    fn watched(zone: &'static str, from: i64, length: i64) -> Self {
+        let tz = TimeZone::get(zone).expect("the zone is known");
+        let wall = |minute: i64| {
+            let instant = jiff::Timestamp::from_second(minute * 60).expect("a time of this century");
+            Zoned::new(instant, tz.clone()).datetime()
+        };
+        Self { zone, from, walls: (from - MINUTES_BEFORE..from + length).map(wall).collect() }
+    }
+
+    fn minute(&self, place: usize) -> i64 {
+        self.from - MINUTES_BEFORE + i64::try_from(place).expect("some days of minutes")
+    }
+
+    fn end(&self) -> i64 {
+        self.minute(self.walls.len())
+    }
+
+    /// What it doesn't show between the minute before this one and this one.
+    fn left_out_before(&self, place: usize) -> impl Iterator<Item = DateTime> {
+        let (before, now) = (self.walls[place - 1], self.walls[place]);
+        let next = |wall: &DateTime| wall.checked_add(1.minute()).ok();
+        std::iter::successors(next(&before), next).take_while(move |wall| *wall < now)
+    }
+}
+
+fn check(text: &str, clock: &Clock) {
+    let zone = clock.zone;
+    let schedule = Schedule::parse(text, zone).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let at = |minute: i64| Timestamp::from_millis(u64::try_from(minute * 60_000).expect("after 1970"));
+    let after = Timestamp::from_millis(at(clock.from).as_millis() - 1);
+    let found: Vec<_> = schedule.after(after).take_while(|slot| *slot < at(clock.end())).collect();
+    let expected: Vec<_> = Model::new(text).slots(clock).into_iter().map(at).collect();
+    let odd = |slots: &[Timestamp], others: &[Timestamp]| {
+        slots.iter().filter(|slot| !others.contains(slot)).take(5).map(|slot| shown(*slot)).collect::<Vec<_>>()
+    };
+    let (more, fewer) = (odd(&found, &expected), odd(&expected, &found));
+    assert!(
+        found == expected,
+        "`{text}` in {zone} from {}: {more:?} too many, {fewer:?} missing",
+        shown(at(clock.from))
+    );
+}
+
+fn minute_of(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().expect("a time").as_second() / 60
+}
+
+#[test]
+fn nights_in_which_clocks_change() {
+    let nights = [
+        ("Europe/Madrid", "2026-03-28T12:00:00Z"),
+        ("Europe/Madrid", "2026-10-24T12:00:00Z"),
+        ("America/New_York", "2026-03-07T12:00:00Z"),
+        ("America/New_York", "2026-10-31T12:00:00Z"),
+        ("America/St_Johns", "2026-03-07T12:00:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T00:00:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T00:00:00Z"),
+        ("UTC", "2028-02-28T12:00:00Z"),
+        ("UTC", "2027-02-28T12:00:00Z"),
+    ];
+    let texts = [
+        "* * * * *",
+        "*/7 * * * *",
+        "30 * * * *",
+        "0 */2 * * *",
+        "15 1-3 * * *",
+        "0 2,14 * * *",
+        "59 23 * * *",
+        "0 0 29 2 *",
+    ];
+    for (zone, start) in nights {
+        let clock = Clock::watched(zone, minute_of(start), 2 * DAY);
+        for hour in 0..4 {
+            for minute in [0, 1, 15, 30, 45, 59] {
+                check(&format!("{minute} {hour} * * *"), &clock);
+            }
+        }
+        texts.iter().for_each(|text| check(text, &clock));
+    }
+}
+
+/// Those for which there is no slot, or one in many years, are found out as fast.
+#[test]
+fn no_text_is_searched_for_long() {
+    let start = Instant::now();
+    for text in [
+        "0 0 30 2 *",
+        "0 0 31 2,4,6,9,11 *",
+        "59 59 23 31 12 SUN#5",
+        "0 0 29 2 MON#5",
+        "* * * * * *",
+        "59 59 23 29 2 MON",
+        "0 0 L 2 FRI#L",
+        "0 0 1-31/30 * 7",
+    ] {
+        if let Ok(schedule) = Schedule::parse(text, "America/St_Johns") {
+            schedule.after(Timestamp::from_millis(0)).take(3).for_each(drop);
+        }
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+fn any_field(first: u8, last: u8) -> impl Strategy<Value = String> {
+    let value = first..=last;
+    prop_oneof![
+        3 => Just("*".to_owned()),
+        4 => value.clone().prop_map(|value| value.to_string()),
+        1 => (2..=last / 2).prop_map(|step| format!("*/{step}")),
+        1 => prop::collection::vec(value.clone(), 2..4)
+            .prop_map(|values| values.iter().map(u8::to_string).collect::<Vec<_>>().join(",")),
+        1 => (value.clone(), value, 1..4_u8).prop_map(|(one, other, step)| {
+            let (from, to) = (one.min(other), one.max(other));
+            if step == 1 { format!("{from}-{to}") } else { format!("{from}-{to}/{step}") }
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_slots_are_the_models(
+        fields in (any_field(0, 59), any_field(0, 23), any_field(1, 28), any_field(1, 12), any_field(0, 6)),
+        zone in prop::sample::select(ZONES.to_vec()),
+        from in minute_of("2004-01-01T00:00:00Z")..minute_of("2030-01-01T00:00:00Z"),
+    ) {
+        let (minute, hour, day, month, weekday) = fields;
+        let is_possible = month == "*" || day == "*" || weekday != "*" || !day.contains('/');
+        prop_assume!(is_possible);
+        check(&format!("{minute} {hour} {day} {month} {weekday}"), &Clock::watched(zone, from, 2 * DAY));
+    }
+
+    #[test]
+    fn ten_thousand_bytes_are_an_error_or_a_schedule(text in "[0-9*/,?LW#A-Z @\u{0}é-]{0,300}", times in 1..40_usize) {
+        let long = text.repeat(times);
+        let is_short = long.len() <= super::MAX_TEXT;
+        prop_assert!(is_short || Schedule::parse(&long, "UTC").is_err());
+        let _ = Schedule::parse(&long, "UTC");
+        let _ = Schedule::parse(&text, &long);
+    }
+}

@@ -1,0 +1,228 @@
+//! A user with the rights that the book gives to an app: all of the app works, and nothing of another one can be had.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use pynenc::prelude::*;
+use pynenc::workflows::RunFilter;
+use pynenc::{ArgCacheMode, PynencBuilder};
+use pynenc_testkit::RedisServer;
+
+#[task(max_retries = 1, backoff = constant("1ms"))]
+async fn shout(#[inject] context: TaskContext, text: String) -> Result<String, String> {
+    if context.attempt_number() == 1 { Err("not yet".to_owned()) } else { Ok(text.to_uppercase()) }
+}
+
+#[task(running_concurrency = task, reroute_on_concurrency_control)]
+async fn seen(n: u64) -> u64 {
+    n
+}
+
+#[task]
+async fn sums(count: u64) -> Result<u64> {
+    let group = TaskContext::current()?.submit_all((0..count).map(seen)).await?;
+    Ok(group.results().await?.into_iter().sum())
+}
+
+#[workflow]
+async fn answered(#[inject] wf: Workflow) -> Result<u64> {
+    wf.set_data("asked", &true).await?;
+    let answer = wf.wait_for_event::<u64>("answer").await?;
+    wf.execute(seen(answer)).await
+}
+
+/// The line of the page that makes a user, with more behind it where the page says so.
+fn template(server: &RedisServer, more: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/operating-redis.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let line = page.lines().find(|line| line.starts_with("ACL SETUSER shop ")).expect("the page has the template");
+    assert!(page.contains(more), "the page names what is tried: {more}");
+    let words: Vec<_> = line.split(' ').chain(more.split(' ').filter(|word| !word.is_empty())).collect();
+    assert_eq!(server.command(&words), "OK");
+}
+
+fn url(server: &RedisServer) -> String {
+    format!("redis://shop:secret@127.0.0.1:{}/0", server.port())
+}
+
+fn builder(server: &RedisServer, app_id: &str) -> PynencBuilder {
+    let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks().app_id(app_id);
+    let tasks = tasks![shout, seen, sums, answered];
+    builder.tasks(tasks).redis(&url(server)).arg_cache(ArgCacheMode::Redis, 100, 8)
+}
+
+/// Everything that an app asks of its server.
+async fn use_all(server: &RedisServer) {
+    let app = builder(server, "shop")
+        .trigger(on_event::<u64>("counted").call(|cx| seen(*cx.payload())).id("event"))
+        .trigger(on_cron("* * * * * *").call(|_| seen(7)).id("second"))
+        .set("redis.start_check", "warn");
+    let worker = builder(server, "shop")
+        .trigger(on_event::<u64>("counted").call(|cx| seen(*cx.payload())).id("event"))
+        .trigger(on_cron("* * * * * *").call(|_| seen(7)).id("second"));
+    let (app, runner) = (app.build().await.unwrap(), worker.build().await.unwrap().start_runner().await.unwrap());
+    let large = "a".repeat(5000);
+    assert_eq!(app.submit(shout(large.clone())).await.unwrap().result().await.unwrap(), large.to_uppercase());
+    assert_eq!(app.submit(sums(20)).await.unwrap().result().await.unwrap(), 190);
+    let later = app.submit(seen(3).delay(millis(50)).idempotency_key("once")).await.unwrap();
+    assert_eq!(later.result().await.unwrap(), 3);
+    let run = app.submit(answered()).await.unwrap();
+    let never = app.submit(seen(1).delay(hours(1))).await.unwrap();
+    assert!(!app.why(never.id()).await.unwrap().to_string().is_empty());
+    assert!(app.cancel(never.id()).await.unwrap());
+    app.emit_event("answer", &42_u64).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 42);
+    assert_eq!(app.workflows().runs(&RunFilter::default(), 10).await.unwrap().runs.len(), 1);
+    app.emit_event("counted", &5_u64).await.unwrap();
+    for trigger in ["event", "second"] {
+        while app.triggers().runs(trigger, 1).await.unwrap().is_empty() {
+            tokio::time::sleep(millis(10)).await;
+        }
+    }
+    check_commands(server);
+    runner.shutdown().await.unwrap();
+    app.purge().await.unwrap();
+    let error = app.status(run.id()).await.unwrap_err();
+    assert!(matches!(error, Error::InvocationNotFound(_)), "{error}");
+}
+
+/// What people and probes ask by the command line.
+fn check_commands(server: &RedisServer) {
+    let components = ["ORCHESTRATOR", "BROKER", "STATE_BACKEND", "TRIGGER_STORE", "ARG_CACHE"];
+    let kinds = ["Orchestrator", "Broker", "StateBackend", "TriggerStore", "ArgCache"];
+    for words in ["check", "queues", "runners", "invocations", "triggers", "workflows runs", "config"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_commanded-app"));
+        command.args(words.split(' ')).arg("--json").current_dir(server.folder());
+        command.env("PYNENC__APP_ID", "shop").env("PYNENC__REDIS__REDIS_URL", url(server));
+        for (component, kind) in components.iter().zip(kinds) {
+            command.env(format!("PYNENC__{component}_CLS"), format!("Redis{kind}"));
+        }
+        let output = command.output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{words}: {told}");
+        assert!(!told.contains("secret"), "{words} tells the password: {told}");
+    }
+}
+
+/// What the server answers to the app's user, a line for each command.
+fn answers(server: &RedisServer, commands: &[&str]) -> Vec<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let lines = commands.iter().map(|command| format!("{command}\r\n"));
+    let request: String = ["AUTH shop secret\r\n".to_owned()].into_iter().chain(lines).collect();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// Of another app, and of the server as a whole.
+async fn check_refused(server: &RedisServer) {
+    let error = builder(server, "other").build().await.unwrap_err();
+    assert!(matches!(error, Error::Config(_)) && error.to_string().contains("credentials"), "{error}");
+    let commands = [
+        "GET {other}:o:c",
+        "SET {other}:o:c 1",
+        "DEL {other}:o:c",
+        "GET {shopping}:o:c",
+        "GET shop:o:c",
+        "EVAL \"return redis.call('GET',KEYS[1])\" 1 {other}:o:c",
+        "EVAL \"return redis.call('GET','{other}:o:c')\" 0",
+        "PUBLISH {other}:o:2 x",
+        "SUBSCRIBE {other}:o:2",
+        "CONFIG GET requirepass",
+        "CONFIG SET maxmemory 1",
+        "FLUSHALL",
+        "FLUSHDB",
+        "SWAPDB 0 1",
+        "KEYS *",
+        "SHUTDOWN",
+        "DEBUG SLEEP 0",
+        "ACL LIST",
+        "ACL SETUSER shop allkeys",
+        "MONITOR",
+        "CLIENT LIST",
+        "CLIENT KILL TYPE normal",
+        "REPLICAOF NO ONE",
+        "MODULE LIST",
+        "SAVE",
+        "MIGRATE 127.0.0.1 1 {shop}:x 0 10",
+    ];
+    let answers = answers(server, &commands);
+    assert_eq!(answers.len(), commands.len(), "{answers:#?}");
+    for (command, answer) in commands.iter().zip(answers) {
+        let is_refused = answer.starts_with("-NOPERM") || answer.contains("The user executing the script");
+        assert!(is_refused, "{command}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_template_is_enough_for_an_app_and_gives_nothing_of_another() {
+    let server = RedisServer::start();
+    template(&server, "");
+    use_all(&server).await;
+    check_refused(&server).await;
+    let functions = server.command(&["FUNCTION", "LIST"]);
+    assert!(functions.contains("pynenc"), "functions serve: {functions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_functions_is_served_by_scripts() {
+    let server = RedisServer::start();
+    template(&server, "-function -fcall");
+    use_all(&server).await;
+    check_refused(&server).await;
+    let used = server.command(&["INFO", "commandstats"]);
+    assert!(used.contains("cmdstat_evalsha:") && server.command(&["FUNCTION", "LIST"]).is_empty(), "{used}");
+    let refused = answers(&server, &["FUNCTION FLUSH", "FUNCTION LOAD x", "FCALL x 0"]);
+    assert!(refused.iter().all(|answer| answer.starts_with("-NOPERM")), "{refused:?}");
+}
+
+/// What a person changes while workers run is told of, and they go on when it is put right: nothing is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_whose_rights_are_taken_go_on_when_they_have_them_again() {
+    let server = RedisServer::start();
+    template(&server, "");
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let tasks = || tasks![held, seen];
+    let app = |state| builder(&server, "shop").tasks(tasks()).state(Gate(state));
+    let client = app(gate.clone()).build().await.unwrap();
+    let runner = app(gate.clone()).build().await.unwrap().start_runner().await.unwrap();
+    let running = client.submit(held()).await.unwrap();
+    while running.status().await.unwrap() != Status::Running {
+        tokio::time::sleep(millis(5)).await;
+    }
+    for taken in [
+        vec!["-mset", "-set", "-zadd"],
+        vec!["-@all"],
+        vec!["+@all", "resetkeys"],
+        vec!["resetpass", ">another"],
+        vec!["off"],
+    ] {
+        server.command(&[&["ACL", "SETUSER", "shop"][..], &taken].concat());
+        server.kill_clients();
+        let error = client.submit(seen(1)).await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{taken:?}: {error:?}");
+        let told = format!("{error:?} {error}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    // It ends while nothing can be told to the server, and what it gave is kept.
+    gate.add_permits(1);
+    tokio::time::sleep(millis(300)).await;
+    server.command(&["ACL", "SETUSER", "shop", "reset"]);
+    template(&server, "");
+    assert_eq!(running.result_timeout(secs(20)).await.unwrap(), 9);
+    let starts = running.history().await.unwrap().iter().filter(|entry| entry.status == Status::Running).count();
+    assert_eq!(starts, 1, "its outcome waited for the server");
+    assert_eq!(client.submit(seen(2)).await.unwrap().result_timeout(secs(20)).await.unwrap(), 2);
+    runner.shutdown().await.unwrap();
+}
+
+struct Gate(std::sync::Arc<tokio::sync::Semaphore>);
+
+#[task]
+async fn held(#[inject] gate: State<Gate>) -> u64 {
+    gate.0.acquire().await.expect("it isn't closed").forget();
+    9
+}
