@@ -64,9 +64,8 @@ impl Stage {
     }
 
     /// Writes down that a body has come so far.
-    fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
-        let line = format!("{what} {name} {} {}", std::process::id(), context.attempt_number());
-        self.ledger.write(&line).map_err(Error::other)
+    pub(crate) fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
+        self.ledger.note(what, name, context).map_err(Error::other)
     }
 }
 
