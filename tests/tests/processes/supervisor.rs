@@ -93,6 +93,7 @@ async fn the_first_signal_drains_every_process_and_nothing_is_charged() {
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     fleet.ledger().reaches(8, "begin a").await;
     supervisor.signal("TERM");
+    until("both processes drain", async || fleet.logs()[0].1.matches("claims nothing more").count() == 2).await;
     let waiting = app.submit(noted("waiting".into())).await.unwrap();
     fleet.stage.open("a").unwrap();
     for invocation in group.invocations() {
