@@ -44,13 +44,18 @@ impl Stage {
         std::fs::write(self.gate(gate), "")
     }
 
+    /// Whether a gate is open.
+    pub fn is_open(&self, gate: &str) -> bool {
+        self.gate(gate).exists()
+    }
+
     fn gate(&self, gate: &str) -> PathBuf {
         self.folder.join(format!("gate-{gate}"))
     }
 
     /// Waits at a gate.
     pub async fn pass(&self, gate: &str) {
-        while !self.gate(gate).exists() {
+        while !self.is_open(gate) {
             tokio::time::sleep(millis(2)).await;
         }
     }

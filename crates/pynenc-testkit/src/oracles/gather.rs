@@ -70,7 +70,7 @@ impl Evidence {
         server.config_set("rdbcompression", "no");
         for (key, held) in everything(server, app_id) {
             let found = windows(&key).chain(windows(&held)).find_map(|window| names.get(&window));
-            let key = String::from_utf8_lossy(&key).escape_debug().to_string();
+            let key = key.escape_ascii().to_string();
             self.leftovers.extend(found.map(|of| Leftover { key, of: of.clone() }));
         }
     }
