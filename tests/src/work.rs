@@ -91,6 +91,16 @@ pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] contex
     Ok(name)
 }
 
+/// As `gated`, but it blocks the thread on which others run too.
+#[task]
+pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", &name, &context)?;
+    while !stage.is_open(&name) {
+        std::thread::sleep(millis(5));
+    }
+    stage.note("end", &name, &context)
+}
+
 /// As `gated`, one at a time for each account.
 #[task(running_concurrency = keys(account), reroute_on_concurrency_control = true)]
 pub async fn gated_for(
@@ -196,7 +206,8 @@ pub const VERSION: &str = "PYNENC_TESTS_VERSION";
 
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks = tasks![noted, gated, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
+    let tasks =
+        tasks![noted, gated, blocks, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

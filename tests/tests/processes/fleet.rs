@@ -75,6 +75,17 @@ impl Fleet {
         builder(self.stage.clone()).environment(settings).build().await.unwrap()
     }
 
+    /// What a client is told that comes when the server takes nobody in; nothing if it is let in.
+    pub(crate) async fn late_client(&self) -> Option<String> {
+        let mut settings = Self::settings(&self.server.url());
+        // Those of one app in one process share their connections.
+        settings.insert("PYNENC__APP_ID".to_owned(), "late".to_owned());
+        match builder(self.stage.clone()).environment(settings).build().await {
+            Ok(app) => app.count(Status::Running).await.err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// A worker process.
     pub(crate) fn worker(&self) -> TestProcess {
         self.worker_with(&[])
