@@ -2,7 +2,7 @@
 
 use pynenc::Reason;
 use pynenc::prelude::*;
-use pynenc_tests::work::{blocks, noted};
+use pynenc_tests::work::{blocks, id_of, noted};
 
 use crate::fleet::{Fleet, LEASE, ended_once, record, result_of, times, until};
 
@@ -18,6 +18,10 @@ async fn keeps_its_lease(bodies: usize) {
     until("heartbeats go on", beats).await;
     let why = app.why(group.invocations()[0].id()).await.unwrap().to_string();
     assert!(why.contains("its body has been running for"), "{why}");
+    let log = &fleet.logs()[0].1;
+    let told: Vec<_> = log.lines().filter(|line| line.contains("every thread is blocked")).collect();
+    assert_eq!(told.len(), usize::from(bodies > 1), "{told:?}");
+    assert!(told.iter().all(|line| line.contains(id_of::<blocks>().as_str())), "{told:?}");
     let _other = fleet.worker();
     let beside = app.submit(noted("beside".into())).await.unwrap();
     result_of(&beside).await.unwrap();
@@ -37,7 +41,7 @@ async fn a_worker_with_one_blocked_thread_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_threads_are_all_blocked_keeps_its_lease() {
+async fn a_worker_whose_threads_are_all_blocked_keeps_its_lease_and_says_so() {
     keeps_its_lease(2).await;
 }
 
