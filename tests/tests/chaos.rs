@@ -1,6 +1,7 @@
 //! A short fire, and a short soak; `scripts/chaos` makes longer ones.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

@@ -46,14 +46,14 @@ mod unix {
     pub(super) async fn main() -> ExitCode {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
         match std::env::var(ROLE).as_deref() {
-            Ok("client") => ended(chaos::be_client().await),
-            Ok(_) => ended(work().await),
+            Ok("client") => ended(&chaos::be_client().await),
+            Ok(_) => ended(&work().await),
             Err(_) => look(&Arguments::parse()).await,
         }
     }
 
-    fn ended(result: pynenc::Result<()>) -> ExitCode {
-        if let Err(error) = &result {
+    fn ended(result: &pynenc::Result<()>) -> ExitCode {
+        if let Err(error) = result {
             tracing::error!(%error, "this process can't go on");
         }
         chaos::exit_code(result.is_ok())

@@ -22,11 +22,11 @@ pub(super) fn check(evidence: &Evidence, breaches: &mut Vec<Breach>) {
         }
     }
     for (key, (limit, spans)) in running {
-        let found = most(spans).filter(|most| most.ids.len() > limit as usize);
+        let found = most(&spans).filter(|most| most.ids.len() > limit as usize);
         breaches.extend(found.map(|most| too_many(key, limit, &most)));
     }
     for (key, spans) in waiting {
-        let found = most(spans).filter(|most| most.ids.len() > 1);
+        let found = most(&spans).filter(|most| most.ids.len() > 1);
         breaches.extend(found.map(|most| {
             let told = format!("{:?} wait with key {key} at {}", most.ids, most.at.as_millis());
             Breach::new("I6", "one invocation at a time waits with a registration key", told)
@@ -79,7 +79,7 @@ struct Most {
     at: Timestamp,
 }
 
-fn most(spans: Vec<Span>) -> Option<Most> {
+fn most(spans: &[Span]) -> Option<Most> {
     // What is freed and taken in the same millisecond was freed first, and what holds nothing for one isn't seen.
     let mut steps: Vec<(Timestamp, bool, InvocationId)> = Vec::new();
     for span in spans.iter().filter(|span| span.from < span.to) {
