@@ -91,7 +91,16 @@ impl Server {
 
     pub(super) fn explained(&self, error: RedisError) -> Error {
         let text = error.to_string();
+        // What it says before it closes is lost where the client speaks first.
+        let is_closed = error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout();
         let explained = classified(error).with("address", &self.place);
+        if is_closed {
+            return Error::unavailable(
+                "redis closed a new connection; it may have as many clients as `maxclients` allows",
+            )
+            .with("address", &self.place)
+            .caused_by(explained);
+        }
         if text.contains("DB index") || text.contains("database number") {
             return Error::config(
                 "redis has no database of this number; check `redis.redis_db`, or the end of `redis.redis_url`",
