@@ -1,6 +1,8 @@
 //! What the tests in the folder beside this one share with the programs that they start. The code of the documents is
 //! compiled and run here.
 
+#[cfg(all(feature = "chaos", unix))]
+pub mod chaos;
 pub mod guarantees;
 pub mod turnstile;
 pub mod work;

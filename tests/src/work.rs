@@ -44,13 +44,18 @@ impl Stage {
         std::fs::write(self.gate(gate), "")
     }
 
+    /// Whether a gate is open.
+    pub fn is_open(&self, gate: &str) -> bool {
+        self.gate(gate).exists()
+    }
+
     fn gate(&self, gate: &str) -> PathBuf {
         self.folder.join(format!("gate-{gate}"))
     }
 
     /// Waits at a gate.
     pub async fn pass(&self, gate: &str) {
-        while !self.gate(gate).exists() {
+        while !self.is_open(gate) {
             tokio::time::sleep(millis(2)).await;
         }
     }
@@ -64,9 +69,8 @@ impl Stage {
     }
 
     /// Writes down that a body has come so far.
-    fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
-        let line = format!("{what} {name} {} {}", std::process::id(), context.attempt_number());
-        self.ledger.write(&line).map_err(Error::other)
+    pub(crate) fn note(&self, what: &str, name: &str, context: &TaskContext) -> Result<()> {
+        self.ledger.note(what, name, context).map_err(Error::other)
     }
 }
 
@@ -85,6 +89,16 @@ pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] contex
     stage.pass(&name).await;
     stage.note("end", &name, &context)?;
     Ok(name)
+}
+
+/// As `gated`, but it blocks the thread on which others run too.
+#[task]
+pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", &name, &context)?;
+    while !stage.is_open(&name) {
+        std::thread::sleep(millis(5));
+    }
+    stage.note("end", &name, &context)
 }
 
 /// As `gated`, one at a time for each account.
@@ -192,7 +206,8 @@ pub const VERSION: &str = "PYNENC_TESTS_VERSION";
 
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks = tasks![noted, gated, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
+    let tasks =
+        tasks![noted, gated, blocks, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

@@ -365,3 +365,18 @@ fn every_guarantee_has_its_line() {
     let unproved = cells.filter(|tests| tests.is_empty()).count();
     assert_eq!(page.matches("| not proved ").count(), unproved, "{page}");
 }
+
+/// Each fault has its line, with the tests that hold it or why there is none.
+#[test]
+fn every_fault_has_its_line() {
+    let page = text("docs/src/faults.md");
+    let table = page.split_once("## Table").expect("there is a table").1;
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| F")).collect();
+    assert_eq!(rows.len(), 44);
+    for row in rows {
+        assert!(row.contains(".rs::") || row.contains("not covered: "), "{row}");
+    }
+    for number in 1..=12 {
+        assert!(page.contains(&format!("\n| I{number} |")), "I{number} is missing");
+    }
+}

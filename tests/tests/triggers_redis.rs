@@ -12,7 +12,8 @@ use pynenc::core::orchestrator::Find;
 use pynenc::engine::arguments::ArgumentSource;
 use pynenc::prelude::*;
 use pynenc::{PynencBuilder, RunnerHandle};
-use pynenc_testkit::RedisServer;
+use pynenc_testkit::oracles::Evidence;
+use pynenc_testkit::{Fault, Proxy, RedisServer};
 use serde_json::{Value, json};
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
@@ -162,9 +163,13 @@ struct Worker(Child);
 
 impl Worker {
     fn start(app_id: &str) -> Self {
+        Self::start_at(app_id, &SERVER.url())
+    }
+
+    fn start_at(app_id: &str, url: &str) -> Self {
         let settings = [
             ("APP_ID", app_id),
-            ("REDIS__REDIS_URL", &SERVER.url()),
+            ("REDIS__REDIS_URL", url),
             ("BROKER_CLS", "RedisBroker"),
             ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
             ("STATE_BACKEND_CLS", "RedisStateBackend"),
@@ -208,6 +213,49 @@ async fn eight_processes_fire_each_slot_once() {
     let ticks = values_of(&app, "tick").await;
     assert!(ticks.len() + 2 >= slots.len() && ticks.iter().all(|tick| slots.contains(tick)), "{ticks:?}");
     assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "no slot has two invocations: {ticks:?}");
+}
+
+/// What only the command has in it that fires a run.
+const FIRES: &[u8] = b"consumes";
+
+/// Kills a worker whose firing of a slot met this, and checks that another one goes on with one invocation for each slot.
+async fn is_fired_once(app_id: &str, fault: Fault) {
+    let app = builder(app_id).build().await.unwrap();
+    let proxy = Proxy::before(&SERVER);
+    let killed = Worker::start_at(app_id, proxy.url());
+    settled(&app, "tick", 1, secs(20)).await;
+    proxy.once(FIRES, fault);
+    let begun = Instant::now();
+    while proxy.pending() > 0 {
+        assert!(begun.elapsed() < secs(20), "no slot was fired");
+        tokio::time::sleep(millis(1)).await;
+    }
+    drop(killed);
+    let before = settled(&app, "tick", 1, secs(1)).await.len();
+    let other = Worker::start(app_id);
+    settled(&app, "tick", before + 3, secs(20)).await;
+    app.triggers().pause("each second").await.unwrap();
+    let fired = async || app.triggers().runs("each second", 100).await.unwrap();
+    while fired().await.len() > values_of(&app, "tick").await.len() && begun.elapsed() < secs(30) {
+        tokio::time::sleep(millis(20)).await;
+    }
+    let (slots, ticks) = (fired().await, values_of(&app, "tick").await);
+    let mut slots: Vec<u64> = slots.iter().filter_map(|it| Some(it.run.slot.as_ref()?.to.as_millis())).collect();
+    slots.sort_unstable();
+    assert_eq!(slots, ticks, "an invocation for each slot");
+    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "and no slot without a run: {slots:?}");
+    Evidence::of(app.parts(), &["each second"]).await.unwrap().assert_holds();
+    drop(other);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_between_a_slot_and_its_run_leaves_it_to_another() {
+    is_fired_once("killed-before", Fault::Answer("-BUSY Redis is busy running a script.")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_between_a_run_and_its_call_leaves_that_to_another() {
+    is_fired_once("killed-after", Fault::StallReply).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

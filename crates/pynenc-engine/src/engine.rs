@@ -1,6 +1,7 @@
 //! The engine: components in their places, and what callers ask of them.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, Runner
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
-    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
-    TriggerStore,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, QueueName, Serializer, StateBackend, Status,
+    StatusRecord, TriggerStore,
 };
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
@@ -289,12 +290,12 @@ impl Engine {
     /// [`Error::Unavailable`]; asking again is safe.
     pub async fn cancel_all(&self, ids: &[InvocationId]) -> Result<Vec<Result<bool>>> {
         let replies = self.parts().orchestrator.cancel(ids).await?;
-        let mut results = Vec::with_capacity(ids.len());
+        let (mut results, mut cancelled) = (Vec::with_capacity(ids.len()), Vec::new());
         for (id, reply) in ids.iter().zip(replies) {
             results.push(match reply {
                 CancelReply::Cancelled { handed } => {
                     self.hint(&handed).await;
-                    self.tell_of(*id).await?;
+                    cancelled.push(*id);
                     Ok(true)
                 }
                 CancelReply::Final(_) => Ok(true),
@@ -302,7 +303,26 @@ impl Engine {
                 CancelReply::Missing => Err(Error::InvocationNotFound(*id)),
             });
         }
+        self.tell_of_cancelled(&cancelled).await?;
         Ok(results)
+    }
+
+    /// Tells extensions of what was cancelled, and takes its hints back: that of a far due time would be there until then.
+    async fn tell_of_cancelled(&self, ids: &[InvocationId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut hinted: BTreeMap<QueueName, Vec<InvocationId>> = BTreeMap::new();
+        for tracked in self.parts().orchestrator.records(ids).await?.into_iter().flatten() {
+            self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
+            hinted.entry(tracked.queue).or_default().push(tracked.id);
+        }
+        for (queue, ids) in hinted {
+            if let Err(error) = self.parts().broker.remove(&queue, &ids).await {
+                tracing::debug!(%error, "hints of what was cancelled are left until they are given out");
+            }
+        }
+        Ok(())
     }
 
     /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.
@@ -313,17 +333,6 @@ impl Engine {
         if let Err(error) = self.parts().broker.push(messages).await {
             tracing::debug!(%error, count = messages.len(), "hints were lost; the sweep will bring them back");
         }
-    }
-
-    /// Tells extensions of a change that was made without its record at hand.
-    async fn tell_of(&self, id: InvocationId) -> Result<()> {
-        if self.0.extensions.is_empty() {
-            return Ok(());
-        }
-        if let Some(tracked) = self.parts().orchestrator.records(&[id]).await?.pop().flatten() {
-            self.changed(&Changed { id, task: &tracked.task, record: &tracked.record });
-        }
-        Ok(())
     }
 
     /// Forgets every invocation, hint, trigger run and cached argument of the app.

@@ -254,6 +254,23 @@ async fn a_record_that_is_altered_is_a_missing_one() {
     assert!(matches!(claimed.reply, ClaimReply::Granted(_)) && claimed.record.is_none());
 }
 
+/// As a program of a later version would write it.
+#[tokio::test]
+async fn what_a_later_version_wrote_is_left_to_that() {
+    let server = RedisServer::start();
+    let given = Given::on(&server).await;
+    let (later, own) = (given.submit().await.expect("submit"), given.submit().await.expect("submit"));
+    let script = format!("redis.call('SETRANGE', {}, 0, '\\009')", key("o:i", later));
+    server.command(&["EVAL", &script, "0"]);
+    let error = given.orchestrator.records(&[later]).await.expect_err("its layout isn't known");
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("version"), "{error}");
+    let claim = Claim::new(vec![later, own], RunnerId::new());
+    let replies = given.orchestrator.claim(&claim).await.expect("claim");
+    assert!(matches!(replies[..], [ClaimReply::Gone, ClaimReply::Granted(_)]), "{replies:?}");
+    let running = given.started(given.submit().await.expect("submit")).await;
+    assert!(succeeded(given.settled(&running).await), "others go on");
+}
+
 /// The lower half of a cluster's slots and the upper one, each with a node of its own.
 fn two_nodes() -> [RedisServer; 2] {
     let options = RedisServerOptions { cluster: true, ..RedisServerOptions::default() };

@@ -26,6 +26,7 @@
 //!
 //! With the feature `redis`, a `RedisServer` is a server of one's own for as long as a test lasts, a `Proxy` a link to it
 //! that can be disturbed, a `TestProcess` a worker to kill, and a `Ledger` what bodies write down outside of every store.
+//! The `oracles` then tell which promises a scenario shows to be broken.
 //!
 //! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call,
 //! and the [`simulation`] walks through worlds in which everything fails.
@@ -35,6 +36,8 @@ pub mod conformance;
 pub mod failing;
 #[cfg(feature = "redis")]
 mod ledger;
+#[cfg(feature = "redis")]
+pub mod oracles;
 #[cfg(feature = "redis")]
 mod process;
 #[cfg(feature = "redis")]
@@ -46,7 +49,7 @@ mod time;
 
 pub use chaos::ChaosBroker;
 #[cfg(feature = "redis")]
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Note};
 #[cfg(feature = "redis")]
 pub use process::{TestProcess, signal};
 #[cfg(feature = "redis")]

@@ -45,6 +45,11 @@ impl TestProcess {
         signal(self.id(), name);
     }
 
+    /// Whether it hasn't ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

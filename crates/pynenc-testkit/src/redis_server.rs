@@ -23,6 +23,8 @@ pub struct RedisServerOptions {
     pub password: Option<String>,
     /// Whether it is a node of a cluster.
     pub cluster: bool,
+    /// Whether [`RedisServer::fill_disk`] may be done to it.
+    pub limited_disk: bool,
 }
 
 /// A private server on a free port of the loopback, with its data in a folder of its own. It is killed when it is
@@ -131,9 +133,21 @@ impl RedisServer {
 
     /// Starts it on its port and its data again; kills it first if it runs.
     pub fn restart(&mut self) {
+        self.restart_with(&[], &["PONG"]);
+    }
+
+    /// As [`RedisServer::restart`], but it takes so long for each command that it has written down, and this call doesn't
+    /// wait for it: until then the server answers with `-LOADING`. It answers only after each thousand commands.
+    pub fn restart_slowly(&mut self, each: Duration) {
+        let each = each.as_micros().to_string();
+        let arguments = ["--key-load-delay", &each, "--loading-process-events-interval-bytes", "1024"];
+        self.restart_with(&arguments, &["PONG", "LOADING"]);
+    }
+
+    fn restart_with(&mut self, more: &[&str], is_up: &[&str]) {
         self.kill9();
         for attempt in 0.. {
-            match self.launch() {
+            match self.launch(more, is_up) {
                 Ok(server) => {
                     self.process = Some(Process::start(server, self.folder()).expect("a test may start a shell"));
                     return;
@@ -149,9 +163,9 @@ impl RedisServer {
         self.folder().join("appendonlydir").exists() || self.folder().join("appendonly.aof").exists()
     }
 
-    fn launch(&self) -> Result<Child, String> {
-        let mut command = Command::new(program());
-        command.args(self.arguments()).current_dir(self.folder()).stdin(Stdio::null());
+    fn launch(&self, more: &[&str], is_up: &[&str]) -> Result<Child, String> {
+        let mut command = self.program();
+        command.args(self.arguments()).args(more).current_dir(self.folder()).stdin(Stdio::null());
         command.stdout(self.log()).stderr(self.log());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{}", missing(&error)));
         let deadline = Instant::now() + PATIENCE;
@@ -159,7 +173,8 @@ impl RedisServer {
             if process.try_wait().expect("a child may be asked").is_some() {
                 return Err(self.logged());
             }
-            if self.try_command(&["PING"]).is_ok_and(|answer| answer == "PONG") {
+            let answer = self.try_command(&["PING"]).unwrap_or_else(|error| error.to_string());
+            if is_up.iter().any(|known| answer.starts_with(known)) {
                 return Ok(process);
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -167,6 +182,16 @@ impl RedisServer {
         process.kill().expect("a child may be killed");
         process.wait().expect("a child may be waited for");
         Err(self.logged())
+    }
+
+    /// A process that ignores the signal of a file that has become too long is told so by the write.
+    fn program(&self) -> Command {
+        if !self.options.limited_disk {
+            return Command::new(program());
+        }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &program()]);
+        shell
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -238,6 +263,43 @@ impl RedisServer {
         let file = std::fs::OpenOptions::new().write(true).open(path).expect("a test may write to its folder");
         let length = file.metadata().expect("a file has a length").len();
         file.set_len(length.saturating_sub(bytes)).expect("a file may be cut");
+    }
+
+    /// How much it has written down since its last rewrite, in bytes: a mark for [`RedisServer::forget_since`].
+    pub fn written_down(&self) -> u64 {
+        let path = self.last_aof().expect("the server wrote something down");
+        path.metadata().expect("a file has a length").len()
+    }
+
+    /// Loses whatever was written down since a mark, though it was acknowledged, as a replica does that hadn't got it when
+    /// it took over; it must not run.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::truncate_aof`].
+    pub fn forget_since(&self, mark: u64) {
+        self.truncate_aof(self.written_down().saturating_sub(mark));
+    }
+
+    /// Lets it write nothing more to its files, as if the disk were full. Whether this machine can do that.
+    ///
+    /// # Panics
+    ///
+    /// It wasn't started with `limited_disk`.
+    pub fn fill_disk(&self) -> bool {
+        assert!(self.options.limited_disk, "a server without `limited_disk` would be killed");
+        self.limit_files("1:unlimited")
+    }
+
+    /// Lets it write to its files again.
+    pub fn empty_disk(&self) {
+        assert!(self.limit_files("unlimited:unlimited"), "what could be limited can be freed");
+    }
+
+    fn limit_files(&self, limit: &str) -> bool {
+        let process = self.process.as_ref().expect("the server runs").server.id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}")]).status();
+        limited.is_ok_and(|status| status.success())
     }
 
     fn last_aof(&self) -> Option<PathBuf> {
@@ -400,6 +462,48 @@ mod tests {
         server.truncate_aof(3);
         server.restart();
         assert_eq!(server.command(&["MGET", "first", "second"]), "kept\n");
+    }
+
+    #[test]
+    fn what_was_acknowledged_since_a_mark_can_be_lost() {
+        let mut server = RedisServer::start();
+        server.command(&["SET", "first", "kept"]);
+        let mark = server.written_down();
+        server.command(&["SET", "second", "lost"]);
+        server.command(&["SET", "third", "lost"]);
+        server.kill9();
+        server.forget_since(mark);
+        server.restart();
+        assert_eq!(server.command(&["MGET", "first", "second", "third"]), "kept\n\n");
+    }
+
+    #[test]
+    fn a_server_that_restarts_slowly_is_loading() {
+        let mut server = RedisServer::start();
+        server.command(&["EVAL", "for n = 1, 5000 do redis.call('SET', 'key-' .. n, n) end", "0"]);
+        server.kill9();
+        server.restart_slowly(Duration::from_micros(200));
+        let answer = server.try_command(&["GET", "key-1"]).unwrap_err().to_string();
+        assert!(answer.contains("LOADING"), "{answer}");
+        while server.try_command(&["PING"]).is_err() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(server.command(&["DBSIZE"]), "5000");
+    }
+
+    #[test]
+    fn a_server_with_a_full_disk_takes_no_writes_until_it_is_mended() {
+        let server = RedisServer::start_with(RedisServerOptions { limited_disk: true, ..Default::default() });
+        if !server.fill_disk() {
+            return println!("this machine can't limit the files of a process");
+        }
+        let refused =
+            || server.try_command(&["SET", "key", "value"]).is_err_and(|it| it.to_string().contains("MISCONF"));
+        assert!((0..200).any(|_| refused()), "{}", server.command(&["INFO", "persistence"]));
+        server.empty_disk();
+        while refused() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

@@ -66,6 +66,7 @@ on_both![
     a_running_plain_body_sees_it,
     what_waits_for_its_retry_is_cancelled_at_once,
     a_parent_is_told_of_the_end_of_its_child,
+    what_is_cancelled_leaves_no_hint_behind,
 ];
 
 async fn what_waits_is_cancelled_at_once(place: Place) {
@@ -107,4 +108,17 @@ async fn what_waits_for_its_retry_is_cancelled_at_once(place: Place) {
 async fn a_parent_is_told_of_the_end_of_its_child(place: Place) {
     let value = app(place).await.submit(parent_of_a_cancelled_child()).await.unwrap().result().await.unwrap();
     assert_eq!(value, "the child was cancelled");
+}
+
+async fn what_is_cancelled_leaves_no_hint_behind(place: Place) {
+    let app =
+        place.client(|builder| builder.without_linked_tasks().tasks(tasks![was_told]).state(Stage::default())).await;
+    let ready = app.submit(was_told()).await.unwrap();
+    let delayed = app.submit(was_told().delay(hours(24 * 365))).await.unwrap();
+    let hints = async || app.parts().broker.len(&"default".into()).await.unwrap();
+    let len = hints().await;
+    assert_eq!((len.ready, len.delayed), (1, 1));
+    app.cancel_all(&[ready.id(), delayed.id()]).await.unwrap().into_iter().for_each(|it| assert!(it.unwrap()));
+    let len = hints().await;
+    assert_eq!((len.ready, len.delayed), (0, 0), "a hint would be there until its time comes");
 }

@@ -1,12 +1,15 @@
 //! A server, workers that are processes, and a client that watches them.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use pynenc::core::orchestrator::{HistoryEntry, Tracked};
 use pynenc::prelude::*;
 use pynenc::{InvocationId, Reason};
+use pynenc_testkit::oracles::Evidence;
 use pynenc_testkit::{Ledger, Proxy, RedisServer, TestProcess};
 use pynenc_tests::work::{STAGE, Stage, builder, noted};
 use tempfile::TempDir;
@@ -15,18 +18,27 @@ use tempfile::TempDir;
 pub(crate) const LEASE: Duration = Duration::from_millis(1500);
 /// Within what anything has to come to pass; a promise that is broken takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// No test does more to a process than so many things that it may tell of once each.
+const DISTURBANCES: usize = 20;
 
 /// A server and what is around it.
 pub(crate) struct Fleet {
     pub(crate) server: RedisServer,
     pub(crate) stage: Stage,
+    processes: AtomicUsize,
     _folder: TempDir,
 }
 
 impl Fleet {
     pub(crate) fn new() -> Self {
+        Self::on(RedisServer::start())
+    }
+
+    /// A fleet on a server of its own that is set up already.
+    pub(crate) fn on(server: RedisServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { server: RedisServer::start(), stage: Stage::in_folder(folder.path()), _folder: folder }
+        let stage = Stage::in_folder(folder.path());
+        Self { server, stage, processes: AtomicUsize::new(0), _folder: folder }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -63,6 +75,17 @@ impl Fleet {
         builder(self.stage.clone()).environment(settings).build().await.unwrap()
     }
 
+    /// What a client is told that comes when the server takes nobody in; nothing if it is let in.
+    pub(crate) async fn late_client(&self) -> Option<String> {
+        let mut settings = Self::settings(&self.server.url());
+        // Those of one app in one process share their connections.
+        settings.insert("PYNENC__APP_ID".to_owned(), "late".to_owned());
+        match builder(self.stage.clone()).environment(settings).build().await {
+            Ok(app) => app.count(Status::Running).await.err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// A worker process.
     pub(crate) fn worker(&self) -> TestProcess {
         self.worker_with(&[])
@@ -85,11 +108,15 @@ impl Fleet {
         worker
     }
 
-    /// A worker process whose log goes to a file of the stage.
-    pub(crate) fn logging_worker(&self, settings: &[(&str, &str)]) -> (TestProcess, std::path::PathBuf) {
-        let path = self.stage.folder().join("log");
-        let log = std::fs::File::create(&path).unwrap();
-        (TestProcess::start(self.command(&self.server.url(), settings).stderr(log)), path)
+    /// What every worker process has logged, each with its number.
+    pub(crate) fn logs(&self) -> Vec<(String, String)> {
+        let count = self.processes.load(Ordering::Relaxed);
+        let log = |number: usize| (format!("worker {number}"), std::fs::read_to_string(self.log(number)).unwrap());
+        (0..count).map(log).collect()
+    }
+
+    fn log(&self, number: usize) -> PathBuf {
+        self.stage.folder().join(format!("log-{number}"))
     }
 
     /// A worker process with variables of its own.
@@ -98,10 +125,32 @@ impl Fleet {
     }
 
     fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
+        let log = std::fs::File::create(self.log(self.processes.fetch_add(1, Ordering::Relaxed))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_staged-worker"));
-        command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(Stdio::null());
+        command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(log);
         command.envs(settings.iter().map(|(key, value)| (format!("PYNENC__{key}"), value)));
         command
+    }
+}
+
+impl Fleet {
+    /// Checks every promise, once all has come to rest.
+    pub(crate) async fn holds(&self, app: &Pynenc) {
+        let begun = Instant::now();
+        loop {
+            let evidence = self.evidence(app).await;
+            // What is still on its way has neither ended nor left its queue.
+            let is_under_way = evidence.breaches().iter().any(|breach| matches!(breach.oracle, "I1" | "I7"));
+            if !is_under_way || begun.elapsed() > PATIENCE / 4 {
+                return evidence.assert_holds();
+            }
+            tokio::time::sleep(millis(20)).await;
+        }
+    }
+
+    async fn evidence(&self, app: &Pynenc) -> Evidence {
+        let evidence = Evidence::of(app.parts(), &[]).await.unwrap().with_ledger(self.ledger());
+        self.logs().into_iter().fold(evidence, |all, (name, text)| all.with_log(&name, text, DISTURBANCES))
     }
 }
 

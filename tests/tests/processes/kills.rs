@@ -24,6 +24,7 @@ async fn what_a_killed_worker_ran_is_run_by_another() {
     assert_eq!((fleet.ledger().count("begin a"), fleet.ledger().count("end a")), (2, 1));
     let record = record(&app, invocation.id()).await.record;
     assert_eq!((record.deliveries, record.losses, record.retries), (2, 1, 0));
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -40,6 +41,7 @@ async fn a_claim_whose_reply_was_lost_is_asked_for_again_and_runs_once() {
     let record = record(&app, invocation.id()).await.record;
     assert_eq!((record.deliveries, record.losses, record.retries), (1, 0, 0));
     assert_eq!(fleet.ledger().count("begin a"), 1);
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -57,6 +59,7 @@ async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
     ended_once(&invocation).await;
     assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
     assert_eq!(fleet.ledger().count("begin a"), 1, "the body had not begun");
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -75,6 +78,7 @@ async fn a_worker_killed_before_its_commit_leaves_one_result_of_two_runs() {
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
     let history = ended_once(&invocation).await;
     assert_eq!((times(&history, Reason::OwnerLost), fleet.ledger().count("end a")), (1, 2));
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -98,6 +102,7 @@ async fn a_commit_whose_reply_was_lost_is_a_commit() {
         result_of(&later).await.unwrap();
         ended_once(&invocation).await;
         assert_eq!(fleet.ledger().count("begin a"), 1, "killed: {is_killed}");
+        fleet.holds(&app).await;
     }
 }
 
@@ -116,6 +121,7 @@ async fn what_a_whole_fleet_left_behind_is_run_by_the_next_one() {
         ended_once(invocation).await;
     }
     assert_eq!(fleet.ledger().count("begin a"), 16 + 24);
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -133,6 +139,7 @@ async fn a_retry_is_kept_when_its_worker_is_killed_and_comes_once_and_not_early(
     assert_eq!(fleet.ledger().count("begin a"), 2);
     let at = |status: Status| history.iter().rfind(|entry| entry.status == status).unwrap().at;
     assert!(at(Status::Pending).since(at(Status::Retry)) >= millis(1500), "{history:#?}");
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -153,4 +160,5 @@ async fn of_a_batch_that_one_of_them_takes_down_the_others_are_run_uncharged() {
         ended_once(invocation).await;
         assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
     }
+    fleet.holds(&app).await;
 }

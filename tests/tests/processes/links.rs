@@ -34,6 +34,7 @@ async fn a_worker_that_is_cut_off_ends_what_must_run_alone_and_comes_back_under_
     assert!(before.iter().all(|known| known.id != runner), "a retired runner has a new identity");
     ended_once(&alone).await;
     ended_once(&beside).await;
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -48,6 +49,7 @@ async fn a_slow_link_costs_no_lease() {
         result_of(invocation).await.unwrap();
         assert_eq!(times(&ended_once(invocation).await, Reason::OwnerLost), 0);
     }
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -70,6 +72,7 @@ async fn links_that_break_again_and_again_lose_nothing() {
         result_of(invocation).await.unwrap();
         ended_once(invocation).await;
     }
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -93,10 +96,13 @@ async fn a_server_that_cuts_every_connection_and_forgets_its_scripts_loses_nothi
         }
         fleet.server.kill_clients();
         fleet.server.script_flush();
+        // An older server has no functions.
+        let _ = fleet.server.try_command(&["FUNCTION", "FLUSH"]);
     }
     for invocation in &submitted {
         result_of(invocation).await.unwrap();
         ended_once(invocation).await;
     }
     assert_eq!(app.count(Status::Success).await.unwrap(), 200);
+    fleet.holds(&app).await;
 }

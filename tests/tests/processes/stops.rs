@@ -30,6 +30,7 @@ async fn a_stopped_worker_loses_its_claim_and_commits_nothing_when_it_goes_on() 
     let runners: BTreeSet<_> = history.iter().filter_map(|entry| entry.runner).collect();
     let now = ended_once(&later).await.last().unwrap().runner;
     assert!(now.is_some_and(|now| !runners.contains(&now)), "{now:?} of {runners:?}");
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -52,6 +53,7 @@ async fn a_server_that_stands_still_for_two_leases_has_nothing_run_again() {
     result_of(&alone).await.unwrap();
     result_of(&later).await.unwrap();
     assert_eq!(fleet.ledger().count("begin a "), 16, "{:#?}", fleet.ledger().lines());
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -72,6 +74,7 @@ async fn workers_go_on_by_themselves_when_a_server_that_was_killed_is_back() {
     assert_eq!(result_of(&waiting).await.unwrap(), "waiting");
     ended_once(&before).await;
     assert_eq!(fleet.ledger().count("begin a"), 1);
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -94,4 +97,5 @@ async fn what_holds_a_slot_when_it_is_lost_frees_it() {
     let held = fleet.ledger().lines();
     let last_four: Vec<_> = held.iter().rev().take(4).map(|line| line.starts_with("end")).collect();
     assert_eq!(last_four, [true, false, true, false], "one at a time: {held:#?}");
+    fleet.holds(&app).await;
 }

@@ -28,13 +28,14 @@ async fn work_is_shared_by_as_many_processes_as_the_setting_says() {
     for invocation in group.invocations() {
         result_of(invocation).await.unwrap();
     }
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
 async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_and_the_others_run() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let (_supervisor, log) = fleet.logging_worker(SUPERVISED);
+    let _supervisor = fleet.worker_with(SUPERVISED);
     let killers = [
         (id_of::<aborts>(), app.submit(aborts()).await.unwrap().id()),
         (id_of::<overflows>(), app.submit(overflows()).await.unwrap().id()),
@@ -57,12 +58,13 @@ async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_
         let name = task.as_str().rsplit("::").next().unwrap();
         // Beside another killer it may be lost before its body has begun.
         assert!((1..=3).contains(&fleet.ledger().count(&format!("begin {name}"))), "{:#?}", fleet.ledger().lines());
-        let told = std::fs::read_to_string(&log).unwrap();
+        let (_, told) = &fleet.logs()[0];
         let named = told.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
         assert!(named, "{task} {id}: {told}");
     }
     let after = app.submit(noted("after".into())).await.unwrap();
     result_of(&after).await.unwrap();
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -80,6 +82,7 @@ async fn a_dead_workers_lease_isnt_waited_for() {
     fleet.stage.open("a").unwrap();
     result_of(&invocation).await.unwrap();
     assert_eq!(times(&ended_once(&invocation).await, Reason::OwnerLost), 1);
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -90,6 +93,7 @@ async fn the_first_signal_drains_every_process_and_nothing_is_charged() {
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     fleet.ledger().reaches(8, "begin a").await;
     supervisor.signal("TERM");
+    until("both processes drain", async || fleet.logs()[0].1.matches("claims nothing more").count() == 2).await;
     let waiting = app.submit(noted("waiting".into())).await.unwrap();
     fleet.stage.open("a").unwrap();
     for invocation in group.invocations() {
@@ -132,4 +136,5 @@ async fn workers_whose_supervisor_was_killed_drain_by_themselves() {
     })
     .await;
     assert_eq!(fleet.ledger().count("begin a"), 8, "they ended what they ran");
+    fleet.holds(&app).await;
 }

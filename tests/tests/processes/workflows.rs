@@ -59,6 +59,7 @@ async fn a_workflow_whose_worker_is_killed_at_every_step_comes_to_the_same_end()
     assert!(lost >= 7 && retries == 0, "{history:#?}");
     assert_eq!(fleet.ledger().count("step noted"), 1);
     assert!((1..=3).all(|n| fleet.ledger().count(&format!("leg {n} ")) == 1), "{:#?}", fleet.ledger().lines());
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -82,6 +83,7 @@ async fn workers_that_are_killed_at_any_time_change_nothing() {
         ended_once(invocation).await;
     }
     assert_eq!(legs(&app).await, 60, "no child is called twice");
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -106,6 +108,7 @@ async fn a_worker_that_was_stopped_appends_nothing_when_it_goes_on() {
     fleet.stage.open("all").unwrap();
     goes_on(&app, &invocation, &fleet).await;
     arrived(&app, &invocation).await;
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]
@@ -129,6 +132,7 @@ async fn a_worker_of_another_version_names_what_it_found_and_the_former_one_take
     let retried = app.invocation::<versioned>(app.retry(invocation.id()).await.unwrap());
     assert_eq!(result_of(&retried).await.unwrap(), 30);
     assert_eq!(legs(&app).await, 2);
+    fleet.holds(&app).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! When and where a worker's steps are done.
 
 mod process;
+mod pulse;
 mod thread;
 
 use std::fmt;

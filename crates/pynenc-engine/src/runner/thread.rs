@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use pynenc_core::RunnerId;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::Found;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::Runner;
+use super::{Runner, pulse};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
@@ -84,9 +85,13 @@ impl ThreadRunner {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
         })?;
+        let bodies = Handle::current();
+        let beat = async move {
+            tokio::join!(worker.keep_alive(&engine, stop.clone()), pulse::watch(&bodies, &worker, stop));
+        };
         std::thread::Builder::new()
             .name("pynenc-heartbeat".to_owned())
-            .spawn(move || runtime.block_on(worker.keep_alive(&engine, stop)))
+            .spawn(move || runtime.block_on(beat))
             .map(Heartbeats::Thread)
             .map_err(|error| {
                 Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))

@@ -1,6 +1,7 @@
 //! What one runner does: it claims, runs, settles, and performs the services.
 
 mod adoption;
+mod answer;
 mod attempt;
 mod ending;
 mod guided;
@@ -9,6 +10,7 @@ mod run;
 mod services;
 mod slots;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as HeldEntry;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -129,6 +131,12 @@ impl Worker {
     /// How many invocations it has claimed and not yet settled.
     pub fn held(&self) -> usize {
         self.lock().len()
+    }
+
+    /// The tasks of what it has claimed and not yet settled, each once.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let tasks: BTreeSet<String> = self.attempts().iter().map(|attempt| attempt.tracked.task.to_string()).collect();
+        tasks.into_iter().collect()
     }
 
     fn attempts(&self) -> Vec<Arc<Attempt>> {

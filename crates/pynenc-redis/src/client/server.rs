@@ -96,9 +96,19 @@ impl Server {
     pub(super) fn explained(&self, error: RedisError) -> Error {
         let text = error.to_string();
         let is_silent = error.is_timeout() && self.uses_tls();
+        // What it says before it closes is lost where the client speaks first.
+        let is_closed = error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout();
         let explained = classified(error).with("address", &self.place);
         if is_silent {
             return explained.with("advice", "see whether the server speaks TLS at this port");
+        }
+        if is_closed && explained.is_retryable() {
+            return Error::unavailable(
+                "redis closed a new connection; it may have as many clients as `maxclients` allows, or speak TLS where the \
+                 address says `redis://`",
+            )
+            .with("address", &self.place)
+            .caused_by(explained);
         }
         if text.contains("DB index") || text.contains("database number") {
             return Error::config(

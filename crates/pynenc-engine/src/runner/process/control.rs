@@ -76,11 +76,17 @@ fn obey(said: impl BufRead, stopper: &Stopper) {
     for line in said.lines().map_while(std::io::Result::ok) {
         match line.as_bytes() {
             line if line == NOW.trim_ascii_end() => stopper.now(),
-            line if line == DRAIN.trim_ascii_end() => stopper.drain(),
+            line if line == DRAIN.trim_ascii_end() => drain(stopper, "the supervisor stops"),
             _ => {}
         }
     }
+    drain(stopper, "the supervisor is gone");
+}
+
+/// Tells afterwards that nothing more is claimed, so that whoever reads it can rely on it.
+fn drain(stopper: &Stopper, why: &str) {
     stopper.drain();
+    tracing::info!(process = std::process::id(), why, "this worker process claims nothing more");
 }
 
 #[cfg(test)]

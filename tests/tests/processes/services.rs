@@ -1,0 +1,60 @@
+//! Those who recover the work of others, killed while they do.
+
+use pynenc::Reason;
+use pynenc_testkit::{Fault, Proxy};
+use pynenc_tests::work::gated;
+
+use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
+
+/// Kills who recovers an invocation once the recovery met this, and checks that a third one brings it to its end.
+async fn is_recovered_once(fault: Fault) {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let invocation = app.submit(gated("a".into())).await.unwrap();
+    let mut lost = fleet.worker();
+    fleet.ledger().reaches(1, "begin a").await;
+    let proxy = Proxy::before(&fleet.server);
+    let mut reaper = fleet.warm_worker_behind(&proxy, &app).await;
+    proxy.once(invocation.id().as_bytes(), fault.clone());
+    lost.kill9();
+    until("somebody recovers it", async || proxy.pending() == 0).await;
+    if fault == Fault::StallReply {
+        until("it is recovered", async || record(&app, invocation.id()).await.record.losses == 1).await;
+    }
+    reaper.kill9();
+    let _third = fleet.worker();
+    fleet.stage.open("a").unwrap();
+    assert_eq!(result_of(&invocation).await.unwrap(), "a");
+    let history = ended_once(&invocation).await;
+    assert_eq!(times(&history, Reason::OwnerLost), 1, "{history:#?}");
+    assert_eq!(fleet.ledger().count("begin a"), 2);
+    fleet.holds(&app).await;
+}
+
+#[tokio::test]
+async fn who_is_killed_before_its_recovery_takes_effect_leaves_it_to_another() {
+    is_recovered_once(Fault::Answer("-BUSY Redis is busy running a script.")).await;
+}
+
+#[tokio::test]
+async fn who_is_killed_after_its_recovery_took_effect_leaves_nothing_to_be_done_twice() {
+    is_recovered_once(Fault::StallReply).await;
+}
+
+#[tokio::test]
+async fn of_many_who_would_recover_it_one_does() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
+    let mut lost = fleet.worker();
+    fleet.ledger().reaches(8, "begin a").await;
+    let _reapers = [(); 4].map(|()| fleet.worker());
+    lost.kill9();
+    fleet.ledger().reaches(16, "begin a").await;
+    fleet.stage.open("a").unwrap();
+    for invocation in group.invocations() {
+        result_of(invocation).await.unwrap();
+        assert_eq!(times(&ended_once(invocation).await, Reason::OwnerLost), 1);
+    }
+    fleet.holds(&app).await;
+}
