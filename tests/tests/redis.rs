@@ -22,6 +22,19 @@ async fn waits_for_ever() {
 }
 
 #[task]
+async fn shouts_often(times: u32) -> Result<()> {
+    for _ in 0..times {
+        shout_softly("x".into()).await?;
+    }
+    Ok(())
+}
+
+#[task]
+async fn shout_softly(text: String) -> String {
+    text
+}
+
+#[task]
 fn shout(text: String) -> String {
     text.to_uppercase()
 }
@@ -76,6 +89,17 @@ async fn apps_that_share_a_server_dont_see_each_other() {
     runner.shutdown().await.unwrap();
 }
 
+/// What clients have sent to a server so far; what scripts call isn't among it.
+fn sent_to(server: &RedisServer) -> u64 {
+    let report = server.command(&["INFO", "commandstats"]);
+    let calls = ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"];
+    let calls = calls.map(|name| {
+        let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+        line.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+    });
+    calls.iter().sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_without_work_asks_little_of_the_server() {
     const SECONDS: u64 = 4;
@@ -85,20 +109,28 @@ async fn a_runner_without_work_asks_little_of_the_server() {
     let app = builder.redis(&server.url()).build().await.unwrap();
     let runner = app.start_runner().await.unwrap();
     app.submit(shout("warm".into())).await.unwrap().result().await.unwrap();
-    let sent = || {
-        let report = server.command(&["INFO", "commandstats"]);
-        // What scripts call isn't sent: these are what a client does send.
-        let calls = ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"]
-            .map(|name| {
-                let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
-                line.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
-            });
-        calls.iter().sum::<u64>()
-    };
-    let before = sent();
+    let before = sent_to(&server);
     tokio::time::sleep(secs(SECONDS)).await;
-    let commands = sent() - before;
+    let commands = sent_to(&server) - before;
     assert!((1..3 * SECONDS).contains(&commands), "{commands} commands in {SECONDS} s");
+    runner.shutdown().await.unwrap();
+}
+
+/// A call that is awaited is submitted, waited for and claimed in one trip, and ends and lets its caller go on in another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_a_body_is_two_trips() {
+    const CALLS: u32 = 200;
+    let server = RedisServer::start();
+    let tasks = tasks![shouts_often, shout_softly];
+    let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks().tasks(tasks);
+    let app = builder.redis(&server.url()).build().await.unwrap();
+    let runner = app.start_runner().await.unwrap();
+    app.submit(shouts_often(1)).await.unwrap().result().await.unwrap();
+    let before = sent_to(&server);
+    app.submit(shouts_often(CALLS)).await.unwrap().result().await.unwrap();
+    let commands = sent_to(&server) - before;
+    // Heartbeats and services come between.
+    assert!((2 * u64::from(CALLS)..5 * u64::from(CALLS) / 2).contains(&commands), "{commands} for {CALLS} calls");
     runner.shutdown().await.unwrap();
 }
 

@@ -9,6 +9,7 @@ use crate::parked;
 use crate::place::Place;
 use crate::shared_argument;
 use crate::triggers;
+use crate::worker_process;
 use crate::workflows;
 
 /// A figure, or several that one run gives.
@@ -61,6 +62,8 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "latency", threads: 1, run: |place| Box::pin(latency(place)), applies: everywhere },
     Figure { name: "fibonacci", threads: 1, run: |place| Box::pin(nested(place)), applies: everywhere },
     Figure { name: "bytes", threads: 1, run: |place| Box::pin(bytes(place)), applies: on_redis },
+    Figure { name: "trips", threads: 2, run: |place| Box::pin(trips(place)), applies: on_redis },
+    Figure { name: "worker", threads: 2, run: |place| Box::pin(worker_process::resources(place)), applies: on_redis },
     Figure { name: "idle", threads: 1, run: |place| Box::pin(idle(place)), applies: on_redis },
     Figure { name: "beside_parked", threads: 2, run: |place| Box::pin(parked::others(place)), applies: everywhere },
     Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
@@ -241,6 +244,27 @@ async fn bytes(place: &Place) -> Result<Vec<Measured>> {
     let finished = (memory() - empty) / CALLS as f64;
     let measured = |what, value, target| Measured { what, value, unit: "bytes", target };
     Ok(vec![measured("queued", queued, 600.0), measured("finished", finished, 1000.0)])
+}
+
+/// What calls that are waited for one by one ask of the server.
+async fn trips(place: &Place) -> Result<Vec<Measured>> {
+    const CALLS: u64 = 2_000;
+    let app = place.app().await?;
+    let runner = app.start_runner().await?;
+    app.submit(add(0, 0)).await?.result().await?;
+    let commands = || place.counters().map_or(0.0, |counters| counters.commands);
+    let (before, [sent, given]) = (commands(), place.traffic());
+    for n in 0..CALLS {
+        app.submit(add(n, 1)).await?.result().await?;
+    }
+    let (after, [sent_then, given_then]) = (commands(), place.traffic());
+    runner.shutdown().await?;
+    let each = |what, value: f64, unit, target| Measured { what, value: value / CALLS as f64, unit, target };
+    Ok(vec![
+        each("commands", after - before, "a call", 5.0),
+        each("to the server", sent_then - sent, "bytes a call", 1500.0),
+        each("from the server", given_then - given, "bytes a call", 1500.0),
+    ])
 }
 
 /// What a runner without work asks of its server.

@@ -1,14 +1,17 @@
 //! The figures of pynenc: a table for people, and one JSON line a figure for programs.
 //!
-//! `cargo run --release -p pynenc-bench -- [memory|redis] [figure ..]`; without names, every figure in both places. Each
-//! is the median of several runs, because machines are shared; compare two programs in one run, and quote ratios. Over
+//! `cargo run --release -p pynenc-bench -- [memory|redis] [figure ..]`; without names, every figure in both places; with
+//! `growth`, how some of them grow, drawn into a folder with `--plots=folder`. Each is the median of several runs, because machines are shared; compare two programs in one run, and quote ratios. Over
 //! Redis it starts a server of its own, and measures what that could do at best in the same minute.
 
 mod figures;
+mod growth;
 mod parked;
 mod place;
+mod plot;
 mod shared_argument;
 mod triggers;
+mod worker_process;
 mod workflows;
 
 use figures::{FIGURES, Figure, Measured};
@@ -18,26 +21,40 @@ use place::Place;
 const RUNS: usize = 3;
 
 fn main() -> pynenc::Result<()> {
+    if let Some(worked) = worker_process::role() {
+        return worked;
+    }
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
-    let place = wanted.first().filter(|name| matches!(name.as_str(), "memory" | "redis")).cloned();
-    wanted.drain(..usize::from(place.is_some()));
-    let known: Vec<_> = FIGURES.iter().map(|figure| figure.name).collect();
+    let grows = take(&mut wanted, |word| word == "growth").is_some();
+    let place = take(&mut wanted, |word| matches!(word, "memory" | "redis"));
+    let folder = take(&mut wanted, |word| word.starts_with("--plots="));
+    let folder = folder.as_deref().and_then(|argument| argument.strip_prefix("--plots="));
+    let known = if grows { growth::names() } else { FIGURES.iter().map(|figure| figure.name).collect() };
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
-        eprintln!("unknown figure `{unknown}`; known: {}, behind `memory` or `redis`", known.join(", "));
+        eprintln!("unknown figure `{unknown}`; known: {}, behind `growth`, `memory` or `redis`", known.join(", "));
         std::process::exit(2);
     }
+    let run = |place: &dyn Fn() -> Place| {
+        if grows { growth::measure(&wanted, place, folder) } else { measure_all(&wanted, place) }
+    };
     println!("{:<36} {:>14} {:<18} {:>14}   {:>8}", "figure", "measured", "unit", "target", "of it");
     if place.as_deref() != Some("redis") {
-        measure_all(&wanted, || Place::Memory)?;
+        run(&|| Place::Memory)?;
     }
     if place.as_deref() != Some("memory") {
-        measure_all(&wanted, Place::redis)?;
+        run(&Place::redis)?;
     }
     Ok(())
 }
 
+/// The first word that is meant, taken out of the others.
+fn take(words: &mut Vec<String>, is_meant: impl Fn(&str) -> bool) -> Option<String> {
+    let place = words.iter().position(|word| is_meant(word))?;
+    Some(words.remove(place))
+}
+
 /// Measures what is wanted, each figure in a place of its own.
-fn measure_all(wanted: &[String], place: impl Fn() -> Place) -> pynenc::Result<()> {
+fn measure_all(wanted: &[String], place: &dyn Fn() -> Place) -> pynenc::Result<()> {
     for figure in FIGURES.iter().filter(|figure| wanted.is_empty() || wanted.iter().any(|name| name == figure.name)) {
         let place = place();
         if (figure.applies)(&place) {
@@ -65,12 +82,13 @@ fn measure(figure: &Figure, place: &Place) -> pynenc::Result<Vec<Measured>> {
         runs.push(runtime.block_on((figure.run)(place))?);
     }
     let count = runs[0].len();
-    Ok((0..count).map(|index| median(runs.iter().map(|run| run[index]).collect())).collect())
+    let of_all = |index: usize| runs.iter().map(|run| run[index].value).collect();
+    Ok((0..count).map(|index| Measured { value: median(of_all(index)), ..runs[0][index] }).collect())
 }
 
-fn median(mut measured: Vec<Measured>) -> Measured {
-    measured.sort_by(|a, b| a.value.total_cmp(&b.value));
-    measured[measured.len() / 2]
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn report(figure: &Figure, place: &Place, measured: &[Measured]) {

@@ -49,12 +49,11 @@ impl Place {
 
     /// An app of this place without a task; on a server it begins with nothing in it.
     pub(crate) fn builder(&self) -> PynencBuilder {
-        let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks();
         match self {
-            Self::Memory => builder.memory(),
+            Self::Memory => own_settings().memory(),
             Self::Redis(server, _) => {
                 server.command(&["FLUSHALL"]);
-                builder.redis(&server.url()).set("redis.start_check", "off")
+                app_on(&server.url())
             }
         }
     }
@@ -81,6 +80,15 @@ impl Place {
             Self::Redis(_, reference) => redis(*reference),
         }
     }
+}
+
+/// An app on a server, as it is.
+pub(crate) fn app_on(server: &str) -> PynencBuilder {
+    own_settings().redis(server).set("redis.start_check", "off")
+}
+
+fn own_settings() -> PynencBuilder {
+    Pynenc::builder().without_config_file().environment([]).without_linked_tasks()
 }
 
 impl Reference {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::figures::Measured;
 use crate::place::Place;
+use crate::worker_process::resident_bytes;
 
 const STEPS: u64 = 1_000;
 const SLEEPERS: u64 = 10_000;
@@ -97,7 +98,7 @@ pub(crate) async fn replay(place: &Place) -> Result<Vec<Measured>> {
 pub(crate) async fn asleep(place: &Place) -> Result<Vec<Measured>> {
     let (app, _told, awake) = app(place).await?;
     let runner = app.start_runner().await?;
-    let (resident, stored) = (resident_bytes(), place.counters().map(|counters| counters.memory));
+    let (resident, stored) = (own_memory(), place.counters().map(|counters| counters.memory));
     let length = Duration::from_secs(20);
     let start = Instant::now();
     for _ in 0..SLEEPERS / 500 {
@@ -110,12 +111,7 @@ pub(crate) async fn asleep(place: &Place) -> Result<Vec<Measured>> {
     let of_each = |now: f64, before: f64| (now - before).max(0.0) / SLEEPERS as f64;
     let mut measured = vec![
         Measured { what: "until put aside", value: aside.as_secs_f64(), unit: "s", target: 10.0 },
-        Measured {
-            what: "in the worker",
-            value: of_each(resident_bytes(), resident),
-            unit: "bytes each",
-            target: 2000.0,
-        },
+        Measured { what: "in the worker", value: of_each(own_memory(), resident), unit: "bytes each", target: 2000.0 },
     ];
     if let Some((now, before)) = place.counters().map(|counters| counters.memory).zip(stored) {
         measured.push(Measured {
@@ -135,9 +131,6 @@ pub(crate) async fn asleep(place: &Place) -> Result<Vec<Measured>> {
     Ok(measured)
 }
 
-/// The memory of this process, where it can be told.
-fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or_default() * 1024.0
+fn own_memory() -> f64 {
+    resident_bytes(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
 }

@@ -51,8 +51,9 @@ impl Trip for Settles {
     }
 }
 
-/// Sends items in groups, without waiting for a group to fill: who finds the way free goes at once, who comes
-/// meanwhile waits, and the first of those leads all of them on the next trip.
+/// Sends items in groups, without waiting for a group to fill: who finds the way free goes as soon as the others that
+/// are ready to run have run, with those who came, who comes during the trip waits, and the first of those leads all of
+/// them on the next.
 #[derive(Debug)]
 pub(crate) struct GroupCommit<T: Trip> {
     lane: Arc<dyn Lane>,
@@ -115,9 +116,18 @@ impl<T: Trip> GroupCommit<T> {
                 Err(_) => return None,
             },
         };
-        let reply = self.travel(group).await;
+        tokio::task::yield_now().await;
+        let reply = self.travel(self.joined(group)).await;
         drop(lead);
         Some(reply)
+    }
+
+    /// The group, and who came while it was about to go.
+    fn joined(&self, mut group: Group<T>) -> Group<T> {
+        let mut queue = lock(&self.queue);
+        let room = BATCH.saturating_sub(group.others.len() + 1).min(queue.waiting.len());
+        group.others.extend(queue.waiting.drain(..room));
+        group
     }
 
     fn enqueue(&self, item: T::Item) -> Place<T> {
@@ -253,13 +263,16 @@ mod tests {
     #[tokio::test]
     async fn those_who_come_during_a_trip_share_the_next_and_get_their_own_reply() {
         let (gate, commit) = gated();
-        let mut settles: Vec<_> = (0..10).map(|version| Box::pin(commit.send(settlement(version)))).collect();
-        settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+        let mut settles: Vec<_> = (0..12).map(|version| Box::pin(commit.send(settlement(version)))).collect();
+        // Those that are ready together go together; the first of them is on its way when it is looked at again.
+        settles[..2].iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+        assert!((&mut settles[0]).now_or_never().is_none());
+        settles[2..].iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
         gate.permits.add_permits(2);
         for (version, reply) in futures_util::future::join_all(settles).await.into_iter().enumerate() {
             assert_eq!(reply.unwrap().unwrap(), TransitionReply::Refused(stale(version as u64)));
         }
-        assert_eq!(*gate.trips.lock().unwrap(), [1, 9]);
+        assert_eq!(*gate.trips.lock().unwrap(), [2, 10]);
     }
 
     #[tokio::test]

@@ -254,16 +254,17 @@ impl Engine {
     /// The value of an invocation that has ended, or why it has none.
     pub(crate) async fn outcome<V: DeserializeOwned>(&self, id: InvocationId, record: &StatusRecord) -> Result<V> {
         match record.status {
-            Status::Success => self.returned(id, record.epoch).await,
+            Status::Success => self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await,
             Status::Cancelled => Err(Error::Cancelled(id)),
             Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
             _ => Err(self.failure(id, record).await?),
         }
     }
 
-    async fn returned<V: DeserializeOwned>(&self, id: InvocationId, epoch: u64) -> Result<V> {
+    /// The value of an outcome; there is none where it is forgotten.
+    pub(crate) async fn value_of<V: DeserializeOwned>(&self, id: InvocationId, outcome: Option<Outcome>) -> Result<V> {
         let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
-        match self.parts().state.outcome(id, epoch).await? {
+        match outcome {
             Some(Outcome::Value { value, serializer }) => {
                 let value = self.contents().fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
                 let reader = self.reader(&serializer).map_err(|error| corrupt(&error))?;

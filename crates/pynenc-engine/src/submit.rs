@@ -18,7 +18,7 @@ use pynenc_core::record::{
 };
 use pynenc_core::status::Due;
 use pynenc_core::task_options::Concurrency;
-use pynenc_core::{Digest, InvocationId, Lane, SerializerExt};
+use pynenc_core::{Digest, InvocationId, Lane, SerializerExt, Status};
 
 use crate::arguments::{ArgumentIdentity, ArgumentSink, Arguments};
 use crate::call::{Call, CallOptions, EncodedCall};
@@ -115,7 +115,10 @@ impl Engine {
         let submission = self.prepared(task, call, &mut uploads)?;
         uploads.send(self).await?;
         match context.attempt().call(self, &submission).await? {
-            Awaited::Ended(record) => self.outcome::<T::Output>(submission.record.id, &record).await,
+            Awaited::Ended { record, outcome: Some(outcome) } if record.status == Status::Success => {
+                self.value_of(submission.record.id, Some(outcome)).await
+            }
+            Awaited::Ended { record, .. } => self.outcome(submission.record.id, &record).await,
             Awaited::Registered(reply) => self.accepted::<T>(task, &submission, Some(Ok(reply))).await?.result().await,
         }
     }

@@ -14,7 +14,7 @@ local function forget(id)
   call('ZREM', K.rest, id)
   call('LREM', K.retained .. int(kept_for(e)), 1, id)
   call('ZREM', K.kept_longer, id)
-  count_as(false, e[E.status], e[E.queue], -1)
+  count(counter(false, e[E.status], e[E.queue]), -1)
   -- A record that a lane wrote is found by its invocation; without that, by its age.
   if call('EXISTS', K.record .. id) == 1 then call('ZADD', K.aged, int(e[E.place]), id) end
 end

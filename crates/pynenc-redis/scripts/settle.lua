@@ -11,8 +11,9 @@ end
 fetch(ids)
 local is_new = #keys == 0 or call('EXISTS', unpack(keys)) == 0
 
-local function push_back(id, e, hint)
-  if hint == '' or not is_queued(e) then return end
+local function push_back(id, hint)
+  local e = hint ~= '' and read(id)
+  if not e or not is_queued(e) then return end
   local priority = parse('>I2', hint)
   push(sub(hint, 3), id, priority, e[E.due], time)
 end
@@ -25,9 +26,9 @@ end
 
 local function settle(place)
   if ARGV[place + 1] ~= '' then put_outcome(ARGV[place + 1], is_new) end
-  local reply, e, handed, id = transition(ARGV[place], time)
-  if not e then return {reply} end
-  push_back(id, e, ARGV[place + 2])
+  local reply, handed = transition(ARGV[place], time)
+  if not handed then return {reply} end
+  push_back(sub(ARGV[place], 1, 16), ARGV[place + 2])
   for _, head in ipairs(handed) do push_entry(head) end
   return reply_with(reply, handed)
 end

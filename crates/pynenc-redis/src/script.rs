@@ -83,13 +83,13 @@ parts! {
     ENTRY = "entry"; TABLE = "table"; ENTER = "enter"; SLOTS = "slots"; KNOTS = "knots"; REGISTER = "register";
     CONTENT = "content"; CLAIM = "claim"; TRANSITION = "transition"; QUEUE = "queue"; FACTS = "facts"; RETIRE = "retire";
     OUTBOX = "outbox"; OUTCOMES = "outcomes"; POP = "pop"; BLOCK = "block";
-    WATCH = "watch"; SUBMIT = "submit"; JOURNAL = "journal";
+    WATCH = "watch"; ALIKE = "alike"; SUBMIT = "submit"; JOURNAL = "journal";
 }
 
 scripts! {
     Register = "register": [ENTRY, ENTER, REGISTER];
-    Claim = "claim": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
-    Transition = "transition": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION];
+    Claim = "claim": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, KNOTS, CLAIM];
+    Transition = "transition": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, TRANSITION];
     Cancel = "cancel": [ENTRY, ENTER, SLOTS];
     Block = "block": [ENTRY, TABLE, ENTER, KNOTS, BLOCK];
     Watch = "watch": [ENTRY, WATCH];
@@ -120,10 +120,10 @@ scripts! {
     AppendJournal = "append_journal": [];
     WorkflowRuns = "workflow_runs": [];
     Submit = "submit": [ENTRY, ENTER, REGISTER, QUEUE, FACTS, SUBMIT];
-    Call = "call": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, REGISTER, QUEUE, FACTS, SUBMIT, BLOCK, WATCH];
-    ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM];
-    Take = "take": [ENTRY, TABLE, ENTER, SLOTS, KNOTS, CLAIM, QUEUE, POP];
-    Settle = "settle": [ENTRY, TABLE, ENTER, SLOTS, TRANSITION, QUEUE, OUTCOMES];
+    Call = "call": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, KNOTS, CLAIM, REGISTER, QUEUE, FACTS, SUBMIT, BLOCK, WATCH];
+    ClaimLoad = "claim_load": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, KNOTS, CLAIM];
+    Take = "take": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, KNOTS, CLAIM, QUEUE, POP];
+    Settle = "settle": [ENTRY, TABLE, ENTER, ALIKE, SLOTS, TRANSITION, QUEUE, OUTCOMES];
     Define = "define": [];
     Undefine = "undefine": [];
     Pause = "pause": [];
@@ -155,12 +155,13 @@ const FUNCTIONS: [Verb; 8] =
     [Verb::Submit, Verb::Call, Verb::Take, Verb::ClaimLoad, Verb::Settle, Verb::Transition, Verb::Watch, Verb::Block];
 
 /// The parts of functions, in an order in which each stands behind what it uses.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 18] = [
     include_str!("../scripts/lib/prelude.lua"),
     CLOCK,
     ENTRY,
     TABLE,
     ENTER,
+    ALIKE,
     SLOTS,
     KNOTS,
     CLAIM,

@@ -185,7 +185,9 @@ fn fenced(id: InvocationId, epoch: u64, fence: u64) -> Error {
 
 /// An outcome as the script that settles takes it.
 pub(crate) fn outcome_item(write: &OutcomeWrite) -> Result<Vec<u8>> {
-    Ok(Pack::new().bytes(write.id.as_bytes()).u48(write.epoch).bytes(&encoded(&write.outcome)?).done())
+    let outcome = encoded(&write.outcome)?;
+    let entry = Pack::new().bytes(write.id.as_bytes()).u48(write.epoch).u32(outcome.len() as u64);
+    Ok(entry.bytes(&outcome).done())
 }
 
 /// The outcome of an epoch, out of all that are kept of an invocation.

@@ -8,6 +8,7 @@ use pynenc_core::RunnerId;
 use pynenc_core::lane::{Claimed, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked};
 
+use super::answer::Answer;
 use super::attempt::Attempt;
 use super::{Claiming, Worker};
 use crate::engine::Engine;
@@ -77,14 +78,15 @@ impl Adoption<'_> {
     }
 
     /// Runs what was granted, if anything was.
-    pub(super) fn conclude(mut self, engine: &Engine, granted: Option<Tracked>, submission: &Submission) {
+    pub(super) fn conclude(mut self, engine: &Engine, granted: Option<(Tracked, Answer)>, submission: &Submission) {
         self.is_open = false;
-        let Some(granted) = granted else { return };
+        let Some((granted, answer)) = granted else { return };
         let record = Some(submission.record.clone());
         let claimed = Claimed { id: granted.id, reply: ClaimReply::Granted(granted), record };
-        let begun = self.worker.begun(engine, self.claim.runner, vec![claimed]);
-        if let Some(adopter) = self.worker.adopter.get() {
-            begun.into_iter().for_each(|attempt| adopter(self.worker, attempt));
+        let begun = self.worker.begun(engine, self.claim.runner, vec![claimed]).pop();
+        if let Some((adopter, attempt)) = self.worker.adopter.get().zip(begun) {
+            attempt.answer_with(answer);
+            adopter(self.worker, attempt);
         }
     }
 }

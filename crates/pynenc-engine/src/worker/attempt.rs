@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use pynenc_core::broker::Message;
 use pynenc_core::lane::{Called, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Blocked, Claim, Ended, Registered, Tracked, Transition, TransitionReply};
-use pynenc_core::record::InvocationRecord;
+use pynenc_core::record::{InvocationRecord, Outcome};
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect, Refusal};
 use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord};
@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use super::adoption::Adoption;
+use super::answer::{Answer, Answered, Answering, Expected, answer_to};
 use super::guided::{Guided, Halt};
-use super::slots::{Entry, Permit, Reservation};
+use super::slots::{Entry, Permit, Reservation, Slots};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::extension::Changed;
@@ -58,6 +59,7 @@ pub struct Attempt {
     open_waits: AtomicUsize,
     place: Mutex<Option<Reservation>>,
     permit: Mutex<Option<Permit>>,
+    answer: Mutex<Option<Answer>>,
     interrupt: AtomicU8,
     interrupted: Notify,
     pub(crate) guided: Guided,
@@ -83,6 +85,7 @@ impl Attempt {
             open_waits: AtomicUsize::new(0),
             place: Mutex::new(Some(place)),
             permit: Mutex::new(None),
+            answer: Mutex::new(None),
             interrupt: AtomicU8::new(0),
             interrupted: Notify::new(),
             guided: Guided::default(),
@@ -117,6 +120,20 @@ impl Attempt {
 
     pub(crate) fn interruption(&self) -> Option<Interrupt> {
         Interrupt::from_u8(self.interrupt.load(Ordering::Acquire))
+    }
+
+    pub(super) fn slots(&self) -> &Slots {
+        &self.worker.slots
+    }
+
+    /// Where its record was when it last moved on, unless its owner is about to move it.
+    pub(super) fn expect_at_once(&self) -> Option<tokio::sync::MutexGuard<'_, Expect>> {
+        self.expect.try_lock().ok()
+    }
+
+    /// Has its end told to a caller of the same runner.
+    pub(super) fn answer_with(&self, answer: Answer) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 
     /// How many waits for other invocations are open.
@@ -164,6 +181,16 @@ impl Attempt {
         *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
     }
 
+    /// Gives its slot to the next, because its body has ended. One that holds a slot of concurrency control doesn't: who
+    /// is handed that comes before others.
+    pub(super) fn leave_slot(&self) {
+        if self.tracked.limited {
+            return;
+        }
+        let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        permit.as_mut().into_iter().for_each(Permit::settle);
+    }
+
     pub(super) fn release(&self) {
         let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(permit);
@@ -193,19 +220,23 @@ impl Attempt {
         if self.open_waits.load(Ordering::Acquire) == 0 {
             self.worker.check_paused()?;
         }
-        let mut adoption = self.worker.adoption(engine, self.runner, submission);
+        let adoption = self.worker.adoption(engine, self.runner, submission);
         match self.called(engine, submission, adoption.as_ref().map(Adoption::claim)).await? {
             Called::Waiting { child, claimed, end, .. } => {
                 let wait = self.open_wait();
                 engine.tell_submitted(&submission.record);
                 engine.changed(&Changed { id: child.id, task: &child.task, record: &child.record });
-                adoption.take().into_iter().for_each(|adoption| adoption.conclude(engine, claimed.clone(), submission));
-                let record = end_of(engine, child.id, end).await?;
-                wait.end(engine).await?;
-                Ok(Awaited::Ended(record))
+                let (answer, expected) = answer_to(self);
+                let granted = claimed.map(|tracked| (tracked, answer));
+                if let Some(adoption) = adoption {
+                    adoption.conclude(engine, granted, submission);
+                }
+                self.answered(engine, child.id, wait, expected, end_of(engine, child.id, end)).await
             }
             Called::Registered(reply) => {
-                adoption.into_iter().for_each(|adoption| adoption.conclude(engine, None, submission));
+                if let Some(adoption) = adoption {
+                    adoption.conclude(engine, None, submission);
+                }
                 Ok(Awaited::Registered(reply))
             }
             Called::Cycle(path) => Err(Error::WaitCycle { path: shown(&path) }),
@@ -214,6 +245,45 @@ impl Attempt {
                 Err(Error::ClaimLost(self.id()))
             }
         }
+    }
+
+    /// Waits for the end of a call: for its own word if this runner runs it, or for the news.
+    async fn answered(
+        self: &Arc<Self>,
+        engine: &Engine,
+        call: InvocationId,
+        wait: Wait,
+        mut expected: Expected,
+        end: impl Future<Output = Result<StatusRecord>>,
+    ) -> Result<Awaited> {
+        tokio::pin!(end);
+        let (answer, news) = tokio::select! {
+            biased;
+            answer = expected.answered() => (answer, None),
+            news = &mut end => (expected.last_word().await, Some(news)),
+        };
+        match answer {
+            Some(Answered::Ended { record, outcome, resumed: Some(permit) }) => {
+                wait.over(permit);
+                return Ok(Awaited::Ended { record, outcome });
+            }
+            Some(Answered::Ended { record, outcome, resumed: None }) => {
+                wait.end(engine).await?;
+                return Ok(Awaited::Ended { record, outcome });
+            }
+            Some(Answered::TooEarly(permit)) => {
+                wait.over(permit);
+                let record = self.wait(engine, &[call], engine.ended(call)).await?;
+                return Ok(Awaited::Ended { record, outcome: None });
+            }
+            None => {}
+        }
+        let record = match news {
+            Some(news) => news?,
+            None => end.await?,
+        };
+        wait.end(engine).await?;
+        Ok(Awaited::Ended { record, outcome: None })
     }
 
     async fn called(&self, engine: &Engine, submission: &Submission, claim: Option<&Claim>) -> Result<Called> {
@@ -290,8 +360,7 @@ impl Attempt {
     async fn resume(&self, engine: &Engine) -> Result<()> {
         let permit = self.worker.slots.reserve(Entry::Resume).permit().await;
         self.hold(permit);
-        let change = Change::new(Status::Running, By::Owner(self.runner), Reason::Resumed);
-        match self.change(engine, change).await? {
+        match self.change(engine, resumed(self.runner)).await? {
             TransitionReply::Done { .. }
             | TransitionReply::AlreadyMine(_)
             | TransitionReply::Refused(Refusal::NoEdge { from: Status::Running, .. }) => Ok(()),
@@ -330,12 +399,17 @@ impl Attempt {
         change: Change,
         requeue: bool,
     ) -> Result<TransitionReply, pynenc_core::Error> {
+        let mut answer = if change.to.is_final() { self.begin_answer() } else { None };
         let mut expect = self.expect.lock().await;
         loop {
             let transition = Transition { id: self.id(), expect: *expect, change: change.clone() };
             let requeue = requeue.then(|| Message { not_before: None, ..self.tracked.message() });
             let settlement = Settlement { outcome: outcome.clone(), transition, requeue };
-            match engine.settles().send(settlement).await.unwrap_or_else(dropped)? {
+            let reply = match answer.take() {
+                Some(answer) => answer.settle(engine, settlement).await?,
+                None => engine.settles().send(settlement).await.unwrap_or_else(dropped)?,
+            };
+            match reply {
                 TransitionReply::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
                     *expect = Expect { version, epoch };
                 }
@@ -343,12 +417,16 @@ impl Attempt {
             }
         }
     }
+
+    fn begin_answer(&self) -> Option<Answering> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take().and_then(Answer::begin)
+    }
 }
 
 /// What became of a call that a body waits for.
 pub(crate) enum Awaited {
-    /// It has ended.
-    Ended(StatusRecord),
+    /// It has ended, with this outcome if that is at hand.
+    Ended { record: StatusRecord, outcome: Option<Outcome> },
     /// It wasn't waited for yet: another invocation may stand for it.
     Registered(Registered),
 }
@@ -370,6 +448,15 @@ struct Wait {
 }
 
 impl Wait {
+    /// The body goes on in this slot, and its record says so already, unless it waits for something else by now.
+    fn over(mut self, permit: Permit) {
+        if let Some(attempt) = self.attempt.take()
+            && attempt.close_wait()
+        {
+            attempt.hold(permit);
+        }
+    }
+
     async fn end(mut self, engine: &Engine) -> Result<()> {
         let Some(attempt) = self.attempt.take() else { return Ok(()) };
         if attempt.close_wait() { attempt.resume(engine).await } else { Ok(()) }
@@ -388,7 +475,12 @@ pub(super) fn one<T>(replies: Vec<T>) -> Result<T, pynenc_core::Error> {
     replies.into_iter().next().ok_or_else(|| pynenc_core::Error::unavailable("a call of the orchestrator had no reply"))
 }
 
-fn dropped<T>() -> Result<T, pynenc_core::Error> {
+/// The caller of others goes on.
+pub(super) fn resumed(runner: RunnerId) -> Change {
+    Change::new(Status::Running, By::Owner(runner), Reason::Resumed)
+}
+
+pub(super) fn dropped<T>() -> Result<T, pynenc_core::Error> {
     Err(pynenc_core::Error::unavailable("the trip that this settlement shared was dropped"))
 }
 

@@ -1,6 +1,7 @@
 //! What one runner does: it claims, runs, settles, and performs the services.
 
 mod adoption;
+mod answer;
 mod attempt;
 mod ending;
 mod guided;

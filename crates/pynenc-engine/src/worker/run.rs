@@ -55,6 +55,7 @@ impl Worker {
         }
         engine.tell_started(&attempt);
         let ending = perform(&engine, &attempt).await;
+        attempt.leave_slot();
         settle(&engine, &attempt, ending).await;
         attempt.release();
     }

@@ -20,6 +20,7 @@ struct Shared {
 struct State {
     capacity: usize,
     taken: usize,
+    settling: usize,
     is_alone: bool,
     resuming: VecDeque<oneshot::Sender<Permit>>,
     starting: VecDeque<oneshot::Sender<Permit>>,
@@ -61,6 +62,7 @@ impl Reservation {
 pub(crate) struct Permit {
     slots: Slots,
     is_alone: bool,
+    is_settling: bool,
 }
 
 impl Slots {
@@ -68,6 +70,7 @@ impl Slots {
         let state = State {
             capacity,
             taken: 0,
+            settling: 0,
             is_alone: false,
             resuming: VecDeque::new(),
             starting: VecDeque::new(),
@@ -76,7 +79,7 @@ impl Slots {
         Self(Arc::new(Shared { state: Mutex::new(state), freed: Notify::new() }))
     }
 
-    /// Waits until more could be claimed, and tells how many.
+    /// Waits until more could be claimed, and tells how many. What ends together is claimed for together.
     pub(crate) async fn free(&self) -> usize {
         loop {
             let freed = self.0.freed.notified();
@@ -85,6 +88,7 @@ impl Slots {
                 return free;
             }
             freed.await;
+            tokio::task::yield_now().await;
         }
     }
 
@@ -100,7 +104,7 @@ impl Slots {
             let mut state = self.lock();
             if entry != Entry::Alone && state.free() > 0 && state.resuming.is_empty() {
                 state.taken += 1;
-                return Reservation::Held(Permit { slots: self.clone(), is_alone: false });
+                return Reservation::Held(self.permit(false));
             }
             let (sender, receiver) = oneshot::channel();
             match entry {
@@ -119,9 +123,13 @@ impl Slots {
         loop {
             let Some((sender, is_alone)) = self.lock().next() else { break };
             // A permit that can't be delivered is dropped here, outside the lock, and goes to the next.
-            let _ = sender.send(Permit { slots: self.clone(), is_alone });
+            let _ = sender.send(self.permit(is_alone));
         }
         self.0.freed.notify_one();
+    }
+
+    fn permit(&self, is_alone: bool) -> Permit {
+        Permit { slots: self.clone(), is_alone, is_settling: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,7 +142,8 @@ impl State {
         if self.is_alone || !self.alone.is_empty() {
             return 0;
         }
-        self.capacity.saturating_sub(self.taken + self.starting.len())
+        let (begun, unsettled) = (self.taken + self.starting.len(), self.taken + self.starting.len() + self.settling);
+        self.capacity.saturating_sub(begun).min(self.capacity.saturating_mul(2).saturating_sub(unsettled))
     }
 
     fn next(&mut self) -> Option<(oneshot::Sender<Permit>, bool)> {
@@ -153,7 +162,7 @@ impl State {
             self.taken += 1;
             return Some((sender, false));
         }
-        if self.taken > 0 {
+        if self.taken + self.settling > 0 {
             return None;
         }
         let sender = self.alone.pop_front()?;
@@ -162,11 +171,32 @@ impl State {
     }
 }
 
+impl Permit {
+    /// Gives the place to the next, because the body has ended; what is left is to settle it. As many may settle as run,
+    /// so that a store which doesn't answer isn't left behind further and further. Who runs alone settles alone too.
+    pub(crate) fn settle(&mut self) {
+        if self.is_alone || self.is_settling {
+            return;
+        }
+        self.is_settling = true;
+        {
+            let mut state = self.slots.lock();
+            state.taken -= 1;
+            state.settling += 1;
+        }
+        self.slots.grant();
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         {
             let mut state = self.slots.lock();
-            state.taken -= 1;
+            if self.is_settling {
+                state.settling -= 1;
+            } else {
+                state.taken -= 1;
+            }
             state.is_alone &= !self.is_alone;
         }
         self.slots.grant();
@@ -208,6 +238,32 @@ mod tests {
         assert!(start(&slots).is_none() && slots.free().now_or_never().is_none());
         drop(permit);
         assert_eq!(slots.free().now_or_never(), Some(4));
+    }
+
+    #[test]
+    fn who_settles_has_left_its_place_unless_too_many_do() {
+        let slots = Slots::new(1);
+        let mut first = start(&slots).unwrap();
+        first.settle();
+        assert_eq!(slots.free().now_or_never(), Some(1));
+        let mut second = start(&slots).unwrap();
+        second.settle();
+        assert!(slots.free().now_or_never().is_none(), "two wait for their store");
+        drop(first);
+        assert_eq!(slots.free().now_or_never(), Some(1));
+    }
+
+    #[test]
+    fn who_runs_alone_waits_for_those_who_settle_and_settles_alone() {
+        let slots = Slots::new(4);
+        let mut other = start(&slots).unwrap();
+        other.settle();
+        let mut alone = Box::pin(slots.reserve(Entry::Alone).permit());
+        assert!((&mut alone).now_or_never().is_none());
+        drop(other);
+        let mut permit = (&mut alone).now_or_never().unwrap();
+        permit.settle();
+        assert!(start(&slots).is_none());
     }
 
     #[test]

@@ -41,7 +41,7 @@ local function turn_away(id, e, key, runner, time)
   end
 end
 
-local function claim(id, runner, token, runs_below, time)
+local function claim_anew(id, runner, token, runs_below, time)
   local e = read(id)
   if not e then return GONE end
   if e[E.token] == token then return repeated(e, runner) end
@@ -57,6 +57,14 @@ local function claim(id, runner, token, runs_below, time)
   local is_run = e[E.losses] < runs_below
   enter(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time, is_run and S.running)
   return e[E.raw]
+end
+
+local function claim(id, runner, token, runs_below, time)
+  local like, raw = likeness(id, '')
+  if made[like] then return repeated_step(made[like], id, raw) end
+  local reply = claim_anew(id, runner, token, runs_below, time)
+  remember(like, id, raw)
+  return reply
 end
 
 -- The answer to each claim, and behind it what was called, where it is granted.

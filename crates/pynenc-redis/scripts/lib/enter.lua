@@ -8,8 +8,8 @@ local function count(field, by)
 end
 
 -- Invocations are counted by whether they are queued, status and queue.
-local function count_as(is_waiting, status, queue, by)
-  count((is_waiting and 'q' or 'r') .. string.char(status) .. queue, by)
+local function counter(is_waiting, status, queue)
+  return (is_waiting and 'q' or 'r') .. string.char(status) .. queue
 end
 
 -- What is new is in no index yet.
@@ -130,8 +130,8 @@ end
 
 local function follow_indexes(id, e, from, owner, was_queued)
   local queued = is_queued(e)
-  count_as(was_queued, from, e[E.queue], -1)
-  count_as(queued, e[E.status], e[E.queue], 1)
+  count(counter(was_queued, from, e[E.queue]), -1)
+  count(counter(queued, e[E.status], e[E.queue]), 1)
   if queued ~= was_queued then
     if queued then place_queued(id, e[E.place]) else place_rest(id, e[E.place]) end
   end

@@ -5,6 +5,8 @@ local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local FACTS = 76
 -- What was read, and what is to be written once all items are through; by id.
 local entries, changed = {}, {}
+-- Whether several entries were asked for together.
+local is_batch
 
 local function is(set, status)
   return byte(set, status) == 49
@@ -16,6 +18,7 @@ end
 
 -- Reads entries at once that will be asked for. One that is none is left to whom it concerns.
 local function fetch(ids)
+  is_batch = #ids > 1
   for first = 1, #ids, 500 do
     local keys = {}
     for place = first, math.min(first + 499, #ids) do keys[#keys + 1] = K.entry .. ids[place] end

@@ -13,10 +13,10 @@ end
 -- Keeps an outcome, unless there is one of its epoch. Where none of the invocations is known to have any, the store
 -- isn't asked for each.
 local function put_outcome(item, is_new)
-  local id, epoch, value = parse('>c16I6', item)
-  local kept = outcomes[id] or (not is_new and call('GET', K.outcomes .. id)) or ''
-  if has_epoch(kept, epoch) then return end
-  outcomes[id] = kept .. pack('>I6I4', epoch, #item - value + 1) .. sub(item, value)
+  local id, entry = sub(item, 1, 16), sub(item, 17)
+  local kept = outcomes[id] or (not is_new and call('GET', K.outcomes .. id))
+  if kept and has_epoch(kept, (parse('>I6', entry))) then return end
+  outcomes[id] = kept and kept .. entry or entry
 end
 
 local function flush_outcomes()

@@ -19,14 +19,21 @@ local function until_due(queues, time)
   return wait
 end
 
+-- Takes the first hints out of a queue. A command that pops would write out every score too.
+local function first_ready(queue, count)
+  local ids = call('ZRANGE', K.ready .. queue, '0', int(count - 1))
+  if #ids > 0 then call('ZREMRANGEBYRANK', K.ready .. queue, '0', int(#ids - 1)) end
+  return ids
+end
+
 -- Takes up to so many hints, and gives how long it is to the next due time where that is all there was.
 local function pop(queues, left, time)
   local ids = {}
   for _, queue in ipairs(queues) do
     promote(queue, time)
-    local popped = left > 0 and call('ZPOPMIN', K.ready .. queue, int(left)) or {}
-    for member = 1, #popped, 2 do ids[#ids + 1] = popped[member] end
-    left = left - #popped / 2
+    local popped = left > 0 and first_ready(queue, left) or {}
+    for _, id in ipairs(popped) do ids[#ids + 1] = id end
+    left = left - #popped
     if #popped > 0 then settle_tokens(queue) end
   end
   if #ids == 0 then drop_stale_tokens(queues) end

@@ -51,7 +51,7 @@ local function accept(it, time)
   changed[it.id] = start .. pack('>I6I2', time, #it.facts) .. it.facts .. line
   place_new(it.id, time)
   it.queue = parse('>I2c0', it.facts, 17)
-  count_as(true, status, it.queue, 1)
+  count(counter(true, status, it.queue), 1)
   if it.key then call('HSETNX', K.waiting, it.key, it.id .. it.arguments) end
   bind(it, it.id, '1')
   it.at_once_or = due

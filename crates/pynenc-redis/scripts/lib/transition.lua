@@ -1,5 +1,5 @@
--- Makes one transition. Gives the answer, and the record and who was handed a slot if it was made.
-local function transition(item, time)
+-- Makes one transition. Gives the answer, and who was handed a slot if it was made.
+local function transition_anew(item, time)
   local id, version, epoch, to, by, runner, reason, due_kind, due, has_detail, rest =
     parse('>c16I4I4BBc16BBI6B', item)
   local e = read(id)
@@ -12,5 +12,22 @@ local function transition(item, time)
   local detail, handed = has_detail == 1 and sub(item, rest) or nil, {}
   local at = due_kind > 0 and math.max(due_at(due_kind, due, time), 1) or 0
   enter_and_free(id, e, to, by, runner, at, reason, detail, handed, time)
-  return 'D' .. written(e), e, handed, id
+  return 'D' .. written(e), handed
+end
+
+local HAS_DETAIL = 51
+local NOBODY = {}
+
+local function transition(item, time)
+  local id, like, raw = sub(item, 1, 16)
+  if byte(item, HAS_DETAIL) == 0 then like, raw = likeness(id, sub(item, 17)) end
+  local step = made[like]
+  if step then
+    repeated_step(step, id, raw)
+    return step.reply, NOBODY
+  end
+  local reply, handed = transition_anew(item, time)
+  remember(like, id, raw)
+  if made[like] then made[like].reply = reply end
+  return reply, handed
 end
