@@ -231,7 +231,7 @@ async fn arguments(place: &Place, size: usize) -> Result<Vec<Reading>> {
     let calls = (50_000_000 / size).clamp(BATCH, CALLS);
     let start = Instant::now();
     for batch in 0..calls / BATCH {
-        app.submit_all((0..BATCH).map(|n| length_of(format!("{:0>size$}", batch * BATCH + n)))).await?;
+        app.submit_all((0..BATCH).map(|n| length_of(text_of(size, batch * BATCH + n)))).await?;
     }
     let submitted = per_second("submit_all", calls, start);
     let start = Instant::now();
@@ -240,4 +240,11 @@ async fn arguments(place: &Place, size: usize) -> Result<Vec<Reading>> {
     let drained = per_second("drain", calls, start);
     runner.shutdown().await?;
     Ok(vec![submitted, drained])
+}
+
+/// A text of so many bytes, which differs from the others.
+fn text_of(size: usize, number: usize) -> String {
+    let mut text = number.to_string();
+    text.extend(std::iter::repeat_n('x', size - text.len()));
+    text
 }

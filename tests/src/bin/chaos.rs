@@ -21,7 +21,6 @@ mod unix {
 
     use clap::Parser;
     use pynenc_tests::chaos::{self, Plan, ROLE};
-    use pynenc_tests::work::Stage;
 
     /// Kills, stops, cuts off and restarts workers, clients and a server while work goes on, then checks every promise.
     #[derive(Debug, Parser)]
@@ -47,7 +46,7 @@ mod unix {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
         match std::env::var(ROLE).as_deref() {
             Ok("client") => ended(&chaos::be_client().await),
-            Ok(_) => ended(&work().await),
+            Ok(_) => ended(&chaos::be_worker().await),
             Err(_) => look(&Arguments::parse()).await,
         }
     }
@@ -57,10 +56,6 @@ mod unix {
             tracing::error!(%error, "this process can't go on");
         }
         chaos::exit_code(result.is_ok())
-    }
-
-    async fn work() -> pynenc::Result<()> {
-        chaos::app(Stage::of_environment()).build().await?.run().await
     }
 
     async fn look(arguments: &Arguments) -> ExitCode {

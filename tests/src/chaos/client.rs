@@ -26,25 +26,13 @@ const MOST_WAITS: usize = 200;
 /// What isn't there then is looked at by the oracles alone.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Whether this process is a client.
-pub fn is_client() -> bool {
-    std::env::var(super::ROLE).as_deref() == Ok("client")
-}
-
 fn variable(name: &str) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 pub(super) async fn run() -> Result<()> {
     let stage = Stage::of_environment();
-    let app = loop {
-        match load::app(stage.clone()).build().await {
-            Ok(app) => break app,
-            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the server isn't there yet"),
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(millis(100)).await;
-    };
+    let app = load::built(&stage).await?;
     let mut client = Client { app, stage, random: Rng::with_seed(variable(SEED)), waits: JoinSet::new() };
     let pause = millis(variable(PAUSE));
     while !client.stage.is_open(STOP) {

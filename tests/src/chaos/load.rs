@@ -135,8 +135,19 @@ pub(super) async fn after(n: u64, #[inject] stage: State<Stage>, #[inject] conte
     Ok(n)
 }
 
+/// The app, once its server is there: a process that ends because it isn't would be started again by its supervisor.
+pub(super) async fn built(stage: &Stage) -> Result<Pynenc> {
+    loop {
+        match app(stage.clone()).build().await {
+            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the server isn't there yet"),
+            built => return built,
+        }
+        tokio::time::sleep(millis(100)).await;
+    }
+}
+
 /// An app with these tasks and their triggers, set up by the environment.
-pub fn app(stage: Stage) -> PynencBuilder {
+pub(super) fn app(stage: Stage) -> PynencBuilder {
     let tasks = tasks![plain, flaky, slow, blocking, limited, single, parent, flow, tick, heard, after];
     Pynenc::builder()
         .without_config_file()

@@ -11,8 +11,8 @@ mod soak;
 
 use std::process::ExitCode;
 
-pub use client::is_client;
-pub use load::app;
+use crate::work::Stage;
+
 pub use run::{Ended, Plan};
 pub use soak::{Flatness, Soaked};
 
@@ -26,6 +26,15 @@ pub const ROLE: &str = "PYNENC_CHAOS_ROLE";
 /// The app can't be made; a store that doesn't answer is no error.
 pub async fn be_client() -> pynenc::Result<()> {
     client::run().await
+}
+
+/// Does what a worker process does, until it is told to stop.
+///
+/// # Errors
+///
+/// As [`be_client`].
+pub async fn be_worker() -> pynenc::Result<()> {
+    load::built(&Stage::of_environment()).await?.run().await
 }
 
 /// Breaks things for a while, lets all come to rest, and judges what is left.

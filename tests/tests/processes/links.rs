@@ -80,6 +80,8 @@ async fn a_server_that_cuts_every_connection_and_forgets_its_scripts_loses_nothi
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let _workers = [fleet.worker(), fleet.worker()];
+    // One that can't reach its server when it starts ends with an error.
+    until("both are there", async || app.parts().orchestrator.runners().await.unwrap().len() == 2).await;
     let mut submitted = Vec::new();
     for round in 0..20 {
         for n in 0..10 {
