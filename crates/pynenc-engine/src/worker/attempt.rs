@@ -1,28 +1,28 @@
 //! One claim of one invocation, from its grant to its settling.
 
+mod call;
+
 use std::future::Future;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use pynenc_core::broker::Message;
-use pynenc_core::lane::{Called, Settlement, Submission};
-use pynenc_core::orchestrator::{Block, Blocked, Claim, Ended, Registered, Tracked, Transition, TransitionReply};
-use pynenc_core::record::{InvocationRecord, Outcome};
+use pynenc_core::lane::Settlement;
+use pynenc_core::orchestrator::{Block, Blocked, Tracked, Transition, TransitionReply};
+use pynenc_core::record::InvocationRecord;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect, Refusal};
-use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord};
+use pynenc_core::{InvocationId, Reason, RunnerId, Status};
 use tokio::sync::Notify;
 
+pub(crate) use call::Awaited;
+
 use super::Worker;
-use super::adoption::Adoption;
-use super::answer::{Answer, Answered, Answering, Expected, answer_to};
+use super::answer::{Answer, Answering};
 use super::guided::{Guided, Halt};
 use super::slots::{Entry, Permit, Reservation, Slots};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::extension::Changed;
 
 /// Why a body should end early. The greatest one that was told counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,98 +212,6 @@ impl Attempt {
         result
     }
 
-    /// Submits a call, and waits for its end with the slot given back meanwhile.
-    pub(crate) async fn call(self: &Arc<Self>, engine: &Engine, submission: &Submission) -> Result<Awaited> {
-        if self.is_blocking {
-            return Err(Error::WaitInBlockingTask(self.tracked.task.clone()));
-        }
-        if self.open_waits.load(Ordering::Acquire) == 0 {
-            self.worker.check_paused()?;
-        }
-        let adoption = self.worker.adoption(engine, self.runner, submission);
-        match self.called(engine, submission, adoption.as_ref().map(Adoption::claim)).await? {
-            Called::Waiting { child, claimed, end, .. } => {
-                let wait = self.open_wait();
-                engine.tell_submitted(&submission.record);
-                engine.changed(&Changed { id: child.id, task: &child.task, record: &child.record });
-                let (answer, expected) = answer_to(self);
-                let granted = claimed.map(|tracked| (tracked, answer));
-                if let Some(adoption) = adoption {
-                    adoption.conclude(engine, granted, submission);
-                }
-                self.answered(engine, child.id, wait, expected, end_of(engine, child.id, end)).await
-            }
-            Called::Registered(reply) => {
-                if let Some(adoption) = adoption {
-                    adoption.conclude(engine, None, submission);
-                }
-                Ok(Awaited::Registered(reply))
-            }
-            Called::Cycle(path) => Err(Error::WaitCycle { path: shown(&path) }),
-            Called::Refused(_) => {
-                self.tell(Interrupt::Lost);
-                Err(Error::ClaimLost(self.id()))
-            }
-        }
-    }
-
-    /// Waits for the end of a call: for its own word if this runner runs it, or for the news.
-    async fn answered(
-        self: &Arc<Self>,
-        engine: &Engine,
-        call: InvocationId,
-        wait: Wait,
-        mut expected: Expected,
-        end: impl Future<Output = Result<StatusRecord>>,
-    ) -> Result<Awaited> {
-        tokio::pin!(end);
-        let (answer, news) = tokio::select! {
-            biased;
-            answer = expected.answered() => (answer, None),
-            news = &mut end => (expected.last_word().await, Some(news)),
-        };
-        match answer {
-            Some(Answered::Ended { record, outcome, resumed: Some(permit) }) => {
-                wait.over(permit);
-                return Ok(Awaited::Ended { record, outcome });
-            }
-            Some(Answered::Ended { record, outcome, resumed: None }) => {
-                wait.end(engine).await?;
-                return Ok(Awaited::Ended { record, outcome });
-            }
-            Some(Answered::TooEarly(permit)) => {
-                wait.over(permit);
-                let record = self.wait(engine, &[call], engine.ended(call)).await?;
-                return Ok(Awaited::Ended { record, outcome: None });
-            }
-            None => {}
-        }
-        let record = match news {
-            Some(news) => news?,
-            None => end.await?,
-        };
-        wait.end(engine).await?;
-        Ok(Awaited::Ended { record, outcome: None })
-    }
-
-    async fn called(&self, engine: &Engine, submission: &Submission, claim: Option<&Claim>) -> Result<Called> {
-        let mut expect = self.expect.lock().await;
-        loop {
-            let block = Block { waiter: self.id(), expect: *expect, runner: self.runner, on: Vec::new() };
-            match engine.lane().call(submission.clone(), &block, claim).await? {
-                Called::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
-                    *expect = Expect { version, epoch };
-                }
-                called => {
-                    if let Called::Waiting { waiter, .. } = &called {
-                        *expect = Expect::from(waiter);
-                    }
-                    return Ok(called);
-                }
-            }
-        }
-    }
-
     async fn pause(self: &Arc<Self>, engine: &Engine, on: &[InvocationId]) -> Result<Option<Wait>> {
         if self.open_waits.load(Ordering::Acquire) == 0 {
             self.worker.check_paused()?;
@@ -421,25 +329,6 @@ impl Attempt {
     fn begin_answer(&self) -> Option<Answering> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take().and_then(Answer::begin)
     }
-}
-
-/// What became of a call that a body waits for.
-pub(crate) enum Awaited {
-    /// It has ended, with this outcome if that is at hand.
-    Ended { record: StatusRecord, outcome: Option<Outcome> },
-    /// It wasn't waited for yet: another invocation may stand for it.
-    Registered(Registered),
-}
-
-async fn end_of(engine: &Engine, id: InvocationId, end: Option<BoxStream<'static, Ended>>) -> Result<StatusRecord> {
-    if let Some(mut end) = end {
-        match end.next().await {
-            Some((_, Some(record))) => return Ok(record),
-            Some((_, None)) => return Err(Error::InvocationNotFound(id)),
-            None => {}
-        }
-    }
-    engine.ended(id).await
 }
 
 /// An open wait; dropped, it is over without the body having been resumed: a later wait or the end moves the record on.
