@@ -14,6 +14,7 @@ mod place;
 mod retrying;
 mod setup;
 mod synchronous;
+mod taken_hints;
 mod traces;
 mod untyped;
 mod waiting;

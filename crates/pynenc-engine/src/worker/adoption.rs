@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pynenc_core::RunnerId;
+use pynenc_core::broker::Message;
 use pynenc_core::lane::{Claimed, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked};
+use pynenc_core::record::Registration;
 
 use super::answer::Answer;
 use super::attempt::Attempt;
@@ -55,9 +57,10 @@ impl Worker {
         }
         let ids = self.not_held(vec![record.id]);
         let claim = Claim::new(Vec::new(), runner).running_below(self.losses_in_company());
+        let hint = Some(awaited_hint(registration));
         (!ids.is_empty()).then(|| Adoption {
             claim,
-            _claiming: Claiming { worker: self, ids },
+            _claiming: Claiming { worker: self, ids, hint },
             worker: self,
             is_open: true,
         })
@@ -96,5 +99,15 @@ impl Drop for Adoption<'_> {
         if self.is_open {
             self.worker.give_back_soon();
         }
+    }
+}
+
+/// The hint of a call that somebody waits for.
+fn awaited_hint(registration: &Registration) -> Message {
+    Message {
+        invocation: registration.id,
+        queue: registration.queue.clone(),
+        priority: registration.priority.raised(1),
+        not_before: None,
     }
 }

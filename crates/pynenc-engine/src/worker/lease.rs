@@ -131,7 +131,7 @@ impl Worker {
     /// Acts on what the store signals.
     pub fn signal(&self, signal: &Signal) {
         if let Signal::Cancel(id) = signal
-            && let Some(Held::Attempt(attempt)) = self.lock().get(id)
+            && let Some(attempt) = self.lock().get(id).and_then(Held::attempt)
         {
             attempt.tell(Interrupt::Cancel);
         }

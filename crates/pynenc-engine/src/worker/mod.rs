@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use pynenc_core::broker::Pop;
+use pynenc_core::broker::{Message, Pop};
 use pynenc_core::config::RunnerConfig;
 use pynenc_core::lane::{Claimed, Found};
 use pynenc_core::orchestrator::{Claim, ClaimReply};
@@ -54,6 +54,8 @@ pub struct Worker {
     taking: tokio::sync::Mutex<()>,
     has_lost_claim: AtomicBool,
     lost_claim: Notify,
+    missed: Mutex<Vec<Message>>,
+    missed_hint: Notify,
     adopter: OnceLock<Adopter>,
     adopts: AtomicBool,
     paused: AtomicUsize,
@@ -69,11 +71,28 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// An invocation that this worker has, or may be about to have.
+/// An invocation that this worker has, or may be about to have, and whether it was hinted again meanwhile: that hint is
+/// taken, and is put back when the worker lets go.
 #[derive(Debug)]
-enum Held {
-    Claiming,
+struct Held {
+    by: Holder,
+    is_hinted: bool,
+}
+
+#[derive(Debug)]
+enum Holder {
+    Claim,
     Attempt(Arc<Attempt>),
+}
+
+impl Held {
+    const fn by(by: Holder) -> Self {
+        Self { by, is_hinted: false }
+    }
+
+    fn attempt(&self) -> Option<&Arc<Attempt>> {
+        if let Holder::Attempt(attempt) = &self.by { Some(attempt) } else { None }
+    }
 }
 
 impl Worker {
@@ -92,6 +111,8 @@ impl Worker {
             taking: tokio::sync::Mutex::default(),
             has_lost_claim: AtomicBool::new(false),
             lost_claim: Notify::new(),
+            missed: Mutex::default(),
+            missed_hint: Notify::new(),
             adopter: OnceLock::new(),
             adopts: AtomicBool::new(true),
             paused: AtomicUsize::new(0),
@@ -140,8 +161,7 @@ impl Worker {
     }
 
     fn attempts(&self) -> Vec<Arc<Attempt>> {
-        let attempt = |held: &Held| if let Held::Attempt(attempt) = held { Some(attempt.clone()) } else { None };
-        self.lock().values().filter_map(attempt).collect()
+        self.lock().values().filter_map(Held::attempt).cloned().collect()
     }
 
     /// Tells every body to end, because the runner stops.
@@ -158,7 +178,7 @@ impl Worker {
         if ids.is_empty() {
             return Vec::new();
         }
-        let claiming = Claiming { worker: self, ids };
+        let claiming = Claiming { worker: self, ids, hint: None };
         let claim = Claim::new(claiming.ids.clone(), self.id()).running_below(self.losses_in_company());
         let claimed = self.ask(engine, &claim).await;
         self.begun(engine, claim.runner, claimed)
@@ -212,40 +232,47 @@ impl Worker {
         let attempts: Vec<_> =
             claimed.into_iter().filter_map(|claimed| self.granted(engine, runner, claimed)).collect();
         // Held before they run, so that a cancel that comes meanwhile finds them.
-        let held = attempts.iter().map(|attempt| (attempt.id(), Held::Attempt(attempt.clone())));
+        let held = attempts.iter().map(|attempt| (attempt.id(), Held::by(Holder::Attempt(attempt.clone()))));
         let before: Vec<_> = {
             let mut all = self.lock();
             held.filter_map(|(id, attempt)| all.insert(id, attempt)).collect()
         };
         // Another claim of the same invocation has ended the one that this worker had.
-        for held in before {
-            if let Held::Attempt(attempt) = held {
-                attempt.tell(Interrupt::Lost);
-            }
-        }
+        before.iter().filter_map(Held::attempt).for_each(|attempt| attempt.tell(Interrupt::Lost));
         attempts.iter().for_each(|attempt| began(engine, attempt));
         attempts
     }
 
     /// Forgets an attempt, unless another one of the same invocation is in its place.
     fn let_go(&self, attempt: &Attempt) {
-        let mut held = self.lock();
-        let is_own = |held: &Held| matches!(held, Held::Attempt(other) if other.epoch() == attempt.epoch());
-        if held.get(&attempt.id()).is_some_and(is_own) {
-            held.remove(&attempt.id());
+        let mut all = self.lock();
+        let is_own = |held: &Held| held.attempt().is_some_and(|other| other.epoch() == attempt.epoch());
+        let held = if all.get(&attempt.id()).is_some_and(is_own) { all.remove(&attempt.id()) } else { None };
+        drop(all);
+        if held.is_some_and(|held| held.is_hinted) {
+            self.put_back(attempt.tracked.message());
         }
     }
 
-    /// A repeated hint for what this worker has already isn't worth a claim; its reply couldn't be told from the first.
+    /// Has the services push a hint that was taken for what this worker had then.
+    fn put_back(&self, hint: Message) {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).push(hint);
+        self.missed_hint.notify_one();
+    }
+
+    /// A repeated hint for what this worker has already isn't worth a claim yet; its reply couldn't be told from the first.
     /// The others keep the order of their queue, in which they get slots of concurrency or are parked for them.
     fn not_held(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
         let mut held = self.lock();
         ids.retain(|id| match held.entry(*id) {
             HeldEntry::Vacant(place) => {
-                place.insert(Held::Claiming);
+                place.insert(Held::by(Holder::Claim));
                 true
             }
-            HeldEntry::Occupied(_) => false,
+            HeldEntry::Occupied(mut place) => {
+                place.get_mut().is_hinted = true;
+                false
+            }
         });
         ids
     }
@@ -323,19 +350,25 @@ impl Worker {
     }
 }
 
-/// Marks ids as being claimed, until the claim is over.
+/// Marks ids as being claimed, until the claim is over. A hint for what isn't granted is put back if one was taken.
 struct Claiming<'a> {
     worker: &'a Worker,
     ids: Vec<InvocationId>,
+    hint: Option<Message>,
 }
 
 impl Drop for Claiming<'_> {
     fn drop(&mut self) {
-        let mut held = self.worker.lock();
+        let mut all = self.worker.lock();
+        let mut is_hinted = false;
         for id in &self.ids {
-            if matches!(held.get(id), Some(Held::Claiming)) {
-                held.remove(id);
+            if all.get(id).is_some_and(|held| held.attempt().is_none()) {
+                is_hinted |= all.remove(id).is_some_and(|held| held.is_hinted);
             }
+        }
+        drop(all);
+        if let Some(hint) = self.hint.take().filter(|_| is_hinted) {
+            self.worker.put_back(hint);
         }
     }
 }

@@ -55,11 +55,24 @@ impl Worker {
             if let Err(error) = self.tick(engine).await {
                 tracing::debug!(%error, "the services go on with the next tick");
             }
+            self.until_next_tick(engine, &mut stop).await;
+        }
+    }
+
+    /// Waits, and pushes meanwhile the hints that were taken for what this worker had then, as soon as it lets go.
+    async fn until_next_tick(&self, engine: &Engine, stop: &mut Stop) {
+        let next = engine.parts().clock.sleep(self.settings.sweep_interval);
+        tokio::pin!(next);
+        loop {
             tokio::select! {
                 biased;
                 () = stop.draining() => return,
-                () = self.lost_claim.notified() => {}
-                () = engine.parts().clock.sleep(self.settings.sweep_interval) => {}
+                () = self.lost_claim.notified() => return,
+                () = self.missed_hint.notified() => {
+                    let hints = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
+                    engine.hint(&hints).await;
+                }
+                () = &mut next => return,
             }
         }
     }
