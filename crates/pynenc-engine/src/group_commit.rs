@@ -51,9 +51,9 @@ impl Trip for Settles {
     }
 }
 
-/// Sends items in groups, without waiting for a group to fill: who finds the way free goes as soon as the others that
-/// are ready to run have run, with those who came, who comes during the trip waits, and the first of those leads all of
-/// them on the next.
+/// Sends items in groups, without waiting for a group to fill: who finds the way free goes at once, who comes during the
+/// trip waits, and the first of those leads all of them on the next. Where several go together, the next of them goes as
+/// soon as the others that are ready to run have run, with those who came.
 #[derive(Debug)]
 pub(crate) struct GroupCommit<T: Trip> {
     lane: Arc<dyn Lane>,
@@ -63,6 +63,8 @@ pub(crate) struct GroupCommit<T: Trip> {
 #[derive(Debug)]
 struct Queue<T: Trip> {
     is_led: bool,
+    /// Whether the last group was of several senders.
+    is_shared: bool,
     waiting: Vec<Waiting<T>>,
 }
 
@@ -99,7 +101,7 @@ struct Lead<T: Trip> {
 
 impl<T: Trip> GroupCommit<T> {
     pub(crate) fn new(lane: Arc<dyn Lane>) -> Self {
-        Self { lane, queue: Arc::new(Mutex::new(Queue { is_led: false, waiting: Vec::new() })) }
+        Self { lane, queue: Arc::new(Mutex::new(Queue { is_led: false, is_shared: false, waiting: Vec::new() })) }
     }
 
     /// Sends one item; `None` when nothing is known of it, because who led its trip went away.
@@ -108,7 +110,18 @@ impl<T: Trip> GroupCommit<T> {
     ///
     /// A dropped item may or may not take effect.
     pub(crate) async fn send(&self, item: T::Item) -> Option<Result<T::Reply>> {
-        let (lead, group) = match self.enqueue(item) {
+        let place = self.enqueue(item);
+        self.arrived(place).await
+    }
+
+    /// Sends two items in this order, in one trip unless a group is full between them; as [`GroupCommit::send`] for each.
+    pub(crate) async fn send_both(&self, items: [T::Item; 2]) -> [Option<Result<T::Reply>>; 2] {
+        let [first, second] = items.map(|item| self.enqueue(item));
+        tokio::join!(self.arrived(first), self.arrived(second)).into()
+    }
+
+    async fn arrived(&self, place: Place<T>) -> Option<Result<T::Reply>> {
+        let (lead, group) = match place {
             Place::First(lead, group) => (lead, group),
             Place::Behind(turn) => match turn.await {
                 Ok(Turn::Lead(lead, group)) => (lead, group),
@@ -116,7 +129,9 @@ impl<T: Trip> GroupCommit<T> {
                 Err(_) => return None,
             },
         };
-        tokio::task::yield_now().await;
+        if lock(&self.queue).is_shared {
+            tokio::task::yield_now().await;
+        }
         let reply = self.travel(self.joined(group)).await;
         drop(lead);
         Some(reply)
@@ -127,6 +142,8 @@ impl<T: Trip> GroupCommit<T> {
         let mut queue = lock(&self.queue);
         let room = BATCH.saturating_sub(group.others.len() + 1).min(queue.waiting.len());
         group.others.extend(queue.waiting.drain(..room));
+        // Of two, one may be the other's caller.
+        queue.is_shared = group.others.len() > 1;
         group
     }
 
@@ -264,15 +281,34 @@ mod tests {
     async fn those_who_come_during_a_trip_share_the_next_and_get_their_own_reply() {
         let (gate, commit) = gated();
         let mut settles: Vec<_> = (0..12).map(|version| Box::pin(commit.send(settlement(version)))).collect();
-        // Those that are ready together go together; the first of them is on its way when it is looked at again.
-        settles[..2].iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
-        assert!((&mut settles[0]).now_or_never().is_none());
-        settles[2..].iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+        settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
         gate.permits.add_permits(2);
         for (version, reply) in futures_util::future::join_all(settles).await.into_iter().enumerate() {
             assert_eq!(reply.unwrap().unwrap(), TransitionReply::Refused(stale(version as u64)));
         }
-        assert_eq!(*gate.trips.lock().unwrap(), [2, 10]);
+        assert_eq!(*gate.trips.lock().unwrap(), [1, 11]);
+    }
+
+    #[tokio::test]
+    async fn where_several_go_together_the_next_wait_for_who_is_ready() {
+        let (gate, commit) = gated();
+        for permits in [2, 1] {
+            let mut settles: Vec<_> = (0..8).map(|version| Box::pin(commit.send(settlement(version)))).collect();
+            settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+            gate.permits.add_permits(permits);
+            futures_util::future::join_all(settles).await;
+        }
+        assert_eq!(*gate.trips.lock().unwrap(), [1, 7, 8]);
+    }
+
+    #[tokio::test]
+    async fn two_of_one_sender_go_together_in_their_order() {
+        let (gate, commit) = gated();
+        gate.permits.add_permits(1);
+        let replies = commit.send_both([settlement(1), settlement(2)]).await;
+        let replies = replies.map(|reply| reply.unwrap().unwrap());
+        assert_eq!(replies, [1, 2].map(|version| TransitionReply::Refused(stale(version))));
+        assert_eq!(*gate.trips.lock().unwrap(), [2]);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ local function settle(place)
 end
 
 for place = 1, #ARGV, 3 do replies[#replies + 1] = guarded(settle, place) end
-flush_outcomes()
+put_outcomes()
 flush_indexes()
 wake_poppers()
 return replies

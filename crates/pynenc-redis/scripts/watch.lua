@@ -4,13 +4,13 @@ pass_without_memory()
 fetch({unpack(ARGV, 2)})
 for place = 2, #ARGV do
   local id = ARGV[place]
-  local e = read(id)
-  if not e then
+  local raw = text(id)
+  if not raw then
     replies[#replies + 1] = false
-  elseif is(T.final, e[E.status]) then
-    replies[#replies + 1] = written(e)
+  elseif is(T.final, byte(raw, 2)) then
+    replies[#replies + 1] = sub(raw, 1, FACTS - 1)
   else
-    add_watcher(id, e, channel)
+    add_watcher(id, raw, channel)
     replies[#replies + 1] = 1
   end
 end

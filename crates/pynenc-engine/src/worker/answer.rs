@@ -87,8 +87,7 @@ impl Answering {
         let Some(mut expect) = expect else { return engine.settles().send(settlement).await.unwrap_or_else(dropped) };
         let outcome = settlement.outcome.as_ref().map(|write| write.outcome.clone());
         let resume = Settlement { outcome: None, transition: resume(&caller, *expect), requeue: None };
-        // In this order, which is that of the trip.
-        let (ended, resumed) = tokio::join!(engine.settles().send(settlement), engine.settles().send(resume));
+        let [ended, resumed] = engine.settles().send_both([settlement, resume]).await;
         let resumed = follow(&mut expect, resumed.unwrap_or_else(dropped)).then_some(permit);
         let ended = ended.unwrap_or_else(dropped)?;
         let word = match (&ended, resumed) {

@@ -45,11 +45,11 @@ local function change_owners(command, owners)
   for owner, ids in pairs(sets) do call_with_many(command, K.owned .. owner, ids) end
 end
 
--- What is kept equally long ends its retention in the order in which it ended: a list for each length.
-local function retain()
-  for kept, ids in pairs(retained) do
-    call('SADD', K.lengths, kept)
-    call_with_many('RPUSH', K.retained .. kept, ids)
+-- What is kept equally long ends its retention in the order in which it ended: a list for each length, noted when the
+-- list begins.
+local function flush_retained()
+  for length, ids in pairs(retained) do
+    if call_with_many('RPUSH', K.retained .. length, ids) == #ids then call('SADD', K.lengths, length) end
   end
 end
 
@@ -60,7 +60,7 @@ local function flush_indexes()
   move(to_rest, K.queued, K.rest)
   change_owners('SADD', gained)
   change_owners('SREM', lost)
-  retain()
+  flush_retained()
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', K.counts, field, int(by)) end
   end
@@ -68,10 +68,15 @@ end
 
 local has_interests
 
+-- Whether somebody wants to be told of ends.
+local function are_wanted()
+  if has_interests == nil then has_interests = call('EXISTS', K.wanted) == 1 end
+  return has_interests
+end
+
 -- Writes the end down for each who wants it by a live interest.
 local function to_outbox(id, e, time)
-  if has_interests == nil then has_interests = call('EXISTS', K.wanted) == 1 end
-  if not has_interests then return end
+  if not are_wanted() then return end
   local wanted = call('HGET', K.wanted, string.char(e[E.status]) .. e[E.task]) or ''
   local place, is_told = 1, false
   while place <= #wanted do
@@ -89,9 +94,9 @@ local function to_outbox(id, e, time)
 end
 
 -- The news of an end carries the outcome, if that is kept by the same script and is small.
-local function tell_watchers(id, e)
+local function tell_watchers(id, header)
   local outcome = outcomes[id]
-  local news = 'E' .. id .. written(e) .. (outcome and #outcome <= T.pushed_outcome and outcome or '')
+  local news = 'E' .. id .. header .. (outcome and #outcome <= T.pushed_outcome and outcome or '')
   for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do call('PUBLISH', channel, news) end
   call('DEL', K.watchers .. id)
 end
@@ -101,11 +106,15 @@ local function kept_for(e)
   return e[E.status] == S.failed and e[E.failures] or e[E.results]
 end
 
+local function retain(length, id)
+  local ids = retained[length] or {}
+  retained[length] = ids
+  ids[#ids + 1] = id
+end
+
 local function ended(id, e, time)
-  local kept = int(kept_for(e))
-  retained[kept] = retained[kept] or {}
-  table.insert(retained[kept], id)
-  if e[E.watched] == 1 then tell_watchers(id, e) end
+  retain(int(kept_for(e)), id)
+  if e[E.watched] == 1 then tell_watchers(id, written(e)) end
   to_outbox(id, e, time)
 end
 

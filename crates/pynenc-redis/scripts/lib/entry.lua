@@ -2,11 +2,11 @@
 local HEADER = '>BBBBBBBI4I4I4I4I4I4I6I6c16c16'
 local ENTRY = HEADER .. 'I6I2BBI2I6I6I2c0I2c0'
 local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
-local FACTS = 76
+local FACTS, SHORTEST = 76, 103
 -- What was read, and what is to be written once all items are through; by id.
 local entries, changed = {}, {}
--- Whether several entries were asked for together.
-local is_batch
+-- Keys and values that are written together.
+local values = {}
 
 local function is(set, status)
   return byte(set, status) == 49
@@ -18,7 +18,6 @@ end
 
 -- Reads entries at once that will be asked for. One that is none is left to whom it concerns.
 local function fetch(ids)
-  is_batch = #ids > 1
   for first = 1, #ids, 500 do
     local keys = {}
     for place = first, math.min(first + 499, #ids) do keys[#keys + 1] = K.entry .. ids[place] end
@@ -28,9 +27,28 @@ local function fetch(ids)
   end
 end
 
--- What is kept of an invocation, or false.
+-- What is kept of an invocation as it is now, or false: its text, or what it was taken apart into.
+local function kept(id)
+  local e = changed[id]
+  if e == nil then e = entries[id] end
+  if e == nil then
+    e = call('GET', K.entry .. id)
+    entries[id] = e
+  end
+  return e
+end
+
+-- The text of it, as far as there is one.
+local function text(id)
+  local e = kept(id)
+  if type(e) == 'table' then return e[E.raw] end
+  if e and #e < SHORTEST then error('data string too short') end
+  return e
+end
+
+-- What is kept of an invocation, taken apart, or false.
 local function read(id)
-  local e = changed[id] or entries[id] or call('GET', K.entry .. id)
+  local e = kept(id)
   if type(e) ~= 'string' then return e end
   e = parsed(e)
   if changed[id] then changed[id] = e else entries[id] = e end
@@ -52,16 +70,22 @@ local function write(id, e, line)
   changed[id] = e
 end
 
+local function put(key, value)
+  local last = #values
+  values[last + 1], values[last + 2] = key, value
+end
+
+local function flush_values()
+  for first = 1, #values, 2000 do call('MSET', unpack(values, first, math.min(first + 1999, #values))) end
+end
+
 local function flush_entries()
-  local values = {}
+  local last = #values
   for id, e in pairs(changed) do
-    values[#values + 1], values[#values + 2] = K.entry .. id, type(e) == 'string' and e or e[E.raw]
-    if #values == 1000 then
-      call('MSET', unpack(values))
-      values = {}
-    end
+    values[last + 1], values[last + 2] = K.entry .. id, type(e) == 'string' and e or e[E.raw]
+    last = last + 2
   end
-  if #values > 0 then call('MSET', unpack(values)) end
+  flush_values()
 end
 
 local function is_queued(e)

@@ -19,10 +19,6 @@ local function put_outcome(item, is_new)
   outcomes[id] = kept and kept .. entry or entry
 end
 
-local function flush_outcomes()
-  local values = {}
-  for id, value in pairs(outcomes) do
-    values[#values + 1], values[#values + 2] = K.outcomes .. id, value
-  end
-  if #values > 0 then call('MSET', unpack(values)) end
+local function put_outcomes()
+  for id, value in pairs(outcomes) do put(K.outcomes .. id, value) end
 end

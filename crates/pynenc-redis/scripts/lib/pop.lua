@@ -1,22 +1,12 @@
--- Tokens that were put before everything was taken would wake for nothing; what is left is for other poppers.
-local function settle_tokens(queue)
-  local count = call('ZCARD', K.ready .. queue)
-  if count > 0 then put_tokens(queue, count) else call('DEL', K.wake .. queue) end
+-- What is left is for other poppers. Tokens that were put before everything was taken would wake for nothing; that of a
+-- single hint has woken who takes it.
+local function settle_tokens(queue, taken, is_empty)
+  local count = is_empty and 0 or call('ZCARD', K.ready .. queue)
+  if count > 0 then put_tokens(queue, count) elseif taken > 1 then call('DEL', K.wake .. queue) end
 end
 
 local function drop_stale_tokens(queues)
   for _, queue in ipairs(queues) do call('DEL', K.wake .. queue) end
-end
-
--- How long it is to the next due time of any of the queues, or -1.
-local function until_due(queues, time)
-  local wait = -1
-  for _, queue in ipairs(queues) do
-    local first = call('ZRANGE', K.delayed .. queue, '0', '0', 'WITHSCORES')
-    local ahead = first[2] and math.max(math.floor(first[2] / 1024) - time, 0)
-    if ahead and (wait < 0 or ahead < wait) then wait = ahead end
-  end
-  return wait
 end
 
 -- Takes the first hints out of a queue. A command that pops would write out every score too.
@@ -26,16 +16,17 @@ local function first_ready(queue, count)
   return ids
 end
 
--- Takes up to so many hints, and gives how long it is to the next due time where that is all there was.
+-- Takes up to so many hints, and gives how long it is to the next due time where that is all there was, or -1.
 local function pop(queues, left, time)
-  local ids = {}
+  local ids, wait = {}, -1
   for _, queue in ipairs(queues) do
-    promote(queue, time)
+    local ahead = promote(queue, time)
+    if ahead and (wait < 0 or ahead < wait) then wait = ahead end
     local popped = left > 0 and first_ready(queue, left) or {}
     for _, id in ipairs(popped) do ids[#ids + 1] = id end
+    if #popped > 0 then settle_tokens(queue, #popped, #popped < left) end
     left = left - #popped
-    if #popped > 0 then settle_tokens(queue) end
   end
   if #ids == 0 then drop_stale_tokens(queues) end
-  return ids, left > 0 and until_due(queues, time) or -1
+  return ids, left > 0 and wait or -1
 end

@@ -3,11 +3,6 @@ local P = KEYS[1]
 local call, pack, parse = redis.call, struct.pack, struct.unpack
 local sub, byte = string.sub, string.byte
 
--- A write that is allowed without free memory: behind it, so are all others of the same script.
-local function pass_without_memory()
-  call('DEL', K.nothing)
-end
-
 -- Runs an item. One that fails tells why, and keeps no other from its turn.
 local function guarded(run, ...)
   local ok, reply = pcall(run, ...)
@@ -32,7 +27,11 @@ local function int(number)
   return string.format('%d', number)
 end
 
--- Calls a command with what may be too much for one.
+-- Calls a command with what may be too much for one, and gives its last reply.
 local function call_with_many(command, key, members)
-  for first = 1, #members, 1000 do call(command, key, unpack(members, first, math.min(first + 999, #members))) end
+  local reply
+  for first = 1, #members, 1000 do
+    reply = call(command, key, unpack(members, first, math.min(first + 999, #members)))
+  end
+  return reply
 end

@@ -74,15 +74,23 @@ local function wake_poppers()
   end
 end
 
--- Moves what is due to what is ready.
+-- How long it is to the first due time of a queue, if it has one.
+local function until_due(queue, time)
+  local first = call('ZRANGE', K.delayed .. queue, '0', '0', 'WITHSCORES')[2]
+  return first and math.max(math.floor(first / 1024) - time, 0)
+end
+
+-- Moves what is due to what is ready, and gives how long it is to what isn't due.
 local function promote(queue, time)
+  local ahead = until_due(queue, time)
+  if ahead ~= 0 then return ahead end
+  pass_without_memory()
   local till = '(' .. delayed_score(time + 1, HIGHEST)
   local due = call('ZRANGEBYSCORE', K.delayed .. queue, '-inf', till, 'WITHSCORES', 'LIMIT', 0, BATCH)
-  if #due == 0 then return end
-  pass_without_memory()
   for place = 1, #due, 2 do
     put_ready(queue, due[place], HIGHEST - due[place + 1] % 1024)
     call('ZREM', K.delayed .. queue, due[place])
   end
   flush_ready(queue)
+  return until_due(queue, time)
 end

@@ -15,19 +15,21 @@ local function transition_anew(item, time)
   return 'D' .. written(e), handed
 end
 
-local HAS_DETAIL = 51
+local HAS_DUE, HAS_DETAIL = 44, 51
 local NOBODY = {}
 
 local function transition(item, time)
-  local id, like, raw = sub(item, 1, 16)
-  if byte(item, HAS_DETAIL) == 0 then like, raw = likeness(id, sub(item, 17)) end
-  local step = made[like]
+  local id = sub(item, 1, 16)
+  local raw = byte(item, HAS_DUE) == 0 and byte(item, HAS_DETAIL) == 0 and text(id)
+  local like = raw and likeness(raw)
+  if not like then return transition_anew(item, time) end
+  local asked = sub(item, 17)
+  local step = known_step(asked, like)
   if step then
-    repeated_step(step, id, raw)
-    return step.reply, NOBODY
+    local token = sub(raw, 60, FACTS - 1)
+    return 'D' .. step_again(step, id, raw, token, time) .. token, NOBODY
   end
   local reply, handed = transition_anew(item, time)
-  remember(like, id, raw)
-  if made[like] then made[like].reply = reply end
+  remember(asked, like, id, raw)
   return reply, handed
 end
