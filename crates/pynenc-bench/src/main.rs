@@ -1,9 +1,11 @@
 //! The figures of pynenc: a table for people, and one JSON line a figure for programs.
 //!
 //! `cargo run --release -p pynenc-bench -- [memory|redis] [figure ..]`; without names, every figure in both places; with
-//! `growth`, how some of them grow, drawn into a folder with `--plots=folder`. Each is the median of several runs, because machines are shared; compare two programs in one run, and quote ratios. Over
-//! Redis it starts a server of its own, and measures what that could do at best in the same minute.
+//! `growth`, how some of them grow, drawn into a folder with `--plots=folder`; with `build`, what it takes to build an app,
+//! once. Each other figure is the median of several runs, because machines are shared; compare two programs in one run, and
+//! quote ratios. Over Redis it starts a server of its own, and measures what that could do at best in the same minute.
 
+mod build;
 mod figures;
 mod growth;
 mod parked;
@@ -25,6 +27,9 @@ fn main() -> pynenc::Result<()> {
         return worked;
     }
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    if take(&mut wanted, |word| word == "build").is_some() {
+        return build::measured().map(|measured| report("build", "this machine", 1, &measured));
+    }
     let grows = take(&mut wanted, |word| word == "growth").is_some();
     let place = take(&mut wanted, |word| matches!(word, "memory" | "redis"));
     let folder = take(&mut wanted, |word| word.starts_with("--plots="));
@@ -64,7 +69,7 @@ fn measure_all(wanted: &[String], place: &dyn Fn() -> Place) -> pynenc::Result<(
                     "  reference", reference.round_trips, reference.batched
                 );
             }
-            report(figure, &place, &measure(figure, &place)?);
+            report(figure.name, place.name(), RUNS, &measure(figure, &place)?);
         }
     }
     Ok(())
@@ -91,13 +96,13 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn report(figure: &Figure, place: &Place, measured: &[Measured]) {
+fn report(figure: &str, place: &str, runs: usize, measured: &[Measured]) {
     for Measured { what, value, unit, target } in measured {
-        let name = format!("{}{}{what}", figure.name, if what.is_empty() { "" } else { " " });
+        let name = format!("{figure}{}{what}", if what.is_empty() { "" } else { " " });
         let ratio = if unit.ends_with("/s") { value / target } else { target / value };
         println!("{name:<36} {value:>14.1} {unit:<18} {target:>14.1}   {:>7.0} %", ratio * 100.0);
         let line = serde_json::json!({
-            "figure": name, "backend": place.name(), "value": value, "unit": unit, "target": target, "runs": RUNS,
+            "figure": name, "backend": place, "value": value, "unit": unit, "target": target, "runs": runs,
         });
         println!("{line}");
     }

@@ -52,8 +52,19 @@ impl<'a> Walk<'a> {
         let state: Arc<dyn StateBackend> = Arc::new(RedisStateBackend::new(store));
         let lane = orchestrator.lane(&broker, &state).expect("all are on one server");
         let (runners, chance) = ([RunnerId::new(), RunnerId::new()], fastrand::Rng::with_seed(seed));
-        let (ids, running, paused, seen) = Default::default();
-        Self { server, forgets, app, orchestrator, lane, chance, runners, ids, running, paused, seen }
+        Self {
+            server,
+            forgets,
+            app,
+            orchestrator,
+            lane,
+            chance,
+            runners,
+            ids: Vec::new(),
+            running: Vec::new(),
+            paused: Vec::new(),
+            seen: Vec::new(),
+        }
     }
 
     /// Everything that was seen on a walk, and what is there at its end.
