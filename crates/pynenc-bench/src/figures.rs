@@ -1,6 +1,7 @@
 //! What is measured.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
@@ -17,12 +18,12 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// The threads of the runtime it runs on.
     pub(crate) threads: usize,
-    pub(crate) run: for<'a> fn(&'a Place) -> Run<'a>,
+    pub(crate) run: fn(Arc<Place>) -> Run,
     /// Whether it is measured in a place.
     pub(crate) applies: fn(&Place) -> bool,
 }
 
-type Run<'a> = Pin<Box<dyn Future<Output = Result<Vec<Measured>>> + 'a>>;
+type Run = Pin<Box<dyn Future<Output = Result<Vec<Measured>>> + Send>>;
 
 fn everywhere(_: &Place) -> bool {
     true
@@ -44,53 +45,103 @@ pub(crate) struct Measured {
 
 /// Every figure, in the order of the table.
 pub(crate) const FIGURES: &[Figure] = &[
-    Figure { name: "submit", threads: 2, run: |place| Box::pin(submit(place)), applies: everywhere },
-    Figure { name: "submit_all", threads: 2, run: |place| Box::pin(submit_all(place)), applies: everywhere },
+    Figure {
+        name: "submit",
+        threads: 1,
+        run: |place| Box::pin(async move { submit(&place).await }),
+        applies: everywhere,
+    },
+    Figure {
+        name: "submit_all",
+        threads: 2,
+        run: |place| Box::pin(async move { submit_all(&place).await }),
+        applies: everywhere,
+    },
     Figure {
         name: "submit_64_producers",
         threads: 2,
-        run: |place| Box::pin(submit_from_many(place)),
+        run: |place| Box::pin(async move { submit_from_many(&place).await }),
         applies: everywhere,
     },
-    Figure { name: "drain", threads: 2, run: |place| Box::pin(drain(place, 20_000)), applies: everywhere },
+    Figure {
+        name: "drain",
+        threads: 2,
+        run: |place| Box::pin(async move { drain(&place, 20_000).await }),
+        applies: everywhere,
+    },
     Figure {
         name: "drain_large_backlog",
         threads: 2,
-        run: |place| Box::pin(drain(place, 1_000_000)),
+        run: |place| Box::pin(async move { drain(&place, 1_000_000).await }),
         applies: everywhere,
     },
-    Figure { name: "latency", threads: 1, run: |place| Box::pin(latency(place)), applies: everywhere },
-    Figure { name: "fibonacci", threads: 1, run: |place| Box::pin(nested(place)), applies: everywhere },
-    Figure { name: "bytes", threads: 1, run: |place| Box::pin(bytes(place)), applies: on_redis },
-    Figure { name: "trips", threads: 2, run: |place| Box::pin(trips(place)), applies: on_redis },
-    Figure { name: "worker", threads: 2, run: |place| Box::pin(worker_process::resources(place)), applies: on_redis },
-    Figure { name: "idle", threads: 1, run: |place| Box::pin(idle(place)), applies: on_redis },
-    Figure { name: "beside_parked", threads: 2, run: |place| Box::pin(parked::others(place)), applies: everywhere },
-    Figure { name: "idle_beside_parked", threads: 2, run: |place| Box::pin(parked::idle(place)), applies: on_redis },
-    Figure { name: "unused_triggers", threads: 2, run: |place| Box::pin(triggers::unused(place)), applies: everywhere },
-    Figure { name: "reaction", threads: 2, run: |place| Box::pin(triggers::reaction(place)), applies: on_redis },
+    Figure {
+        name: "latency",
+        threads: 1,
+        run: |place| Box::pin(async move { latency(&place).await }),
+        applies: everywhere,
+    },
+    Figure {
+        name: "fibonacci",
+        threads: 1,
+        run: |place| Box::pin(async move { nested(&place).await }),
+        applies: everywhere,
+    },
+    Figure { name: "bytes", threads: 1, run: |place| Box::pin(async move { bytes(&place).await }), applies: on_redis },
+    Figure { name: "trips", threads: 2, run: |place| Box::pin(async move { trips(&place).await }), applies: on_redis },
+    Figure {
+        name: "worker",
+        threads: 2,
+        run: |place| Box::pin(async move { worker_process::resources(&place).await }),
+        applies: on_redis,
+    },
+    Figure { name: "idle", threads: 1, run: |place| Box::pin(async move { idle(&place).await }), applies: on_redis },
+    Figure {
+        name: "beside_parked",
+        threads: 2,
+        run: |place| Box::pin(async move { parked::others(&place).await }),
+        applies: everywhere,
+    },
+    Figure {
+        name: "idle_beside_parked",
+        threads: 2,
+        run: |place| Box::pin(async move { parked::idle(&place).await }),
+        applies: on_redis,
+    },
+    Figure {
+        name: "unused_triggers",
+        threads: 2,
+        run: |place| Box::pin(async move { triggers::unused(&place).await }),
+        applies: everywhere,
+    },
+    Figure {
+        name: "reaction",
+        threads: 2,
+        run: |place| Box::pin(async move { triggers::reaction(&place).await }),
+        applies: on_redis,
+    },
     Figure {
         name: "workflow_step",
         threads: 2,
-        run: |place| Box::pin(workflows::recorded(place)),
+        run: |place| Box::pin(async move { workflows::recorded(&place).await }),
         applies: everywhere,
     },
     Figure {
         name: "workflow_replay",
         threads: 2,
-        run: |place| Box::pin(workflows::replay(place)),
+        run: |place| Box::pin(async move { workflows::replay(&place).await }),
         applies: everywhere,
     },
     Figure {
         name: "workflows_asleep",
         threads: 2,
-        run: |place| Box::pin(workflows::asleep(place)),
+        run: |place| Box::pin(async move { workflows::asleep(&place).await }),
         applies: everywhere,
     },
     Figure {
         name: "shared_argument",
         threads: 2,
-        run: |place| Box::pin(shared_argument::shared(place)),
+        run: |place| Box::pin(async move { shared_argument::shared(&place).await }),
         applies: on_redis,
     },
     Figure {

@@ -16,6 +16,8 @@ mod triggers;
 mod worker_process;
 mod workflows;
 
+use std::sync::Arc;
+
 use figures::{FIGURES, Figure, Measured};
 use place::Place;
 
@@ -61,9 +63,9 @@ fn take(words: &mut Vec<String>, is_meant: impl Fn(&str) -> bool) -> Option<Stri
 /// Measures what is wanted, each figure in a place of its own.
 fn measure_all(wanted: &[String], place: &dyn Fn() -> Place) -> pynenc::Result<()> {
     for figure in FIGURES.iter().filter(|figure| wanted.is_empty() || wanted.iter().any(|name| name == figure.name)) {
-        let place = place();
+        let place = Arc::new(place());
         if (figure.applies)(&place) {
-            if let Place::Redis(_, reference) = &place {
+            if let Place::Redis(_, reference) = &*place {
                 println!(
                     "{:<36} {:>14.0} SET/s one by one, {:.0} written/s in batches",
                     "  reference", reference.round_trips, reference.batched
@@ -75,8 +77,9 @@ fn measure_all(wanted: &[String], place: &dyn Fn() -> Place) -> pynenc::Result<(
     Ok(())
 }
 
-/// Every run has a runtime of its own, so that nothing of the last one is left.
-fn measure(figure: &Figure, place: &Place) -> pynenc::Result<Vec<Measured>> {
+/// Every run has a runtime of its own, so that nothing of the last one is left, and is a task in it, as the calls of a
+/// server are.
+fn measure(figure: &Figure, place: &Arc<Place>) -> pynenc::Result<Vec<Measured>> {
     let mut runs: Vec<Vec<Measured>> = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +87,7 @@ fn measure(figure: &Figure, place: &Place) -> pynenc::Result<Vec<Measured>> {
             .enable_all()
             .build()
             .map_err(pynenc::Error::other)?;
-        runs.push(runtime.block_on((figure.run)(place))?);
+        runs.push(runtime.block_on(runtime.spawn((figure.run)(place.clone()))).map_err(pynenc::Error::other)??);
     }
     let count = runs[0].len();
     let of_all = |index: usize| runs.iter().map(|run| run[index].value).collect();

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Called, Claimed, Settlement, Submission};
-use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Find, Registered, Tracked, Transition, TransitionReply};
+use pynenc_core::orchestrator::{
+    Block, Claim, ClaimReply, Find, OutboxInterest, Registered, Tracked, Transition, TransitionReply,
+};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Due, Expect};
@@ -209,9 +211,10 @@ impl<'a> Walk<'a> {
             return;
         }
         let id = self.ids[self.chance.usize(..self.ids.len())];
-        match self.chance.u8(..3) {
+        match self.chance.u8(..4) {
             0 => drop(self.orchestrator.cancel(&[id]).await.expect("cancel")),
             1 => drop(self.orchestrator.watch(&[id]).await.expect("watch")),
+            2 => self.want().await,
             _ => {
                 let tracked = self.orchestrator.records(&[id]).await.expect("records").remove(0).expect("it is there");
                 let change = Change::new(Status::Rerouted, By::System, Reason::OwnerLost);
@@ -220,6 +223,16 @@ impl<'a> Walk<'a> {
                 self.settled(vec![settlement]).await;
             }
         }
+    }
+
+    /// Somebody wants to be told of some of the ends that come.
+    async fn want(&mut self) {
+        let interest = OutboxInterest {
+            listener: "listener".into(),
+            task: "shop::confirm".into(),
+            statuses: vec![Status::Success],
+        };
+        self.orchestrator.want(&[interest], Duration::from_secs(3600)).await.expect("want");
     }
 
     async fn look(&mut self) {

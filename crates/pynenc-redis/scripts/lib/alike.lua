@@ -48,7 +48,7 @@ local function remember(asked, like, id, raw)
   if type(e) ~= 'table' or e[E.raw] == raw or e[E.due] ~= 0 then return end
   local was = parsed(raw)
   local was_queued, queued, owner = is_queued(was), is_queued(e), e[E.owner]
-  local ends = is(T.final, e[E.status])
+  local ends = is(T.final, e[E.status]) and ending(e)
   keep_step(asked, like, {
     head = sub(e[E.raw], 1, 31),
     tail = sub(e[E.raw], 38, 59),
@@ -65,11 +65,11 @@ local function remember(asked, like, id, raw)
   })
 end
 
--- A step that was made before, if it may be made again: who wants ends is told of each by itself.
+-- A step that was made before, if it may be made again: who wants an end is told of each by itself.
 local function known_step(asked, like)
   local steps = lasting.steps[asked]
   local step = steps and steps[like]
-  if step and step.ends and are_wanted() then return nil end
+  if step and step.ends and interest_in(step.ends) then return nil end
   return step
 end
 

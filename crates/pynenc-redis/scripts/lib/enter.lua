@@ -66,18 +66,26 @@ local function flush_indexes()
   end
 end
 
-local has_interests
+local interests = {}
 
--- Whether somebody wants to be told of ends.
-local function are_wanted()
-  if has_interests == nil then has_interests = call('EXISTS', K.wanted) == 1 end
-  return has_interests
+-- Who wants to be told of an end: a status and a task.
+local function interest_in(ending)
+  local wanted = interests[ending]
+  if wanted == nil then
+    wanted = call('HGET', K.wanted, ending)
+    interests[ending] = wanted
+  end
+  return wanted
+end
+
+local function ending(e)
+  return string.char(e[E.status]) .. e[E.task]
 end
 
 -- Writes the end down for each who wants it by a live interest.
 local function to_outbox(id, e, time)
-  if not are_wanted() then return end
-  local wanted = call('HGET', K.wanted, string.char(e[E.status]) .. e[E.task]) or ''
+  local wanted = interest_in(ending(e))
+  if not wanted then return end
   local place, is_told = 1, false
   while place <= #wanted do
     local till, listener
