@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pynenc::core::broker::{Message, Pop, QueueLen};
+use pynenc::core::record::Priority;
 use pynenc::core::{Broker, Components, InvocationId, Plugin, QueueName, async_trait};
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
@@ -68,8 +69,20 @@ async fn fails_at_first(#[inject] context: TaskContext) -> Result<u32> {
     if context.attempt_number() < 3 { Err(Error::other("not yet")) } else { Ok(context.attempt_number()) }
 }
 
+/// Fails when its runner has taken another hint for it.
+#[task(max_retries = 1, backoff = constant("300ms"))]
+async fn is_hinted_and_fails(#[inject] context: TaskContext) -> Result<u32> {
+    if context.attempt_number() == 2 {
+        return Ok(2);
+    }
+    let (invocation, queue) = (context.invocation_id(), "default".into());
+    let hint = Message { invocation, queue, priority: Priority::default(), not_before: None };
+    context.engine().parts().broker.push(&[hint]).await?;
+    Err(Error::other("not yet"))
+}
+
 async fn app() -> TestApp {
-    let tasks = tasks![called, calls, fails_at_first];
+    let tasks = tasks![called, calls, fails_at_first, is_hinted_and_fails];
     TestApp::with(|builder| {
         let builder = builder.plugin(TakenFirstPlugin).set("broker_cls", "taken_first::TakenFirst");
         builder.without_linked_tasks().tasks(tasks)
@@ -78,7 +91,7 @@ async fn app() -> TestApp {
     .unwrap()
 }
 
-/// What a call gives, if that takes no time.
+/// What a call gives, if that takes less time than to the next sweep.
 async fn at_once<T: Task>(call: Call<T>) -> T::Output {
     let app = app().await;
     let start = Instant::now();
@@ -95,4 +108,9 @@ async fn the_hint_of_a_call_that_its_caller_is_still_making() {
 #[tokio::test]
 async fn the_hint_of_a_retry_that_is_still_being_settled() {
     assert_eq!(at_once(fails_at_first()).await, 3);
+}
+
+#[tokio::test]
+async fn a_hint_that_was_taken_meanwhile_is_not_for_earlier_than_the_retry() {
+    assert_eq!(at_once(is_hinted_and_fails()).await, 2);
 }

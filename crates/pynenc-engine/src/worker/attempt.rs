@@ -12,7 +12,7 @@ use pynenc_core::orchestrator::{Block, Blocked, Tracked, Transition, TransitionR
 use pynenc_core::record::InvocationRecord;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect, Refusal};
-use pynenc_core::{InvocationId, Reason, RunnerId, Status};
+use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord};
 use tokio::sync::Notify;
 
 pub(crate) use call::Awaited;
@@ -62,6 +62,7 @@ pub struct Attempt {
     answer: Mutex<Option<Answer>>,
     interrupt: AtomicU8,
     interrupted: Notify,
+    settled: Mutex<Option<StatusRecord>>,
     pub(crate) guided: Guided,
 }
 
@@ -88,7 +89,22 @@ impl Attempt {
             answer: Mutex::new(None),
             interrupt: AtomicU8::new(0),
             interrupted: Notify::new(),
+            settled: Mutex::new(None),
             guided: Guided::default(),
+        }
+    }
+
+    /// Keeps in mind what it was settled as.
+    pub(super) fn settled_as(&self, record: StatusRecord) {
+        *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Some(record);
+    }
+
+    /// The hint that another claim of it may need, unless it has ended.
+    pub(super) fn hint(&self) -> Option<Message> {
+        match &*self.settled.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(record) if !record.is_queued() => None,
+            Some(record) => Some(Message { not_before: record.due, ..self.tracked.message() }),
+            None => Some(self.tracked.message()),
         }
     }
 

@@ -249,8 +249,10 @@ impl Worker {
         let is_own = |held: &Held| held.attempt().is_some_and(|other| other.epoch() == attempt.epoch());
         let held = if all.get(&attempt.id()).is_some_and(is_own) { all.remove(&attempt.id()) } else { None };
         drop(all);
-        if held.is_some_and(|held| held.is_hinted) {
-            self.put_back(attempt.tracked.message());
+        if held.is_some_and(|held| held.is_hinted)
+            && let Some(hint) = attempt.hint()
+        {
+            self.put_back(hint);
         }
     }
 

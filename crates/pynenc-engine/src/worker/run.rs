@@ -274,6 +274,7 @@ async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, cha
             }
             tell_ended(&record, change.detail.as_deref());
             engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+            attempt.settled_as(record);
         }
         TransitionReply::Refused(refusal) => {
             tracing::info!(%refusal, "the claim was lost; what its body did isn't recorded");

@@ -2,7 +2,7 @@
 -- its history, its token and the time. What is like it takes the same step: the same bytes, at another time, and the same
 -- indexes. They outlive the call, as far as the server keeps functions.
 local lasting = {steps = {}, registrations = {}, count = 0}
-local MANY, NO_TIME = 500, '\0\0\0\0\0\0'
+local MANY, LONG, NO_TIME = 500, 32, '\0\0\0\0\0\0'
 -- The time as entries have it.
 local stamp
 
@@ -24,7 +24,9 @@ local function keep_step(asked, like, step)
 end
 
 -- What a step depends on beside what is asked for, or nothing where that is more than the entry: keys, slots, the time.
+-- A long life has no like.
 local function likeness(raw)
+  if sub(raw, 8, 10) ~= '\0\0\0' or byte(raw, 11) > LONG then return nil end
   local high, low, running, keyed = byte(raw, 82, 85)
   if running ~= 0 or keyed ~= 0 or sub(raw, 38, 43) ~= NO_TIME then return nil end
   return sub(raw, 1, 31) .. sub(raw, 44, 59) .. sub(raw, 84, 83 + high * 256 + low)

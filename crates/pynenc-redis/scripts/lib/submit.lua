@@ -44,8 +44,8 @@ end
 -- Submits a call. Gives the answer, and where the hint of what is new belongs.
 local function submit_one(item, record, is_new, time)
   local id, asked = sub(item, 1, 16), sub(item, 17)
-  -- At once, without a key and a name: all of it is in what is asked.
-  local is_plain = is_new and not changed[id] and byte(asked) == 0 and sub(asked, 8, 9) == '\0\0'
+  -- At once, without keys and a name: what is asked is what is asked of many.
+  local is_plain = is_new and not changed[id] and byte(asked) == 0 and sub(asked, 8, 9) == '\0\0' and byte(asked, 12) == 0
   local step = is_plain and lasting.registrations[asked]
   if step then return register_again(step, id, record, time), step end
   local it = registration(item)
