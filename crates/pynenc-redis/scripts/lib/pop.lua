@@ -1,8 +1,7 @@
--- What is left is for other poppers. Tokens that were put before everything was taken would wake for nothing; that of a
--- single hint has woken who takes it.
-local function settle_tokens(queue, taken, is_empty)
+-- Tokens that were put before everything was taken would wake for nothing; what is left is for other poppers.
+local function settle_tokens(queue, is_empty)
   local count = is_empty and 0 or call('ZCARD', K.ready .. queue)
-  if count > 0 then put_tokens(queue, count) elseif taken > 1 then call('DEL', K.wake .. queue) end
+  if count > 0 then put_tokens(queue, count) else call('DEL', K.wake .. queue) end
 end
 
 local function drop_stale_tokens(queues)
@@ -24,7 +23,7 @@ local function pop(queues, left, time)
     if ahead and (wait < 0 or ahead < wait) then wait = ahead end
     local popped = left > 0 and first_ready(queue, left) or {}
     for _, id in ipairs(popped) do ids[#ids + 1] = id end
-    if #popped > 0 then settle_tokens(queue, #popped, #popped < left) end
+    if #popped > 0 then settle_tokens(queue, #popped < left) end
     left = left - #popped
   end
   if #ids == 0 then drop_stale_tokens(queues) end
