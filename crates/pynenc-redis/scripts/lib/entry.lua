@@ -80,11 +80,7 @@ local function flush_values()
 end
 
 local function flush_entries()
-  local last = #values
-  for id, e in pairs(changed) do
-    values[last + 1], values[last + 2] = K.entry .. id, type(e) == 'string' and e or e[E.raw]
-    last = last + 2
-  end
+  for id, e in pairs(changed) do put(K.entry .. id, type(e) == 'string' and e or e[E.raw]) end
   flush_values()
 end
 

@@ -6,8 +6,7 @@ local function put_record(id, value, is_new)
   if is_new then
     if records[id] then return false end
     records[id] = true
-    local last = #values
-    values[last + 1], values[last + 2] = K.record .. id, value
+    put(K.record .. id, value)
   elseif not call('SET', K.record .. id, value, 'NX') then
     return false
   end
