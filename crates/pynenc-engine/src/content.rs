@@ -33,7 +33,7 @@ pub(crate) struct Content {
 }
 
 /// A value that has to be in the store before its call is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Upload {
     digest: Digest,
     bytes: Bytes,
@@ -103,6 +103,11 @@ impl Contents {
 
     /// Sends values that aren't in the store yet; they are kept for `wait` longer than others.
     pub(crate) async fn send(&self, uploads: Vec<Upload>, wait: Duration) -> Result<()> {
+        // In a box, as in `fetch`: small values, which most are, don't carry the size of the way of large ones.
+        if uploads.is_empty() { Ok(()) } else { Box::pin(self.send_all(uploads, wait)).await }
+    }
+
+    async fn send_all(&self, uploads: Vec<Upload>, wait: Duration) -> Result<()> {
         let keep = self.keep.saturating_add(wait);
         let unique: FxHashMap<Digest, Bytes> = uploads.into_iter().map(|it| (it.digest, it.bytes)).collect();
         let mut missing: Vec<_> = unique.into_iter().collect();
@@ -140,7 +145,7 @@ impl Contents {
                 let found = self.local().find(digest);
                 match found {
                     Some(content) => Ok(Fetched::Content(content)),
-                    None => self.fetch_content(*digest, *size).await.map(Fetched::Content),
+                    None => Box::pin(self.fetch_content(*digest, *size)).await.map(Fetched::Content),
                 }
             }
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pynenc_core::broker::Message;
-use pynenc_core::cached::Encoded;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
@@ -349,13 +348,6 @@ impl Engine {
     /// Large values, and where they are.
     pub(crate) fn contents(&self) -> &Contents {
         &self.0.contents
-    }
-
-    /// Moves a value out of its call if it is large enough.
-    pub(crate) async fn stow(&self, value: Encoded) -> Result<Payload, pynenc_core::Error> {
-        let (payload, upload) = self.contents().place(value, true)?;
-        self.contents().send(upload.into_iter().collect(), Duration::ZERO).await?;
-        Ok(payload)
     }
 
     /// All arguments, wherever they are.

@@ -87,10 +87,24 @@ enum Turn<T: Trip> {
     Lead(Lead<T>, Group<T>),
 }
 
+/// Items of which the first is its leader's own, and who is told of the others.
 #[derive(Debug)]
 struct Group<T: Trip> {
-    own: T::Item,
-    others: Vec<Waiting<T>>,
+    items: Vec<T::Item>,
+    turns: Vec<oneshot::Sender<Turn<T>>>,
+}
+
+impl<T: Trip> Group<T> {
+    fn of(own: T::Item) -> Self {
+        Self { items: vec![own], turns: Vec::new() }
+    }
+
+    fn join(&mut self, waiting: impl Iterator<Item = Waiting<T>>) {
+        for Waiting { item, turn } in waiting {
+            self.items.push(item);
+            self.turns.push(turn);
+        }
+    }
 }
 
 /// The right to make a trip. Dropped, it goes to the next group, even if its holder was dropped with it.
@@ -109,9 +123,9 @@ impl<T: Trip> GroupCommit<T> {
     /// # Cancel safety
     ///
     /// A dropped item may or may not take effect.
-    pub(crate) async fn send(&self, item: T::Item) -> Option<Result<T::Reply>> {
-        let place = self.enqueue(item);
-        self.arrived(place).await
+    pub(crate) fn send(&self, item: T::Item) -> impl Future<Output = Option<Result<T::Reply>>> + '_ {
+        // Before the future is made, which doesn't carry the item then.
+        self.arrived(self.enqueue(item))
     }
 
     /// Sends two items in this order, in one trip unless a group is full between them; as [`GroupCommit::send`] for each.
@@ -140,10 +154,10 @@ impl<T: Trip> GroupCommit<T> {
     /// The group, and who came while it was about to go.
     fn joined(&self, mut group: Group<T>) -> Group<T> {
         let mut queue = lock(&self.queue);
-        let room = BATCH.saturating_sub(group.others.len() + 1).min(queue.waiting.len());
-        group.others.extend(queue.waiting.drain(..room));
+        let room = BATCH.saturating_sub(group.items.len()).min(queue.waiting.len());
+        group.join(queue.waiting.drain(..room));
         // Of two, one may be the other's caller.
-        queue.is_shared = group.others.len() > 1;
+        queue.is_shared = group.items.len() > 2;
         group
     }
 
@@ -151,7 +165,7 @@ impl<T: Trip> GroupCommit<T> {
         let mut queue = lock(&self.queue);
         if !queue.is_led {
             queue.is_led = true;
-            return Place::First(Lead { queue: self.queue.clone() }, Group { own: item, others: Vec::new() });
+            return Place::First(Lead { queue: self.queue.clone() }, Group::of(item));
         }
         let (turn, receiver) = oneshot::channel();
         queue.waiting.push(Waiting { item, turn });
@@ -159,10 +173,8 @@ impl<T: Trip> GroupCommit<T> {
     }
 
     async fn travel(&self, group: Group<T>) -> Result<T::Reply> {
-        let (items, turns): (Vec<_>, Vec<_>) =
-            group.others.into_iter().map(|waiting| (waiting.item, waiting.turn)).unzip();
-        let batch = std::iter::once(group.own).chain(items).collect();
-        match T::travel(&*self.lane, batch).await {
+        let Group { items, turns } = group;
+        match T::travel(&*self.lane, items).await {
             Ok(replies) => hand_out::<T>(replies, turns),
             Err(error) => {
                 turns.into_iter().for_each(|turn| tell::<T>(turn, Err(error.duplicate())));
@@ -197,14 +209,15 @@ impl<T: Trip> Drop for Lead<T> {
             queue.is_led = false;
             return;
         }
-        let rest = queue.waiting.len().min(BATCH);
-        let mut group = queue.waiting.drain(..rest);
-        let first = group.next().expect("there is one, as was just seen");
-        let others = group.collect();
+        let count = queue.waiting.len().min(BATCH);
+        let mut waiting = queue.waiting.drain(..count);
+        let first = waiting.next().expect("there is one, as was just seen");
+        let mut group = Group::of(first.item);
+        group.join(waiting);
         // Sent after the lock is gone: a turn that can't be delivered is dropped with a lead of its own.
         drop(queue);
         let lead = Lead { queue: self.queue.clone() };
-        let _ = first.turn.send(Turn::Lead(lead, Group { own: first.item, others }));
+        let _ = first.turn.send(Turn::Lead(lead, group));
     }
 }
 
@@ -217,6 +230,7 @@ mod tests {
     use pynenc_core::orchestrator::{Block, Claim, Transition};
     use pynenc_core::status::{By, Change, Expect, Refusal};
     use pynenc_core::{InvocationId, Reason, RunnerId, Status};
+    use std::pin::Pin;
     use tokio::sync::Semaphore;
 
     /// A lane whose trips wait for a permit and note their sizes.
@@ -277,11 +291,17 @@ mod tests {
         (gate.clone(), GroupCommit::new(gate))
     }
 
+    /// A send that has got as far as it can.
+    fn under_way<F: Future<Output: fmt::Debug>>(send: F) -> Pin<Box<F>> {
+        let mut send = Box::pin(send);
+        assert!((&mut send).now_or_never().is_none());
+        send
+    }
+
     #[tokio::test]
     async fn those_who_come_during_a_trip_share_the_next_and_get_their_own_reply() {
         let (gate, commit) = gated();
-        let mut settles: Vec<_> = (0..12).map(|version| Box::pin(commit.send(settlement(version)))).collect();
-        settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+        let settles: Vec<_> = (0..12).map(|version| under_way(commit.send(settlement(version)))).collect();
         gate.permits.add_permits(2);
         for (version, reply) in futures_util::future::join_all(settles).await.into_iter().enumerate() {
             assert_eq!(reply.unwrap().unwrap(), TransitionReply::Refused(stale(version as u64)));
@@ -293,8 +313,7 @@ mod tests {
     async fn where_several_go_together_the_next_wait_for_who_is_ready() {
         let (gate, commit) = gated();
         for permits in [2, 1] {
-            let mut settles: Vec<_> = (0..8).map(|version| Box::pin(commit.send(settlement(version)))).collect();
-            settles.iter_mut().for_each(|settle| assert!(settle.now_or_never().is_none()));
+            let settles: Vec<_> = (0..8).map(|version| under_way(commit.send(settlement(version)))).collect();
             gate.permits.add_permits(permits);
             futures_util::future::join_all(settles).await;
         }
@@ -314,11 +333,7 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_is_dropped_leaves_the_way_free() {
         let (gate, commit) = gated();
-        let mut leader = Box::pin(commit.send(settlement(0)));
-        assert!((&mut leader).now_or_never().is_none());
-        let mut second = Box::pin(commit.send(settlement(1)));
-        let mut third = Box::pin(commit.send(settlement(2)));
-        assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+        let [leader, second, third] = [0, 1, 2].map(|version| under_way(commit.send(settlement(version))));
         drop(leader);
         drop(second);
         assert!(third.await.is_none());

@@ -319,8 +319,8 @@ impl Attempt {
     pub(super) async fn settle(
         &self,
         engine: &Engine,
-        outcome: Option<OutcomeWrite>,
-        change: Change,
+        outcome: Option<&OutcomeWrite>,
+        change: &Change,
         requeue: bool,
     ) -> Result<TransitionReply, pynenc_core::Error> {
         let mut answer = if change.to.is_final() { self.begin_answer() } else { None };
@@ -328,9 +328,9 @@ impl Attempt {
         loop {
             let transition = Transition { id: self.id(), expect: *expect, change: change.clone() };
             let requeue = requeue.then(|| Message { not_before: None, ..self.tracked.message() });
-            let settlement = Settlement { outcome: outcome.clone(), transition, requeue };
+            let settlement = Settlement { outcome: outcome.cloned(), transition, requeue };
             let reply = match answer.take() {
-                Some(answer) => answer.settle(engine, settlement).await?,
+                Some(answer) => Box::pin(answer.settle(engine, settlement)).await?,
                 None => engine.settles().send(settlement).await.unwrap_or_else(dropped)?,
             };
             match reply {

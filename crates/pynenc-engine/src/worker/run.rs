@@ -23,6 +23,7 @@ use super::ending::{Ending, after_failure};
 use super::guided::Halt;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
+use crate::content::Upload;
 use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::extension::Changed;
@@ -56,7 +57,10 @@ impl Worker {
         engine.tell_started(&attempt);
         let ending = perform(&engine, &attempt).await;
         attempt.leave_slot();
-        settle(&engine, &attempt, ending).await;
+        let mut settling = resolve(&engine, &attempt, ending).await;
+        if let Some(settling) = &mut settling {
+            settle(&engine, &attempt, settling).await;
+        }
         attempt.release();
     }
 
@@ -66,7 +70,7 @@ impl Worker {
         if self.runs_alone(&attempt.tracked.record) {
             let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
             return matches!(
-                attempt.change(engine, change).await,
+                Box::pin(attempt.change(engine, change)).await,
                 Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_))
             );
         }
@@ -190,7 +194,7 @@ fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFutur
 
 async fn time_limit(engine: &Engine, attempt: &Attempt, limit: Option<Duration>) {
     match limit {
-        Some(limit) => attempt.guided.worked(&*engine.parts().clock, limit).await,
+        Some(limit) => Box::pin(attempt.guided.worked(&*engine.parts().clock, limit)).await,
         None => std::future::pending().await,
     }
 }
@@ -233,14 +237,22 @@ fn interrupted(interrupt: Interrupt, limit: Duration, attempt: &Attempt) -> Endi
     }
 }
 
+/// What is to be written for an ending.
+type Settling = (Option<OutcomeWrite>, Change);
+
 /// Settles until the store has accepted it, or said that another owns the invocation.
-async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
-    let Some((mut outcome, mut change)) = resolve(engine, attempt, ending).await else { return };
+async fn settle(engine: &Engine, attempt: &Arc<Attempt>, settling: &mut Settling) {
     let mut tries = 0;
     loop {
+        let (outcome, change) = &*settling;
         let requeue = change.reason != Reason::UnknownTask;
-        match attempt.settle(engine, outcome.clone(), change.clone(), requeue).await {
-            Ok(reply) => return settled(engine, attempt, reply, change).await,
+        match attempt.settle(engine, outcome.as_ref(), change, requeue).await {
+            Ok(reply) => {
+                if is_unknown_task(&reply) {
+                    Box::pin(hint_later(engine, attempt)).await;
+                }
+                return settled(engine, attempt, reply, change);
+            }
             Err(error) if error.blames_store() => {
                 if tries == 0 {
                     tracing::warn!(%error, "the outcome waits for its store");
@@ -252,10 +264,9 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
                 tries += 1;
             }
             Err(error) if outcome.is_some() && change.reason != Reason::ResultRejected => {
-                let Some(rejected) = resolve(engine, attempt, Ending::rejected(&error, attempt.number())).await else {
-                    return;
-                };
-                (outcome, change) = rejected;
+                let rejected = Ending::rejected(&error, attempt.number());
+                let Some(rejected) = Box::pin(resolve(engine, attempt, rejected)).await else { return };
+                *settling = rejected;
             }
             Err(error) => {
                 tracing::error!(%error, "can't be settled; recovery will run it again");
@@ -265,13 +276,24 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, ending: Ending) {
     }
 }
 
-async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: Change) {
+fn is_unknown_task(reply: &TransitionReply) -> bool {
     match reply {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
-            if record.reason == Reason::UnknownTask {
-                let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
-                engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
-            }
+            record.reason == Reason::UnknownTask
+        }
+        TransitionReply::Refused(_) => false,
+    }
+}
+
+/// Another runner may know the task, or this one's successor.
+async fn hint_later(engine: &Engine, attempt: &Attempt) {
+    let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
+    engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
+}
+
+fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: &Change) {
+    match reply {
+        TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
             tell_ended(&record, change.detail.as_deref());
             engine.changed(&Changed { id: attempt.id(), task: &attempt.tracked.task, record: &record });
             attempt.settled_as(record);
@@ -282,8 +304,8 @@ async fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, cha
     }
 }
 
-/// What is to be written for an ending; `None` where another owns the invocation.
-async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(Option<OutcomeWrite>, Change)> {
+/// Stores what is large, and decides; `None` where another owns the invocation.
+async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<Settling> {
     let by = By::Owner(attempt.runner);
     let write = |outcome| OutcomeWrite { id: attempt.id(), epoch: attempt.epoch(), outcome };
     Some(match ending {
@@ -300,7 +322,7 @@ async fn resolve(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<(
             let failure = (error, reason, wish);
             let (error, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
             match error {
-                Some(error) => (Some(write(error_outcome(engine, attempt, error).await)), change),
+                Some(error) => (Some(write(Box::pin(error_outcome(engine, attempt, error)).await)), change),
                 None => (None, change),
             }
         }
@@ -332,12 +354,37 @@ async fn error_outcome(engine: &Engine, attempt: &Attempt, error: TaskError) -> 
 
 /// The value, moved to the argument cache if it is large.
 async fn stowed(engine: &Engine, value: Encoded) -> Result<Payload, pynenc_core::Error> {
+    let (payload, upload) = engine.contents().place(value, true)?;
+    if let Some(upload) = upload {
+        Box::pin(sent(engine, upload)).await?;
+    }
+    Ok(payload)
+}
+
+/// Sends a large value until its store has it, or doesn't want it.
+async fn sent(engine: &Engine, upload: Upload) -> Result<(), pynenc_core::Error> {
     let mut tries = 0;
     loop {
-        match engine.stow(value.clone()).await {
+        match engine.contents().send(vec![upload.clone()], Duration::ZERO).await {
             Err(error) if error.blames_store() => engine.parts().clock.sleep(pause_before(tries)).await,
-            stowed => return stowed,
+            sent => return sent,
         }
         tries += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_run<F: Future<Output = ()>>(_: fn(Arc<Worker>, Engine, Arc<Attempt>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each attempt is allocated, moved and freed with its whole future: what is rare stands in boxes of its own.
+    #[test]
+    fn an_attempt_is_small() {
+        let size = size_of_run(Worker::run);
+        assert!(size <= 1024, "{size} bytes");
     }
 }
