@@ -2,7 +2,7 @@
 
 mod journals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,14 +51,13 @@ impl StateBackend for MemStateBackend {
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
         let mut facts = self.facts.lock();
         for write in outcomes {
-            let epochs = facts.outcomes.entry(write.id).or_default();
-            epochs.entry(write.epoch).or_insert_with(|| write.outcome.clone());
+            facts.put_outcome(write);
         }
         Ok(())
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
-        Ok(self.facts.lock().outcomes.get(&id).and_then(|epochs| epochs.get(&epoch)).cloned())
+        Ok(self.facts.lock().outcome(id, epoch).cloned())
     }
 
     async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
@@ -113,9 +112,10 @@ struct Facts {
     records: FxHashMap<InvocationId, Kept>,
     by_age: BTreeSet<Cursor>,
     children: FxHashMap<InvocationId, BTreeSet<InvocationId>>,
-    outcomes: FxHashMap<InvocationId, BTreeMap<u64, Outcome>>,
+    /// By invocation and epoch; nearly always there is one epoch.
+    outcomes: FxHashMap<InvocationId, Vec<(u64, Outcome)>>,
     journals: Journals,
-    data: FxHashMap<InvocationId, BTreeMap<Box<str>, Payload>>,
+    data: FxHashMap<InvocationId, FxHashMap<Box<str>, Payload>>,
 }
 
 /// The first places of a listing, and where to go on.
@@ -142,6 +142,19 @@ impl Facts {
             self.children.entry(parent).or_default().insert(id);
         }
         self.records.insert(id, Kept { record: record.clone(), at });
+    }
+
+    /// The first outcome of an epoch stays.
+    fn put_outcome(&mut self, write: &OutcomeWrite) {
+        if self.outcome(write.id, write.epoch).is_none() {
+            let epochs = self.outcomes.entry(write.id).or_insert_with(|| Vec::with_capacity(1));
+            epochs.push((write.epoch, write.outcome.clone()));
+        }
+    }
+
+    fn outcome(&self, id: InvocationId, epoch: u64) -> Option<&Outcome> {
+        let epochs = self.outcomes.get(&id)?;
+        epochs.iter().find(|(of, _)| *of == epoch).map(|(_, outcome)| outcome)
     }
 
     fn aged(&self, until: Timestamp, after: Option<Cursor>, limit: usize) -> Page<InvocationId> {

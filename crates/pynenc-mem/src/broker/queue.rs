@@ -1,6 +1,5 @@
 //! One queue: what may be given out, and what will be.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use pynenc_core::broker::{Message, QueueLen};
@@ -10,10 +9,13 @@ use rustc_hash::FxHashMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    ready: BTreeMap<(Reverse<Priority>, u64), InvocationId>,
-    delayed: BTreeMap<(Timestamp, u64), InvocationId>,
+    ready: Line,
+    delayed: Line,
     places: FxHashMap<InvocationId, Place>,
 }
+
+/// In the order of what stands before: how little priority there is, or when it is due in milliseconds; then by sequence.
+type Line = BTreeMap<(u64, u64), InvocationId>;
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -57,7 +59,7 @@ impl Queue {
     pub(super) fn place(&mut self, id: InvocationId, now: Timestamp) -> Option<u64> {
         self.promote(now);
         let place = self.places.get(&id).filter(|place| place.not_before.is_none())?;
-        Some(self.ready.range(..(Reverse(place.priority), place.sequence)).count() as u64)
+        Some(self.ready.range(..place.key()).count() as u64)
     }
 
     pub(super) fn ready(&self) -> usize {
@@ -65,11 +67,11 @@ impl Queue {
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.delayed.first_key_value().map(|((due, _), _)| *due)
+        self.delayed.first_key_value().map(|((due, _), _)| Timestamp::from_millis(*due))
     }
 
     fn promote(&mut self, now: Timestamp) {
-        while let Some(first) = self.delayed.first_entry().filter(|first| first.key().0 <= now) {
+        while let Some(first) = self.delayed.first_entry().filter(|first| first.key().0 <= now.as_millis()) {
             let id = first.remove();
             let place = Place { not_before: None, ..self.places[&id] };
             self.put(id, place);
@@ -78,21 +80,28 @@ impl Queue {
 
     fn put(&mut self, id: InvocationId, place: Place) {
         self.places.insert(id, place);
-        match place.not_before {
-            Some(time) => self.delayed.insert((time, place.sequence), id),
-            None => self.ready.insert((Reverse(place.priority), place.sequence), id),
-        };
+        self.line(place).insert(place.key(), id);
     }
 
     fn take_out(&mut self, place: Place) {
-        match place.not_before {
-            Some(time) => self.delayed.remove(&(time, place.sequence)),
-            None => self.ready.remove(&(Reverse(place.priority), place.sequence)),
-        };
+        self.line(place).remove(&place.key());
+    }
+
+    fn line(&mut self, place: Place) -> &mut Line {
+        if place.not_before.is_some() { &mut self.delayed } else { &mut self.ready }
     }
 }
 
 impl Place {
+    /// Where it stands in its line.
+    fn key(self) -> (u64, u64) {
+        let first = match self.not_before {
+            Some(time) => time.as_millis(),
+            None => u64::from(Priority::MAX.level() - self.priority.level()),
+        };
+        (first, self.sequence)
+    }
+
     /// The earlier time and the higher priority of two, at the place in the line that the older one has.
     fn better(self, newer: Self) -> Self {
         Self {

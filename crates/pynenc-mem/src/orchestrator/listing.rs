@@ -32,7 +32,7 @@ impl State {
     }
 
     pub(super) fn outlived(&self, now: Timestamp, limit: usize) -> Vec<InvocationId> {
-        self.retained.iter().take_while(|(until, _)| *until <= now).take(limit).map(|(_, id)| *id).collect()
+        self.retained.iter().take_while(|end| end.at <= now).take(limit).map(|end| end.id).collect()
     }
 
     pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat, now: Timestamp) -> HeartbeatReply {

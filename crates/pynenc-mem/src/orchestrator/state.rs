@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) entries: FxHashMap<InvocationId, Box<Entry>>,
     pub(super) order: BTreeSet<Cursor>,
     pub(super) queued: BTreeSet<Cursor>,
-    pub(super) retained: BTreeSet<(Timestamp, InvocationId)>,
+    pub(super) retained: BTreeSet<Cursor>,
     pub(super) tally: Tally,
     pub(super) keys: Keys,
     pub(super) slots: Slots,
@@ -134,7 +134,7 @@ impl State {
     fn end(&mut self, id: InvocationId) {
         let entry = self.entries.get_mut(&id).expect("it has just ended");
         entry.kept_until = entry.record().at + entry.kept_for();
-        self.retained.insert((entry.kept_until, id));
+        self.retained.insert(Cursor { at: entry.kept_until, id });
         let record = entry.record();
         self.watchers.tell(id, record);
         if self.outbox.ended(&entry.tracked, record.at) {
@@ -169,9 +169,9 @@ impl State {
     pub(super) fn keep(&mut self, id: InvocationId, until: Timestamp) {
         let ended = self.entries.get_mut(&id).filter(|entry| entry.record().status.is_final());
         let Some(entry) = ended.filter(|entry| entry.kept_until < until) else { return };
-        self.retained.remove(&(entry.kept_until, id));
+        self.retained.remove(&Cursor { at: entry.kept_until, id });
         entry.kept_until = until;
-        self.retained.insert((until, id));
+        self.retained.insert(Cursor { at: until, id });
     }
 
     /// Drops an invocation that has ended.
@@ -181,7 +181,7 @@ impl State {
         }
         let Some(entry) = self.entries.remove(&id) else { return };
         self.order.remove(&entry.place);
-        self.retained.remove(&(entry.kept_until, id));
+        self.retained.remove(&Cursor { at: entry.kept_until, id });
         self.tally.leave(entry.record().status);
         self.outbox.forget(id);
         for name in &entry.names {
