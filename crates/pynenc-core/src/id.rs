@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -138,7 +139,7 @@ name_id!(
 );
 
 /// A SHA-256 digest: of an argument's content, or of the values that make a concurrency key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -156,6 +157,35 @@ impl Digest {
     /// The digest's bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// As a derived one would do, but with a loop: the 32 steps that are written out for an array make every program longer.
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct("Digest", DigestVisitor).map(Self)
+    }
+}
+
+struct DigestVisitor;
+
+impl<'de> Visitor<'de> for DigestVisitor {
+    type Value = [u8; 32];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the 32 bytes of a digest")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<[u8; 32], D::Error> {
+        deserializer.deserialize_tuple(32, self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<[u8; 32], A::Error> {
+        let mut digest = [0; 32];
+        for (place, byte) in digest.iter_mut().enumerate() {
+            *byte = bytes.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(place, &self))?;
+        }
+        Ok(digest)
     }
 }
 
@@ -214,5 +244,18 @@ mod tests {
         assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         assert!("ba78".parse::<Digest>().is_err() && "x".repeat(64).parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn a_digest_is_stored_as_its_bytes_one_by_one() {
+        let digest = Digest::of(b"abc");
+        let (json, pack) = (serde_json::to_vec(&digest).unwrap(), rmp_serde::to_vec_named(&digest).unwrap());
+        assert_eq!(json, serde_json::to_vec(digest.as_bytes()).unwrap());
+        assert_eq!(pack, rmp_serde::to_vec_named(digest.as_bytes()).unwrap());
+        assert_eq!(serde_json::from_slice::<Digest>(&json).unwrap(), digest);
+        assert_eq!(rmp_serde::from_slice::<Digest>(&pack).unwrap(), digest);
+        let short = serde_json::from_str::<Digest>("[1, 2]").unwrap_err().to_string();
+        assert!(short.contains("length 2") && short.contains("32 bytes"), "{short}");
+        assert!(serde_json::from_slice::<Digest>(&serde_json::to_vec(&vec![0; 33]).unwrap()).is_err());
     }
 }

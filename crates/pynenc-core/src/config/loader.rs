@@ -158,10 +158,20 @@ fn read_file(path: &Path) -> Result<Layer> {
 fn format(path: &Path, origin: &str) -> Result<FileFormat> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => Ok(FileFormat::Toml),
-        Some("yaml" | "yml") => Ok(FileFormat::Yaml),
+        Some("yaml" | "yml") => yaml()
+            .ok_or_else(|| Error::config("YAML needs the feature `yaml` of the crate `pynenc`").with("file", origin)),
         Some("json") => Ok(FileFormat::Json),
         _ => Err(Error::config("a configuration file ends in .toml, .yaml, .yml or .json").with("file", origin)),
     }
+}
+
+/// YAML, where its reader is compiled in.
+fn yaml() -> Option<FileFormat> {
+    #[cfg(feature = "yaml")]
+    let format = Some(FileFormat::Yaml);
+    #[cfg(not(feature = "yaml"))]
+    let format = None;
+    format
 }
 
 /// The path as a person finds it, and never like a variable's name.
@@ -224,14 +234,28 @@ mod tests {
     fn searches_upward_by_directory_then_format() {
         check(&[("pynenc.toml", "app_id = 'toml'")], &[], "toml");
         check(&[("deep/pynenc.json", r#"{"app_id": "json"}"#), ("pynenc.toml", "app_id = 'toml'")], &[], "json");
-        check(&[("deep/down/pynenc.yml", "app_id: yml"), ("deep/down/pynenc.yaml", "app_id: yaml")], &[], "yaml");
+    }
+
+    #[cfg(feature = "yaml")]
+    #[test]
+    fn yaml_comes_after_toml_and_before_json() {
+        check(&[("pynenc.yml", "app_id: yml"), ("pynenc.yaml", "app_id: yaml")], &[], "yaml");
         check(&[("pynenc.yml", "app_id: yml"), ("pynenc.json", "{}")], &[], "yml");
+        check(&[("pynenc.yaml", "app_id: yaml"), ("pynenc.toml", "app_id = 'toml'")], &[], "toml");
+        check_refused(&[("pynenc.yaml", "app_id: a\nb: 'hunter2\n")], &[], &["pynenc.yaml", "line 2"]);
+    }
+
+    #[cfg(not(feature = "yaml"))]
+    #[test]
+    fn yaml_without_its_feature_is_no_file_that_is_passed_over() {
+        check_refused(&[("pynenc.yaml", "")], &[], &["feature `yaml`", "pynenc.yaml"]);
+        check_refused(&[("pynenc.yml", ""), ("pynenc.json", "{}")], &[], &["feature `yaml`", "pynenc.yml"]);
     }
 
     #[test]
     fn a_variable_names_another_file() {
-        let files = [("pynenc.toml", "app_id = 'toml'"), ("other.yaml", "app_id: other")];
-        check(&files, &[("PYNENC__FILEPATH", "DIR/other.yaml")], "other");
+        let files = [("pynenc.toml", "app_id = 'toml'"), ("other.json", r#"{"app_id": "other"}"#)];
+        check(&files, &[("PYNENC__FILEPATH", "DIR/other.json")], "other");
         check(&files, &[("PYNENC__FILEPATH", "")], "toml");
         check_refused(&files, &[("PYNENC__FILEPATH", "DIR/absent.toml")], &["can't read", "absent.toml"]);
         check_refused(&[("a.ini", "")], &[("PYNENC__FILEPATH", "DIR/a.ini")], &["ends in .toml", "a.ini"]);
@@ -241,7 +265,6 @@ mod tests {
     fn a_malformed_file_is_named_with_its_line_and_not_quoted() {
         let toml = "app_id = 'a'\n[redis]\npassword = hunter2 oops\n";
         check_refused(&[("pynenc.toml", toml)], &[], &["pynenc.toml", "line 3"]);
-        check_refused(&[("pynenc.yaml", "app_id: a\nb: 'hunter2\n")], &[], &["pynenc.yaml", "line 2"]);
         check_refused(&[("pynenc.json", "{\n\"password\": hunter2}")], &[], &["pynenc.json", "line 2"]);
     }
 
