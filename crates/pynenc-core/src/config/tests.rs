@@ -94,8 +94,8 @@ fn json_says_the_same_as_toml() {
 fn yaml_says_the_same_as_toml() {
     let yaml = "app_id: file\nstore:\n  host: file\n  port: 1\n  tls: true\n";
     let files = [TOML, ("pynenc.yaml", yaml), ("pynenc.yml", yaml)];
-    let [toml, yaml, yml] = files.map(|file| Given { file, ..Given::default() }.store().unwrap());
-    assert_eq!([&yaml, &yml], [&toml, &toml]);
+    let [expected, long, short] = files.map(|file| Given { file, ..Given::default() }.store().unwrap());
+    assert_eq!([&long, &short], [&expected; 2]);
     let empty = Given { file: ("pynenc.yaml", "store:\n"), ..Given::default() };
     assert_eq!(empty.store().unwrap(), StoreConfig::default());
 }
