@@ -97,7 +97,7 @@ impl Place {
     fn key(self) -> (u64, u64) {
         let first = match self.not_before {
             Some(time) => time.as_millis(),
-            None => u64::from(Priority::MAX.level() - self.priority.level()),
+            None => u64::from(u16::MAX - self.priority.level()),
         };
         (first, self.sequence)
     }
