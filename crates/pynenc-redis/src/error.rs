@@ -25,8 +25,11 @@ const RETRYABLE: [&str; 10] = [
     "UNBLOCKED",
     "NOSCRIPT",
 ];
-/// Codes of answers that only a person can change, and what a script is told in place of one.
-const CONFIGURATION: [&str; 5] = ["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "The user executing the script"];
+/// Codes of answers that only a person can change.
+const CONFIGURATION: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT"];
+/// Texts for a command of a script that its user may not run, whose code is `ERR`: up to Redis 7.0, and from Redis 7.2 and
+/// Valkey on.
+const FORBIDDEN_IN_SCRIPT: [&str; 2] = ["The user executing the script", "ACL failure in script"];
 /// What the TLS library says where it doesn't believe a server, and where the other side speaks something else.
 const DISTRUST: [&str; 1] = ["certificate"];
 const NO_TLS: [&str; 2] = ["InvalidContentType", "corrupt message"];
@@ -93,7 +96,7 @@ fn answered(code: &str, text: &str) -> ErrorKind {
         ErrorKind::StoreFull
     } else if is_altered(text) || code == "WRONGTYPE" {
         ErrorKind::Corrupt
-    } else if CONFIGURATION.iter().any(|known| says(known)) {
+    } else if CONFIGURATION.iter().chain(&FORBIDDEN_IN_SCRIPT).any(|known| says(known)) {
         ErrorKind::Config
     } else if RETRYABLE.iter().any(|known| says(known)) || text.contains("max number of clients") {
         ErrorKind::Unavailable
@@ -141,6 +144,9 @@ mod tests {
         }
         for code in CONFIGURATION {
             assert_eq!(answered(code, code), ErrorKind::Config, "{code}");
+        }
+        for text in FORBIDDEN_IN_SCRIPT {
+            check(&format!("ERR {text}: and why"), ErrorKind::Config);
         }
         check("ERR max number of clients reached", ErrorKind::Unavailable);
         check("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Corrupt);

@@ -21,14 +21,14 @@ pub(super) struct Link {
     present: Mutex<Option<Numbered>>,
     connecting: tokio::sync::Mutex<()>,
     last: AtomicU64,
-    /// Whether the server keeps functions for this client: some are too old, some don't let it.
-    has_functions: AtomicBool,
 }
 
 #[derive(Clone)]
 struct Numbered {
     number: u64,
     connection: MultiplexedConnection,
+    /// Whether functions can be called over this connection: some servers are too old, some users lack the right.
+    has_functions: Arc<AtomicBool>,
 }
 
 /// Something that is asked of the server.
@@ -53,7 +53,6 @@ impl Link {
             present: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             last: AtomicU64::new(0),
-            has_functions: AtomicBool::new(true),
         }
     }
 
@@ -63,20 +62,21 @@ impl Link {
         self.answer(request).await?.map_err(classified)
     }
 
-    /// Calls a function, which the server is given if it hasn't got it; `None` where a script has to do.
+    /// Calls a function, and loads the library if the server lacks it. Returns `None` where a script has to do.
     pub(super) async fn call_function(&self, command: &Cmd) -> Result<Option<Value>> {
         for _ in 0..FUNCTION_TRIES {
-            if !self.has_functions.load(Ordering::Relaxed) {
+            let link = self.connection().await?;
+            if !link.has_functions.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             match self.answer(&Request::Command(command)).await? {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) if error.to_string().contains("Function not found") => {
-                    if !self.load_functions().await? {
+                    if !self.load_functions(&link).await? {
                         return Ok(None);
                     }
                 }
-                Err(error) if keeps_none(&error) => self.has_functions.store(false, Ordering::Relaxed),
+                Err(error) if is_forbidden(&error) => link.has_functions.store(false, Ordering::Relaxed),
                 Err(error) => return Err(classified(error)),
             }
         }
@@ -84,19 +84,21 @@ impl Link {
     }
 
     /// Gives the server the functions, if it has room for them.
-    async fn load_functions(&self) -> Result<bool> {
+    async fn load_functions(&self, link: &Numbered) -> Result<bool> {
         let mut load = redis::cmd("FUNCTION");
         load.arg("LOAD").arg(&library().code);
-        match self.answer(&Request::Command(&load)).await?.map_err(|error| (keeps_none(&error), classified(error))) {
+        match self.answer(&Request::Command(&load)).await? {
             Ok(_) => Ok(true),
-            Err((true, _)) => {
-                self.has_functions.store(false, Ordering::Relaxed);
+            Err(error) if is_forbidden(&error) => {
+                link.has_functions.store(false, Ordering::Relaxed);
                 Ok(false)
             }
-            // A full server takes scripts, by which work can end.
-            Err((_, error)) if error.kind() == ErrorKind::StoreFull => Ok(false),
-            Err((_, error)) if error.to_string().contains("already exists") => Ok(true),
-            Err((_, error)) => Err(error),
+            Err(error) if error.to_string().contains("already exists") => Ok(true),
+            Err(error) => match classified(error) {
+                // A full server takes scripts, by which work can end.
+                error if error.kind() == ErrorKind::StoreFull => Ok(false),
+                error => Err(error),
+            },
         }
     }
 
@@ -137,7 +139,8 @@ impl Link {
             return Ok(link);
         }
         let connection = self.server.connect().await?;
-        let link = Numbered { number: self.last.fetch_add(1, Ordering::Relaxed), connection };
+        let has_functions = Arc::new(AtomicBool::new(has_functions(connection.clone()).await.map_err(classified)?));
+        let link = Numbered { number: self.last.fetch_add(1, Ordering::Relaxed), connection, has_functions };
         *self.present.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }
@@ -154,8 +157,18 @@ impl Link {
     }
 }
 
-/// Whether a server is too old for functions, or lets this client have none.
-fn keeps_none(error: &RedisError) -> bool {
-    let text = error.to_string();
-    error.code() == Some("NOPERM") || ["unknown command", "Unknown command"].iter().any(|known| text.contains(known))
+/// Whether the server knows `FCALL`. The error for an unknown command can't tell: before version 7 a server repeats the
+/// arguments in it, and the client reads no error whose bytes aren't UTF-8 (redis 1.8.1).
+async fn has_functions(mut connection: MultiplexedConnection) -> RedisResult<bool> {
+    match redis::cmd("COMMAND").arg("INFO").arg("FCALL").query_async(&mut connection).await {
+        Ok(Value::Array(found)) => Ok(found.first().is_some_and(|command| *command != Value::Nil)),
+        Ok(_) => Ok(false),
+        Err(error) if is_forbidden(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the user lacks the right to a command.
+fn is_forbidden(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM")
 }
