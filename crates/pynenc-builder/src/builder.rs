@@ -261,6 +261,8 @@ impl PynencBuilder {
         };
         let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
         self.extensions.extend(backends::extensions(&config, &tasks, &mut self.left)?);
+        // A program that names its server may still run in memory, where nothing else reads that section.
+        backends::read_sections(&config)?;
         config.check(backends::ABSENT_SECTIONS)?;
         warn_of_unknown_tasks(&config, &tasks);
         let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];

@@ -149,6 +149,34 @@ async fn the_environment_turns_it_on() {
 }
 
 #[tokio::test]
+async fn a_program_that_names_redis_runs_without_it_in_synchronous_and_memory_mode() {
+    let memory = ["BROKER", "ORCHESTRATOR", "STATE_BACKEND", "TRIGGER_STORE", "ARG_CACHE"]
+        .into_iter()
+        .zip(["MemBroker", "MemOrchestrator", "MemStateBackend", "MemTriggerStore", "MemArgCache"])
+        .map(|(component, class)| (format!("PYNENC__{component}_CLS"), class.to_owned()))
+        .collect::<Vec<_>>();
+    let synchronous = vec![("PYNENC__DEV_MODE_FORCE_SYNC_TASKS".to_owned(), "true".to_owned())];
+    // Nobody listens at port 1.
+    let host = ("PYNENC__REDIS__REDIS_HOST".to_owned(), "127.0.0.1".to_owned());
+    let port = ("PYNENC__REDIS__REDIS_PORT".to_owned(), "1".to_owned());
+    for mode in [synchronous, memory] {
+        let app = builder().redis("redis://127.0.0.1:1/0").environment(mode.clone()).build().await.unwrap();
+        check_runs(&app).await;
+        let named = mode.into_iter().chain([host.clone(), port.clone()]);
+        check_runs(&builder().environment(named.collect::<Vec<_>>()).build().await.unwrap()).await;
+    }
+    let wrong = ("PYNENC__REDIS__REDIS_HOTS".to_owned(), "127.0.0.1".to_owned());
+    let error = builder().environment([wrong]).dev_mode_force_sync_tasks(true).build().await.unwrap_err();
+    assert!(error.to_string().contains("redis_hots"), "a misspelled setting is still found: {error}");
+}
+
+async fn check_runs(app: &Pynenc) {
+    let runner = app.start_runner().await.unwrap();
+    assert_eq!(app.submit(double(4)).await.unwrap().result().await.unwrap(), 8);
+    runner.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_state_is_an_error_of_the_build() {
     let builder = Pynenc::builder()
         .without_config_file()
