@@ -5,11 +5,12 @@ local alive = call('GET', K.alive)
 local last, amnesty = 0, 0
 if alive then last, amnesty = parse('>I6I6', alive) end
 
--- A silence of everybody is the store's own.
+-- A silence of everybody is the store's own. A heartbeat of the future is older than a jump of the clock, and the next
+-- heartbeat begins every lease anew.
 local function retire_lapsed(runner)
   local known = call('HGET', K.runners, runner)
   local lease = known and select(2, parse('>I6I6', known)) or T.first_lease
-  if time - last < lease / 2 then retire(runner, time) end
+  if last <= time and time - last < lease / 2 then retire(runner, time) end
 end
 
 if time >= amnesty then

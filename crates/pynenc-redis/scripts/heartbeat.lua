@@ -10,6 +10,19 @@ local alive = call('GET', K.alive)
 local last, amnesty = 0, 0
 if alive then last, amnesty = parse('>I6I6', alive) end
 if last == 0 or time - last >= lease / 2 then amnesty = time + 2 * interval end
+-- The server's clock went back: every lease begins anew, for its end may be hours ahead, and service leases are free.
+if last > time then
+  amnesty = time + 2 * interval
+  call('DEL', K.services)
+  for _, other in ipairs(call('ZRANGE', K.leases, 0, -1)) do
+    local was, length = call('HGET', K.runners, other), T.first_lease
+    if was then
+      length = select(2, parse('>I6I6', was))
+      call('HSET', K.runners, other, pack('>I6', time) .. sub(was, 7))
+    end
+    call('ZADD', K.leases, time + length, other)
+  end
+end
 call('SET', K.alive, pack('>I6I6', time, amnesty))
 call('HSET', K.runners, runner, pack('>I6I6I6', time, lease, 0) .. description)
 call('ZADD', K.leases, time + lease, runner)
