@@ -92,7 +92,18 @@ async fn apps_that_share_a_server_dont_see_each_other() {
 /// What clients have sent to a server so far; what scripts call isn't among it.
 fn sent_to(server: &RedisServer) -> u64 {
     let report = server.command(&["INFO", "commandstats"]);
-    let calls = ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "hello", "subscribe", "client|setinfo"];
+    let calls = [
+        "fcall",
+        "evalsha",
+        "eval",
+        "blpop",
+        "ping",
+        "unwatch",
+        "hello",
+        "subscribe",
+        "client|setinfo",
+        "command|info",
+    ];
     let calls = calls.map(|name| {
         let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
         line.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)

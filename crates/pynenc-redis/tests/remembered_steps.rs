@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
     async fn made(mut self) -> Vec<String> {
         for _ in 0..STEPS {
             if self.forgets {
-                self.server.command(&["FUNCTION", "FLUSH"]);
+                self.server.function_flush();
             }
             match self.chance.u8(..10) {
                 0..=1 => self.submit().await,

@@ -140,7 +140,10 @@ impl RedisServer {
     /// wait for it: until then the server answers with `-LOADING`. It answers only after each thousand commands.
     pub fn restart_slowly(&mut self, each: Duration) {
         let each = each.as_micros().to_string();
-        let arguments = ["--key-load-delay", &each, "--loading-process-events-interval-bytes", "1024"];
+        let mut arguments = vec!["--key-load-delay", &each];
+        if is_seven_or_newer() {
+            arguments.extend(["--loading-process-events-interval-bytes", "1024"]);
+        }
         self.restart_with(&arguments, &["PONG", "LOADING"]);
     }
 
@@ -211,7 +214,7 @@ impl RedisServer {
         ]
         .map(str::to_owned)
         .into();
-        if allows_debug_option() {
+        if is_seven_or_newer() {
             arguments.extend(["--enable-debug-command", "local"].map(str::to_owned));
         }
         if let Some(password) = &self.options.password {
@@ -334,6 +337,18 @@ impl RedisServer {
         assert_eq!(self.command(&["SCRIPT", "FLUSH"]), "OK");
     }
 
+    /// Drops every function that it keeps; a server before version 7 keeps none.
+    pub fn function_flush(&self) {
+        if self.has_command("FUNCTION") {
+            assert_eq!(self.command(&["FUNCTION", "FLUSH"]), "OK");
+        }
+    }
+
+    /// Whether it knows a command.
+    pub fn has_command(&self, name: &str) -> bool {
+        !self.command(&["COMMAND", "INFO", name]).is_empty()
+    }
+
     /// Cuts every connection of clients.
     pub fn kill_clients(&self) {
         self.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -385,8 +400,8 @@ fn missing(error: &io::Error) -> String {
     )
 }
 
-/// The option is there since version 7.
-fn allows_debug_option() -> bool {
+/// Some options of the configuration came with version 7.
+fn is_seven_or_newer() -> bool {
     static MAJOR: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
         let output = Command::new(program()).arg("--version").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();

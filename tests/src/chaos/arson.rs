@@ -219,7 +219,7 @@ fn harm_server(site: &mut Site, deed: Deed) {
         Deed::ForgetScripts => site.server.script_flush(),
         Deed::PauseClients => site.server.client_pause(millis(1000)),
         Deed::Fill => site.server.config_set("maxmemory", "1mb"),
-        _ => drop(site.server.try_command(&["FUNCTION", "FLUSH"])),
+        _ => site.server.function_flush(),
     }
 }
 

@@ -98,8 +98,7 @@ async fn a_server_that_cuts_every_connection_and_forgets_its_scripts_loses_nothi
         }
         fleet.server.kill_clients();
         fleet.server.script_flush();
-        // An older server has no functions.
-        let _ = fleet.server.try_command(&["FUNCTION", "FLUSH"]);
+        fleet.server.function_flush();
     }
     for invocation in &submitted {
         result_of(invocation).await.unwrap();

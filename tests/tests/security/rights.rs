@@ -164,20 +164,27 @@ async fn the_template_is_enough_for_an_app_and_gives_nothing_of_another() {
     template(&server, "");
     use_all(&server).await;
     check_refused(&server).await;
-    let functions = server.command(&["FUNCTION", "LIST"]);
-    assert!(functions.contains("pynenc"), "functions serve: {functions}");
+    if server.has_command("FUNCTION") {
+        let functions = server.command(&["FUNCTION", "LIST"]);
+        assert!(functions.contains("pynenc"), "functions serve: {functions}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_functions_is_served_by_scripts() {
     let server = RedisServer::start();
-    template(&server, "-function -fcall");
+    let has_functions = server.has_command("FUNCTION");
+    // A server before version 7 refuses a rule that names a command it doesn't know.
+    template(&server, if has_functions { "-function -fcall" } else { "" });
     use_all(&server).await;
     check_refused(&server).await;
     let used = server.command(&["INFO", "commandstats"]);
-    assert!(used.contains("cmdstat_evalsha:") && server.command(&["FUNCTION", "LIST"]).is_empty(), "{used}");
-    let refused = answers(&server, &["FUNCTION FLUSH", "FUNCTION LOAD x", "FCALL x 0"]);
-    assert!(refused.iter().all(|answer| answer.starts_with("-NOPERM")), "{refused:?}");
+    assert!(used.contains("cmdstat_evalsha:"), "{used}");
+    if has_functions {
+        assert_eq!(server.command(&["FUNCTION", "LIST"]), "");
+        let refused = answers(&server, &["FUNCTION FLUSH", "FUNCTION LOAD x", "FCALL x 0"]);
+        assert!(refused.iter().all(|answer| answer.starts_with("-NOPERM")), "{refused:?}");
+    }
 }
 
 /// What a person changes while workers run is told of, and they go on when it is put right: nothing is lost.

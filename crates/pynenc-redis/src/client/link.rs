@@ -48,12 +48,7 @@ impl Request<'_> {
 
 impl Link {
     pub(super) fn new(server: Arc<Server>) -> Self {
-        Self {
-            server,
-            present: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
-            last: AtomicU64::new(0),
-        }
+        Self { server, present: Mutex::default(), connecting: tokio::sync::Mutex::default(), last: AtomicU64::new(0) }
     }
 
     /// Makes a call, and makes it again over a new connection if the present one turns out to be lost or to lead to
