@@ -61,6 +61,7 @@ pub struct PynencBuilder {
     clock: Option<Arc<dyn Clock>>,
     runner: Option<Arc<dyn Runner>>,
     propagation: Option<Arc<dyn TracePropagation>>,
+    reads_back_arguments: Option<bool>,
 }
 
 impl fmt::Debug for PynencBuilder {
@@ -82,6 +83,7 @@ impl Default for PynencBuilder {
             clock: None,
             runner: None,
             propagation: None,
+            reads_back_arguments: None,
         }
     }
 }
@@ -228,6 +230,15 @@ impl PynencBuilder {
         self
     }
 
+    /// Reads each argument back before its call is submitted, and refuses the call if that fails: a few types can be
+    /// written in a format and not read from it. Debug builds, `TestApp` and synchronous mode do so unless told otherwise.
+    ///
+    /// Workers read back each result, whatever is set here.
+    pub fn read_back_arguments(mut self, reads_back: bool) -> Self {
+        self.reads_back_arguments = Some(reads_back);
+        self
+    }
+
     /// Runs with this runner, whatever `runner_cls` says.
     pub fn runner(mut self, runner: impl Runner) -> Self {
         self.runner = Some(Arc::new(runner));
@@ -250,7 +261,10 @@ impl PynencBuilder {
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
         };
         check_arg_cache(&config, &app)?;
-        let settings = settings(&config, &app, leaping, self.propagation)?;
+        let mut settings = settings(&config, &app, leaping, self.propagation)?;
+        if let Some(reads_back) = self.reads_back_arguments {
+            settings.reads_back_arguments = reads_back;
+        }
         let mut components = Components::default();
         backends::register(&mut components);
         self.plugins.iter().for_each(|plugin| plugin.register(&mut components));
@@ -283,6 +297,7 @@ fn settings(
         retention: config.section::<RetentionConfig>()?,
         arg_cache: config.section::<ArgCacheConfig>()?,
         logging: config.section::<LoggingConfig>()?,
+        reads_back_arguments: cfg!(debug_assertions) || synchronous.is_some(),
         synchronous,
         propagation,
     })

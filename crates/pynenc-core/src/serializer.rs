@@ -4,6 +4,7 @@ mod bytes;
 mod limited;
 pub(crate) mod probe;
 
+use std::any::type_name;
 use std::fmt;
 
 pub use limited::json_form;
@@ -21,6 +22,7 @@ pub const MAX_DEPTH: usize = 127;
 /// # Behavior
 ///
 /// - a value that is encoded is decoded to the same value
+/// - an option that holds nothing, such as `Some(None)`, comes back as it was or is refused
 /// - bytes behind the value are an error
 /// - bytes that are no value are an error, whatever they are
 /// - a value that is nothing but bytes takes hardly more room than they do
@@ -51,6 +53,24 @@ pub trait SerializerExt: Serializer {
             Error::new(ErrorKind::Unexpected, "the serializer read no value").with("serializer", self.name())
         })
     }
+
+    /// Encodes a value and decodes it again, so that a value that can't be read is refused where it is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] with the type of the value, if either fails.
+    fn encode_readable<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Vec<u8>> {
+        let bytes = self.encode(&value).map_err(|error| error.with("type", type_name::<T>()))?;
+        self.decode_as::<T>(&bytes).map_err(|error| unreadable(&error).with("type", type_name::<T>()))?;
+        Ok(bytes)
+    }
+}
+
+/// The error for a value that its serializer encodes and can't decode, from the error that decoding it gave.
+#[must_use]
+pub fn unreadable(error: &Error) -> Error {
+    let refused = Error::invalid("the serializer can write the value and can't read it back");
+    error.context().iter().fold(refused, |refused, (key, value)| refused.with(key, value))
 }
 
 impl<S: Serializer + ?Sized> SerializerExt for S {}
@@ -68,7 +88,8 @@ fn read_framed(bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
 }
 
 /// JSON: readable everywhere. A value that is nothing but bytes, and of more than a few, travels as these bytes; inside of
-/// other values they become arrays of numbers. NaN and the infinities, which JSON doesn't have, are refused.
+/// other values they become arrays of numbers. NaN and the infinities, which JSON doesn't have, are refused, and so is an
+/// option that would be read as `None` and isn't, such as `Some(None)` or `Some(())`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JsonSerializer;
 
@@ -95,7 +116,7 @@ impl Serializer for JsonSerializer {
 }
 
 /// `MessagePack` with named fields: compact, and bytes stay bytes. A list of small numbers is bytes, too, where it is the
-/// whole value.
+/// whole value. `Some(None)` and `Some(())`, which would be read as `None`, are refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MsgPackSerializer;
 
@@ -245,11 +266,15 @@ mod tests {
 
     /// A chain without any list or map.
     #[derive(Serialize)]
-    struct Link(Option<Box<Link>>);
+    #[serde(untagged)]
+    enum Link {
+        Next(Inner<Option<Box<Link>>>),
+        End(u8),
+    }
 
     #[test]
     fn a_chain_of_wrappers_has_an_end_too() {
-        let chain = |length| (0..length).fold(Link(None), |link, _| Link(Some(Box::new(link))));
+        let chain = |length| (0..length).fold(Link::End(7), |link, _| Link::Next(Inner(Some(Box::new(link)))));
         for serializer in BOTH {
             assert!(serializer.encode(&chain(400)).is_ok(), "{}", serializer.name());
             assert!(serializer.encode(&chain(600)).is_err(), "{}", serializer.name());
@@ -304,7 +329,82 @@ mod tests {
         }
     }
 
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner<T>(T);
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Marker;
+
+    /// Checks a value that both serializers refuse, at every depth.
+    fn ambiguous<T: Serialize>(value: T) {
+        for serializer in BOTH {
+            let value = Some(&value);
+            let nested: [&dyn erased_serde::Serialize; 4] = [&value, &Inner(&value), &[&value], &Some(&value)];
+            for value in nested {
+                let error = serializer.encode(value).unwrap_err();
+                assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("None"), "{error}");
+            }
+        }
+    }
+
+    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: T) {
+        for serializer in BOTH {
+            let bytes = serializer.encode_readable(&value).unwrap();
+            assert_eq!(serializer.decode_as::<T>(&bytes).unwrap(), value, "{}", serializer.name());
+        }
+    }
+
+    #[test]
+    fn an_option_that_would_be_read_as_none_is_refused() {
+        ambiguous(());
+        ambiguous(None::<u8>);
+        ambiguous(Some(None::<u8>));
+        ambiguous(Inner(Inner(None::<u8>)));
+        ambiguous(serde_json::Value::Null);
+        assert!(JsonSerializer.encode(&Some(Marker)).unwrap_err().to_string().contains("Some(Marker)"));
+        let bytes = MsgPackSerializer.encode(&Some(Marker)).unwrap();
+        assert_eq!(MsgPackSerializer.decode_as::<Option<Marker>>(&bytes).unwrap(), Some(Marker));
+    }
+
+    #[test]
+    fn options_that_can_be_told_apart_come_back() {
+        comes_back(None::<Option<()>>);
+        comes_back(Some(Some(1)));
+        comes_back(Some(vec![None, Some(1)]));
+        comes_back(Some((None::<u8>, ())));
+        comes_back(Some(Ok::<Option<u8>, ()>(None)));
+        comes_back(Some(Err::<u8, ()>(())));
+        comes_back((Some(1), None::<u8>, (), Marker));
+        comes_back(Inner(None::<u8>));
+        comes_back(BTreeMap::from([("k", None::<u8>)]).into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Vec<_>>());
+        comes_back(Some(BTreeMap::from([("k".to_owned(), None::<u8>)])));
+        comes_back(Some(Shape::Named { name: "n".into(), note: None, last: false }));
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Large { number: u128 },
+    }
+
+    #[test]
+    fn a_value_that_cant_be_read_back_is_refused_with_its_type() {
+        for serializer in BOTH {
+            let error = serializer.encode_readable(&Tagged::Large { number: u128::MAX }).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains("Tagged") && error.to_string().contains("cause"), "{error}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_number_comes_back(bits in any::<u64>()) {
+            let (double, single) = (f64::from_bits(bits), f32::from_bits(bits as u32));
+            prop_assume!(double.is_finite() && single.is_finite());
+            comes_back((double, single));
+            comes_back((bits, bits as i64, bits as f64 / 1e9));
+        }
+
         #[test]
         fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for serializer in BOTH {

@@ -1,11 +1,12 @@
 //! The arguments of a call, one payload each.
 
+use std::any::type_name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use pynenc_core::cached::{self, Encoded};
-use pynenc_core::serializer::json_form;
+use pynenc_core::serializer::{json_form, unreadable};
 use pynenc_core::{Digest, Error, Result, Serializer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,13 @@ impl<'a> ArgumentSink<'a> {
         }
         self.encoded.push((name, encoded));
         Ok(())
+    }
+
+    /// Decodes the arguments as the task will, so that one that can't be read is refused where it is called.
+    pub(crate) fn read_back<A: Arguments>(&self, serializer: Arc<dyn Serializer>) -> Result<()> {
+        let encoded = self.encoded.iter().map(|(name, value)| (Cow::from(*name), value.bytes.clone()));
+        let read = A::decode(&mut ArgumentSource::new(serializer, encoded.collect()));
+        read.map(drop).map_err(|error| unreadable(&error))
     }
 
     /// The encoded arguments, and what makes them equal where that was asked for.
@@ -155,7 +163,7 @@ impl ArgumentSource {
     /// Decodes the argument called `name`.
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
         let value = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
-        value.decode(&*self.serializer).map_err(|error| error.with("argument", name))
+        value.decode(&*self.serializer).map_err(|error| error.with("argument", name).with("type", type_name::<T>()))
     }
 
     /// Says that nothing is left over.

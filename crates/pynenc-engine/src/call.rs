@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -133,11 +134,12 @@ impl<T: Task> Call<T> {
     ///
     /// # Errors
     ///
-    /// An argument has no JSON form, or the priority is greater than the highest.
+    /// An argument has no JSON form, or none that can be read back, or the priority is greater than the highest.
     pub fn encode(self) -> Result<EncodedCall> {
         self.options.check()?;
         let mut sink = ArgumentSink::new(&JsonSerializer, true);
         self.arguments.encode(&mut sink)?;
+        sink.read_back::<T::Arguments>(Arc::new(JsonSerializer))?;
         let (encoded, identity) = sink.into_parts();
         let inline =
             |(name, value): EncodedArgument| Argument { name: name.into(), value: Payload::Inline(value.bytes) };

@@ -67,6 +67,8 @@ pub struct Settings {
     pub propagation: Option<Arc<dyn TracePropagation>>,
     /// The clock of synchronous mode, in which a submit runs the task before it returns and leaps over delays.
     pub synchronous: Option<LeapingClock>,
+    /// Whether each argument is read back before its call is submitted.
+    pub reads_back_arguments: bool,
 }
 
 /// What an engine is made of.

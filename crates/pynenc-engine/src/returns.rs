@@ -4,8 +4,9 @@ use std::error::Error as StdError;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use pynenc_core::Serializer;
+use pynenc_core::{Serializer, SerializerExt};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Retry};
 
@@ -129,14 +130,15 @@ pub enum Failure {
     Arguments(pynenc_core::Error),
     /// A parameter can't be injected.
     Injection(Error),
-    /// Its value can't be encoded.
+    /// Its value can't be encoded, or can't be read back.
     Value(pynenc_core::Error),
 }
 
 /// What a body comes to: the encoded value, or why there is none.
 pub type Finished = std::result::Result<Vec<u8>, Failure>;
 
-/// Encodes what a body returned; `judge` tells an error's kind and whether it is worth a retry.
+/// Encodes what a body returned, and checks that it can be read; `judge` tells an error's kind and whether it is worth a
+/// retry.
 pub fn finish<R, const FALLIBLE: bool>(
     returned: R,
     serializer: &dyn Serializer,
@@ -144,10 +146,10 @@ pub fn finish<R, const FALLIBLE: bool>(
 ) -> Finished
 where
     R: Returns<FALLIBLE>,
-    R::Output: Serialize,
+    R::Output: Serialize + DeserializeOwned,
 {
     match returned.into_result() {
-        Ok(value) => serializer.encode(&value).map_err(Failure::Value),
+        Ok(value) => serializer.encode_readable(&value).map_err(Failure::Value),
         Err(error) => {
             let (kind, worth_a_retry) = judge(&error);
             Err(failure(kind, worth_a_retry, &*error.into()))

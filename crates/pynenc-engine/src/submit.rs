@@ -39,7 +39,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownTask`], [`Error::Invalid`] where the arguments can't be encoded, [`Error::IdempotencyConflict`],
+    /// [`Error::UnknownTask`], [`Error::Invalid`] where the arguments can't be encoded or read back, [`Error::IdempotencyConflict`],
     /// [`Error::ArgumentsDiffer`] where the task asks for it, [`Error::Unavailable`].
     ///
     /// # Cancel safety
@@ -200,6 +200,9 @@ impl Engine {
         let mut sink = ArgumentSink::new(serializer, wants_identity(task, &options));
         arguments.encode(&mut sink)?;
         drop(arguments);
+        if self.settings().reads_back_arguments {
+            sink.read_back::<T::Arguments>(self.parts().serializer.clone())?;
+        }
         self.placed(task, sink, serializer.name(), options, uploads)
     }
 

@@ -34,15 +34,16 @@ pub(crate) fn set<T: Serialize + Sync + ?Sized>(
 }
 
 pub(crate) async fn get<T: Serialize + DeserializeOwned + Send>(operation: Operation) -> Result<Option<T>> {
+    // Recorded as a list of at most one value: an option in an option couldn't be told from one that is missing.
+    let read = |recorded| operation.value::<Vec<T>>(&recorded).map(|mut found| found.pop());
     if let Some(recorded) = operation.replayed().await? {
-        return operation.value(&recorded);
+        return read(recorded);
     }
     let (state, id) = (&operation.run.engine().parts().state, operation.run.workflow.id);
     let found = operation.run.insisted(|| state.workflow_data(id, operation.name())).await?;
-    let value: Option<T> = match found {
-        Some(Payload::Inline(bytes)) => Some(operation.run.serializer()?.decode_as(&bytes)?),
-        Some(Payload::External { .. }) | None => None,
+    let found: Vec<T> = match found {
+        Some(Payload::Inline(bytes)) => vec![operation.run.serializer()?.decode_as(&bytes)?],
+        Some(Payload::External { .. }) | None => Vec::new(),
     };
-    let recorded = operation.record(operation.encoded(&value)?).await?;
-    operation.value(&recorded)
+    read(operation.record(operation.encoded(&found)?).await?)
 }

@@ -12,7 +12,6 @@ use pynenc_core::{Digest, SerializerExt, Timestamp};
 use pynenc_engine::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::kind;
 use crate::operation::{Ended, Operation};
@@ -96,7 +95,7 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for WaitWithin<T> {
 }
 
 /// What is recorded of a wait that has begun.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Limit {
     within: Duration,
 }
@@ -115,11 +114,12 @@ struct Chosen {
     payload: Recording,
 }
 
-/// A payload: for people where it has such a form.
+/// An encoded payload: as text where people can read it. A JSON value in place of the text would have lost the digits of
+/// large integers and the order of a map.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Recording {
-    Json(Value),
+    Json(String),
     Bytes(Bytes),
 }
 
@@ -149,7 +149,7 @@ impl Waiter<'_> {
                 }
                 if self.take(&event) {
                     run.extension().took(run.id());
-                    return self.read(event).map(Some);
+                    return Ok(Some(Self::read(event)));
                 }
                 continue;
             }
@@ -161,7 +161,7 @@ impl Waiter<'_> {
             let last = self.ask(&self.wait(since)).await?.filter(|event| self.until.is_some_and(|it| event.at <= it));
             run.extension().took(run.id());
             return match last {
-                Some(event) if self.take(&event) => self.read(event).map(Some),
+                Some(event) if self.take(&event) => Ok(Some(Self::read(event))),
                 Some(_) | None => Ok(None),
             };
         }
@@ -210,30 +210,28 @@ impl Waiter<'_> {
         is_free
     }
 
-    fn read(&self, event: Event) -> Result<Chosen> {
+    fn read(event: Event) -> Chosen {
         let Event { sequence, key, payload, serializer, at, .. } = event;
-        let reader = self.operation.run.engine().reader(&serializer)?;
-        let payload = match reader.decode_as(&payload) {
-            Ok(value) if serializer.starts_with("Json") => Recording::Json(value),
+        let payload = match std::str::from_utf8(&payload) {
+            Ok(text) if serializer.starts_with("Json") => Recording::Json(text.to_owned()),
             Ok(_) | Err(_) => Recording::Bytes(payload),
         };
-        Ok(Chosen { sequence, key, at, serializer, payload })
+        Chosen { sequence, key, at, serializer, payload }
     }
 }
 
 /// Gives a chosen event to the body, which the next wait for the same goes on behind.
 fn taken<T: DeserializeOwned>(operation: &Operation, key: Option<&str>, chosen: Chosen) -> Result<T> {
-    let unfit = |error: &dyn std::fmt::Display| {
+    let unfit = |error: &pynenc_core::Error| {
         let error = pynenc_core::Error::invalid("the event isn't what the workflow waits for").with("cause", error);
         error.with("event", operation.name())
     };
     let Chosen { sequence, serializer, payload, .. } = chosen;
     operation.run.replay().choose(operation.name(), key, sequence);
-    match payload {
-        Recording::Json(value) => Ok(serde_json::from_value(value).map_err(|error| unfit(&error))?),
-        Recording::Bytes(bytes) => {
-            let reader = operation.run.engine().reader(&serializer)?;
-            Ok(reader.decode_as(&bytes).map_err(|error| unfit(&error))?)
-        }
-    }
+    let bytes = match payload {
+        Recording::Json(text) => text.into(),
+        Recording::Bytes(bytes) => bytes,
+    };
+    let reader = operation.run.engine().reader(&serializer)?;
+    Ok(reader.decode_as(&bytes).map_err(|error| unfit(&error))?)
 }

@@ -195,9 +195,10 @@ impl Operation {
         JournalEntry { position, kind, name: self.name.clone(), arguments: self.arguments, value }
     }
 
-    /// A value as it is recorded.
-    pub(crate) fn encoded<T: Serialize + ?Sized>(&self, value: &T) -> Result<Payload> {
-        let encoded = self.run.serializer()?.encode(&value).map_err(|error| error.with("operation", self.shown()));
+    /// A value as it is recorded. One that can't be read back fails the operation, and not each later run of the body.
+    pub(crate) fn encoded<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Payload> {
+        let encoded = self.run.serializer()?.encode_readable(value);
+        let encoded = encoded.map_err(|error| error.with("operation", self.shown()));
         encoded.map_err(Error::from).and_then(|bytes| self.checked_size(bytes)).map_err(|error| self.fail_by(error))
     }
 

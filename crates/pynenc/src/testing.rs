@@ -88,6 +88,7 @@ impl TestApp {
         pause_time()?;
         let builder = Pynenc::builder().without_config_file().environment([]).memory();
         let builder = builder.clock(TokioClock::new()).runner(ThreadRunner::with_heartbeats_on_runtime());
+        let builder = builder.read_back_arguments(true);
         let app = configure(builder).build().await?;
         let runner = app.start_runner().await?;
         let test_app = Self { app, _runner: runner };

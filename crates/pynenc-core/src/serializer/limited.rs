@@ -1,5 +1,5 @@
-//! Limits to what is encoded: how deep values nest, so that whatever was encoded can be decoded and no value takes the
-//! stack of its thread, and which numbers there are.
+//! Refuses values that couldn't be decoded to what they were: values that nest too deep, which would also overflow the
+//! stack of a thread, numbers that JSON doesn't have, and an option whose content reads as `None`.
 
 use std::fmt::Display;
 
@@ -14,15 +14,17 @@ use super::MAX_DEPTH;
 /// So many options and wrappers may stand around values, on the way to the deepest one.
 const MAX_WRAPPERS: usize = 1000;
 
-/// A value as one that fails to serialize where it nests deeper than [`MAX_DEPTH`].
+/// A value as one that fails to serialize where it nests deeper than [`MAX_DEPTH`], or has an option that would be read as
+/// `None` and isn't.
 pub(super) fn limited(value: &dyn erased_serde::Serialize) -> impl Serialize + '_ {
-    Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: false } }
+    Within { value, limits: Limits::new(false) }
 }
 
 /// A value as one that fails to serialize where JSON couldn't tell it: where it nests deeper than
-/// [`MAX_DEPTH`](super::MAX_DEPTH), or has a number that is NaN or infinite, in whose place JSON has `null`.
+/// [`MAX_DEPTH`](super::MAX_DEPTH), or has `null` in place of something else: of a number that is NaN or infinite, or of
+/// an option that holds nothing but isn't `None`, such as `Some(None)` or `Some(())`.
 pub fn json_form(value: &dyn erased_serde::Serialize) -> impl Serialize + '_ {
-    Within { value, limits: Limits { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_finite: true } }
+    Within { value, limits: Limits::new(true) }
 }
 
 /// What is left of the limits.
@@ -30,14 +32,20 @@ pub fn json_form(value: &dyn erased_serde::Serialize) -> impl Serialize + '_ {
 struct Limits {
     levels: usize,
     wrappers: usize,
-    is_finite: bool,
+    is_json: bool,
+    /// Whether the value is the content of an option, with nothing but newtypes between them.
+    is_in_some: bool,
 }
 
 impl Limits {
+    fn new(is_json: bool) -> Self {
+        Self { levels: MAX_DEPTH, wrappers: MAX_WRAPPERS, is_json, is_in_some: false }
+    }
+
     /// Inside of so many levels more. A variant is read as a map around its content.
     fn inside<E: Error>(self, levels: usize) -> Result<Self, E> {
         match self.levels.checked_sub(levels) {
-            Some(levels) => Ok(Self { levels, ..self }),
+            Some(levels) => Ok(Self { levels, is_in_some: false, ..self }),
             None => Err(E::custom(format_args!("the value nests deeper than {MAX_DEPTH} levels"))),
         }
     }
@@ -49,8 +57,18 @@ impl Limits {
         }
     }
 
+    /// Checks that a value which is written as null isn't in an option: there, null is `None`.
+    fn check_null<E: Error>(self, name: &str) -> Result<(), E> {
+        if self.is_in_some {
+            return Err(E::custom(format_args!(
+                "Some({name}) would be read as None; put the inner value into a struct or an enum of your own"
+            )));
+        }
+        Ok(())
+    }
+
     fn check_number<E: Error>(self, number: f64) -> Result<(), E> {
-        if self.is_finite && !number.is_finite() {
+        if self.is_json && !number.is_finite() {
             return Err(E::custom(format_args!(
                 "{number} can't be written as JSON; write it as text, or set serializer_cls to MsgPackSerializer"
             )));
@@ -108,7 +126,6 @@ impl<S: Serializer> Serializer for Limited<S> {
         serialize_i8(value: i8); serialize_i16(value: i16); serialize_i32(value: i32); serialize_i64(value: i64);
         serialize_u8(value: u8); serialize_u16(value: u16); serialize_u32(value: u32); serialize_u64(value: u64);
         serialize_i128(value: i128); serialize_u128(value: u128); serialize_bytes(value: &[u8]);
-        serialize_none(); serialize_unit(); serialize_unit_struct(name: &'static str);
         serialize_unit_variant(name: &'static str, index: u32, variant: &'static str);
     }
 
@@ -134,8 +151,27 @@ impl<S: Serializer> Serializer for Limited<S> {
         self.inner.serialize_f64(value)
     }
 
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.limits.check_null("None")?;
+        self.inner.serialize_none()
+    }
+
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.limits.check_null("()")?;
+        self.inner.serialize_unit()
+    }
+
+    /// `MessagePack` has an empty list for it, which isn't null.
+    fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
+        if self.limits.is_json {
+            self.limits.check_null(name)?;
+        }
+        self.inner.serialize_unit_struct(name)
+    }
+
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&Within { value, limits: self.limits.wrapped()? })
+        let limits = Limits { is_in_some: true, ..self.limits.wrapped()? };
+        self.inner.serialize_some(&Within { value, limits })
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {

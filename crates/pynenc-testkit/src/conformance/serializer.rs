@@ -14,6 +14,7 @@ type Given = Harness<dyn Serializer>;
 
 trials! { pub Given:
     "a value that is encoded is decoded to the same value" => values_come_back,
+    "an option that holds nothing, such as `Some(None)`, comes back as it was or is refused" => no_option_is_lost,
     "bytes behind the value are an error" => more_bytes_are_an_error,
     "bytes that are no value are an error, whatever they are" => other_bytes_are_an_error,
     "a value that is nothing but bytes takes hardly more room than they do" => bytes_take_their_room,
@@ -48,6 +49,17 @@ async fn values_come_back(serializer: Given) {
     for value in values() {
         let bytes = serializer.encode(&value).expect("encode");
         assert_eq!(serializer.decode_as::<Value>(&bytes).expect("decode"), value);
+    }
+}
+
+async fn no_option_is_lost(serializer: Given) {
+    type Options = (Option<Option<u8>>, Option<()>);
+    let options: [Options; 4] = [(Some(None), None), (None, Some(())), (None, None), (Some(Some(0)), None)];
+    for value in options {
+        match serializer.encode(&value) {
+            Ok(bytes) => assert_eq!(serializer.decode_as::<Options>(&bytes).expect("decode"), value),
+            Err(_) => assert!(value != (None, None) && value.0 != Some(Some(0)), "{value:?} isn't ambiguous"),
+        }
     }
 }
 
