@@ -8,6 +8,8 @@ use pynenc::prelude::*;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::status::{By, Change, Expect, judge};
 use pynenc_core::{Reason, RunnerId, Serializer, SerializerExt, StatusRecord, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 #[task]
 async fn add(x: i64, y: i64) -> i64 {
@@ -37,11 +39,31 @@ fn serializers(criterion: &mut Criterion) {
     }
 }
 
+/// A worker reads each result back before it records it.
+fn results(criterion: &mut Criterion) {
+    result(criterion, "an integer", &7_i64);
+    result(criterion, "1 MiB of text", &vec!["sixteen byte text".to_owned(); 1 << 16]);
+    result(criterion, "1 MiB of numbers", &(0..1 << 17).map(|n| f64::from(n) / 7.0).collect::<Vec<_>>());
+    result(criterion, "1 MiB of bytes", &vec![7_u8; 1 << 20]);
+}
+
+fn result<T: Serialize + DeserializeOwned>(criterion: &mut Criterion, name: &str, value: &T) {
+    for serializer in [&JsonSerializer as &dyn Serializer, &MsgPackSerializer] {
+        let of = format!("{name} with {}", serializer.name());
+        criterion.bench_function(&format!("encode {of}"), |bencher| {
+            bencher.iter(|| serializer.encode(black_box(value)));
+        });
+        criterion.bench_function(&format!("encode and read back {of}"), |bencher| {
+            bencher.iter(|| serializer.encode_readable(black_box(value)));
+        });
+    }
+}
+
 fn calls(criterion: &mut Criterion) {
     criterion.bench_function("make a call", |bencher| {
         bencher.iter(|| add(black_box(1), 2).priority(7).delay(Duration::ZERO));
     });
 }
 
-criterion_group!(parts, status_machine, serializers, calls);
+criterion_group!(parts, status_machine, serializers, results, calls);
 criterion_main!(parts);

@@ -103,8 +103,10 @@ impl ArgumentIdentity {
 
 /// The digest of a value in canonical form: JSON with the keys of maps in order.
 fn canonical_digest(value: &dyn erased_serde::Serialize) -> Result<Digest> {
-    let value = serde_json::to_value(json_form(value))
-        .map_err(|error| Error::invalid("a concurrency key needs a value that has a JSON form").caused_by(error))?;
+    let value = serde_json::to_value(json_form(value)).map_err(|error| {
+        let refused = Error::invalid("a concurrency key needs a value that has a JSON form");
+        refused.with("cause", &error).caused_by(error)
+    })?;
     let mut content = Vec::new();
     write_canonical(&value, &mut content);
     Ok(Digest::of(&content))

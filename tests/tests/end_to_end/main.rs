@@ -16,6 +16,7 @@ mod setup;
 mod synchronous;
 mod taken_hints;
 mod traces;
+mod unreadable;
 mod untyped;
 mod waiting;
 mod why;
