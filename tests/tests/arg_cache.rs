@@ -319,10 +319,11 @@ async fn a_shared_value_is_written_once_and_read_once_in_a_process() {
     let data = Cached::new(Counted { text: "text ".repeat(1000) });
     let group = given.app.submit_all((0..10).map(|n| measured(data.clone(), n))).await.unwrap();
     group.results().await.unwrap();
-    // Looked at for what it is, and then written.
-    assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, 1));
+    // Looked at for what it is, and then written. A debug build reads it back, once for all calls.
+    let read = 1 + usize::from(cfg!(debug_assertions));
+    assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, read));
     assert_eq!(given.app.submit(passes_on(data)).await.unwrap().result().await.unwrap(), 20_006);
-    assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, 1), "passed on as it came");
+    assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, read), "passed on as it came");
     given.stop().await;
 }
 

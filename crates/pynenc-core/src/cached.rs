@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -51,7 +51,15 @@ pub struct Cached<T>(Arc<Inner<T>>);
 struct Inner<T> {
     value: T,
     /// What the value is to a serializer: it is encoded once, and others wait for it.
-    forms: Mutex<Vec<(&'static str, Encoded)>>,
+    forms: Mutex<Vec<Form>>,
+}
+
+/// A value as a serializer writes it.
+struct Form {
+    serializer: &'static str,
+    encoded: Encoded,
+    /// Whether it was decoded before, or read back.
+    is_readable: bool,
 }
 
 /// Whether there was any in this process: without one, nothing is looked for.
@@ -105,12 +113,14 @@ const NAME: &str = "$pynenc::Cached";
 /// What is shared, without its type.
 trait Shared: Send + Sync {
     fn form(&self, serializer: &dyn Serializer) -> Result<Encoded>;
-    fn add_form(&self, serializer: &'static str, form: Encoded);
+    fn add_form(&self, form: Form);
+    fn is_readable(&self, serializer: &str) -> bool;
+    fn set_readable(&self, serializer: &str);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<T> Inner<T> {
-    fn forms(&self) -> MutexGuard<'_, Vec<(&'static str, Encoded)>> {
+    fn forms(&self) -> MutexGuard<'_, Vec<Form>> {
         self.forms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,17 +128,25 @@ impl<T> Inner<T> {
 impl<T: Serialize + Send + Sync + 'static> Shared for Inner<T> {
     fn form(&self, serializer: &dyn Serializer) -> Result<Encoded> {
         let mut forms = self.forms();
-        if let Some((_, form)) = forms.iter().find(|(name, _)| *name == serializer.name()) {
-            return Ok(form.clone());
+        if let Some(form) = forms.iter().find(|form| form.serializer == serializer.name()) {
+            return Ok(form.encoded.clone());
         }
         let bytes = Bytes::from(serializer.encode(&self.value)?);
-        let form = Encoded { digest: Some(Digest::of(&bytes)), bytes };
-        forms.push((serializer.name(), form.clone()));
-        Ok(form)
+        let encoded = Encoded { digest: Some(Digest::of(&bytes)), bytes };
+        forms.push(Form { serializer: serializer.name(), encoded: encoded.clone(), is_readable: false });
+        Ok(encoded)
     }
 
-    fn add_form(&self, serializer: &'static str, form: Encoded) {
-        self.forms().push((serializer, form));
+    fn add_form(&self, form: Form) {
+        self.forms().push(form);
+    }
+
+    fn is_readable(&self, serializer: &str) -> bool {
+        self.forms().iter().any(|form| form.serializer == serializer && form.is_readable)
+    }
+
+    fn set_readable(&self, serializer: &str) {
+        self.forms().iter_mut().filter(|form| form.serializer == serializer).for_each(|form| form.is_readable = true);
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -143,8 +161,8 @@ thread_local! {
     static ANSWER: RefCell<Option<Arc<dyn Shared>>> = const { RefCell::new(None) };
     /// What a value may be decoded to without being decoded.
     static OFFERED: RefCell<Vec<Arc<dyn Shared>>> = const { RefCell::new(Vec::new()) };
-    /// What was decoded last.
-    static DECODED: RefCell<Option<Arc<dyn Shared>>> = const { RefCell::new(None) };
+    /// What was decoded last, as long as somebody has it.
+    static DECODED: RefCell<Option<Weak<dyn Shared>>> = const { RefCell::new(None) };
 }
 
 impl<T: Serialize + Send + Sync + 'static> Serialize for Cached<T> {
@@ -165,15 +183,40 @@ impl<T: Serialize + Send + Sync + 'static> Serialize for Content<'_, T> {
     }
 }
 
-/// Encodes a value; one that is [`Cached`] isn't encoded twice.
+/// Encodes a value; one that is [`Cached`] isn't encoded twice, and given as it is shared.
 ///
 /// # Errors
 ///
 /// The serializer can't encode it.
-pub fn encode(value: &dyn erased_serde::Serialize, serializer: &dyn Serializer) -> Result<Encoded> {
+pub fn encode(
+    value: &dyn erased_serde::Serialize,
+    serializer: &dyn Serializer,
+) -> Result<(Encoded, Option<SharedValue>)> {
     match IN_USE.load(Ordering::Relaxed).then(|| shared_by(value)).flatten() {
-        Some(shared) => shared.form(serializer),
-        None => serializer.encode(value).map(Encoded::from),
+        Some(shared) => Ok((shared.form(serializer)?, Some(SharedValue(shared)))),
+        None => Ok((serializer.encode(value)?.into(), None)),
+    }
+}
+
+/// The value of a [`Cached`], whatever its type.
+pub struct SharedValue(Arc<dyn Shared>);
+
+impl fmt::Debug for SharedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedValue")
+    }
+}
+
+impl SharedValue {
+    /// What its content was decoded to: the value itself once [`SharedValue::set_readable`] was called, and nothing before.
+    pub fn decoded(&self, serializer: &'static str) -> Decoded {
+        let known = self.0.is_readable(serializer).then(|| (serializer, self.0.clone()));
+        Decoded(Mutex::new(known.into_iter().collect()))
+    }
+
+    /// Notes that what the serializer writes can be read, so that a value which many calls share is read back once.
+    pub fn set_readable(&self, serializer: &str) {
+        self.0.set_readable(serializer);
     }
 }
 
@@ -212,7 +255,8 @@ impl<'de, T: Deserialize<'de> + Serialize + Send + Sync + 'static> Visitor<'de> 
             return Ok(Cached(inner));
         }
         let cached = Cached::new(T::deserialize(deserializer)?);
-        DECODED.set(Some(cached.0.clone()));
+        let decoded: Weak<Inner<T>> = Arc::downgrade(&cached.0);
+        DECODED.set(Some(decoded));
         Ok(cached)
     }
 }
@@ -245,8 +289,8 @@ impl Decoded {
             return serializer.decode_as(&content.bytes);
         }
         let value = serializer.decode_as(&content.bytes)?;
-        if let Some(shared) = DECODED.take() {
-            shared.add_form(serializer.name(), content.clone());
+        if let Some(shared) = DECODED.take().and_then(|shared| shared.upgrade()) {
+            shared.add_form(Form { serializer: serializer.name(), encoded: content.clone(), is_readable: true });
             decoded.push((serializer.name(), shared));
         }
         Ok(value)
@@ -350,7 +394,7 @@ mod tests {
     }
 
     fn content(value: &dyn erased_serde::Serialize, serializer: &dyn Serializer) -> Encoded {
-        encode(value, serializer).unwrap()
+        encode(value, serializer).unwrap().0
     }
 
     #[test]
@@ -395,7 +439,7 @@ mod tests {
     fn what_was_decoded_is_passed_on_without_being_encoded() {
         let content = content(&vec!["a"; 3], &MsgPackSerializer);
         let taken = Decoded::default().decode::<Cached<Vec<String>>>(&content, &MsgPackSerializer).unwrap();
-        let passed_on = encode(&taken, &MsgPackSerializer).unwrap();
+        let (passed_on, _) = encode(&taken, &MsgPackSerializer).unwrap();
         assert_eq!(passed_on.bytes.as_ptr(), content.bytes.as_ptr(), "these very bytes");
     }
 

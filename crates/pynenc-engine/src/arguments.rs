@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pynenc_core::cached::{self, Encoded};
+use pynenc_core::cached::{self, Encoded, SharedValue};
 use pynenc_core::serializer::{json_form, unreadable};
 use pynenc_core::{Digest, Error, Result, Serializer};
 use serde::de::DeserializeOwned;
@@ -33,6 +33,7 @@ pub struct ArgumentSink<'a> {
     serializer: &'a dyn Serializer,
     canonical: Option<Vec<(Cow<'static, str>, Digest)>>,
     encoded: Vec<EncodedArgument>,
+    shared: Vec<(&'static str, SharedValue)>,
 }
 
 impl std::fmt::Debug for ArgumentSink<'_> {
@@ -44,12 +45,14 @@ impl std::fmt::Debug for ArgumentSink<'_> {
 impl<'a> ArgumentSink<'a> {
     /// A sink; with `identity`, it also computes what makes arguments equal.
     pub fn new(serializer: &'a dyn Serializer, identity: bool) -> Self {
-        Self { serializer, canonical: identity.then(Vec::new), encoded: Vec::new() }
+        Self { serializer, canonical: identity.then(Vec::new), encoded: Vec::new(), shared: Vec::new() }
     }
 
     /// Encodes one argument.
     pub fn put(&mut self, name: &'static str, value: &dyn erased_serde::Serialize) -> Result<()> {
-        let encoded = cached::encode(value, self.serializer).map_err(|error| error.with("argument", name))?;
+        let encoded = cached::encode(value, self.serializer).map_err(|error| error.with("argument", name));
+        let (encoded, shared) = encoded?;
+        self.shared.extend(shared.map(|shared| (name, shared)));
         if let Some(canonical) = &mut self.canonical {
             canonical.push((name.into(), canonical_digest(value).map_err(|error| error.with("argument", name))?));
         }
@@ -57,11 +60,19 @@ impl<'a> ArgumentSink<'a> {
         Ok(())
     }
 
-    /// Decodes the arguments as the task will, so that one that can't be read is refused where it is called.
+    /// Decodes the arguments as the task will, so that one that can't be read is refused where it is called. A value that
+    /// many calls share is decoded once.
     pub(crate) fn read_back<A: Arguments>(&self, serializer: Arc<dyn Serializer>) -> Result<()> {
-        let encoded = self.encoded.iter().map(|(name, value)| (Cow::from(*name), value.bytes.clone()));
-        let read = A::decode(&mut ArgumentSource::new(serializer, encoded.collect()));
-        read.map(drop).map_err(|error| unreadable(&error))
+        let written_by = serializer.name();
+        let fetched = |(name, value): &EncodedArgument| {
+            let shared = self.shared.iter().find(|(shared, _)| shared == name);
+            let decoded = shared.map(|(_, shared)| shared.decoded(written_by)).unwrap_or_default();
+            (Cow::from(*name), Fetched::decoded(value.clone(), decoded))
+        };
+        let mut source = ArgumentSource::of_fetched(serializer, self.encoded.iter().map(fetched).collect());
+        A::decode(&mut source).map_err(|error| unreadable(&error))?;
+        self.shared.iter().for_each(|(_, shared)| shared.set_readable(written_by));
+        Ok(())
     }
 
     /// The encoded arguments, and what makes them equal where that was asked for.

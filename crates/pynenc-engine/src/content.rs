@@ -47,6 +47,11 @@ pub(crate) enum Fetched {
 }
 
 impl Fetched {
+    /// A value with what it was decoded to.
+    pub(crate) fn decoded(encoded: Encoded, decoded: Decoded) -> Self {
+        Self::Content(Arc::new(Content { encoded, decoded }))
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Self::Inline(bytes) => bytes,
