@@ -204,7 +204,7 @@ fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).expect("it is JSON")
 }
 
-const BYTES: &str = "wrap it in an enum or a struct of your own";
+const WRAP: &str = "wrap the inner value in an enum or a struct of your own";
 const PLAIN: &str = "use an externally or adjacently tagged enum";
 
 fn standard_library() -> Vec<Row> {
@@ -221,7 +221,7 @@ fn standard_library() -> Vec<Row> {
         row("arrays to 32, tuples to 16", [([[1.5; 32]; 2], (1, "a".to_owned(), ((), [true])))])
             .advice("serde has no longer arrays; `serde_bytes::ByteArray` is for bytes"),
         row("`Option<T>`", [None, Some(vec![None, Some(1)])]),
-        row("`Some(None)`", [Some(None::<u8>)]).advice(BYTES),
+        row("`Some(None)`", [Some(None::<u8>)]).advice(WRAP),
         row("`Some(())`", [Some(())]).advice("use a `bool`"),
         row("`Some(PhantomData)`", [Some(PhantomData::<u8>)]).advice("use a `bool`"),
         row("`Result<T, E>`", [Ok::<_, Option<u8>>(()), Err(None), Err(Some(1))]),
@@ -319,32 +319,48 @@ fn derived() -> Vec<Row> {
             "enums, internally tagged",
             [Internal::Struct { value: (1.5, i64::MIN, Some(u64::MAX), "a".to_owned()) }, Internal::Unit],
         ),
-        row("the same with `u128` beyond 64 bits", [Internal::Struct { value: BIG }]).advice(PLAIN),
-        row("the same with a small `u128`", [Internal::Struct { value: 7_u128 }]).advice(PLAIN),
-        row("the same with a map with integers as keys", [Internal::Struct { value: by_number() }]).advice(PLAIN),
-        row("the same with `f32`", [Internal::Struct { value: 0.1_f32 }]),
-        row("the same with an `f32` near a rounding limit", [Internal::Struct { value: 7.038_531e-26_f32 }])
-            .advice("use `f64`"),
-        row("the same with `IpAddr`", [Internal::Struct { value: ip() }]).advice(PLAIN),
         row(
-            "the same with `Uuid`, `Timestamp`",
+            "internally tagged, with `u128` or `i128`",
+            [Internal::Struct { value: BIG }, Internal::Struct { value: 7 }],
+        )
+        .advice(PLAIN),
+        row("internally tagged, with a map with integers as keys", [Internal::Struct { value: by_number() }])
+            .advice(PLAIN),
+        row("internally tagged, with `f32`", [Internal::Struct { value: 0.1_f32 }]),
+        row(
+            "internally tagged, with an `f32` that a second rounding changes",
+            [Internal::Struct { value: 7.038_531e-26_f32 }],
+        )
+        .advice("use `f64`"),
+        row("internally tagged, with `IpAddr`", [Internal::Struct { value: ip() }]).advice(PLAIN),
+        row(
+            "internally tagged, with `Uuid`, `Timestamp`",
             [Internal::Struct { value: (uuid::Uuid::from_u128(BIG), jiff::Timestamp::MAX) }],
         ),
-        row("the same around `Some(..)`", [InternalNewtype::Newtype(Some(1))]).advice("use a variant with fields"),
-        row("the same around a struct with `u128`", [InternalNewtype::Newtype(Large { number: BIG })]).advice(PLAIN),
+        row("internally tagged newtype variant around `Some(..)`", [InternalNewtype::Newtype(Some(1))])
+            .advice("use a variant with fields"),
+        row(
+            "internally tagged newtype variant around a struct with `u128`",
+            [InternalNewtype::Newtype(Large { number: BIG })],
+        )
+        .advice(PLAIN),
         row("enums, adjacently tagged", [Adjacent::Newtype(BIG), Adjacent::Struct { value: BIG }, Adjacent::Unit]),
         row("enums, untagged", [Untagged::Newtype(1.5), Untagged::Struct { value: 1.5 }]),
-        row("the same with `u128` beyond 64 bits", [Untagged::Struct { value: BIG }]).advice(PLAIN),
-        row("the same where an earlier variant fits too", [Overlapping::Large(7), Overlapping::Optional(None)])
+        row("untagged, with `u128` or `i128`", [Untagged::Struct { value: BIG }, Untagged::Newtype(7)]).advice(PLAIN),
+        row("untagged, where an earlier variant fits too", [Overlapping::Large(7), Overlapping::Optional(None)])
             .advice("use a tagged enum, or variants that nothing else fits"),
         row(
             "`flatten` of a struct, of a map",
             [(Flat { id: 1, rest: Note { note: Some(1) } }, Flat { id: 2, rest: map([("a".to_owned(), 1)]) })],
         ),
-        row("the same with integers as keys", [Flat { id: 1, rest: by_number() }]).advice("nest the map in a field"),
-        row("the same with `u128` beyond 64 bits", [Flat { id: 1, rest: Large { number: BIG } }])
-            .advice("nest the struct in a field"),
-        row("the same of `None`, in place of fields that are all optional", [Flat { id: 1, rest: None::<Note> }])
+        row("`flatten` of a map with integers as keys", [Flat { id: 1, rest: by_number() }])
+            .advice("nest the map in a field"),
+        row(
+            "`flatten` of a struct with `u128` or `i128`",
+            [BIG, 7].map(|number| Flat { id: 1, rest: Large { number } }),
+        )
+        .advice("nest the struct in a field"),
+        row("`flatten` of `None`, if all fields of the struct are optional", [Flat { id: 1, rest: None::<Note> }])
             .advice("nest the option in a field"),
     ]
 }
