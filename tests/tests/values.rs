@@ -6,7 +6,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::{CString, OsString};
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::{NonZeroI128, NonZeroU8, Saturating, Wrapping};
@@ -439,11 +439,11 @@ fn table() -> String {
         ("Crates", crates()),
     ];
     for (name, rows) in groups {
-        table += &format!("| **{name}** | | | |\n");
+        let _ = writeln!(table, "| **{name}** | | | |");
         for Row { value, json, pack, advice } in rows {
             let is_equal = (json, pack) == (Fate::Equal, Fate::Equal);
             assert!(!advice.is_empty() || is_equal, "{value} needs advice: {json:?}, {pack:?}");
-            table += &format!("| {value} | {} | {} | {advice} |\n", json.cell(), pack.cell());
+            let _ = writeln!(table, "| {value} | {} | {} | {advice} |", json.cell(), pack.cell());
         }
     }
     table
@@ -457,7 +457,7 @@ fn the_table_of_the_book_is_up_to_date() {
     let (_, after) = rest.split_once("\n\n").expect("a text follows the table");
     let made = format!("{before}|---|---|---|---|\n{}\n{after}", table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &made).expect("the page can be written");
+        return std::fs::write(path, &made).expect("the page can be written");
     }
     assert!(page == made, "{path} is out of date: run this test with UPDATE_DOCS=1");
 }

@@ -44,7 +44,8 @@ fn results(criterion: &mut Criterion) {
     result(criterion, "an integer", &7_i64);
     result(criterion, "1 MiB of text", &vec!["sixteen byte text".to_owned(); 1 << 16]);
     result(criterion, "1 MiB of numbers", &(0..1 << 17).map(|n| f64::from(n) / 7.0).collect::<Vec<_>>());
-    result(criterion, "1 MiB of bytes", &vec![7_u8; 1 << 20]);
+    result(criterion, "1 MiB of bytes as Vec", &vec![7_u8; 1 << 20]);
+    result(criterion, "1 MiB of bytes as Bytes", &bytes::Bytes::from(vec![7_u8; 1 << 20]));
 }
 
 fn result<T: Serialize + DeserializeOwned>(criterion: &mut Criterion, name: &str, value: &T) {
