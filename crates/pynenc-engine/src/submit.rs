@@ -39,8 +39,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownTask`], [`Error::Invalid`] where the arguments can't be encoded or read back, [`Error::IdempotencyConflict`],
-    /// [`Error::ArgumentsDiffer`] where the task asks for it, [`Error::Unavailable`].
+    /// [`Error::UnknownTask`], [`Error::Invalid`] where the arguments can't be encoded or read back,
+    /// [`Error::IdempotencyConflict`], [`Error::ArgumentsDiffer`] where the task asks for it, [`Error::Unavailable`].
     ///
     /// # Cancel safety
     ///

@@ -121,6 +121,7 @@ async fn check_rejected<T: Task>(app: &App, call: Call<T>, parts: &[&str]) {
     let Err(Error::TaskFailed(error)) = invocation.result().await else { panic!("it has no result") };
     assert_eq!(error.kind, "ResultRejected");
     check_text(&error.message, parts);
+    check_text(&error.message, &["type: ", &format!("task: {}", T::definition().name)]);
     let history = invocation.history().await.unwrap();
     let last = history.last().unwrap();
     assert_eq!((last.status, last.reason), (Status::Failed, Reason::ResultRejected));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pynenc_core::record::{InvocationRecord, TaskError};
 use pynenc_core::status::{By, Change, Due};
 use pynenc_core::task_options::TaskOptions;
-use pynenc_core::{Reason, RunnerId, Status, StatusRecord};
+use pynenc_core::{Reason, RunnerId, Status, StatusRecord, TaskId};
 
 use super::guided::Halt;
 use crate::returns::{Failure, RetryWish};
@@ -30,7 +30,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    pub(super) fn of_failure(failure: Failure, attempt: u32) -> Self {
+    pub(super) fn of_failure(failure: Failure, task: &TaskId, attempt: u32) -> Self {
         match failure {
             Failure::Returned { kind, message, source_chain, retry } => {
                 let error = TaskError { kind, message, source_chain, attempt };
@@ -40,7 +40,7 @@ impl Ending {
             Failure::Injection(error) => {
                 Self::failed("Injection", error.to_string(), attempt, Reason::Raised, RetryWish::Never)
             }
-            Failure::Value(error) => Self::rejected(&error, attempt),
+            Failure::Value(error) => Self::rejected(&error.with("task", task), attempt),
         }
     }
 

@@ -212,7 +212,7 @@ fn finished_or_panicked(caught: Caught, attempt: &Attempt) -> Ending {
             Some(halt) => Ending::halted(halt, attempt.number()),
             None => Ending::Value(value),
         },
-        Ok(Err(failure)) => Ending::of_failure(failure, attempt.number()),
+        Ok(Err(failure)) => Ending::of_failure(failure, &attempt.tracked.task, attempt.number()),
         Err(panic) => Ending::panicked(panic_message(panic), attempt.number()),
     }
 }
