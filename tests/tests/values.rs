@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p pynenc-tests --test values` writes the table.
 
+#![cfg(unix)]
+
 use std::any::type_name;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
