@@ -68,7 +68,7 @@ pub struct HistoryStep {
 pub enum Held {
     /// A value that is JSON.
     Json(Value),
-    /// Any other, its bytes in hexadecimal digits.
+    /// Any other, and JSON with an integer beyond 64 bits: its bytes in hexadecimal digits.
     Hex(String),
 }
 
@@ -171,7 +171,7 @@ impl HistoryStep {
 impl Held {
     fn of(bytes: &[u8], serializer: &str) -> Self {
         let json = serializer.starts_with("Json").then(|| serde_json::from_slice(bytes).ok()).flatten();
-        json.map_or_else(|| Self::Hex(hexed(bytes)), Self::Json)
+        json.filter(is_exact).map_or_else(|| Self::Hex(hexed(bytes)), Self::Json)
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
@@ -181,6 +181,16 @@ impl Held {
                 Error::Invalid(pynenc_core::Error::invalid("not hexadecimal digits").with("text", text))
             }),
         }
+    }
+}
+
+/// Whether a JSON value has every digit of its text: an integer beyond 64 bits has become a float.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|float| float.abs() < 2_f64.powi(63)),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(fields) => fields.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
     }
 }
 
@@ -195,4 +205,22 @@ fn hexed(bytes: &[u8]) -> String {
 fn unhexed(text: &str) -> Option<Vec<u8>> {
     let is_whole = text.is_ascii() && text.len().is_multiple_of(2);
     is_whole.then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_file_keeps_every_digit() {
+        for (json, is_readable) in [
+            (r#"{"a":[1.5,18446744073709551615,-9223372036854775808]}"#, true),
+            ("340282366920938463463374607431768211455", false),
+            (r#"[{"a":-9223372036854775809}]"#, false),
+        ] {
+            let held = Held::of(json.as_bytes(), "JsonSerializer");
+            assert_eq!(matches!(held, Held::Json(_)), is_readable, "{json}");
+            assert_eq!(held.bytes().unwrap(), json.as_bytes());
+        }
+    }
 }
