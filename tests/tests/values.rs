@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// What becomes of a value in a serializer.
+/// The outcome of taking a value through a serializer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It comes back equal.

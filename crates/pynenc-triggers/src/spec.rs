@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pynenc_core::{Error, Result, Status, TaskId};
 use pynenc_engine::EncodedCall;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::schedule::Misfire;
@@ -58,6 +58,7 @@ pub enum Leaf {
         /// What their key is, where that matters.
         key: Option<String>,
         /// What their payload has in it.
+        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         matching: Option<Value>,
     },
     /// Ends of a task's invocations.
@@ -69,10 +70,17 @@ pub enum Leaf {
         /// The kinds of errors; none is all.
         kinds: Vec<String>,
         /// What the arguments have in them.
+        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         arguments: Option<Value>,
         /// What the result has in it.
+        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
+}
+
+/// Reads a pattern that is there. `null` is a pattern, too: no pattern isn't written at all.
+fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// What a trigger calls.
@@ -178,6 +186,20 @@ impl fmt::Display for Leaf {
                 let statuses: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
                 write!(f, "{} of {task}", statuses.join(" or "))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_null_is_kept() {
+        for result in [None, Some(Value::Null), Some(Value::from(1))] {
+            let ended = Leaf::Ended { task: "t".into(), statuses: vec![], kinds: vec![], arguments: None, result };
+            let spec = Spec { conditions: vec![ended], shape: Node::Leaf(0), target: Target::Made("t".into()) };
+            assert_eq!(Spec::decode(&spec.encode().unwrap()).unwrap(), spec);
         }
     }
 }
