@@ -91,6 +91,12 @@ pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] contex
     Ok(name)
 }
 
+/// Waits for `gated`.
+#[task]
+pub async fn awaits_gated(name: String) -> Result<String> {
+    gated(name).await
+}
+
 /// As `gated`, but it blocks the thread on which others run too.
 #[task]
 pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
@@ -206,8 +212,20 @@ pub const VERSION: &str = "PYNENC_TESTS_VERSION";
 
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks =
-        tasks![noted, gated, blocks, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
+    let tasks = tasks![
+        noted,
+        gated,
+        awaits_gated,
+        blocks,
+        gated_for,
+        fails_first,
+        aborts,
+        overflows,
+        is_killed,
+        leg,
+        journey,
+        versioned
+    ];
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

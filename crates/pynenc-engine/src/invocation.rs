@@ -254,7 +254,13 @@ impl Engine {
     /// The value of an invocation that has ended, or why it has none.
     pub(crate) async fn outcome<V: DeserializeOwned>(&self, id: InvocationId, record: &StatusRecord) -> Result<V> {
         match record.status {
-            Status::Success => self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await,
+            Status::Success => match self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await {
+                // It may have been garbled on its way.
+                Err(Error::CorruptRecord { .. }) => {
+                    self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await
+                }
+                value => value,
+            },
             Status::Cancelled => Err(Error::Cancelled(id)),
             Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
             _ => Err(self.failure(id, record).await?),

@@ -147,7 +147,7 @@ async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
     let worker = Arc::new(Worker::new(&app.settings().runner));
     let claim = pynenc::core::orchestrator::Claim::new(vec![invocation.id()], worker.id()).running_below(1);
     app.parts().orchestrator.claim(&claim).await.unwrap();
-    worker.give_back_unheld(&app).await.unwrap();
+    worker.compare_with_store(&app).await.unwrap();
     let record = app.engine_status(invocation.id()).await;
     assert_eq!((record.status, record.reason, record.losses), (Status::Rerouted, Reason::ClaimLost, 0));
 }
@@ -195,7 +195,7 @@ async fn a_fenced_runner_ends_what_must_run_alone_and_claims_nothing_until_it_is
     assert_eq!(app.engine_status(other).await.status, Status::Success);
     worker.beat(&app).await.unwrap();
     worker.unfenced().await;
-    worker.give_back_unheld(&app).await.unwrap();
+    worker.compare_with_store(&app).await.unwrap();
     let record = app.engine_status(alone).await;
     assert_eq!((record.status, record.losses), (Status::Rerouted, 0));
 }

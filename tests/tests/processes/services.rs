@@ -58,3 +58,15 @@ async fn of_many_who_would_recover_it_one_does() {
     }
     fleet.holds(&app).await;
 }
+
+#[tokio::test]
+async fn a_runner_names_its_host_where_the_shell_exports_no_name() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let worker = fleet.worker_where(&[("HOSTNAME", "")]);
+    let runners = async || app.parts().orchestrator.runners().await.unwrap();
+    until("it is there", async || !runners().await.is_empty()).await;
+    let host = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+    let expected = format!("{} process {}", String::from_utf8(host).unwrap().trim(), worker.id());
+    assert_eq!(&*runners().await[0].description, expected);
+}

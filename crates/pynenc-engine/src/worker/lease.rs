@@ -172,6 +172,5 @@ fn is_exclusive(engine: &Engine, attempt: &Attempt) -> bool {
 }
 
 fn description() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_default();
-    format!("{host} process {}", std::process::id())
+    format!("{} process {}", gethostname::gethostname().display(), std::process::id())
 }

@@ -172,7 +172,7 @@ impl Worker {
     /// Claims what it can of `ids` and says that it runs: each attempt is to be given to [`Worker::run`].
     ///
     /// A reply that is lost is asked for again. What is claimed and never learned of is given back by
-    /// [`Worker::give_back_unheld`].
+    /// [`Worker::compare_with_store`].
     pub async fn claim(self: &Arc<Self>, engine: &Engine, ids: Vec<InvocationId>) -> Vec<Arc<Attempt>> {
         let ids = self.not_held(ids);
         if ids.is_empty() {
@@ -192,7 +192,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// What a dropped call has claimed is given back by [`Worker::give_back_unheld`].
+    /// What a dropped call has claimed is given back by [`Worker::compare_with_store`].
     pub async fn claim_found(
         self: &Arc<Self>,
         engine: &Engine,

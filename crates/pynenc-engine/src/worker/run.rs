@@ -43,7 +43,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// A dropped run is given back by the next [`Worker::give_back_unheld`].
+    /// A dropped run is given back by the next [`Worker::compare_with_store`].
     pub async fn run(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
         let span = engine.span_of(&attempt);
         self.run_in_span(engine, attempt).instrument(span).await;
@@ -56,6 +56,7 @@ impl Worker {
         }
         engine.tell_started(&attempt);
         let ending = perform(&engine, &attempt).await;
+        let ending = Box::pin(with_record_read_again(&engine, &attempt, ending)).await;
         attempt.leave_slot();
         let mut settling = resolve(&engine, &attempt, ending).await;
         if let Some(settling) = &mut settling {
@@ -105,6 +106,30 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
         // Told to end before it began, while it waited for its slot or its arguments.
         Some(interrupt) => interrupted(interrupt, Duration::ZERO, attempt),
         None => run_body(engine, attempt, task, source).await,
+    }
+}
+
+/// A record that is missing or corrupt may have been garbled on its way: the invocation isn't failed for it, but given
+/// back, if it reads otherwise now.
+async fn with_record_read_again(engine: &Engine, attempt: &Attempt, ending: Ending) -> Ending {
+    if !matches!(ending, Ending::Unrunnable { reason: Reason::CorruptRecord, .. }) {
+        return ending;
+    }
+    let mut tries = 0;
+    loop {
+        match engine.parts().state.invocations(&[attempt.id()]).await {
+            Ok(records) => {
+                let is_another = records.into_iter().flatten().any(|record| record != attempt.record);
+                return if is_another { Ending::GivenBack { reason: Reason::ClaimLost } } else { ending };
+            }
+            Err(error) if error.blames_store() => {
+                if let Err(interrupted) = within(engine, attempt, pause_before(tries)).await {
+                    return interrupted;
+                }
+                tries += 1;
+            }
+            Err(_) => return ending,
+        }
     }
 }
 
