@@ -25,7 +25,9 @@ impl Live {
     pub(crate) fn name(&self, leaf: u32) -> Box<str> {
         match &self.spec.conditions[leaf as usize] {
             // A changed cron is a new one: it waits for its next slot.
-            Leaf::Cron { expression, timezone, .. } => format!("{}/{leaf} {expression} {timezone}", self.id).into(),
+            Leaf::Cron { expression, timezone, dialect, .. } => {
+                format!("{}/{leaf} {expression} {timezone}{dialect}", self.id).into()
+            }
             Leaf::Event { .. } | Leaf::Ended { .. } => format!("{}/{leaf}", self.id).into(),
         }
     }
@@ -118,15 +120,18 @@ impl Roster {
                 Leaf::Event { name, .. } => {
                     self.listeners.push(EventListener { id: of.name(), name: name.as_str().into() });
                 }
-                Leaf::Cron { expression, timezone, misfire } => self.schedule(of, expression, timezone, *misfire),
+                Leaf::Cron { expression, timezone, misfire, dialect } => {
+                    let schedule = Schedule::parse(expression, timezone, *dialect);
+                    self.schedule(of, schedule, *misfire);
+                }
                 Leaf::Ended { .. } => {}
             }
         }
         self.triggers.push(trigger);
     }
 
-    fn schedule(&mut self, of: LiveLeaf, expression: &str, timezone: &str, misfire: Misfire) {
-        match Schedule::parse(expression, timezone) {
+    fn schedule(&mut self, of: LiveLeaf, schedule: pynenc_core::Result<Schedule>, misfire: Misfire) {
+        match schedule {
             Ok(schedule) => self.schedules.push(Scheduled { name: of.name(), of, schedule, misfire }),
             Err(error) => tracing::error!(trigger = %of.trigger.id, %error, "a schedule can't be kept here"),
         }

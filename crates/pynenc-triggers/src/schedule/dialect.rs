@@ -1,0 +1,118 @@
+//! Where systems read one cron text in different ways: which way is meant, and the warnings where nobody has said it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Field, Text, WEEKDAYS};
+use super::words;
+
+/// Which of the meanings is meant, where systems read one cron text in different ways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CronDialect {
+    /// Which days fit where the fields day and weekday are both restricted. Unset is either, with a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<DayMatch>,
+    /// Whether the text is written for Quartz: weekdays from 1, Sunday, to 7, and `5/15` for `5-59/15`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub quartz: bool,
+}
+
+/// Which days fit where the fields day and weekday are both restricted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayMatch {
+    /// Days that fit one of the fields.
+    Either,
+    /// Days that fit both fields.
+    Both,
+}
+
+impl CronDialect {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The options that change when a schedule fires, behind a space each; nothing without such options. "Either" changes
+/// nothing: it says what is so without it.
+impl fmt::Display for CronDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.days == Some(DayMatch::Both) {
+            f.write_str(" both_days")?;
+        }
+        if self.quartz {
+            f.write_str(" quartz")?;
+        }
+        Ok(())
+    }
+}
+
+/// The warnings about a text that other systems read in another way.
+pub(super) fn warnings(text: &Text, dialect: CronDialect) -> Vec<String> {
+    let weekdays = if dialect.quartz { None } else { weekday_numbers(text) };
+    [days(text), weekdays].into_iter().flatten().collect()
+}
+
+fn days(text: &Text) -> Option<String> {
+    let is_every = |field: &Field, size: usize| field.values.len() == size;
+    let is_every_day = is_every(&text.days, 31) && is_every(&text.weekdays, 7);
+    if text.day_match.is_some() || !text.restricts_both() || is_every_day {
+        return None;
+    }
+    let has_star = [&text.days, &text.weekdays].iter().any(|field| field.source.starts_with('*'));
+    let (same, others) = if has_star {
+        ("croniter reads it the same way", "Celery, APScheduler, cronsim and Debian's cron")
+    } else {
+        ("Debian's cron, croniter and cronsim read it the same way", "Celery and APScheduler")
+    };
+    Some(format!(
+        "`{}` fires on days that fit either day field: {}. {same}; {others} fire only on days that fit both. \
+         Call `.either_day()` or `.both_days()` to say which is meant",
+        text.expression,
+        words::either_day(text),
+    ))
+}
+
+fn weekday_numbers(text: &Text) -> Option<String> {
+    let field = &text.weekdays;
+    // Quartz has six fields, what APScheduler reads has five.
+    let (system, other) =
+        if text.count == 6 { ("Quartz", field.as_quartz()) } else { ("APScheduler", field.as_apscheduler()) };
+    let other = other.filter(|other| (&other.values, &other.marks) != (&field.values, &field.marks))?;
+    let quartz = if text.count == 6 { ", or call `.quartz()`" } else { "" };
+    Some(format!(
+        "`{}`: weekday `{}` is {} here, where Sunday is 0 as in crontab(5), and {} in {system}. Write `{}`{quartz}",
+        text.expression,
+        field.source,
+        words::weekdays(field, "and"),
+        words::weekdays(&other, "and"),
+        with_names(&text.expression, field),
+    ))
+}
+
+/// The text with names for the numbers of weekdays.
+fn with_names(expression: &str, field: &Field) -> String {
+    let named: Vec<_> = field.source.split(',').map(|item| named(item, field)).collect();
+    let (head, last) = expression.trim_end().rsplit_once(char::is_whitespace).unwrap_or_default();
+    let sign = if last.starts_with('+') { "+" } else { "" };
+    format!("{head} {sign}{}", named.join(","))
+}
+
+fn named(item: &str, field: &Field) -> String {
+    let (days, rest) = item.split_at(item.find(['/', '#', 'L']).unwrap_or(item.len()));
+    if days == "*" {
+        return names(&field.values);
+    }
+    let name = |day: &str| match day.parse::<usize>() {
+        Ok(day) => WEEKDAYS[day % 7].to_owned(),
+        Err(_) => day.to_owned(),
+    };
+    format!("{}{rest}", days.split('-').map(name).collect::<Vec<_>>().join("-"))
+}
+
+fn names(days: &BTreeSet<u8>) -> String {
+    days.iter().map(|day| WEEKDAYS[usize::from(*day) % 7]).collect::<Vec<_>>().join(",")
+}
