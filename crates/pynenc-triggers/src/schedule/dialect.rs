@@ -31,6 +31,7 @@ pub enum DayMatch {
 }
 
 impl CronDialect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -283,7 +283,7 @@ fn every(length: &str) -> Refusal {
 /// The text for a length that divides a minute, an hour or a day.
 fn evenly(length: Duration) -> Option<String> {
     let step = |count: u64| if count == 1 { "*".to_owned() } else { format!("*/{count}") };
-    let divides = |part: u64, whole: u64| part > 0 && part < whole && whole % part == 0;
+    let divides = |part: u64, whole: u64| part > 0 && part < whole && whole.is_multiple_of(part);
     match length.as_secs() {
         _ if length.subsec_nanos() > 0 => None,
         seconds if divides(seconds, 60) => Some(format!("{} * * * * *", step(seconds))),
@@ -321,7 +321,7 @@ impl Field {
         Ok(field)
     }
 
-    /// The field of weekdays as APScheduler reads it, if it does.
+    /// The field of weekdays as `APScheduler` reads it, if it does.
     pub(super) fn as_apscheduler(&self) -> Option<Self> {
         const FROM_MONDAY: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
         let kind = Kind { names: &FROM_MONDAY, open_steps: true, ..Kind::numbers("weekday", 0, 6) };

@@ -62,18 +62,17 @@ fn time(text: &Text) -> String {
     if is_each_minute && minutes.values.iter().eq(&[0]) && each_hour.starts_with("every") {
         return each_hour;
     }
-    let mut words = leading(units[0].0, units[0].1, units[0].2);
-    let mut is_every = words.starts_with("every");
+    let mut words = vec![leading(units[0].0, units[0].1, units[0].2)];
+    let mut is_every = words[0].starts_with("every");
     for (field, unit, size) in &units[1..] {
-        if is_full(field, *size) {
-            words += &if is_every { String::new() } else { format!(" of every {unit}") };
-            is_every = true;
-        } else {
-            words += &format!(" of {}", numbered(field, unit));
-            is_every = false;
+        match (is_full(field, *size), is_every) {
+            (true, true) => {}
+            (true, false) => words.push(format!("of every {unit}")),
+            (false, _) => words.push(format!("of {}", numbered(field, unit))),
         }
+        is_every = is_full(field, *size);
     }
-    words
+    words.join(" ")
 }
 
 /// A few times of the day, where minutes and hours are numbers.
@@ -94,7 +93,7 @@ fn leading(field: &Field, unit: &str, size: usize) -> String {
     let even = field.source.strip_prefix("*/").and_then(|step| step.parse::<usize>().ok());
     match even {
         _ if is_full(field, size) => format!("every {unit}"),
-        Some(step) if size % step == 0 && size > step => format!("every {step} {unit}s"),
+        Some(step) if size.is_multiple_of(step) && size > step => format!("every {step} {unit}s"),
         _ => format!("at {}", numbered(field, unit)),
     }
 }
