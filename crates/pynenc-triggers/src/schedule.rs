@@ -182,7 +182,7 @@ pub(crate) fn shown(time: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod dialects;
+mod dialect_tests;
 #[cfg(test)]
 mod model;
 

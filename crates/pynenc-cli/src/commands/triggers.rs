@@ -83,7 +83,7 @@ fn slot_as_json((schedule, slot): &(&ScheduleInfo, &NextSlot)) -> Value {
 }
 
 fn schedule_as_json(schedule: &ScheduleInfo) -> Value {
-    let next: Vec<_> = schedule.next.iter().map(|slot| &slot.local).collect();
+    let next: Vec<_> = schedule.next.iter().map(|slot| json!({"at": slot.at, "local": slot.local})).collect();
     json!({
         "cron": schedule.cron,
         "timezone": schedule.timezone,

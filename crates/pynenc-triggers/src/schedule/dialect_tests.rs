@@ -268,11 +268,44 @@ fn numbers_of_weekdays_are_warned_of_where_another_system_counts_otherwise() {
     assert_eq!(read("0 0 13 * 5", PLAIN).warnings().len(), 2, "one for the days, one for the number");
 }
 
+/// The slots of a day in Madrid, from 02:00 on, as they are shown.
+fn check_night(text: &str, day: &str, expected: &[&str]) {
+    let schedule = Schedule::parse(text, "Europe/Madrid", PLAIN).unwrap();
+    let midnight: jiff::Timestamp = format!("{day}T00:59:59+01:00").parse().unwrap();
+    let midnight = Timestamp::from_millis(u64::try_from(midnight.as_millisecond()).unwrap());
+    let shown: Vec<_> = schedule.after(midnight).take(expected.len()).map(|slot| schedule.local_time(slot)).collect();
+    let expected: Vec<_> = expected.iter().map(|time| format!("{day}T{time}[Europe/Madrid]")).collect();
+    assert_eq!(shown, expected, "{text}");
+}
+
+#[test]
+fn the_nights_of_the_guide_for_celery_are_as_it_says() {
+    let (forward, back) = ("2026-03-29", "2026-10-25");
+    check_night("30 2,22 * * *", forward, &["22:30:00+02:00"]);
+    check_night("*/30 * * * *", forward, &["01:00:00+01:00", "01:30:00+01:00", "03:00:00+02:00", "03:30:00+02:00"]);
+    check_night("15,45 2,22 * * *", forward, &["22:15:00+02:00"]);
+    check_night(
+        "*/30 2,5 * * *",
+        back,
+        &["02:00:00+02:00", "02:30:00+02:00", "02:00:00+01:00", "02:30:00+01:00", "05:00:00+01:00"],
+    );
+    check_night(
+        "15,45 2,5 * * *",
+        back,
+        &["02:15:00+02:00", "02:45:00+02:00", "02:15:00+01:00", "02:45:00+01:00", "05:15:00+01:00"],
+    );
+}
+
 #[test]
 fn a_slot_is_shown_with_its_zone() {
     let schedule = Schedule::parse("30 2 * * *", "Europe/Madrid", PLAIN).unwrap();
-    let winter: jiff::Timestamp = "2026-03-28T12:00:00Z".parse().unwrap();
-    let winter = Timestamp::from_millis(u64::try_from(winter.as_millisecond()).unwrap());
-    let shown: Vec<_> = schedule.after(winter).take(2).map(|slot| schedule.local_time(slot)).collect();
-    assert_eq!(shown, ["2026-03-29T03:00:00+02:00[Europe/Madrid]", "2026-03-30T02:30:00+02:00[Europe/Madrid]"]);
+    for (noon, expected) in [
+        ("2026-03-28T12:00:00Z", ["2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"]),
+        ("2026-10-24T12:00:00Z", ["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"]),
+    ] {
+        let noon: jiff::Timestamp = noon.parse().unwrap();
+        let noon = Timestamp::from_millis(u64::try_from(noon.as_millisecond()).unwrap());
+        let shown: Vec<_> = schedule.after(noon).take(2).map(|slot| schedule.local_time(slot)).collect();
+        assert_eq!(shown, expected.map(|time| format!("{time}[Europe/Madrid]")));
+    }
 }
