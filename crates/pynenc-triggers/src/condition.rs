@@ -185,13 +185,13 @@ impl On<Slots> {
     }
 
     /// Fires on days that fit the field day or the field weekday, as crontab(5) does: `0 0 13 * FRI` is each 13th and each
-    /// Friday. It is so without this call too, with a warning.
+    /// Friday. This is the default; the call removes the warning.
     #[must_use]
     pub fn either_day(self) -> Self {
         self.dialect(|dialect| dialect.days = Some(DayMatch::Either))
     }
 
-    /// Reads the text as Quartz does: weekdays from 1, Sunday, to 7, and `5/15` for `5-59/15`.
+    /// Reads the text as Quartz does: weekdays count from 1, Sunday, to 7, and `5/15` means `5-59/15`.
     #[must_use]
     pub fn quartz(self) -> Self {
         self.dialect(|dialect| dialect.quartz = true)

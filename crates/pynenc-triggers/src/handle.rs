@@ -39,7 +39,7 @@ pub struct ScheduleInfo {
     pub timezone: String,
     /// The text in words, such as `at 02:30 on Monday to Friday`; of a text that can't be read, the error.
     pub description: String,
-    /// How other systems read the text, where they differ and the trigger doesn't say which meaning is meant.
+    /// The warnings about other systems that read the text differently, while the trigger doesn't choose a meaning.
     pub warnings: Vec<String>,
     /// The next times.
     pub next: Vec<NextSlot>,
@@ -54,7 +54,7 @@ pub struct NextSlot {
     pub local: String,
 }
 
-/// So many next times has each schedule of a list.
+/// The number of next times of each schedule in a list.
 const LISTED_SLOTS: usize = 5;
 
 /// The triggers of an app, for whoever operates it.
@@ -92,8 +92,8 @@ impl Triggers<'_> {
         Ok(schedules(&spec, self.now().await?, count))
     }
 
-    /// The warnings about cron texts that other systems read in another way, each with the id of its trigger: of this
-    /// program's code, and of the live triggers.
+    /// The warnings about cron texts that other systems read differently, each with the id of its trigger: the triggers of
+    /// this program's code, and the live ones.
     pub async fn warnings(&self) -> Result<Vec<(TriggerId, String)>> {
         let coded = self.extension()?.coded.iter().map(|coded| (coded.id.clone(), coded.spec.clone()));
         let mut specs: BTreeMap<TriggerId, Spec> = coded.collect();

@@ -152,3 +152,28 @@ fn live(defined: &Defined, tasks: &TaskRegistry) -> Option<Live> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{CronDialect, DayMatch};
+    use crate::spec::{Node, Target};
+
+    fn check(dialect: CronDialect, name: &str) {
+        let (expression, timezone) = ("0 0 13 * FRI".to_owned(), "UTC".to_owned());
+        let leaf = Leaf::Cron { expression, timezone, misfire: Misfire::One, dialect };
+        let target = Target::Made("app::report".into());
+        let spec = Spec { conditions: vec![leaf], shape: Node::Leaf(0), target };
+        let live = Live { id: "friday".into(), spec, is_paused: false, code: None };
+        assert_eq!(&*live.name(0), name);
+    }
+
+    #[test]
+    fn an_option_that_changes_slots_makes_a_new_schedule() {
+        let days = |days| CronDialect { days, quartz: false };
+        check(days(None), "friday/0 0 0 13 * FRI UTC");
+        check(days(Some(DayMatch::Either)), "friday/0 0 0 13 * FRI UTC");
+        check(days(Some(DayMatch::Both)), "friday/0 0 0 13 * FRI UTC both_days");
+        check(CronDialect { days: None, quartz: true }, "friday/0 0 0 13 * FRI UTC quartz");
+    }
+}

@@ -90,7 +90,7 @@ impl Schedule {
         words::describe(&self.text)
     }
 
-    /// What other systems would make of the text, where they differ and nobody has said which meaning is meant.
+    /// The warnings about other systems that read the text differently, while no meaning is chosen.
     pub(crate) fn warnings(&self) -> Vec<String> {
         dialect::warnings(&self.text, self.dialect)
     }
@@ -285,6 +285,10 @@ mod tests {
         #[test]
         fn no_text_panics(text in "[0-9*/,LW#? A-Z@-]{0,40}", zone in "[A-Za-z/_]{0,12}") {
             let _ = parse(&text, &zone);
+            let quartz = CronDialect { days: Some(DayMatch::Both), quartz: true };
+            if let Ok(schedule) = Schedule::parse(&text, "UTC", quartz) {
+                prop_assert!(!schedule.description().is_empty() && schedule.warnings().is_empty(), "{text}");
+            }
         }
 
         #[test]

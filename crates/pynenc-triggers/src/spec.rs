@@ -50,7 +50,7 @@ pub enum Leaf {
         timezone: String,
         /// What becomes of slots that nobody was there for.
         misfire: Misfire,
-        /// Which meaning of the text is meant, where systems differ.
+        /// The chosen meaning of a text that systems read differently.
         #[serde(default, skip_serializing_if = "CronDialect::is_default")]
         dialect: CronDialect,
     },
@@ -109,7 +109,7 @@ impl Spec {
         self.conditions.iter().flat_map(Leaf::warnings).collect()
     }
 
-    /// The same trigger, without options that change nothing about when it fires.
+    /// The same trigger without the option "either", which is the default: calling `.either_day()` keeps a derived id.
     pub(crate) fn bare(mut self) -> Self {
         for leaf in &mut self.conditions {
             if let Leaf::Cron { dialect, .. } = leaf {
@@ -136,7 +136,8 @@ impl Spec {
 }
 
 impl Leaf {
-    fn warnings(&self) -> Vec<String> {
+    /// The warnings about the cron text.
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let Self::Cron { expression, timezone, dialect, .. } = self else { return Vec::new() };
         match Schedule::parse(expression, timezone, *dialect) {
             Ok(schedule) => schedule.warnings(),
@@ -220,6 +221,11 @@ mod tests {
         Leaf::Cron { expression, timezone, misfire: Misfire::One, dialect }
     }
 
+    fn spec() -> Spec {
+        let target = Target::Made("app::report".into());
+        Spec { conditions: vec![cron(CronDialect::default())], shape: Node::Leaf(0), target }
+    }
+
     fn check_stored(dialect: CronDialect, stored: &str, shown: &str) {
         let leaf = cron(dialect);
         assert_eq!(serde_json::to_string(&leaf).unwrap(), stored);
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_without_options_is_stored_as_ever() {
+    fn a_schedule_without_options_is_stored_as_before() {
         let plain = r#"{"cron":{"expression":"0 0 13 * FRI","timezone":"UTC","misfire":"one"}}"#;
         check_stored(CronDialect::default(), plain, "cron 0 0 13 * FRI UTC");
         let with = |options: &str| plain.replace("\"one\"", &format!("\"one\",\"dialect\":{options}"));
@@ -236,6 +242,8 @@ mod tests {
         check_stored(days(DayMatch::Both), &with(r#"{"days":"both"}"#), "cron 0 0 13 * FRI UTC both_days");
         check_stored(days(DayMatch::Either), &with(r#"{"days":"either"}"#), "cron 0 0 13 * FRI UTC");
         let quartz = CronDialect { days: None, quartz: true };
+        let either = Spec { conditions: vec![cron(days(DayMatch::Either))], ..spec() };
+        assert_eq!(either.bare(), spec());
         check_stored(quartz, &with(r#"{"quartz":true}"#), "cron 0 0 13 * FRI UTC quartz");
     }
 }

@@ -170,10 +170,11 @@ pub(crate) struct Coded {
 }
 
 impl Coded {
-    /// Logs the warnings about its cron texts.
+    /// Logs the warnings about its cron texts, one line for each schedule.
     pub(crate) fn warn(&self) {
-        for warning in self.spec.warnings() {
-            tracing::warn!(trigger = %self.id, "{warning}");
+        let warnings = self.spec.conditions.iter().map(Leaf::warnings);
+        for warnings in warnings.filter(|warnings| !warnings.is_empty()) {
+            tracing::warn!(trigger = %self.id, "{}", warnings.join(". "));
         }
     }
 

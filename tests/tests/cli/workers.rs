@@ -61,7 +61,7 @@ fn a_worker_warns_of_a_schedule_that_means_another_thing_elsewhere() {
             |line: &&Value| line["level"] == "WARN" && line["message"].as_str().is_some_and(|it| it.contains(part));
         warned.iter().filter(of).filter(|line| line["trigger"].as_str().unwrap().contains("::reports@")).count()
     };
-    assert_eq!((about(".both_days()"), about("Write `0 0 13 * FRI`")), (1, 1), "once for each reason: {logged}");
+    assert_eq!((about(".both_days()"), about("Write `0 0 13 * FRI`")), (1, 1), "one line for the schedule: {logged}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where systems read one cron text in different ways: which way is meant, and the warnings where nobody has said it.
+//! The choice of a meaning where systems read one cron text differently, and the warnings where no meaning is chosen.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::text::{Field, Text, WEEKDAYS};
 use super::words;
 
-/// Which of the meanings is meant, where systems read one cron text in different ways.
+/// The chosen meaning of a cron text that systems read differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CronDialect {
-    /// Which days fit where the fields day and weekday are both restricted. Unset is either, with a warning.
+    /// The days on which a text fires that restricts both day fields. Unset is either, with a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<DayMatch>,
-    /// Whether the text is written for Quartz: weekdays from 1, Sunday, to 7, and `5/15` for `5-59/15`.
+    /// Whether the text is written for Quartz: weekdays count from 1, Sunday, to 7, and `5/15` means `5-59/15`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub quartz: bool,
 }
 
-/// Which days fit where the fields day and weekday are both restricted.
+/// The days on which a text fires that restricts both the field day and the field weekday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DayMatch {
@@ -37,8 +37,8 @@ impl CronDialect {
     }
 }
 
-/// The options that change when a schedule fires, behind a space each; nothing without such options. "Either" changes
-/// nothing: it says what is so without it.
+/// Writes the options that change when a schedule fires, each after a space. "Either" isn't written, because it is the
+/// default.
 impl fmt::Display for CronDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.days == Some(DayMatch::Both) {
@@ -51,7 +51,7 @@ impl fmt::Display for CronDialect {
     }
 }
 
-/// The warnings about a text that other systems read in another way.
+/// Warns of a text that other systems read differently.
 pub(super) fn warnings(text: &Text, dialect: CronDialect) -> Vec<String> {
     let weekdays = if dialect.quartz { None } else { weekday_numbers(text) };
     [days(text), weekdays].into_iter().flatten().collect()
@@ -63,23 +63,37 @@ fn days(text: &Text) -> Option<String> {
     if text.day_match.is_some() || !text.restricts_both() || is_every_day {
         return None;
     }
-    let has_star = [&text.days, &text.weekdays].iter().any(|field| field.source.starts_with('*'));
-    let (same, others) = if has_star {
-        ("croniter reads it the same way", "Celery, APScheduler, cronsim and Debian's cron")
-    } else {
-        ("Debian's cron, croniter and cronsim read it the same way", "Celery and APScheduler")
-    };
     Some(format!(
-        "`{}` fires on days that fit either day field: {}. {same}; {others} fire only on days that fit both. \
-         Call `.either_day()` or `.both_days()` to say which is meant",
+        "`{}` fires on days that fit either day field: {}. {}. Call `.either_day()` or `.both_days()` to choose",
         text.expression,
         words::either_day(text),
+        elsewhere(text),
     ))
+}
+
+/// The days that other systems choose for a text that restricts both day fields.
+fn elsewhere(text: &Text) -> &'static str {
+    let fields = [&text.days, &text.weekdays];
+    let has_marks = fields.iter().any(|field| !field.marks.is_empty());
+    let has_star = fields.iter().any(|field| field.source.starts_with('*'));
+    match (text.count, has_star) {
+        _ if has_marks => "Systems differ in whether one field is enough",
+        (6, false) => "cronsim fires on the same days; Quartz refuses the text",
+        (6, true) => "cronsim fires only on days that fit both; Quartz refuses the text",
+        (_, false) => {
+            "Debian's cron, croniter and cronsim fire on the same days; \
+             Celery and APScheduler fire only on days that fit both"
+        }
+        (_, true) => {
+            "croniter fires on the same days; \
+             Celery, APScheduler, cronsim and Debian's cron fire only on days that fit both"
+        }
+    }
 }
 
 fn weekday_numbers(text: &Text) -> Option<String> {
     let field = &text.weekdays;
-    // Quartz has six fields, what APScheduler reads has five.
+    // Quartz reads six fields, APScheduler five.
     let (system, other) =
         if text.count == 6 { ("Quartz", field.as_quartz()) } else { ("APScheduler", field.as_apscheduler()) };
     let other = other.filter(|other| (&other.values, &other.marks) != (&field.values, &field.marks))?;

@@ -1,4 +1,4 @@
-//! Texts that mean another thing elsewhere: how they are read, refused and described, and what is warned of.
+//! Cron texts that other systems read differently: their slots, refusals, descriptions and warnings.
 
 use super::{CronDialect, DayMatch, Schedule};
 use pynenc_core::Timestamp;
@@ -13,7 +13,7 @@ fn read(text: &str, dialect: CronDialect) -> Schedule {
     Schedule::parse(text, "UTC", dialect).unwrap_or_else(|error| panic!("{text}{dialect}: {error}"))
 }
 
-/// The first days of February 2026, which begins with a Sunday.
+/// Checks the first slots from February 2026 on, a month that begins with a Sunday.
 fn check_days(text: &str, dialect: CronDialect, expected: &[&str]) {
     let february: jiff::Timestamp = "2026-01-31T23:59:59Z".parse().unwrap();
     let february = Timestamp::from_millis(u64::try_from(february.as_millisecond()).unwrap());
@@ -58,7 +58,7 @@ fn quartz_counts_weekdays_from_sunday_as_one() {
     check_days("0 0 12 LW * ?", QUARTZ, &["Fri 27 Feb", "Tue 31 Mar"]);
 }
 
-/// A text, and what its refusal says.
+/// Checks that a text is refused, and the parts of the error.
 fn check_refused(text: &str, dialect: CronDialect, parts: &[&str]) {
     let error = match Schedule::parse(text, "UTC", dialect) {
         Ok(schedule) => panic!("{text}{dialect} is read: {}", schedule.description()),
@@ -221,7 +221,7 @@ fn texts_are_described_in_words() {
     assert_eq!(read("0 0 12 ? * 2", QUARTZ).description(), "at 12:00 on Monday");
 }
 
-/// A text, and the parts of its only warning.
+/// Checks the parts of a text's only warning.
 fn check_warned(text: &str, parts: &[&str]) {
     let warnings = read(text, PLAIN).warnings();
     let [warning] = warnings.as_slice() else { panic!("{text}: {warnings:?}") };
@@ -231,12 +231,15 @@ fn check_warned(text: &str, parts: &[&str]) {
 #[test]
 fn two_restricted_day_fields_are_warned_of_until_one_meaning_is_chosen() {
     let choose = "Call `.either_day()` or `.both_days()`";
-    let alike = "Debian's cron, croniter and cronsim read it the same way; Celery and APScheduler fire only on days";
+    let alike = "Debian's cron, croniter and cronsim fire on the same days; Celery and APScheduler fire only on days";
     check_warned("0 0 13 * FRI", &["on day 13 of the month or on Friday", alike, choose]);
     check_warned("0 0 1-31 * FRI", &["on days 1 to 31 of the month or on Friday", alike, choose]);
-    let alike = "croniter reads it the same way; Celery, APScheduler, cronsim and Debian's cron fire only on days";
+    let alike = "croniter fires on the same days; Celery, APScheduler, cronsim and Debian's cron fire only on days";
     check_warned("0 0 */2 * MON", &[alike, choose]);
     check_warned("0 0 */1 * FRI", &[alike, choose]);
+    check_warned("0 0 0 13 * FRI", &["cronsim fires on the same days; Quartz refuses the text", choose]);
+    check_warned("0 0 0 */2 * MON", &["cronsim fires only on days that fit both; Quartz refuses the text", choose]);
+    check_warned("0 0 L * FRI", &["Systems differ", choose]);
     for dialect in [EITHER_DAY, BOTH_DAYS] {
         assert_eq!(read("0 0 13 * FRI", dialect).warnings(), Vec::<String>::new());
     }
@@ -268,7 +271,7 @@ fn numbers_of_weekdays_are_warned_of_where_another_system_counts_otherwise() {
     assert_eq!(read("0 0 13 * 5", PLAIN).warnings().len(), 2, "one for the days, one for the number");
 }
 
-/// The slots of a day in Madrid, from 02:00 on, as they are shown.
+/// Checks the slots of a day in Madrid, shown in its zone.
 fn check_night(text: &str, day: &str, expected: &[&str]) {
     let schedule = Schedule::parse(text, "Europe/Madrid", PLAIN).unwrap();
     let midnight: jiff::Timestamp = format!("{day}T00:59:59+01:00").parse().unwrap();

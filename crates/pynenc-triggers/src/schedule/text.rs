@@ -1,7 +1,7 @@
 //! A cron text read field by field, so that a refusal can name the field and show the text to write instead.
 //!
-//! croner computes the times. This module refuses every text that croner would read otherwise than the systems that people
-//! come from, and gives the values of each field to the descriptions and the warnings.
+//! croner computes the times. This module refuses the texts that systems read too differently to guess, and gives the
+//! values of each field to the descriptions and the warnings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) struct Text {
     pub(super) weekdays: Field,
     /// How many fields the text has; the seconds may be left out.
     pub(super) count: usize,
-    /// How two restricted day fields go together, where the text or its options say so.
+    /// The days that fit two restricted day fields, where the text or its options choose them.
     pub(super) day_match: Option<DayMatch>,
 }
 
@@ -63,7 +63,7 @@ pub(super) enum Mark {
     Last(u8),
 }
 
-/// Which values a field may have.
+/// The values that a field may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
     name: &'static str,
@@ -127,12 +127,12 @@ impl Kind {
     }
 }
 
-/// Why a text isn't read.
+/// The reason for which a text is refused.
 #[derive(Debug)]
 struct Refusal {
     reason: String,
     advice: Option<String>,
-    /// What the field should be, where that is known.
+    /// The field to write instead, where it is known.
     instead: Option<String>,
 }
 
@@ -227,7 +227,7 @@ fn day_match(fields: &mut [&str], dialect: CronDialect) -> Result<Option<DayMatc
     }
 }
 
-/// Puts what the refused field should be into its text.
+/// Puts the field to write instead into the whole text.
 fn instead_of_field(refusal: Refusal, expression: &str, place: usize) -> Refusal {
     let Some(field) = &refusal.instead else { return refusal };
     let mut fields: Vec<_> = expression.split_whitespace().map(str::to_owned).collect();
@@ -268,7 +268,7 @@ fn refuse_other_forms(expression: &str, upper: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What to write instead of `@every 5m`.
+/// Refuses `@every 5m` with the text for the same interval.
 fn every(length: &str) -> Refusal {
     let refusal = Refusal::of("`@every` counts from the start of a process, a cron text goes by the clock");
     match humantime::parse_duration(&length.to_lowercase()).ok().and_then(evenly) {
@@ -309,7 +309,7 @@ impl Field {
         let items: Vec<_> = source.split(',').collect();
         for (place, item) in items.iter().enumerate() {
             field.add(item, kind).map_err(|refusal| {
-                // The rest of the list stays as it is.
+                // The other items of the list stay.
                 let whole = |instead: String| {
                     let mut items = items.clone();
                     items[place] = &instead;
