@@ -213,6 +213,8 @@ fn texts_are_described_in_words() {
         ("0 0 * * FRI#2", "at 00:00 on the second Friday of the month"),
         ("0 0 * * 5-7", "at 00:00 on Friday to Sunday"),
         ("0 0 13 * 5", "at 00:00 on day 13 of the month or on Friday"),
+        ("0 0 */2 * MON", "at 00:00 on days 1 to 31 of the month in steps of 2 or on Monday"),
+        ("0 0 */2 * +MON", "at 00:00 on Monday, if it is also one of the days 1 to 31 of the month in steps of 2"),
         ("0 0 13 * +5", "at 00:00 on Friday, if it is also day 13 of the month"),
         ("0 0 1-7 * +1,2", "at 00:00 on Monday or Tuesday, if it is also one of the days 1 to 7 of the month"),
     ] {

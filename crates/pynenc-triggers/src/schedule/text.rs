@@ -270,7 +270,7 @@ fn refuse_other_forms(expression: &str, upper: &str) -> Result<(), Refusal> {
 
 /// Refuses `@every 5m` with the text for the same interval.
 fn every(length: &str) -> Refusal {
-    let refusal = Refusal::of("`@every` counts from the start of a process, a cron text goes by the clock");
+    let refusal = Refusal::of("`@every` counts from the start of a process; a cron text goes by the clock");
     match humantime::parse_duration(&length.to_lowercase()).ok().and_then(evenly) {
         Some(text) => refusal.advice(format!("write `{text}`")),
         None => refusal.advice(
@@ -454,8 +454,7 @@ fn open_bounds(range: &str, step: u8, kind: Kind) -> Result<(u8, u8), Refusal> {
     if kind.open_steps {
         return Ok((from, last));
     }
-    let reason =
-        format!("`{range}/{step}` has a start and no end: Quartz and croniter go on to {last}, others refuse it");
+    let reason = format!("`{range}/{step}` has a start and no end; some systems go on to {last}, others refuse it");
     Err(Refusal::of(reason).instead(format!("{range}-{last}/{step}")))
 }
 
@@ -468,7 +467,7 @@ fn bounds(range: &str, step: Option<u8>, kind: Kind) -> Result<(u8, u8), Refusal
         return Ok((from, to));
     }
     let by_name = first.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let reason = format!("the range `{range}` passes the end of the field: Celery goes on, Debian's cron never fires");
+    let reason = format!("the range `{range}` passes the end of the field; Celery goes on, Debian's cron never fires");
     Err(Refusal::of(reason).instead(unwrapped(from, to, step, by_name, kind)))
 }
 

@@ -1,7 +1,5 @@
 //! A cron text in words: `at 02:30 on Monday to Friday`.
 
-use std::collections::BTreeSet;
-
 use super::dialect::DayMatch;
 use super::text::{Field, Mark, Text};
 
@@ -101,14 +99,18 @@ fn leading(field: &Field, unit: &str, size: usize) -> String {
 /// `hour 3`, `hours 9 to 17`, `every 2nd hour from 0 to 22`.
 fn numbered(field: &Field, unit: &str) -> String {
     let values: Vec<_> = field.values.iter().copied().collect();
-    let steps: BTreeSet<u8> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    match (values.as_slice(), steps.first()) {
+    match (values.as_slice(), progression(&values)) {
         ([value], _) => format!("{unit} {value}"),
-        ([first, .., last], Some(step @ 2..)) if steps.len() == 1 && values.len() > MAX_TIMES => {
-            format!("every {} {unit} from {first} to {last}", ordinal(*step))
-        }
+        (_, Some((first, last, step))) => format!("every {} {unit} from {first} to {last}", ordinal(step)),
         _ => format!("{unit}s {}", list(runs(&values, |value| value.to_string()), "and")),
     }
+}
+
+/// The first value, the last value and the step of a long list with one step.
+fn progression(values: &[u8]) -> Option<(u8, u8, u8)> {
+    let mut steps = values.windows(2).map(|pair| pair[1] - pair[0]);
+    let step = steps.next().filter(|step| *step > 1 && values.len() > MAX_TIMES)?;
+    steps.all(|other| other == step).then_some((*values.first()?, *values.last()?, step))
 }
 
 fn ordinal(number: u8) -> String {
@@ -130,7 +132,10 @@ fn month_days(field: &Field, word: &str) -> String {
             (_, "or") => "one of the days",
             _ => "days",
         };
-        parts.push(format!("{unit} {} of the month", list(runs(&values, |value| value.to_string()), word)));
+        parts.push(match progression(&values) {
+            Some((first, last, step)) => format!("{unit} {first} to {last} of the month in steps of {step}"),
+            None => format!("{unit} {} of the month", list(runs(&values, |value| value.to_string()), word)),
+        });
     }
     parts.extend(field.marks.iter().map(|mark| match mark {
         Mark::LastDay => "the last day of the month".to_owned(),
