@@ -215,7 +215,7 @@ pub(crate) enum TriggerAction {
         #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// When the schedules of a trigger come next
+    /// When the schedules of a trigger fire next, by their own time zones
     Next {
         /// The trigger's id
         id: String,
