@@ -345,7 +345,7 @@ impl Listeners {
         match look(store, ids).await {
             Ok(ended) => ended.into_iter().for_each(|(id, record)| self.ended(id, record.as_ref())),
             Err(error) => {
-                tracing::debug!(%error, "what is waited for is read again after a silence or a lost connection")
+                tracing::debug!(%error, "the awaited ids are read again after a silence or a lost connection");
             }
         }
     }
