@@ -78,12 +78,21 @@ pub struct Claim {
     pub token: ClaimToken,
     /// What was lost fewer times than this while it ran is running with the claim; the rest is pending.
     pub runs_below: u32,
+    /// Tasks that the runner doesn't have.
+    pub left_out: Vec<TaskId>,
 }
 
 impl Claim {
     /// A new attempt, which leaves what it gets pending.
     pub fn new(ids: Vec<InvocationId>, runner: RunnerId) -> Self {
-        Self { ids, runner, token: ClaimToken::new(), runs_below: 0 }
+        Self { ids, runner, token: ClaimToken::new(), runs_below: 0, left_out: Vec::new() }
+    }
+
+    /// Leaves out what calls these tasks.
+    #[must_use]
+    pub fn without(mut self, tasks: Vec<TaskId>) -> Self {
+        self.left_out = tasks;
+        self
     }
 
     /// Says with the claim that those run which were lost fewer times than `losses` while they ran.
@@ -103,6 +112,8 @@ pub enum ClaimReply {
     Busy,
     /// Nothing to run: unknown, owned by another, not due, or final.
     Gone,
+    /// It could be claimed, and the claim leaves its task out: nothing has changed. Its hint has to be pushed again.
+    LeftOut(Tracked),
 }
 
 /// A compare-and-set on one record.
@@ -402,6 +413,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - slots are handed on in the order in which others were parked for them, and nobody passes that line
     /// - without a free slot it is parked, or ended if its task says so and it never ran
     /// - a claim that parks and so closes a circle of waits fails that invocation with the way in the detail
+    /// - what could be claimed and calls a task that the claim leaves out stays as it is, and is `LeftOut`
     /// - a retired runner's claim is an error of kind `Retired`, and nothing is granted
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>>;
 

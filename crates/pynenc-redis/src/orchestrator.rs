@@ -243,6 +243,8 @@ pub(crate) fn register_item(registration: &Registration) -> Result<Vec<u8>> {
 pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8>> {
     let runs_below = claim.runs_below.to_string().into_bytes();
     let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec(), runs_below];
+    arguments.push(decimal(claim.left_out.len() as u64));
+    arguments.extend(claim.left_out.iter().map(|task| task.as_str().as_bytes().to_vec()));
     arguments.extend(id_items(ids));
     arguments
 }

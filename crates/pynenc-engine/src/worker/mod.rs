@@ -9,6 +9,7 @@ mod lease;
 mod run;
 mod services;
 mod slots;
+mod unknown_tasks;
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as HeldEntry;
@@ -37,6 +38,7 @@ use crate::extension::Changed;
 use crate::task::Body;
 use services::Progress;
 use slots::{Entry, Slots};
+use unknown_tasks::UnknownTasks;
 
 /// How often a claim is asked for again, with the same token, before it is left to the check of what is owned.
 const CLAIM_TRIES: u32 = 6;
@@ -63,6 +65,7 @@ pub struct Worker {
     unfenced: Notify,
     renewed: Notify,
     progress: Mutex<Progress>,
+    unknown_tasks: UnknownTasks,
 }
 
 impl fmt::Debug for Worker {
@@ -120,6 +123,7 @@ impl Worker {
             unfenced: Notify::new(),
             renewed: Notify::new(),
             progress: Mutex::default(),
+            unknown_tasks: UnknownTasks::default(),
             settings: settings.clone(),
         }
     }
@@ -179,9 +183,9 @@ impl Worker {
             return Vec::new();
         }
         let claiming = Claiming { worker: self, ids, hint: None };
-        let claim = Claim::new(claiming.ids.clone(), self.id()).running_below(self.losses_in_company());
+        let claim = self.claim_of(engine, claiming.ids.clone());
         let claimed = self.ask(engine, &claim).await;
-        self.begun(engine, claim.runner, claimed)
+        self.begun(engine, claim.runner, claimed).await
     }
 
     /// Claims what was found: each attempt is to be given to [`Worker::run`].
@@ -205,11 +209,16 @@ impl Worker {
         }
     }
 
+    fn claim_of(&self, engine: &Engine, ids: Vec<InvocationId>) -> Claim {
+        let left_out = self.unknown_tasks.left_out(engine.parts().clock.now());
+        Claim::new(ids, self.id()).running_below(self.losses_in_company()).without(left_out)
+    }
+
     async fn take(self: &Arc<Self>, engine: &Engine, pop: &Pop) -> pynenc_core::Result<Vec<Arc<Attempt>>> {
         let _taking = self.taking.lock().await;
-        let claim = Claim::new(Vec::new(), self.id()).running_below(self.losses_in_company());
+        let claim = self.claim_of(engine, Vec::new());
         match engine.lane().take(pop, &claim).await {
-            Ok(taken) => Ok(self.begun(engine, claim.runner, taken)),
+            Ok(taken) => Ok(self.begun(engine, claim.runner, taken).await),
             Err(error) if error.kind() == ErrorKind::Retired => {
                 self.renew(claim.runner);
                 Ok(Vec::new())
@@ -227,8 +236,19 @@ impl Worker {
         self.lost_claim.notify_one();
     }
 
-    /// The attempts of what was granted.
-    fn begun(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
+    /// The attempts of what was granted. Other runners are offered what was left out.
+    async fn begun(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
+        let left_out = claimed.iter().filter_map(|claimed| match &claimed.reply {
+            ClaimReply::LeftOut(tracked) => Some(self.unknown_tasks.hint(tracked, engine.parts().clock.now())),
+            _ => None,
+        });
+        let left_out: Vec<_> = left_out.collect();
+        let attempts = self.begin(engine, runner, claimed);
+        engine.hint(&left_out).await;
+        attempts
+    }
+
+    fn begin(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
         let attempts: Vec<_> =
             claimed.into_iter().filter_map(|claimed| self.granted(engine, runner, claimed)).collect();
         // Held before they run, so that a cancel that comes meanwhile finds them.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pynenc_core::broker::Message;
 use pynenc_core::cached::Encoded;
 use pynenc_core::orchestrator::TransitionReply;
 use pynenc_core::record::{Outcome, Payload, TaskError};
@@ -21,6 +20,7 @@ use tracing::Instrument;
 use super::attempt::{Attempt, Interrupt};
 use super::ending::{Ending, after_failure};
 use super::guided::Halt;
+use super::unknown_tasks::unknown_task;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::content::Upload;
@@ -33,8 +33,6 @@ use crate::telling::tell_ended;
 
 /// A shorter error isn't worth a look at whether it is large.
 const LARGE_ERROR: usize = 1024;
-/// How long a hint waits that met a runner without its task.
-const UNKNOWN_TASK_PAUSE: Duration = Duration::from_secs(5);
 
 type Caught = Result<Finished, Box<dyn Any + Send>>;
 
@@ -93,7 +91,7 @@ impl Drop for HeldGuard<'_> {
 }
 
 async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
-    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else { return unknown_task(engine, attempt) };
+    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else { return unknown_task(engine, attempt).await };
     if attempt.is_missing {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
@@ -131,12 +129,6 @@ async fn with_record_read_again(engine: &Engine, attempt: &Attempt, ending: Endi
             Err(_) => return ending,
         }
     }
-}
-
-fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
-    let error = engine.tasks().unknown(attempt.tracked.task.as_str());
-    tracing::error!(%error, "another runner may know the task; it is given back");
-    Ending::GivenBack { reason: Reason::UnknownTask }
 }
 
 async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, Ending> {
@@ -304,7 +296,7 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, settling: &mut Settling
 fn is_unknown_task(reply: &TransitionReply) -> bool {
     match reply {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
-            record.reason == Reason::UnknownTask
+            record.reason == Reason::UnknownTask && record.is_queued()
         }
         TransitionReply::Refused(_) => false,
     }
@@ -312,8 +304,7 @@ fn is_unknown_task(reply: &TransitionReply) -> bool {
 
 /// Another runner may know the task, or this one's successor.
 async fn hint_later(engine: &Engine, attempt: &Attempt) {
-    let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
-    engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
+    engine.hint(&[attempt.unknown_tasks().hint(&attempt.tracked, engine.parts().clock.now())]).await;
 }
 
 fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: &Change) {

@@ -45,6 +45,7 @@ pub(crate) fn claimed(id: InvocationId, reply: Value) -> Result<ClaimReply> {
             let reply = bytes(reply)?;
             match reply.first() {
                 Some(b'X') => Err(failed_or(&reply, "a claim's answer")),
+                Some(b'L') => codec::tracked_entry(id, &reply[1..]).map(ClaimReply::LeftOut),
                 _ => codec::tracked_entry(id, &reply).map(ClaimReply::Granted),
             }
         }
