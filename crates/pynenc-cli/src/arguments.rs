@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// Tell in one sentence why an invocation isn't running
     Why(One),
     /// Cancel invocations: those that are named, or those of a filter
-    Cancel(Bulk),
+    Cancel(Cancel),
     /// Submit what has ended once more: those that are named, or those of a filter
     Retry(Bulk),
     /// Show what waits in which queue, and who serves it
@@ -190,6 +190,18 @@ pub(crate) struct Bulk {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) bulk: Bulk,
+    /// Leave alone what they have called; without it, what they wait for is cancelled too
+    #[arg(long, conflicts_with = "with_children")]
+    pub(crate) only_this: bool,
+    /// Cancel all that they have called, and what that has called
+    #[arg(long)]
+    pub(crate) with_children: bool,
 }
 
 #[derive(Debug, Args)]

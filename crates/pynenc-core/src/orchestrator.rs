@@ -328,7 +328,7 @@ pub struct Inspected {
     pub holders: Vec<InvocationId>,
     /// How many are parked before it; `None` for one that isn't parked.
     pub parked_before: Option<u64>,
-    /// What it waits for and hasn't ended; at most [`Inspected::MOST`] of it.
+    /// What it waits for and hasn't ended. Behind the first 1,000 some may have ended.
     pub awaits: Vec<InvocationId>,
     /// The store's present.
     pub now: Timestamp,

@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 
 use crate::context::TaskContext;
+use crate::cancel::{Cancel, CancelAll};
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Mismatch, Result};
 use crate::task::Task;
@@ -110,8 +111,8 @@ impl<T: Task> Invocation<T> {
     }
 
     /// Asks for its end; see [`Engine::cancel`].
-    pub async fn cancel(&self) -> Result<bool> {
-        self.engine.cancel(self.id).await
+    pub fn cancel(&self) -> Cancel {
+        self.engine.cancel(self.id)
     }
 
     /// Everything that happened to it, oldest line first.
@@ -152,6 +153,11 @@ impl<T: Task> InvocationGroup<T> {
     /// The handles, in the order of the calls.
     pub fn invocations(&self) -> &[Invocation<T>] {
         &self.invocations
+    }
+
+    /// Asks for the end of all; see [`Engine::cancel_all`]. The results are in the order of the calls.
+    pub fn cancel(&self) -> CancelAll {
+        self.engine.cancel_all(&self.ids())
     }
 
     /// Waits for all values, in the order of the calls.

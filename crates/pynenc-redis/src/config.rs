@@ -118,7 +118,7 @@ impl RedisConfig {
                     "the setting `{key}` must be at most half of `runner.lease`, or a runner whose connection dies would \
                      lose its work before it notices"
                 ))
-                .with("longest", format!("{limit:?}")));
+                .with("longest", duration::text(limit)));
             }
             *timeout = limit.min(*timeout);
         }

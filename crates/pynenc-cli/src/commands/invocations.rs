@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::arguments::Invocations;
 use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell, time};
+use crate::screen::{Screen, cell, status_cell};
 
 pub(super) async fn list(app: &Engine, wanted: &Invocations, screen: &mut Screen) -> Result<Exit> {
     let find = Find { newest_first: !wanted.oldest_first, ..bulk::find(app, &wanted.filter, wanted.limit) };
@@ -20,7 +20,7 @@ pub(super) async fn list(app: &Engine, wanted: &Invocations, screen: &mut Screen
 
 fn row(tracked: &Tracked) -> Vec<Cell> {
     let Tracked { id, task, queue, record, .. } = tracked;
-    vec![cell(id), cell(task), status_cell(record.status), cell(time(record.at)), cell(queue), cell(record.retries + 1)]
+    vec![cell(id), cell(task), status_cell(record.status), cell(record.at), cell(queue), cell(record.retries + 1)]
 }
 
 /// An invocation as every command gives it to programs.

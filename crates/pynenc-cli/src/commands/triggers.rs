@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::TriggerAction;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, time};
+use crate::screen::{Screen, cell};
 
 /// At most so many times of a trigger are in the list.
 const LISTED_SLOTS: usize = 5;
@@ -69,7 +69,7 @@ fn slots(schedules: &[ScheduleInfo], count: usize) -> Vec<(&ScheduleInfo, &NextS
 }
 
 fn slot_row((schedule, slot): &(&ScheduleInfo, &NextSlot)) -> Vec<Cell> {
-    vec![cell(time(slot.at)), cell(&slot.local), cell(&schedule.description), cell(&schedule.cron)]
+    vec![cell(slot.at), cell(&slot.local), cell(&schedule.description), cell(&schedule.cron)]
 }
 
 fn slot_as_json((schedule, slot): &(&ScheduleInfo, &NextSlot)) -> Value {
@@ -106,7 +106,7 @@ fn as_json(trigger: &TriggerInfo) -> Value {
 }
 
 fn run_row(fired: &FiredRun) -> Vec<Cell> {
-    vec![cell(time(fired.at)), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
+    vec![cell(fired.at), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
 }
 
 fn comes_to(fired: &FiredRun) -> String {

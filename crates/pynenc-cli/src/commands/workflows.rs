@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{WorkflowAction, WorkflowFilter};
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell, time};
+use crate::screen::{Screen, cell, status_cell};
 
 pub(super) async fn perform(app: &Engine, action: WorkflowAction, screen: &mut Screen) -> Result<Exit> {
     let workflows = app.workflows();
@@ -50,7 +50,7 @@ fn filter(app: &Engine, wanted: &WorkflowFilter) -> RunFilter {
 
 fn row(run: &WorkflowRun) -> Vec<Cell> {
     let WorkflowRun { id, workflow, task, record, .. } = run;
-    vec![cell(id), cell(task), status_cell(record.status), cell(time(record.at)), cell(workflow.id)]
+    vec![cell(id), cell(task), status_cell(record.status), cell(record.at), cell(workflow.id)]
 }
 
 fn as_json(run: &WorkflowRun) -> Value {
@@ -82,7 +82,7 @@ fn tree_as_json(tree: &Tree) -> Value {
 
 fn step_row(step: &Step) -> Vec<Cell> {
     let value = if step.failed { format!("failed: {}", step.value) } else { step.value.to_string() };
-    vec![cell(&step.position), cell(&step.kind), cell(&step.name), cell(time(step.at)), cell(value)]
+    vec![cell(&step.position), cell(&step.kind), cell(&step.name), cell(step.at), cell(value)]
 }
 
 fn step_as_json(step: &Step) -> Value {

@@ -151,7 +151,7 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
         let (engine, extension, runner, stop) = (engine.clone(), extension.clone(), worker.id(), stop.clone());
         tasks.spawn(async move {
             if let Err(error) = extension.serve(engine, runner, stop).await {
-                tracing::error!(?extension, %error, "the service of an extension ended");
+                tracing::error!(extension = extension.name(), %error, "the service of an extension ended");
             }
         });
     }
