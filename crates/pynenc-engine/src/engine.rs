@@ -28,7 +28,7 @@ use crate::invocation::Invocation;
 use crate::step_lane::StepLane;
 use crate::task::{Task, TaskRegistry};
 use crate::telling::TracePropagation;
-use crate::worker::{Worker, pause_before};
+use crate::worker::{BodyThreads, Worker, pause_before};
 
 /// The components of an app.
 #[derive(Debug, Clone)]
@@ -101,6 +101,7 @@ struct Inner {
     settles: GroupCommit<Settles>,
     inline: Option<Arc<Worker>>,
     contents: Contents,
+    body_threads: Arc<BodyThreads>,
 }
 
 impl fmt::Debug for Engine {
@@ -138,6 +139,7 @@ impl Engine {
             settles,
             inline,
             contents,
+            body_threads: Arc::default(),
         })))
     }
 
@@ -266,6 +268,16 @@ impl Engine {
     pub async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
         let history = self.parts().orchestrator.history(id).await?;
         if history.is_empty() { Err(Error::InvocationNotFound(id)) } else { Ok(history) }
+    }
+
+    pub(crate) fn body_threads(&self) -> &Arc<BodyThreads> {
+        &self.0.body_threads
+    }
+
+    /// How many threads are kept by plain bodies that were given up, because they went on after a time limit, a cancel or
+    /// the end of their runner. A runtime that is dropped waits for them.
+    pub fn abandoned_threads(&self) -> usize {
+        self.body_threads().abandoned()
     }
 
     /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.

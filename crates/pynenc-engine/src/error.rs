@@ -83,6 +83,11 @@ pub enum Error {
     /// No such invocation, or one whose retention is over.
     #[error("there is no invocation {0}")]
     InvocationNotFound(InvocationId),
+    /// Plain bodies kept too many threads after their time limit or their cancel.
+    #[error(
+        "the runner has ended, because plain bodies kept {0} threads after their end (`runner.max_abandoned_threads`): have them look at `is_cancelled`, or run what blocks in a process of its own"
+    )]
+    TooManyAbandonedThreads(usize),
     /// The caller's own time limit for waiting is over; the invocation goes on.
     #[error("no result within {}; the invocation goes on", humantime::format_duration(*.0))]
     Timeout(Duration),

@@ -3,6 +3,7 @@
 mod adoption;
 mod answer;
 mod attempt;
+mod body_threads;
 mod ending;
 mod guided;
 mod lease;
@@ -31,6 +32,7 @@ pub(crate) use attempt::{Awaited, Interrupt};
 pub use guided::Halt;
 
 pub(crate) use adoption::Adopter;
+pub(crate) use body_threads::BodyThreads;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -211,7 +213,9 @@ impl Worker {
 
     fn claim_of(&self, engine: &Engine, ids: Vec<InvocationId>) -> Claim {
         let left_out = self.unknown_tasks.left_out(engine.parts().clock.now());
-        Claim::new(ids, self.id()).running_below(self.losses_in_company()).without(left_out)
+        // Where threads are scarce, what is claimed may have to wait for one, and doesn't run yet.
+        let runs_below = if engine.body_threads().are_scarce() { 0 } else { self.losses_in_company() };
+        Claim::new(ids, self.id()).running_below(runs_below).without(left_out)
     }
 
     async fn take(self: &Arc<Self>, engine: &Engine, pop: &Pop) -> pynenc_core::Result<Vec<Arc<Attempt>>> {

@@ -3,11 +3,11 @@ local GONE, BUSY = 0, 1
 local left_out
 
 -- Reads the tasks that are left out, their count first, and gives the place behind them.
-local function read_left_out(first)
-  local last = first + tonumber(ARGV[first])
+local function read_left_out(arguments, first)
+  local last = first + tonumber(arguments[first])
   for place = first + 1, last do
     left_out = left_out or {}
-    left_out[ARGV[place]] = true
+    left_out[arguments[place]] = true
   end
   return last + 1
 end
