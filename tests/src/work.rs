@@ -107,6 +107,16 @@ pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] conte
     stage.note("end", &name, &context)
 }
 
+/// Blocks its thread until the gate of its name is open, whatever its time limit and a cancel say.
+#[task(timeout = "200ms")]
+pub fn ignores_its_limit(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", &name, &context)?;
+    while !stage.is_open(&name) {
+        std::thread::sleep(millis(5));
+    }
+    Ok(())
+}
+
 /// As `gated`, one at a time for each account.
 #[task(running_concurrency = keys(account), reroute_on_concurrency_control = true)]
 pub async fn gated_for(
@@ -217,6 +227,7 @@ pub fn builder(stage: Stage) -> PynencBuilder {
         gated,
         awaits_gated,
         blocks,
+        ignores_its_limit,
         gated_for,
         fails_first,
         aborts,

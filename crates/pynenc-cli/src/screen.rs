@@ -1,10 +1,10 @@
 //! Where answers go: tables for people, JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use pynenc_core::{Status, Timestamp};
+use pynenc_core::Status;
 use pynenc_engine::{Error, Result};
 use serde_json::Value;
 

@@ -12,7 +12,8 @@ pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a
         let whole = strsim::jaro_winkler(name, other);
         whole.max(strsim::jaro_winkler(last_segment(name), last_segment(other)))
     };
-    let mut near: Vec<_> = known.into_iter().map(|other| (likeness(other), other)).filter(|(it, _)| *it > ALIKE).collect();
+    let mut near: Vec<_> =
+        known.into_iter().map(|other| (likeness(other), other)).filter(|(it, _)| *it > ALIKE).collect();
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     near.into_iter().map(|(_, other)| other).take(OFFERED).collect()
 }

@@ -132,8 +132,8 @@ impl Engine {
         match reach {
             Reach::OnlyThis => Ok(Vec::new()),
             Reach::AllChildren => {
-                let children = stream::iter(ids).map(|id| parts.state.children(*id)).buffered(READS);
-                Ok(children.try_collect::<Vec<_>>().await?.concat())
+                let reads: Vec<_> = ids.iter().map(|id| parts.state.children(*id)).collect();
+                Ok(stream::iter(reads).buffered(READS).try_collect::<Vec<_>>().await?.concat())
             }
             Reach::Awaited => {
                 let inspected = parts.orchestrator.inspect(ids).await?;

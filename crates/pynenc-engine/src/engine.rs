@@ -12,8 +12,8 @@ use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, Runner
 use pynenc_core::orchestrator::HistoryEntry;
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
-    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, QueueName, Serializer, StateBackend, Status,
-    StatusRecord, TriggerStore,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
+    TriggerStore,
 };
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;

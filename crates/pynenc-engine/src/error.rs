@@ -166,7 +166,8 @@ pub enum Error {
     /// The app doesn't know the task.
     #[error(
         "unknown task `{task}`; {}this app has {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`",
-        slip(task, known), listed(known)
+        slip(task, known),
+        listed(known)
     )]
     UnknownTask {
         /// The task.

@@ -14,8 +14,8 @@ use pynenc_core::{InvocationId, Reason, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 
-use crate::context::TaskContext;
 use crate::cancel::{Cancel, CancelAll};
+use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Mismatch, Result};
 use crate::task::Task;

@@ -165,8 +165,7 @@ async fn a_body_that_waits_for_many_has_all_of_them_cancelled(place: Place) {
 }
 
 async fn a_group_is_cancelled_in_batches(place: Place) {
-    let app =
-        place.client(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(Stage::default())).await;
+    let app = place.client(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(Stage::default())).await;
     let group = app.submit_all((0..1200).map(|_| waits_for_ever().delay(hours(1)))).await.unwrap();
     let results = group.cancel().await.unwrap();
     assert!(results.len() == 1200 && results.into_iter().all(|result| result.unwrap()));

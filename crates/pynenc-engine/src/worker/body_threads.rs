@@ -42,14 +42,14 @@ impl BodyThreads {
         may_begin: impl FnOnce() -> bool + Send + 'static,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> BodyThread<T> {
-        let (begin, begun) = oneshot::channel();
+        let (told, begun) = oneshot::channel();
         let state = Arc::new(AtomicU8::new(QUEUED));
         let place = Place::new(self.clone(), state.clone());
         let ended = tokio::task::spawn_blocking(move || {
             let mut place = place;
             place.begin();
             // Nobody waits for it where the attempt has ended meanwhile.
-            let _ = begin.send(());
+            let _ = told.send(());
             may_begin().then(body)
         });
         BodyThread { ended, begun: Some(begun), state, threads: self.clone() }

@@ -96,7 +96,9 @@ impl Drop for HeldGuard<'_> {
 }
 
 async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
-    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else { return unknown_task(engine, attempt).await };
+    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else {
+        return unknown_task(engine, attempt).await;
+    };
     if attempt.is_missing {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
@@ -202,9 +204,7 @@ async fn run_on_thread(
     source: ArgumentSource,
 ) -> Ending {
     let (span, inner) = (tracing::Span::current(), context.clone());
-    let body = move || {
-        span.in_scope(|| context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source)))))
-    };
+    let body = move || span.in_scope(|| context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source)))));
     let (let_begin, may_begin) = oneshot::channel();
     let is_said = attempt.tracked.record.status == Status::Running;
     let waiting = attempt.clone();
@@ -235,7 +235,10 @@ async fn run_on_thread(
     if ended.is_err()
         && let Some(abandoned) = thread.abandon()
     {
-        tracing::warn!(abandoned, "a plain body goes on after its end and keeps its thread; it should look at `is_cancelled`");
+        tracing::warn!(
+            abandoned,
+            "a plain body goes on after its end and keeps its thread; it should look at `is_cancelled`"
+        );
     }
     concluded(attempt, limit, ended)
 }

@@ -214,14 +214,18 @@ async fn no_circle_while_a_slot_can_come_free(orchestrator: &Given) {
 async fn left_out_stays(orchestrator: Given) {
     let (one, other, runner) = (orchestrator.fresh().await, orchestrator.fresh().await, RunnerId::new());
     let claim = Claim::new(vec![one.id, InvocationId::new(), other.id], runner).running_below(1);
-    let without = Claim { token: ClaimToken::new(), ..claim.clone() }.without(vec!["another::task".into(), one.task.clone()]);
+    let without =
+        Claim { token: ClaimToken::new(), ..claim.clone() }.without(vec!["another::task".into(), one.task.clone()]);
     let left_out = [ClaimReply::LeftOut(one.clone()), ClaimReply::Gone, ClaimReply::LeftOut(other.clone())];
     assert_eq!(orchestrator.claim(&without).await.expect("claim"), left_out);
     assert_eq!(orchestrator.history(one.id).await.expect("history").len(), 1);
     let replies = orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(&replies[..], [ClaimReply::Granted(_), ClaimReply::Gone, ClaimReply::Granted(_)]), "{replies:?}");
     let again = Claim { token: ClaimToken::new(), ..without };
-    assert_eq!(orchestrator.claim(&again).await.expect("claim"), [ClaimReply::Gone, ClaimReply::Gone, ClaimReply::Gone]);
+    assert_eq!(
+        orchestrator.claim(&again).await.expect("claim"),
+        [ClaimReply::Gone, ClaimReply::Gone, ClaimReply::Gone]
+    );
 }
 
 async fn retired_gets_nothing(orchestrator: Given) {
