@@ -221,9 +221,10 @@ pub struct Cursor {
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The items, in the order of registration.
+    /// The items, in the order of registration. There may be fewer than asked for, and even none, before the end: only so many
+    /// entries are looked at for a page.
     pub items: Vec<T>,
-    /// Where to go on; `None` at the end.
+    /// How far it was looked, and so where to go on; `None` at the end.
     pub next: Option<Cursor>,
 }
 
@@ -236,6 +237,8 @@ pub struct Find {
     pub task: Option<TaskId>,
     /// Registered then or later.
     pub since: Option<Timestamp>,
+    /// Registered then or earlier.
+    pub until: Option<Timestamp>,
     /// The last registered one first.
     pub newest_first: bool,
     /// Go on behind this place.
@@ -332,6 +335,11 @@ pub struct Inspected {
     pub awaits: Vec<InvocationId>,
     /// The store's present.
     pub now: Timestamp,
+}
+
+impl Find {
+    /// At most about so many entries are looked at for a page.
+    pub const LOOKED_AT: usize = 5000;
 }
 
 impl Inspected {
@@ -465,7 +473,8 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     ///
     /// - pages of a listing are complete and in order, and filters hold
     /// - a listing from the newest is the same one, turned round
-    /// - what was registered before `since` isn't listed
+    /// - what was registered before `since` isn't listed, nor what was registered after `until`
+    /// - what has ended without a value is found among much that waits, and a page looks at a bounded number of entries
     async fn find(&self, find: &Find) -> Result<Page<Tracked>>;
 
     /// Lists what waits in queues and hasn't changed for a while: what the sweep looks at.

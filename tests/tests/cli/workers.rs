@@ -92,3 +92,17 @@ fn a_worker_supervises_processes() {
     worker.signal("TERM");
     assert!(worker.wait().unwrap().success());
 }
+
+#[test]
+fn what_failed_is_found_by_its_error() {
+    let program = Program::on_redis();
+    let _worker = program.start(&["worker"]);
+    for why in ["No Paper left", "no ink"] {
+        let arguments = serde_json::json!({ "why": why }).to_string();
+        program.run(&["call", "fails", "--args", &arguments, "--wait"]).check(1, why);
+    }
+    let found = program.json(&["invocations", "--status", "failed", "--error", "no paper"]);
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    let both = program.json(&["retry", "--error", "no ", "--dry-run"]);
+    assert_eq!(both["invocations"].as_array().unwrap().len(), 2, "{both}");
+}

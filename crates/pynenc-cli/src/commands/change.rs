@@ -62,7 +62,7 @@ pub(super) async fn retry(app: &Engine, wanted: &Bulk, screen: &mut Screen) -> R
 
 async fn chosen(app: &Engine, wanted: &Bulk, concerned: impl Fn(Status) -> bool) -> Result<Vec<InvocationId>> {
     if wanted.ids.is_empty() && wanted.filter.is_empty() {
-        let message = "name invocations by their ids, or choose them with --status, --task or --since";
+        let message = "name invocations by their ids, or choose them with a filter such as --status, --task or --since";
         return Err(pynenc_core::Error::invalid(message).into());
     }
     bulk::chosen(app, &wanted.ids, &wanted.filter, concerned).await

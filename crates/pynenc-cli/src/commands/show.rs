@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::invocations;
 use crate::arguments::Show;
+use crate::bulk;
 use crate::exit::Exit;
 use crate::screen::{Screen, cell, status_cell};
 
@@ -39,7 +40,7 @@ pub(super) async fn show(app: &Engine, wanted: &Show, screen: &mut Screen) -> Re
 }
 
 async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
-    let (id, parts) = (wanted.id, app.parts());
+    let (id, parts) = (bulk::named(app, &wanted.id).await?, app.parts());
     let tracked = parts.orchestrator.records(&[id]).await?.pop().flatten().ok_or(Error::InvocationNotFound(id))?;
     let record = parts.state.invocations(&[id]).await?.pop().flatten();
     Ok(Shown {
