@@ -160,12 +160,7 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn is_empty(&self) -> bool {
         let Self { status, task, since, until, arg, error } = self;
-        status.is_empty()
-            && task.is_none()
-            && since.is_none()
-            && until.is_none()
-            && arg.is_empty()
-            && error.is_none()
+        status.is_empty() && task.is_none() && since.is_none() && until.is_none() && arg.is_empty() && error.is_none()
     }
 
     /// Whether calls and their histories have to be read to know which are meant.

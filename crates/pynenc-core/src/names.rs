@@ -2,19 +2,20 @@
 
 /// How alike two names are, at least, of which one may be a slip of the other.
 const ALIKE: f64 = 0.8;
+/// By how much less alike than the likeliest name another one may be.
+const MARGIN: f64 = 0.05;
 /// At most so many names are offered.
 const OFFERED: usize = 3;
 
-/// The known names that `name` is probably a slip of, the likeliest first; at most three. Names are compared as a whole,
-/// and by what is behind their last `::`.
+/// The known names that `name` is probably a slip of, the likeliest first; at most three. Names are compared by what is
+/// behind their last `::`, because whole paths of one module are all alike.
 pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let likeness = |other: &str| {
-        let whole = strsim::jaro_winkler(name, other);
-        whole.max(strsim::jaro_winkler(last_segment(name), last_segment(other)))
-    };
+    let likeness = |other: &str| strsim::jaro_winkler(last_segment(name), last_segment(other));
     let mut near: Vec<_> =
         known.into_iter().map(|other| (likeness(other), other)).filter(|(it, _)| *it > ALIKE).collect();
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let least = near.first().map_or(0.0, |(best, _)| best - MARGIN);
+    near.retain(|(likeness, _)| *likeness >= least);
     near.into_iter().map(|(_, other)| other).take(OFFERED).collect()
 }
 
@@ -47,6 +48,7 @@ mod tests {
     fn names_that_are_near_are_offered_the_likeliest_first() {
         check("queue", Some("did you mean `queues`?"));
         check("jobs::resise", Some("did you mean `jobs::resize`?"));
+        check("jobs::elsewhere", None);
         check("addd", Some("did you mean `jobs::add`, `other::add` or `third::add`?"));
         check("zzz", None);
     }

@@ -14,7 +14,8 @@ use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect};
 use pynenc_core::trigger_store::{EventListener, NewEvent};
 use pynenc_core::{
-    Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp, TriggerStore,
+    Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp,
+    TriggerStore,
 };
 use pynenc_redis::{
     RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore, StartCheck,
@@ -245,17 +246,21 @@ async fn offers_from_before_a_clock_went_back_are_made_again() {
     let server = RedisServer::start();
     let given = Given::on(&server).await;
     let triggers = RedisTriggerStore::new(given.store.clone());
-    let interest = OutboxInterest { listener: "me".into(), task: "faults::task".into(), statuses: vec![Status::Success] };
+    let interest =
+        OutboxInterest { listener: "me".into(), task: "faults::task".into(), statuses: vec![Status::Success] };
     given.orchestrator.want(&[interest], Duration::from_secs(60)).await.expect("want");
     let running = given.started(given.submit().await.expect("submit")).await;
     given.settled(&running).await.expect("it ends");
     let outbox = async || given.orchestrator.outbox(&["me".into()], 10, AGAIN).await.expect("outbox").len();
     let listener = EventListener { id: "me".into(), name: "happened".into() };
-    let events = async || {
-        triggers.take_events(std::slice::from_ref(&listener), 10, AGAIN).await.expect("events").len()
-    };
+    let events = async || triggers.take_events(std::slice::from_ref(&listener), 10, AGAIN).await.expect("events").len();
     assert_eq!(events().await, 0, "it is known from now on");
-    let event = NewEvent { name: "happened".into(), key: None, serializer: "JsonSerializer".into(), payload: b"7".as_slice().into() };
+    let event = NewEvent {
+        name: "happened".into(),
+        key: None,
+        serializer: "JsonSerializer".into(),
+        payload: b"7".as_slice().into(),
+    };
     triggers.append_events(&[event]).await.expect("append");
     assert_eq!((outbox().await, events().await), (1, 1));
     assert_eq!((outbox().await, events().await), (0, 0), "each is offered");

@@ -9,6 +9,7 @@ use crate::place::{App, Place, on_both};
 
 #[derive(Default)]
 struct Stage {
+    has_begun: AtomicBool,
     was_told: AtomicBool,
 }
 
@@ -26,6 +27,7 @@ async fn waits_for_ever(#[inject] stage: State<Stage>) {
 
 #[task]
 fn looks_now_and_then(#[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<(), String> {
+    stage.has_begun.store(true, Ordering::Relaxed);
     while !context.is_cancelled() {
         std::thread::yield_now();
     }
@@ -70,12 +72,18 @@ async fn app(place: Place) -> App {
 }
 
 #[task]
+async fn has_begun(#[inject] stage: State<Stage>) -> bool {
+    stage.has_begun.load(Ordering::Relaxed)
+}
+
+#[task]
 async fn was_told(#[inject] stage: State<Stage>) -> bool {
     stage.was_told.load(Ordering::Relaxed)
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     tasks![
+        has_begun,
         was_told,
         waits_for_ever,
         looks_now_and_then,
@@ -198,7 +206,7 @@ async fn a_running_async_body_is_dropped(place: Place) {
 async fn a_running_plain_body_sees_it(place: Place) {
     let app = app(place).await;
     let running = app.submit(looks_now_and_then()).await.unwrap();
-    app.reaches(&running, Status::Running).await;
+    while !app.submit(has_begun()).await.unwrap().result().await.unwrap() {}
     running.cancel().await.unwrap();
     assert!(matches!(running.result().await, Err(Error::Cancelled(_))));
     assert!(app.submit(was_told()).await.unwrap().result().await.unwrap());

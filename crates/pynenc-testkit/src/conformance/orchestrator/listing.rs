@@ -6,7 +6,7 @@ use std::time::Duration;
 use pynenc_core::orchestrator::{Counts, Find, Inspected, Tracked};
 use pynenc_core::record::{Priority, Registration, Retention, WhenBlocked};
 use pynenc_core::status::{By, Change, Due};
-use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status};
+use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status, Timestamp};
 
 use super::super::sample::{HOUR, SECOND, limited, registration, registration_key, running_key};
 use super::super::trials;
