@@ -220,9 +220,12 @@ pub async fn versioned(#[inject] wf: Workflow, #[inject] stage: State<Stage>) ->
 /// The variable that makes a worker one of a later version.
 pub const VERSION: &str = "PYNENC_TESTS_VERSION";
 
+/// The variable that makes a worker one of an earlier version, which hasn't yet the task `leg`.
+pub const WITHOUT_LEG: &str = "PYNENC_TESTS_WITHOUT_LEG";
+
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks = tasks![
+    let mut tasks: Vec<_> = tasks![
         noted,
         gated,
         awaits_gated,
@@ -236,7 +239,11 @@ pub fn builder(stage: Stage) -> PynencBuilder {
         leg,
         journey,
         versioned
-    ];
+    ]
+    .into();
+    if std::env::var_os(WITHOUT_LEG).is_some() {
+        tasks.retain(|task| task.name != leg::NAME);
+    }
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

@@ -1,8 +1,9 @@
 //! Those who recover the work of others, killed while they do.
 
 use pynenc::Reason;
+use pynenc::prelude::*;
 use pynenc_testkit::{Fault, Proxy};
-use pynenc_tests::work::gated;
+use pynenc_tests::work::{WITHOUT_LEG, gated, leg};
 
 use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
 
@@ -69,4 +70,29 @@ async fn a_runner_names_its_host_where_the_shell_exports_no_name() {
     let host = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
     let expected = format!("{} process {}", String::from_utf8(host).unwrap().trim(), worker.id());
     assert_eq!(&*runners().await[0].description, expected);
+}
+
+#[tokio::test]
+async fn calls_of_a_task_that_most_workers_dont_have_yet_find_the_one_that_has_it() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let earlier: Vec<_> = (0..4).map(|_| fleet.worker_where(&[(WITHOUT_LEG, "yes")])).collect();
+    until("they are there", async || app.parts().orchestrator.runners().await.unwrap().len() == 4).await;
+    let calls = app.submit_all((0..20).map(leg)).await.unwrap();
+    until("each has met the task", async || {
+        fleet.logs().iter().all(|(_, log)| log.contains("another runner may have the task"))
+    })
+    .await;
+    let _later = fleet.worker();
+    for (n, call) in calls.invocations().iter().enumerate() {
+        assert_eq!(result_of(call).await.unwrap(), 10 * n as u64);
+        let given_back = times(&ended_once(call).await, Reason::UnknownTask);
+        assert!(given_back <= 4, "once by each worker without the task at most: {given_back}");
+    }
+    for (name, log) in fleet.logs() {
+        let told = log.lines().filter(|line| line.contains("another runner may have the task")).count();
+        assert!(told <= 1, "{name} tells of it once: {log}");
+    }
+    drop(earlier);
+    fleet.holds(&app).await;
 }
