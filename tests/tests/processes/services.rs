@@ -87,11 +87,11 @@ async fn calls_of_a_task_that_most_workers_dont_have_yet_find_the_one_that_has_i
     for (n, call) in calls.invocations().iter().enumerate() {
         assert_eq!(result_of(call).await.unwrap(), 10 * n as u64);
         let given_back = times(&ended_once(call).await, Reason::UnknownTask);
-        assert!(given_back <= 4, "once by each worker without the task at most: {given_back}");
+        assert!(given_back <= 8, "once in 30 s by each worker without the task: {given_back}");
     }
     for (name, log) in fleet.logs() {
         let told = log.lines().filter(|line| line.contains("another runner may have the task")).count();
-        assert!(told <= 1, "{name} tells of it once: {log}");
+        assert!(told <= 2, "{name} tells of it once in 30 s: {log}");
     }
     drop(earlier);
     fleet.holds(&app).await;
