@@ -91,6 +91,12 @@ pub async fn gated(name: String, #[inject] stage: State<Stage>, #[inject] contex
     Ok(name)
 }
 
+/// Waits for `gated`.
+#[task]
+pub async fn awaits_gated(name: String) -> Result<String> {
+    gated(name).await
+}
+
 /// As `gated`, but it blocks the thread on which others run too.
 #[task]
 pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
@@ -99,6 +105,16 @@ pub async fn blocks(name: String, #[inject] stage: State<Stage>, #[inject] conte
         std::thread::sleep(millis(5));
     }
     stage.note("end", &name, &context)
+}
+
+/// Blocks its thread until the gate of its name is open, whatever its time limit and a cancel say.
+#[task(timeout = "200ms")]
+pub fn ignores_its_limit(name: String, #[inject] stage: State<Stage>, #[inject] context: TaskContext) -> Result<()> {
+    stage.note("begin", &name, &context)?;
+    while !stage.is_open(&name) {
+        std::thread::sleep(millis(5));
+    }
+    Ok(())
 }
 
 /// As `gated`, one at a time for each account.
@@ -204,10 +220,30 @@ pub async fn versioned(#[inject] wf: Workflow, #[inject] stage: State<Stage>) ->
 /// The variable that makes a worker one of a later version.
 pub const VERSION: &str = "PYNENC_TESTS_VERSION";
 
+/// The variable that makes a worker one of an earlier version, which hasn't yet the task `leg`.
+pub const WITHOUT_LEG: &str = "PYNENC_TESTS_WITHOUT_LEG";
+
 /// An app with these tasks, set up by the environment.
 pub fn builder(stage: Stage) -> PynencBuilder {
-    let tasks =
-        tasks![noted, gated, blocks, gated_for, fails_first, aborts, overflows, is_killed, leg, journey, versioned];
+    let mut tasks: Vec<_> = tasks![
+        noted,
+        gated,
+        awaits_gated,
+        blocks,
+        ignores_its_limit,
+        gated_for,
+        fails_first,
+        aborts,
+        overflows,
+        is_killed,
+        leg,
+        journey,
+        versioned
+    ]
+    .into();
+    if std::env::var_os(WITHOUT_LEG).is_some() {
+        tasks.retain(|task| task.name != leg::NAME);
+    }
     Pynenc::builder().without_config_file().without_linked_tasks().tasks(tasks).state(stage)
 }
 

@@ -11,7 +11,7 @@ use pynenc::core::record::{Outcome, Payload};
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
 use pynenc::{ArgCacheMode, PynencBuilder, RunnerHandle};
-use pynenc_testkit::RedisServer;
+use pynenc_testkit::{Fault, Proxy, RedisServer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
@@ -273,6 +273,25 @@ async fn eight_megabytes_of_numbers_or_bytes_are_accepted(given: Given) {
 }
 
 /// Bytes that the server has taken in and given out.
+/// The content that a worker reads is garbled on its way, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_garbled_once_is_read_again_and_stays() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(&server);
+    let app = |url: String| builder().app_id("garbled").redis(&url).arg_cache(ArgCacheMode::Redis, 1024, 1000).build();
+    let (client, worker) = (app(server.url()).await.unwrap(), app(proxy.url().to_owned()).await.unwrap());
+    let handle = worker.start_runner().await.unwrap();
+    let text = "text ".repeat(1000);
+    let invocation = client.submit(shout(text.clone()).delay(millis(300))).await.unwrap();
+    let record = client.parts().state.invocations(&[invocation.id()]).await.unwrap().remove(0).unwrap();
+    let digest = record.arguments[0].value.digest().unwrap();
+    proxy.once(digest.as_bytes(), Fault::GarbleReply);
+    assert_eq!(invocation.result().await.unwrap(), text.to_uppercase());
+    assert_eq!(proxy.pending(), 0, "it was garbled");
+    assert!(client.parts().arg_cache.get(digest, HOUR).await.unwrap().is_some(), "it is still there");
+    handle.shutdown().await.unwrap();
+}
+
 fn traffic(server: &RedisServer) -> (u64, u64) {
     let report = server.command(&["INFO", "stats"]);
     let value = |name: &str| {

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use pynenc::core::orchestrator::Find;
 use pynenc::prelude::*;
 
 use crate::figures::add;
@@ -43,6 +44,13 @@ const SERIES: &[Series] = &[
         axis: "invocations queued",
         sizes: &[10_000, 100_000, 1_000_000],
         run: |place, size| Box::pin(queued(place, size)),
+        applies: |_| true,
+    },
+    Series {
+        name: "listings",
+        axis: "invocations waiting",
+        sizes: &[30_000, 100_000, 1_000_000],
+        run: |place, size| Box::pin(listings(place, size)),
         applies: |_| true,
     },
     Series {
@@ -171,6 +179,33 @@ async fn queued(place: &Place, size: usize) -> Result<Vec<Reading>> {
     let drained = per_second("drain", CALLS, start);
     runner.shutdown().await?;
     Ok(vec![submitted, drained])
+}
+
+/// The first page of listings beside so many that wait, of which twenty were cancelled before, and a cancel of many more.
+async fn listings(place: &Place, size: usize) -> Result<Vec<Reading>> {
+    let app = place.app().await?;
+    for call in 0..20 {
+        app.submit(add(call, 1)).await?.cancel().await?;
+    }
+    submit(&app, size - 2 * CALLS).await?;
+    let newest = || Find { newest_first: true, limit: 50, ..Find::default() };
+    let questions = [
+        ("page of all", newest()),
+        ("page of cancelled", Find { statuses: vec![Status::Cancelled], ..newest() }),
+        ("page of failed, of which there is none", Find { statuses: vec![Status::Failed], ..newest() }),
+        ("page of a task that isn't there", Find { task: Some("absent".into()), ..newest() }),
+    ];
+    let mut readings = Vec::new();
+    for (what, find) in &questions {
+        let start = Instant::now();
+        app.parts().orchestrator.find(find).await.map_err(Error::other)?;
+        readings.push(Reading { what, value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
+    }
+    let group = app.submit_all((0..2 * CALLS).map(|n| add(n as u64, 1).delay(hours(1)))).await?;
+    let start = Instant::now();
+    group.cancel().await?;
+    readings.push(Reading { what: "cancel of 20,000", value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
+    Ok(readings)
 }
 
 /// Calls beside so many that have ended and are kept.

@@ -82,14 +82,28 @@ impl Pynenc {
     ///
     /// # Errors
     ///
-    /// What keeps the runner from starting.
+    /// What keeps the runner from starting, and [`Error::TooManyAbandonedThreads`].
+    ///
+    /// # Exits
+    ///
+    /// If plain bodies still keep threads then, the process ends here, with exit code 1 if there is an error: a runtime that is
+    /// dropped would wait for them for ever.
     pub async fn run(&self) -> Result<()> {
         let (stopper, stop) = stop_pair();
         let signals = Signals::new().map_err(Error::other)?;
         let signals = tokio::spawn(forward_signals(signals, stopper));
         let result = self.runner.run(self.engine.clone(), stop).await;
         signals.abort();
-        result
+        match self.engine.abandoned_threads() {
+            0 => result,
+            abandoned => {
+                if let Err(error) = &result {
+                    tracing::error!(%error, "the runner has ended");
+                }
+                tracing::warn!(abandoned, "the process ends without waiting for plain bodies that keep their threads");
+                std::process::exit(i32::from(result.is_err()))
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may be said on the command line.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// Tell in one sentence why an invocation isn't running
     Why(One),
     /// Cancel invocations: those that are named, or those of a filter
-    Cancel(Bulk),
+    Cancel(Cancel),
     /// Submit what has ended once more: those that are named, or those of a filter
     Retry(Bulk),
     /// Show what waits in which queue, and who serves it
@@ -145,11 +146,57 @@ pub(crate) struct Filter {
     /// Those submitted within this time (2h), or since then (2026-03-01T12:00:00)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Option<Timestamp>,
+    /// Those submitted longer ago than this (2h), or until then (2026-03-01T12:00:00)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<Timestamp>,
+    /// Those with this argument, such as account=7 or name=Ann; may be repeated, and then all have to match
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
+    pub(crate) arg: Vec<(String, String)>,
+    /// Those whose last error holds this text, in capitals or not
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) error: Option<String>,
 }
 
 impl Filter {
     pub(crate) fn is_empty(&self) -> bool {
-        self.status.is_empty() && self.task.is_none() && self.since.is_none()
+        let Self { status, task, since, until, arg, error } = self;
+        status.is_empty() && task.is_none() && since.is_none() && until.is_none() && arg.is_empty() && error.is_none()
+    }
+
+    /// Whether calls and their histories have to be read to know which are meant.
+    pub(crate) fn reads_calls(&self) -> bool {
+        !self.arg.is_empty() || self.error.is_some()
+    }
+}
+
+/// How an invocation is named: by its id, or by so much of the beginning or the end of it that no other is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IdText {
+    Whole(InvocationId),
+    /// The digits that are given, in lower case.
+    Part(String),
+}
+
+impl IdText {
+    /// Fewer digits are likely to be those of several.
+    const SHORTEST: usize = 4;
+}
+
+impl FromStr for IdText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Whole(id));
+        }
+        let digits: String = text.chars().filter(|char| *char != '-').map(|char| char.to_ascii_lowercase()).collect();
+        if !digits.chars().all(|char| char.is_ascii_hexdigit()) || digits.len() > 31 {
+            return Err("it isn't an id, nor its beginning or its end: those are digits from 0 to f".to_owned());
+        }
+        if digits.len() < Self::SHORTEST {
+            return Err(format!("write at least {} digits of the beginning or the end of an id", Self::SHORTEST));
+        }
+        Ok(Self::Part(digits))
     }
 }
 
@@ -167,14 +214,14 @@ pub(crate) struct Invocations {
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
-    /// The invocation's id
-    pub(crate) id: InvocationId,
+    /// The invocation's id, or the beginning or the end of it
+    pub(crate) id: IdText,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The invocation's id
-    pub(crate) id: InvocationId,
+    /// The invocation's id, or the beginning or the end of it
+    pub(crate) id: IdText,
     /// Show arguments and result in full, whatever logging.arguments says
     #[arg(long)]
     pub(crate) full: bool,
@@ -182,14 +229,26 @@ pub(crate) struct Show {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bulk {
-    /// The invocations' ids
-    #[arg(value_name = "ID", conflicts_with_all = ["status", "task", "since"])]
-    pub(crate) ids: Vec<InvocationId>,
+    /// The invocations' ids, or the beginnings or the ends of them
+    #[arg(value_name = "ID", conflicts_with_all = ["status", "task", "since", "until", "arg", "error"])]
+    pub(crate) ids: Vec<IdText>,
     #[command(flatten)]
     pub(crate) filter: Filter,
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) bulk: Bulk,
+    /// Leave alone what they have called; without it, what they wait for is cancelled too
+    #[arg(long, conflicts_with = "with_children")]
+    pub(crate) only_this: bool,
+    /// Cancel all that they have called, and what that has called
+    #[arg(long)]
+    pub(crate) with_children: bool,
 }
 
 #[derive(Debug, Args)]
@@ -215,7 +274,7 @@ pub(crate) enum TriggerAction {
         #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// When the schedules of a trigger come next
+    /// When the schedules of a trigger fire next, by their own time zones
     Next {
         /// The trigger's id
         id: String,
@@ -261,18 +320,18 @@ pub(crate) enum WorkflowAction {
     Runs(WorkflowFilter),
     /// Show a run with all that it and they have called
     Tree {
-        /// The run's id
-        id: InvocationId,
+        /// The run's id, or the beginning or the end of it
+        id: IdText,
     },
     /// Show what a run has recorded
     Journal {
-        /// The run's id
-        id: InvocationId,
+        /// The run's id, or the beginning or the end of it
+        id: IdText,
     },
     /// Print a run as a file, which tests replay against later code
     Export {
-        /// The run's id
-        id: InvocationId,
+        /// The run's id, or the beginning or the end of it
+        id: IdText,
     },
 }
 
@@ -370,6 +429,17 @@ mod tests {
         let hour_ago = Timestamp::from(std::time::SystemTime::now()).as_millis() - 3_600_000;
         assert!(moments("1h").is_some_and(|at| at.abs_diff(hour_ago) < 60_000));
         assert_eq!(moments("yesterday"), None);
+    }
+
+    #[test]
+    fn an_id_may_be_named_by_a_part_of_it() {
+        let id = InvocationId::new();
+        let text = id.to_string();
+        assert_eq!(text.parse(), Ok(IdText::Whole(id)));
+        assert_eq!("01989A-bc".parse(), Ok(IdText::Part("01989abc".into())));
+        for (text, told) in [("abc", "at least 4 digits"), ("nobody", "isn't an id"), ("", "at least 4 digits")] {
+            assert!(text.parse::<IdText>().unwrap_err().contains(told), "{text}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Where answers go: tables for people, JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use pynenc_core::{Status, Timestamp};
+use pynenc_core::Status;
 use pynenc_engine::{Error, Result};
 use serde_json::Value;
 
@@ -103,15 +103,6 @@ pub(crate) fn status_cell(status: Status) -> Cell {
     cell(status).fg(colour)
 }
 
-/// A point in time, in UTC.
-pub(crate) fn time(at: Timestamp) -> String {
-    let time: SystemTime = UNIX_EPOCH + Duration::from_millis(at.as_millis().min(LAST));
-    humantime::format_rfc3339_millis(time).to_string()
-}
-
-/// The last millisecond of the year 9999, behind which there is no way to write a date.
-const LAST: u64 = 253_402_300_799_999;
-
 /// A length of time, as exact as a person wants it.
 pub(crate) fn length(length: Duration) -> String {
     let rounded = match length.as_secs() {
@@ -137,9 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_utc_and_lengths_as_exact_as_wanted() {
-        assert_eq!(time(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007Z");
-        assert_eq!(time(Timestamp::from_millis(u64::MAX)), "9999-12-31T23:59:59.999Z");
+    fn lengths_are_as_exact_as_wanted() {
         assert_eq!(length(Duration::from_micros(1_234_567)), "1s 234ms");
         assert_eq!(length(Duration::from_millis(61_234)), "1m 1s");
         assert_eq!(length(Duration::from_secs(3661)), "1h 1m");

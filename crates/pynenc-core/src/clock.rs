@@ -34,6 +34,14 @@ impl Timestamp {
     }
 }
 
+impl fmt::Display for Timestamp {
+    /// Writes the time in UTC, by RFC 3339; a time behind the year 9999 as the end of that year.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LAST: u64 = 253_402_300_799_999;
+        humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(self.0.min(LAST))).fmt(f)
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0, whole_millis))
@@ -253,6 +261,12 @@ impl Drop for Sleeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc() {
+        assert_eq!(Timestamp::from_millis(7).to_string(), "1970-01-01T00:00:00.007Z");
+        assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
     use futures_util::FutureExt;
 
     #[test]

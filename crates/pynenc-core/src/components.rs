@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::names::{last_segment, near};
 use crate::orchestrator::Orchestrator;
 use crate::serializer::Serializer;
 use crate::state_backend::StateBackend;
@@ -153,11 +154,10 @@ impl Components {
         if let Some((_, advice)) = self.absent.iter().find(|(absent, _)| answers_to(absent, name)) {
             return error.with("advice", advice);
         }
-        let near = nearest(name, known.iter().copied());
         let error = if known.is_empty() { error } else { error.with("known", known.join(", ")) };
-        match near {
-            Some(near) => error.with("did you mean", near),
-            None => error,
+        match near(name, known.iter().copied())[..] {
+            [] => error,
+            ref near => error.with("did you mean", near.join(" or ")),
         }
     }
 }
@@ -167,24 +167,10 @@ fn answers_to(path: &str, name: &str) -> bool {
     path == name || last_segment(path) == name
 }
 
-fn last_segment(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or(path)
-}
-
 fn ambiguous(key: &str, name: &str, paths: &[&str]) -> Error {
     let distinct = paths.iter().any(|path| *path != paths[0]);
     let message = if distinct { "name stands for several components" } else { "component was registered twice" };
     Error::config(format!("`{name}`: {message}")).with("key", key).with("found", paths.join(", "))
-}
-
-/// The known name that `name` was probably meant to be.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(last_segment(candidate), last_segment(name)), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod config;
 pub mod error;
 pub mod id;
 pub mod lane;
+pub mod names;
 pub mod orchestrator;
 pub mod record;
 pub mod serializer;

@@ -78,12 +78,21 @@ pub struct Claim {
     pub token: ClaimToken,
     /// What was lost fewer times than this while it ran is running with the claim; the rest is pending.
     pub runs_below: u32,
+    /// Tasks that the runner doesn't have.
+    pub left_out: Vec<TaskId>,
 }
 
 impl Claim {
     /// A new attempt, which leaves what it gets pending.
     pub fn new(ids: Vec<InvocationId>, runner: RunnerId) -> Self {
-        Self { ids, runner, token: ClaimToken::new(), runs_below: 0 }
+        Self { ids, runner, token: ClaimToken::new(), runs_below: 0, left_out: Vec::new() }
+    }
+
+    /// Leaves out what calls these tasks.
+    #[must_use]
+    pub fn without(mut self, tasks: Vec<TaskId>) -> Self {
+        self.left_out = tasks;
+        self
     }
 
     /// Says with the claim that those run which were lost fewer times than `losses` while they ran.
@@ -103,6 +112,8 @@ pub enum ClaimReply {
     Busy,
     /// Nothing to run: unknown, owned by another, not due, or final.
     Gone,
+    /// It could be claimed, and the claim leaves its task out: nothing has changed. Its hint has to be pushed again.
+    LeftOut(Tracked),
 }
 
 /// A compare-and-set on one record.
@@ -210,9 +221,10 @@ pub struct Cursor {
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The items, in the order of registration.
+    /// The items, in the order of registration. There may be fewer than asked for, and even none, before the end: only so many
+    /// entries are looked at for a page.
     pub items: Vec<T>,
-    /// Where to go on; `None` at the end.
+    /// How far it was looked, and so where to go on; `None` at the end.
     pub next: Option<Cursor>,
 }
 
@@ -225,6 +237,8 @@ pub struct Find {
     pub task: Option<TaskId>,
     /// Registered then or later.
     pub since: Option<Timestamp>,
+    /// Registered then or earlier.
+    pub until: Option<Timestamp>,
     /// The last registered one first.
     pub newest_first: bool,
     /// Go on behind this place.
@@ -317,10 +331,15 @@ pub struct Inspected {
     pub holders: Vec<InvocationId>,
     /// How many are parked before it; `None` for one that isn't parked.
     pub parked_before: Option<u64>,
-    /// What it waits for and hasn't ended; at most [`Inspected::MOST`] of it.
+    /// What it waits for and hasn't ended. Behind the first 1,000 some may have ended.
     pub awaits: Vec<InvocationId>,
     /// The store's present.
     pub now: Timestamp,
+}
+
+impl Find {
+    /// At most about so many entries are looked at for a page.
+    pub const LOOKED_AT: usize = 5000;
 }
 
 impl Inspected {
@@ -402,6 +421,7 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     /// - slots are handed on in the order in which others were parked for them, and nobody passes that line
     /// - without a free slot it is parked, or ended if its task says so and it never ran
     /// - a claim that parks and so closes a circle of waits fails that invocation with the way in the detail
+    /// - what could be claimed and calls a task that the claim leaves out stays as it is, and is `LeftOut`
     /// - a retired runner's claim is an error of kind `Retired`, and nothing is granted
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>>;
 
@@ -453,7 +473,8 @@ pub trait Orchestrator: fmt::Debug + Send + Sync + 'static {
     ///
     /// - pages of a listing are complete and in order, and filters hold
     /// - a listing from the newest is the same one, turned round
-    /// - what was registered before `since` isn't listed
+    /// - what was registered before `since` isn't listed, nor what was registered after `until`
+    /// - what has ended without a value is found among much that waits, and a page looks at a bounded number of entries
     async fn find(&self, find: &Find) -> Result<Page<Tracked>>;
 
     /// Lists what waits in queues and hasn't changed for a while: what the sweep looks at.

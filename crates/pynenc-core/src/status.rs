@@ -157,6 +157,22 @@ pub enum By {
     System,
 }
 
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner(runner) => write!(f, "runner {runner}, as its owner,"),
+            Self::Claimer(runner) => write!(f, "runner {runner}, which doesn't own it,"),
+            Self::System => f.write_str("whoever isn't a runner"),
+        }
+    }
+}
+
+/// The statuses that may follow.
+fn ways_from(from: Status) -> String {
+    let ways: Vec<String> = EDGES.iter().filter(|edge| edge.from == from).map(|edge| edge.to.to_string()).collect();
+    if ways.is_empty() { "no other, because it has ended".to_owned() } else { ways.join(", ") }
+}
+
 /// One legal edge of the life cycle, and who may take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
@@ -377,7 +393,7 @@ pub enum Refusal {
         epoch: u64,
     },
     /// The table has no such edge.
-    #[error("no way from {from} to {to}")]
+    #[error("it can't go from {from} to {to}; from {from} it may go to {}", ways_from(*from))]
     NoEdge {
         /// The record's status.
         from: Status,
@@ -385,7 +401,7 @@ pub enum Refusal {
         to: Status,
     },
     /// The edge isn't for this actor.
-    #[error("{by:?} may not go from {from} to {to}")]
+    #[error("{by} may not take it from {from} to {to}")]
     WrongActor {
         /// The record's status.
         from: Status,
@@ -395,7 +411,7 @@ pub enum Refusal {
         by: By,
     },
     /// Its due time hasn't come.
-    #[error("due at {due:?}, and it is {now:?}")]
+    #[error("it is due at {due}, and now is {now}")]
     NotDue {
         /// The due time.
         due: Timestamp,
@@ -546,6 +562,19 @@ fn is_repeat(record: &StatusRecord, expect: Expect, change: &Change) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_refusal_names_the_ways_that_there_are() {
+        let refusal = |from, to| Refusal::NoEdge { from, to }.to_string();
+        assert_eq!(
+            refusal(Status::Registered, Status::Success),
+            "it can't go from registered to success; from registered it may go to pending, concurrency_controlled, \
+             concurrency_controlled_final, cancelled, failed"
+        );
+        assert!(refusal(Status::Success, Status::Running).ends_with("to no other, because it has ended"));
+        let due = Refusal::NotDue { due: Timestamp::from_millis(2000), now: Timestamp::from_millis(1000) };
+        assert_eq!(due.to_string(), "it is due at 1970-01-01T00:00:02.000Z, and now is 1970-01-01T00:00:01.000Z");
+    }
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -178,16 +178,19 @@ impl Contents {
         if size > self.config.max_size {
             return Err(too_large(size, self.config.max_size));
         }
-        let Some(found) = self.store.get(digest, self.keep).await? else {
-            return Err(unavailable("externalized content is gone; see the setting arg_cache.ttl", digest));
-        };
-        let Some(bytes) = unpacked(&found, size).filter(|bytes| Digest::of(bytes) == digest) else {
-            // Else those who have the right content would find this one there, and not send theirs.
-            self.store.remove(digest).await?;
-            return Err(unavailable("externalized content was altered", digest));
-        };
-        let encoded = Encoded { bytes, digest: Some(digest) };
-        Ok(Arc::new(Content { encoded, decoded: Decoded::default() }))
+        // It may be garbled on its way once, and isn't altered then.
+        for _ in 0..2 {
+            let Some(found) = self.store.get(digest, self.keep).await? else {
+                return Err(unavailable("externalized content is gone; see the setting arg_cache.ttl", digest));
+            };
+            if let Some(bytes) = unpacked(&found, size).filter(|bytes| Digest::of(bytes) == digest) {
+                let encoded = Encoded { bytes, digest: Some(digest) };
+                return Ok(Arc::new(Content { encoded, decoded: Decoded::default() }));
+            }
+        }
+        // Else those who have the right content would find this one there, and not send theirs.
+        self.store.remove(digest).await?;
+        Err(unavailable("externalized content was altered", digest))
     }
 
     /// Forgets everything, here and in the store.

@@ -1,7 +1,6 @@
 //! The engine: components in their places, and what callers ask of them.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,11 @@ use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
-use pynenc_core::orchestrator::{CancelReply, HistoryEntry};
+use pynenc_core::orchestrator::HistoryEntry;
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::{
-    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, QueueName, Serializer, StateBackend, Status,
-    StatusRecord, TriggerStore,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
+    TriggerStore,
 };
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
@@ -29,7 +28,7 @@ use crate::invocation::Invocation;
 use crate::step_lane::StepLane;
 use crate::task::{Task, TaskRegistry};
 use crate::telling::TracePropagation;
-use crate::worker::{Worker, pause_before};
+use crate::worker::{BodyThreads, Worker, pause_before};
 
 /// The components of an app.
 #[derive(Debug, Clone)]
@@ -104,6 +103,7 @@ struct Inner {
     settles: GroupCommit<Settles>,
     inline: Option<Arc<Worker>>,
     contents: Contents,
+    body_threads: Arc<BodyThreads>,
 }
 
 impl fmt::Debug for Engine {
@@ -141,6 +141,7 @@ impl Engine {
             settles,
             inline,
             contents,
+            body_threads: Arc::default(),
         })))
     }
 
@@ -209,7 +210,7 @@ impl Engine {
                 if !error.is_retryable() {
                     return Err(error);
                 }
-                tracing::warn!(%error, ?extension, "a runner waits until its extension is prepared");
+                tracing::warn!(%error, extension = extension.name(), "a runner waits until its extension is prepared");
                 self.parts().clock.sleep(pause_before(failures)).await;
                 failures += 1;
             }
@@ -271,59 +272,14 @@ impl Engine {
         if history.is_empty() { Err(Error::InvocationNotFound(id)) } else { Ok(history) }
     }
 
-    /// Asks for the end of an invocation. Tells whether it has ended, now or before.
-    ///
-    /// What waits is cancelled at once. What runs is told: an `async` body is dropped, a plain one sees it in
-    /// `is_cancelled`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvocationNotFound`].
-    pub async fn cancel(&self, id: InvocationId) -> Result<bool> {
-        let cancelled = self.cancel_all(&[id]).await?.pop();
-        cancelled.unwrap_or(Err(Error::InvocationNotFound(id)))
+    pub(crate) fn body_threads(&self) -> &Arc<BodyThreads> {
+        &self.0.body_threads
     }
 
-    /// Asks for the end of many invocations in one step. Each has a result of its own, as that of [`Engine::cancel`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`]; asking again is safe.
-    pub async fn cancel_all(&self, ids: &[InvocationId]) -> Result<Vec<Result<bool>>> {
-        let replies = self.parts().orchestrator.cancel(ids).await?;
-        let (mut results, mut cancelled) = (Vec::with_capacity(ids.len()), Vec::new());
-        for (id, reply) in ids.iter().zip(replies) {
-            results.push(match reply {
-                CancelReply::Cancelled { handed } => {
-                    self.hint(&handed).await;
-                    cancelled.push(*id);
-                    Ok(true)
-                }
-                CancelReply::Final(_) => Ok(true),
-                CancelReply::Requested => Ok(false),
-                CancelReply::Missing => Err(Error::InvocationNotFound(*id)),
-            });
-        }
-        self.tell_of_cancelled(&cancelled).await?;
-        Ok(results)
-    }
-
-    /// Tells extensions of what was cancelled, and takes its hints back: that of a far due time would be there until then.
-    async fn tell_of_cancelled(&self, ids: &[InvocationId]) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let mut hinted: BTreeMap<QueueName, Vec<InvocationId>> = BTreeMap::new();
-        for tracked in self.parts().orchestrator.records(ids).await?.into_iter().flatten() {
-            self.changed(&Changed { id: tracked.id, task: &tracked.task, record: &tracked.record });
-            hinted.entry(tracked.queue).or_default().push(tracked.id);
-        }
-        for (queue, ids) in hinted {
-            if let Err(error) = self.parts().broker.remove(&queue, &ids).await {
-                tracing::debug!(%error, "hints of what was cancelled are left until they are given out");
-            }
-        }
-        Ok(())
+    /// How many threads are kept by plain bodies that were given up, because they went on after a time limit, a cancel or
+    /// the end of their runner. A runtime that is dropped waits for them.
+    pub fn abandoned_threads(&self) -> usize {
+        self.body_threads().abandoned()
     }
 
     /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.

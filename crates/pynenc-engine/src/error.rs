@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use pynenc_core::names::did_you_mean;
 use pynenc_core::record::TaskError;
 use pynenc_core::{ErrorKind, InvocationId, TaskId};
 use serde::{Deserialize, Serialize};
@@ -82,8 +83,13 @@ pub enum Error {
     /// No such invocation, or one whose retention is over.
     #[error("there is no invocation {0}")]
     InvocationNotFound(InvocationId),
+    /// Plain bodies kept too many threads after their time limit or their cancel.
+    #[error(
+        "the runner has ended, because plain bodies kept {0} threads after their end (`runner.max_abandoned_threads`): have them look at `is_cancelled`, or run what blocks in a process of its own"
+    )]
+    TooManyAbandonedThreads(usize),
     /// The caller's own time limit for waiting is over; the invocation goes on.
-    #[error("no result within {0:?}; the invocation goes on")]
+    #[error("no result within {}; the invocation goes on", humantime::format_duration(*.0))]
     Timeout(Duration),
     /// A store can't be used for now.
     #[error("a store is unavailable: {source}")]
@@ -159,7 +165,8 @@ pub enum Error {
     },
     /// The app doesn't know the task.
     #[error(
-        "unknown task `{task}`; this app knows {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`",
+        "unknown task `{task}`; {}this app has {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`",
+        slip(task, known),
         listed(known)
     )]
     UnknownTask {
@@ -260,6 +267,12 @@ fn differences(diff: &[ArgumentDiff]) -> String {
     diff.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The tasks that were probably meant.
+fn slip(task: &TaskId, known: &[TaskId]) -> String {
+    let question = did_you_mean(task.as_str(), known.iter().map(TaskId::as_str));
+    question.map(|question| format!("{question} ")).unwrap_or_default()
+}
+
 fn listed(known: &[TaskId]) -> String {
     if known.is_empty() {
         return "none".to_owned();
@@ -332,7 +345,9 @@ mod tests {
 
     #[test]
     fn an_unknown_task_is_explained() {
-        let text = Error::UnknownTask { task: "a::b".into(), known: vec!["a::c".into()] }.to_string();
-        assert!(text.contains("`a::b`") && text.contains("a::c") && text.contains("use the_crate as _;"), "{text}");
+        let known = vec!["shop::add".into(), "shop::ship".into()];
+        let text = Error::UnknownTask { task: "addd".into(), known }.to_string();
+        let told = "unknown task `addd`; did you mean `shop::add`? this app has shop::add, shop::ship.";
+        assert!(text.starts_with(told) && text.contains("use the_crate as _;"), "{text}");
     }
 }

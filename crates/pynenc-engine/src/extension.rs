@@ -25,6 +25,11 @@ pub struct Changed<'a> {
 /// A part of an app that the engine doesn't know.
 #[async_trait]
 pub trait Extension: Any + fmt::Debug + Send + Sync {
+    /// How the log names it.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// Is done before a runner of this process claims anything. A failure that may pass is tried again; any other keeps
     /// the runner from starting.
     async fn prepare(&self, _engine: &Engine) -> Result<()> {

@@ -14,6 +14,7 @@ use pynenc_core::{InvocationId, Reason, Status, StatusRecord};
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 
+use crate::cancel::{Cancel, CancelAll};
 use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::error::{ArgumentDiff, Error, Mismatch, Result};
@@ -110,8 +111,8 @@ impl<T: Task> Invocation<T> {
     }
 
     /// Asks for its end; see [`Engine::cancel`].
-    pub async fn cancel(&self) -> Result<bool> {
-        self.engine.cancel(self.id).await
+    pub fn cancel(&self) -> Cancel {
+        self.engine.cancel(self.id)
     }
 
     /// Everything that happened to it, oldest line first.
@@ -152,6 +153,11 @@ impl<T: Task> InvocationGroup<T> {
     /// The handles, in the order of the calls.
     pub fn invocations(&self) -> &[Invocation<T>] {
         &self.invocations
+    }
+
+    /// Asks for the end of all; see [`Engine::cancel_all`]. The results are in the order of the calls.
+    pub fn cancel(&self) -> CancelAll {
+        self.engine.cancel_all(&self.ids())
     }
 
     /// Waits for all values, in the order of the calls.
@@ -254,7 +260,13 @@ impl Engine {
     /// The value of an invocation that has ended, or why it has none.
     pub(crate) async fn outcome<V: DeserializeOwned>(&self, id: InvocationId, record: &StatusRecord) -> Result<V> {
         match record.status {
-            Status::Success => self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await,
+            Status::Success => match self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await {
+                // It may have been garbled on its way.
+                Err(Error::CorruptRecord { .. }) => {
+                    self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await
+                }
+                value => value,
+            },
             Status::Cancelled => Err(Error::Cancelled(id)),
             Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
             _ => Err(self.failure(id, record).await?),

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod call;
+pub mod cancel;
 mod content;
 pub mod context;
 pub mod emit;
@@ -29,6 +30,7 @@ pub mod why;
 pub mod worker;
 
 pub use call::{Call, EncodedCall};
+pub use cancel::{Cancel, CancelAll};
 pub use context::{FromContext, State, TaskContext};
 pub use emit::Emit;
 pub use engine::{Engine, EngineSetup, Parts, Settings};

@@ -62,12 +62,18 @@ pub fn check_arguments<T: Task>(source: &mut ArgumentSource) -> pynenc_core::Res
     T::Arguments::decode(source).map(drop)
 }
 
+/// A body that runs on the runtime.
+pub type AsyncBody = fn(TaskContext, ArgumentSource) -> BoxFuture<'static, Finished>;
+
+/// A body that runs on the pool of blocking threads.
+pub type BlockingBody = fn(TaskContext, ArgumentSource) -> Finished;
+
 /// How a task is run.
 pub enum Body {
     /// On the runtime.
-    Async(fn(TaskContext, ArgumentSource) -> BoxFuture<'static, Finished>),
+    Async(AsyncBody),
     /// On the pool of blocking threads.
-    Blocking(fn(TaskContext, ArgumentSource) -> Finished),
+    Blocking(BlockingBody),
 }
 
 impl fmt::Debug for Body {

@@ -109,7 +109,10 @@ pub(crate) fn tell_ended(record: &StatusRecord, detail: Option<&str>) {
     match record.status {
         Status::Success => tracing::debug!(%reason, "succeeded"),
         Status::Failed => tracing::warn!(%reason, error, "failed"),
-        Status::Retry => tracing::info!(%reason, error, due = ?record.due, "will be retried"),
+        Status::Retry => {
+            let due = record.due.map(tracing::field::display);
+            tracing::info!(%reason, error, due, "will be retried");
+        }
         Status::Cancelled => tracing::debug!(%reason, "cancelled"),
         status => tracing::debug!(%reason, %status, "given back"),
     }

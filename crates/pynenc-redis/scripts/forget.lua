@@ -12,6 +12,7 @@ local function forget(id)
   end
   call('DEL', K.entry .. id, K.details .. id, K.named .. id)
   call('ZREM', K.rest, id)
+  if e[E.status] ~= S.success then call('ZREM', K.unsuccessful, id) end
   call('LREM', K.retained .. int(kept_for(e)), 1, id)
   call('ZREM', K.kept_longer, id)
   count(counter(false, e[E.status], e[E.queue]), -1)

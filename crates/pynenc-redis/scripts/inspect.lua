@@ -5,9 +5,9 @@ local replies = {now()}
 -- Some of what it waits for may have ended since; its waits are dropped with its next transition.
 local function living(id)
   local found = {}
-  for _, awaited in ipairs(call('SRANDMEMBER', K.awaits .. id, SEEN)) do
-    local e = #found < MOST and read(awaited)
-    if e and not is(T.final, e[E.status]) then found[#found + 1] = awaited end
+  for place, awaited in ipairs(call('SMEMBERS', K.awaits .. id)) do
+    local e = place > SEEN or read(awaited)
+    if e and (place > SEEN or not is(T.final, e[E.status])) then found[#found + 1] = awaited end
   end
   return found
 end

@@ -10,7 +10,7 @@ end
 
 for place = 3, #ARGV do
   local listener = ARGV[place]
-  local late = call('ZRANGEBYSCORE', K.offered .. listener, '-inf', time - again_after, 'LIMIT', 0, limit)
+  local late = due_for_another_offer(K.offered .. listener, time, again_after, limit)
   local fresh = #late < limit and call('ZRANGE', K.fresh .. listener, 0, limit - #late - 1) or {}
   for _, sequence in ipairs(late) do offer(listener, sequence) end
   for _, sequence in ipairs(fresh) do offer(listener, sequence) end

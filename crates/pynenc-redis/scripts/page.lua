@@ -1,9 +1,10 @@
 -- Entries behind a place, in the order of their registration or against it, from the indexes that are asked for. Looks
 -- at no more than a batch, and gives how far it came when there is more.
-local after, id_after, limit, unchanged_for, since, only_queued, newest_first = parse('>I6c16I4I6I6BB', ARGV[1])
+local after, id_after, limit, unchanged_for, since, till, only_queued, newest_first, indexes =
+  parse('>I6c16I4I6I6I6BBB', ARGV[1])
 local statuses, task = ARGV[2], ARGV[3]
 local BATCH = 500
-local till = now() - unchanged_for
+local unchanged_since = now() - unchanged_for
 
 -- How many members stand before the place, or are it.
 local function count_till(index, is_counted)
@@ -28,7 +29,7 @@ local function span(index)
 end
 
 local function wanted(e)
-  if only_queued == 1 then return e[E.at] <= till end
+  if only_queued == 1 then return e[E.at] <= unchanged_since end
   return (statuses == '' or string.find(statuses, string.char(e[E.status]), 1, true)) and (task == '' or e[E.task] == task)
 end
 
@@ -40,8 +41,9 @@ local function add(found, index)
 end
 
 local found = {}
-add(found, K.queued)
-if only_queued == 0 then add(found, K.rest) end
+if bit.band(indexes, 1) > 0 then add(found, K.queued) end
+if bit.band(indexes, 2) > 0 then add(found, K.rest) end
+if bit.band(indexes, 4) > 0 then add(found, K.unsuccessful) end
 table.sort(found, function(a, b)
   if newest_first == 1 then a, b = b, a end
   return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2])
@@ -49,7 +51,7 @@ end)
 local replies = {''}
 for place = 1, math.min(#found, BATCH) do
   local at, id = found[place][1], found[place][2]
-  if newest_first == 1 and at < since then break end
+  if newest_first == 1 and at < since or newest_first == 0 and at > till then break end
   local e = read(id)
   if e and wanted(e) then replies[#replies + 1] = id .. e[E.raw] end
   if #replies > limit or place == BATCH then

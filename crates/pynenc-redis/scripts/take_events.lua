@@ -15,7 +15,7 @@ end
 
 local function each(listener, name, place)
   local taken = K.taken .. listener
-  local late = call('ZRANGEBYSCORE', taken, '-inf', time - again_after, 'LIMIT', 0, limit)
+  local late = due_for_another_offer(taken, time, again_after, limit)
   local start = call('HGET', K.listeners, listener)
   local fresh = call('ZRANGEBYSCORE', K.named_events .. name, '(' .. start, '+inf', 'LIMIT', 0, limit - #late)
   for _, sequence in ipairs(late) do offer(place, taken, sequence) end

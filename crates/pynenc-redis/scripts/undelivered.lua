@@ -1,5 +1,5 @@
 local replies = {}
-for _, open in ipairs(call('ZRANGEBYSCORE', K.open, '-inf', now() - ARGV[1], 'LIMIT', 0, ARGV[2])) do
+for _, open in ipairs(due_for_another_offer(K.open, now(), ARGV[1], ARGV[2])) do
   local kept = call('HGET', K.runs, sub(open, 7))
   if kept then
     local _, _, _, rest = parse('>I6I2c0I2c0', kept)

@@ -59,7 +59,8 @@ impl ArgCache for RedisArgCache {
 
     async fn get(&self, digest: Digest, keep: Duration) -> Result<Option<Bytes>> {
         let arguments = [decimal(whole(keep)), digest.as_bytes().to_vec()];
-        Ok(optional(self.store.run(Verb::ContentRead, &arguments).await?)?.map(Bytes::from))
+        let read = || async { Ok(optional(self.store.run(Verb::ContentRead, &arguments).await?)?.map(Bytes::from)) };
+        self.store.intact(read).await
     }
 
     async fn remove(&self, digest: Digest) -> Result<()> {

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use pynenc_core::lane::StoreId;
-use pynenc_core::{Result, Timestamp};
+use pynenc_core::{Error, ErrorKind, Result, Timestamp};
 use redis::Value;
 use tokio::sync::OnceCell;
 
@@ -131,8 +131,16 @@ impl RedisStore {
 
     /// Runs a script over the connection for signs of life. It belongs to the runtime that calls here first, which for a
     /// runner is that of its heartbeats: nothing else may come this way.
+    ///
+    /// An answer, a new connection included, may take half of the response timeout: a dead connection has to be replaced
+    /// long before the lease is over.
     pub(crate) async fn beat(&self, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
-        self.run_over(&self.0.beats, verb, arguments).await
+        let limit = self.0.server.response_timeout() / 2;
+        let answer = tokio::time::timeout(limit, self.run_over(&self.0.beats, verb, arguments)).await;
+        answer.unwrap_or_else(|_| {
+            self.0.beats.replace();
+            Err(Error::unavailable("redis didn't answer a heartbeat in time"))
+        })
     }
 
     async fn run_over(&self, link: &Link, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
@@ -144,12 +152,42 @@ impl RedisStore {
                 return Ok(answer);
             }
         }
-        let mut invocation = verb.script().key(self.0.keys.prefix());
-        for argument in arguments {
-            invocation.arg(argument.as_slice());
-        }
-        let ran = link.call(&Request::Script(invocation)).await;
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&verb.script().hash).arg(1).arg(self.0.keys.prefix()).arg(arguments);
+        let ran = link.call(&Request::Script(verb.script(), &command)).await;
         ran.map_err(|error| error.with("script", verb.name()))
+    }
+
+    /// Asks again, over a new connection, if an answer can't be understood: it may have been garbled on its way. Scripts
+    /// recognize a repeat.
+    pub(crate) async fn intact<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
+        self.intact_if(ask, |answer| answer.as_ref().is_err_and(is_corrupt)).await
+    }
+
+    /// As [`RedisStore::intact`], for answers of which each has an error of its own.
+    pub(crate) async fn intact_each<T, F>(&self, ask: impl Fn() -> F) -> Result<Vec<Result<T>>>
+    where
+        F: Future<Output = Result<Vec<Result<T>>>>,
+    {
+        let is_garbled = |answer: &Result<Vec<Result<T>>>| match answer {
+            Ok(each) => each.iter().any(|one| one.as_ref().is_err_and(is_corrupt)),
+            Err(error) => is_corrupt(error),
+        };
+        self.intact_if(ask, is_garbled).await
+    }
+
+    async fn intact_if<T, F: Future<Output = Result<T>>>(
+        &self,
+        ask: impl Fn() -> F,
+        is_garbled: impl Fn(&Result<T>) -> bool,
+    ) -> Result<T> {
+        let answer = ask().await;
+        if !is_garbled(&answer) {
+            return answer;
+        }
+        tracing::debug!("an answer of redis can't be understood; it is asked for again over a new connection");
+        self.0.commands.replace();
+        ask().await
     }
 
     /// Runs a script over items in chunks, each of `width` arguments behind the fixed ones, and gives all replies.
@@ -157,13 +195,12 @@ impl RedisStore {
         &self,
         verb: Verb,
         fixed: &[Vec<u8>],
-        items: Vec<Vec<u8>>,
+        items: &[Vec<u8>],
         width: usize,
     ) -> Result<Vec<Value>> {
-        let mut replies = Vec::new();
-        let mut items = items.into_iter().peekable();
-        while items.peek().is_some() {
-            let arguments: Vec<_> = fixed.iter().cloned().chain(items.by_ref().take(BATCH * width)).collect();
+        let mut replies = Vec::with_capacity(items.len() / width);
+        for chunk in items.chunks(BATCH * width) {
+            let arguments = [fixed, chunk].concat();
             match self.run(verb, &arguments).await? {
                 Value::Array(chunk) => replies.extend(chunk),
                 _ => return Err(misshapen("a list")),
@@ -252,13 +289,17 @@ impl Shared {
             commands: Link::new(server.clone()),
             beats: Link::new(server.clone()),
             blocking: Blocking::new(server.clone()),
-            hub: Hub::new(&keys),
+            hub: Hub::new(&keys, config.response_timeout),
             checked: OnceCell::new(),
             config: config.clone(),
             keys,
             server,
         })
     }
+}
+
+pub(crate) fn is_corrupt(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt
 }
 
 pub(crate) fn list(value: Value) -> Result<Vec<Value>> {

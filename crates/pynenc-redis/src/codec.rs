@@ -87,11 +87,6 @@ impl Pack {
         }
     }
 
-    /// The place behind every other in a listing.
-    pub(crate) fn last_place(self) -> Self {
-        self.u48(LAST_MILLIS).bytes(&[u8::MAX; 16])
-    }
-
     pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }

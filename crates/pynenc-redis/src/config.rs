@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use pynenc_core::config::{Section, duration};
+use pynenc_core::config::{Config, RunnerConfig, Section, duration};
 use pynenc_core::{Error, Result};
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +42,11 @@ pub struct RedisConfig {
     pub redis_tls_ca: String,
     /// Whether a server that may lose data is warned about, refused or not looked at.
     pub start_check: StartCheck,
-    /// How long a connection may take to be made.
+    /// How long a connection may take to be made: at most half of `runner.lease`, to which the default is shortened.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// How long an answer may take.
+    /// How long an answer may take before the connection is taken for dead: at most half of `runner.lease`, to which the
+    /// default is shortened. A heartbeat is given half of it.
     #[serde(with = "duration")]
     pub response_timeout: Duration,
 }
@@ -98,6 +100,31 @@ impl RedisConfig {
         Self { redis_url: url.into(), ..Self::default() }
     }
 
+    /// The section of an app, with timeouts that let a dead connection be replaced before a lease is over.
+    ///
+    /// # Errors
+    ///
+    /// A timeout that is set, and is longer than half of `runner.lease`.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let mut section: Self = config.section()?;
+        let limit = config.section::<RunnerConfig>()?.lease / 2;
+        let timeouts = [
+            ("redis.connect_timeout", &mut section.connect_timeout),
+            ("redis.response_timeout", &mut section.response_timeout),
+        ];
+        for (key, timeout) in timeouts {
+            if *timeout > limit && config.is_given(key) {
+                return Err(Error::config(format!(
+                    "the setting `{key}` must be at most half of `runner.lease`, or a runner whose connection dies would \
+                     lose its work before it notices"
+                ))
+                .with("longest", duration::text(limit)));
+            }
+            *timeout = limit.min(*timeout);
+        }
+        Ok(section)
+    }
+
     /// Where the store is, without secrets.
     pub(crate) fn place(&self) -> Result<String> {
         let info = self.info()?;
@@ -106,8 +133,17 @@ impl RedisConfig {
 
     pub(crate) fn info(&self) -> Result<ConnectionInfo> {
         let info = if self.redis_url.is_empty() { self.info_of_parts() } else { self.info_of_url() }?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let tcp = info.tcp_settings().clone().set_nodelay(true).set_keepalive(self.keepalive());
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(self.response_timeout);
         Ok(info.set_tcp_settings(tcp))
+    }
+
+    /// Has the operating system close an idle connection whose other end is gone. Its unit is the second.
+    fn keepalive(&self) -> TcpKeepalive {
+        let second = Duration::from_secs(1);
+        let (idle, interval) = (self.response_timeout / 2, self.response_timeout / 4);
+        TcpKeepalive::new().with_time(idle.max(second)).with_interval(interval.max(second))
     }
 
     fn info_of_parts(&self) -> Result<ConnectionInfo> {

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use pynenc_core::broker::{Message, Pop};
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, TransitionReply};
-use pynenc_core::{ErrorKind, InvocationId, Lane, QueueName, Result};
+use pynenc_core::{Error, InvocationId, Lane, QueueName, Result};
 use redis::Value;
 use tokio::time::Instant;
 
 use crate::broker;
-use crate::client::{BATCH, RedisStore, bytes, list, optional};
+use crate::client::{BATCH, RedisStore, bytes, is_corrupt, list, optional};
 use crate::codec::{self, Pack, Parse};
 use crate::error::misshapen;
 use crate::orchestrator::waiting::{pause, waiter_item};
@@ -70,22 +70,18 @@ impl Lane for RedisLane {
         for item in &submissions {
             items.extend([register_item(&item.registration)?, record_value(&item.record)?]);
         }
-        let replies = self.store.run_chunked(Verb::Submit, &[], items, 2).await?;
-        let replies = replies.into_iter().zip(&submissions);
-        Ok(replies.map(|(reply, item)| replies::registered(&item.registration, reply)).collect())
+        let (items, submissions) = (&items, &submissions);
+        let submit = || async move {
+            let replies = self.store.run_chunked(Verb::Submit, &[], items, 2).await?;
+            let replies = replies.into_iter().zip(submissions);
+            Ok(replies.map(|(reply, item)| replies::registered(&item.registration, reply)).collect())
+        };
+        self.store.intact_each(submit).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
-        let mut claimed = Vec::with_capacity(claim.ids.len());
-        for ids in claim.ids.chunks(BATCH) {
-            let answer = self.store.run(Verb::ClaimLoad, &claim_arguments(claim, ids)).await?;
-            let mut values = granted_or_retired(answer, claim.runner)?.into_iter();
-            for id in ids {
-                let (reply, record) = (values.next().unwrap_or(Value::Int(0)), values.next().unwrap_or(Value::Nil));
-                claimed.push(loaded(*id, reply, record)?);
-            }
-        }
-        Ok(claimed)
+        let claimed = self.store.intact_each(|| self.claimed(claim)).await?;
+        claimed.into_iter().zip(&claim.ids).map(|(claimed, id)| claimed.or_else(|error| gone(*id, error))).collect()
     }
 
     async fn find(&self, pop: &Pop) -> Result<Found> {
@@ -105,20 +101,19 @@ impl Lane for RedisLane {
         };
         let (ids, mut values) = (list(ids)?, list(replies)?.into_iter());
         self.note(pop, ids.len() < pop.max.min(BATCH), until_due);
-        let mut taken = Vec::with_capacity(ids.len());
-        for id in ids {
-            let id = Parse::new(&bytes(id)?).id()?;
-            let (reply, record) = (values.next().unwrap_or(Value::Int(0)), values.next().unwrap_or(Value::Nil));
-            taken.push(loaded(id, reply, record)?);
+        let ids = ids.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect::<Result<Vec<_>>>()?;
+        match ids.iter().map(|id| loaded(*id, &mut values)).collect() {
+            // A claim with the same token is the same claim.
+            Err(error) if is_corrupt(&error) => self.claim(&Claim { ids, ..claim.clone() }).await,
+            taken => taken,
         }
-        Ok(taken)
     }
 
     async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
         let (call, hub) = (submission.registration.id, self.store.hub());
         hub.open(&self.store).await?;
         let watch = hub.watch(&[call]);
-        let called = self.called(&submission, block, claim).await;
+        let called = self.store.intact(|| self.called(&submission, block, claim)).await;
         match called {
             Ok(Called::Waiting { child, waiter, claimed, .. }) => {
                 Ok(Called::Waiting { child, waiter, claimed, end: Some(watch.stream) })
@@ -136,9 +131,13 @@ impl Lane for RedisLane {
             let outcome = item.outcome.as_ref().map(outcome_item).transpose()?.unwrap_or_default();
             items.extend([transition_item(&item.transition), outcome, requeue_item(item)]);
         }
-        let replies = self.store.run_chunked(Verb::Settle, &[], items, 3).await?;
-        let replies = replies.into_iter().zip(&settlements);
-        Ok(replies.map(|(reply, item)| replies::transitioned(&item.transition, reply)).collect())
+        let (items, settlements) = (&items, &settlements);
+        let settle = || async move {
+            let replies = self.store.run_chunked(Verb::Settle, &[], items, 3).await?;
+            let replies = replies.into_iter().zip(settlements);
+            Ok(replies.map(|(reply, item)| replies::transitioned(&item.transition, reply)).collect())
+        };
+        self.store.intact_each(settle).await
     }
 
     async fn push(&self, messages: &[Message]) -> Result<()> {
@@ -147,6 +146,16 @@ impl Lane for RedisLane {
 }
 
 impl RedisLane {
+    async fn claimed(&self, claim: &Claim) -> Result<Vec<Result<Claimed>>> {
+        let mut claimed = Vec::with_capacity(claim.ids.len());
+        for ids in claim.ids.chunks(BATCH) {
+            let answer = self.store.run(Verb::ClaimLoad, &claim_arguments(claim, ids)).await?;
+            let mut values = granted_or_retired(answer, claim.runner)?.into_iter();
+            claimed.extend(ids.iter().map(|id| loaded(*id, &mut values)));
+        }
+        Ok(claimed)
+    }
+
     async fn called(&self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
         let registration = &submission.registration;
         let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
@@ -183,18 +192,25 @@ impl RedisLane {
     }
 }
 
-/// A record that can't be understood is a missing one to the runner, which ends its invocation for it.
-fn loaded(id: InvocationId, reply: Value, record: Value) -> Result<Claimed> {
+/// The next claim of a script's answer, with its record.
+fn loaded(id: InvocationId, values: &mut impl Iterator<Item = Value>) -> Result<Claimed> {
+    let (reply, record) = (values.next().unwrap_or(Value::Int(0)), values.next().unwrap_or(Value::Nil));
     let reply = replies::claimed(id, reply)?;
     let record = if matches!(reply, ClaimReply::Granted(_)) { optional(record)? } else { None };
     let record = match record.map(|value| record_of(id, &value)).transpose() {
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
+        // The runner reads it again before it ends the invocation for it.
+        Err(error) if is_corrupt(&error) => {
             tracing::error!(invocation = %id, %error, "a record can't be understood");
             None
         }
         record => record?,
     };
     Ok(Claimed { id, reply, record: record.map(Into::into) })
+}
+
+/// What can't be understood is nothing to run; it stays where it is.
+fn gone(id: InvocationId, error: Error) -> Result<Claimed> {
+    replies::gone(id, error).map(|reply| Claimed { id, reply, record: None })
 }
 
 fn requeue_item(settlement: &Settlement) -> Vec<u8> {

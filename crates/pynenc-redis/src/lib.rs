@@ -67,5 +67,5 @@ impl Plugin for RedisPlugin {
 }
 
 async fn store(context: &ComponentContext) -> Result<RedisStore> {
-    RedisStore::connect(&context.config.section()?, &context.app_id).await
+    RedisStore::connect(&RedisConfig::of(&context.config)?, &context.app_id).await
 }

@@ -44,63 +44,79 @@ impl RedisOrchestrator {
 impl Orchestrator for RedisOrchestrator {
     async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
         let items = registrations.iter().map(register_item).collect::<Result<Vec<_>>>()?;
-        let replies = self.store.run_chunked(Verb::Register, &[], items, 1).await?;
-        replies.into_iter().zip(registrations).map(|(reply, one)| replies::registered(one, reply)).collect()
+        let register = || async {
+            let replies = self.store.run_chunked(Verb::Register, &[], &items, 1).await?;
+            replies.into_iter().zip(registrations).map(|(reply, one)| replies::registered(one, reply)).collect()
+        };
+        self.store.intact(register).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>> {
-        let mut replies = Vec::with_capacity(claim.ids.len());
-        for ids in claim.ids.chunks(BATCH) {
-            let answer = self.store.run(Verb::Claim, &claim_arguments(claim, ids)).await?;
-            let answers = granted_or_retired(answer, claim.runner)?;
-            for (id, reply) in ids.iter().zip(answers) {
-                replies.push(replies::claimed(*id, reply)?);
+        let claimed = || async {
+            let mut replies = Vec::with_capacity(claim.ids.len());
+            for ids in claim.ids.chunks(BATCH) {
+                let answer = self.store.run(Verb::Claim, &claim_arguments(claim, ids)).await?;
+                let answers = granted_or_retired(answer, claim.runner)?;
+                replies.extend(ids.iter().zip(answers).map(|(id, reply)| replies::claimed(*id, reply)));
             }
-        }
-        Ok(replies)
+            Ok(replies)
+        };
+        let replies = self.store.intact_each(claimed).await?;
+        replies
+            .into_iter()
+            .zip(&claim.ids)
+            .map(|(reply, id)| reply.or_else(|error| replies::gone(*id, error)))
+            .collect()
     }
 
     async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
-        let items = transitions.iter().map(transition_item).collect();
-        let replies = self.store.run_chunked(Verb::Transition, &[], items, 1).await?;
-        replies.into_iter().zip(transitions).map(|(reply, one)| replies::transitioned(one, reply)).collect()
+        let items: Vec<_> = transitions.iter().map(transition_item).collect();
+        let transition = || async {
+            let replies = self.store.run_chunked(Verb::Transition, &[], &items, 1).await?;
+            replies.into_iter().zip(transitions).map(|(reply, one)| replies::transitioned(one, reply)).collect()
+        };
+        self.store.intact(transition).await
     }
 
     async fn cancel(&self, ids: &[InvocationId]) -> Result<Vec<CancelReply>> {
-        let replies = self.store.run_chunked(Verb::Cancel, &[], id_items(ids), 1).await?;
-        replies.into_iter().map(replies::cancelled).collect()
+        let items = id_items(ids);
+        let cancel = || async {
+            let replies = self.store.run_chunked(Verb::Cancel, &[], &items, 1).await?;
+            replies.into_iter().map(replies::cancelled).collect()
+        };
+        self.store.intact(cancel).await
     }
 
     async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-        listing::records(&self.store, ids).await
+        self.store.intact(|| listing::records(&self.store, ids)).await
     }
 
     async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
-        listing::inspect(&self.store, ids).await
+        self.store.intact(|| listing::inspect(&self.store, ids)).await
     }
 
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
-        listing::find(&self.store, find).await
+        self.store.intact(|| listing::find(&self.store, find)).await
     }
 
     async fn queued(&self, after: Option<Cursor>, unchanged_for: Duration, limit: usize) -> Result<Page<Tracked>> {
-        listing::queued(&self.store, after, unchanged_for, limit).await
+        self.store.intact(|| listing::queued(&self.store, after, unchanged_for, limit)).await
     }
 
     async fn count(&self) -> Result<Counts> {
-        listing::count(&self.store).await
+        self.store.intact(|| listing::count(&self.store)).await
     }
 
     async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
-        listing::history(&self.store, id).await
+        self.store.intact(|| listing::history(&self.store, id)).await
     }
 
     async fn owned(&self, runner: RunnerId) -> Result<Vec<Tracked>> {
-        runners::owned(&self.store, runner).await
+        self.store.intact(|| runners::owned(&self.store, runner)).await
     }
 
     async fn block(&self, block: &Block) -> Result<Blocked> {
-        waiting::block(&self.store, block).await
+        self.store.intact(|| waiting::block(&self.store, block)).await
     }
 
     async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Ended>> {
@@ -121,7 +137,7 @@ impl Orchestrator for RedisOrchestrator {
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {
-        runners::list_all(&self.store).await
+        self.store.intact(|| runners::list_all(&self.store)).await
     }
 
     async fn leave(&self, runner: RunnerId) -> Result<()> {
@@ -129,7 +145,7 @@ impl Orchestrator for RedisOrchestrator {
     }
 
     async fn expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
-        runners::expired(&self.store, limit).await
+        self.store.intact(|| runners::expired(&self.store, limit)).await
     }
 
     async fn lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
@@ -152,7 +168,7 @@ impl Orchestrator for RedisOrchestrator {
     async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
         let mut arguments = vec![decimal(limit.min(BATCH) as u64), decimal(codec::millis(again_after))];
         arguments.extend(listeners.iter().map(|listener| listener.as_bytes().to_vec()));
-        replies::outbox(self.store.run(Verb::Outbox, &arguments).await?)
+        self.store.intact(|| async { replies::outbox(self.store.run(Verb::Outbox, &arguments).await?) }).await
     }
 
     async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {
@@ -164,8 +180,11 @@ impl Orchestrator for RedisOrchestrator {
     }
 
     async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>> {
-        let ids = list(self.store.run(Verb::Outlived, &[decimal(limit as u64)]).await?)?;
-        ids.into_iter().map(|id| codec::Parse::new(&bytes(id)?).id()).collect()
+        let read = || async {
+            let ids = list(self.store.run(Verb::Outlived, &[decimal(limit as u64)]).await?)?;
+            ids.into_iter().map(|id| codec::Parse::new(&bytes(id)?).id()).collect()
+        };
+        self.store.intact(read).await
     }
 
     async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
@@ -224,6 +243,8 @@ pub(crate) fn register_item(registration: &Registration) -> Result<Vec<u8>> {
 pub(crate) fn claim_arguments(claim: &Claim, ids: &[InvocationId]) -> Vec<Vec<u8>> {
     let runs_below = claim.runs_below.to_string().into_bytes();
     let mut arguments = vec![claim.runner.as_bytes().to_vec(), claim.token.as_bytes().to_vec(), runs_below];
+    arguments.push(decimal(claim.left_out.len() as u64));
+    arguments.extend(claim.left_out.iter().map(|task| task.as_str().as_bytes().to_vec()));
     arguments.extend(id_items(ids));
     arguments
 }

@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 use pynenc_core::record::Priority;
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
-use redis::Script;
 use rustc_hash::FxHashSet;
 
 use crate::keys::Key;
@@ -180,8 +179,25 @@ const PARTS: [&str; 19] = [
 
 static SCRIPTS: LazyLock<Vec<Script>> = LazyLock::new(|| {
     let sources = SOURCES.iter().map(|(_, parts, verb)| assembled(parts, verb));
-    sources.map(|source| Script::new(&source)).collect()
+    sources.map(Script::new).collect()
 });
+
+/// A script, as a server loads it.
+pub(crate) struct Script {
+    pub(crate) code: String,
+    /// The name that the server gives it.
+    pub(crate) hash: String,
+}
+
+impl Script {
+    fn new(code: String) -> Self {
+        Self { hash: hash_of(&code), code }
+    }
+}
+
+fn hash_of(code: &str) -> String {
+    redis::Script::new(code).get_hash().to_owned()
+}
 
 impl Verb {
     pub(crate) fn script(self) -> &'static Script {
@@ -208,7 +224,7 @@ pub(crate) struct Library {
 
 pub(crate) fn library() -> &'static Library {
     static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
-        let mark = Script::new(&functions("")).get_hash()[..12].to_owned();
+        let mark = hash_of(&functions(""))[..12].to_owned();
         let names = FUNCTIONS.iter().map(|verb| format!("{}_{mark}", verb.name())).collect();
         Library { code: functions(&mark), names }
     });

@@ -47,16 +47,22 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn invocations(&self, ids: &[InvocationId]) -> Result<Vec<Option<Arc<InvocationRecord>>>> {
-        let keys = ids.iter().map(|id| self.store.of(Key::Record, id.as_bytes())).collect();
-        let values = ids.iter().zip(self.store.values(keys).await?);
-        values.map(|(id, value)| value.map(|value| record_of(*id, &value).map(Arc::new)).transpose()).collect()
+        let read = || async {
+            let keys = ids.iter().map(|id| self.store.of(Key::Record, id.as_bytes())).collect();
+            let values = ids.iter().zip(self.store.values(keys).await?);
+            values.map(|(id, value)| value.map(|value| record_of(*id, &value).map(Arc::new)).transpose()).collect()
+        };
+        self.store.intact(read).await
     }
 
     async fn children(&self, parent: InvocationId) -> Result<Vec<InvocationId>> {
         let mut range = redis::cmd("ZRANGE");
         range.arg(self.store.of(Key::Children, parent.as_bytes())).arg(0).arg(-1);
-        let ids = list(self.store.send(&range).await?)?;
-        ids.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect()
+        let read = || async {
+            let ids = list(self.store.send(&range).await?)?;
+            ids.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect()
+        };
+        self.store.intact(read).await
     }
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
@@ -68,13 +74,16 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
-        let pushed = self.store.hub().outcomes(id).map(|kept| outcome_of(epoch, &kept)).transpose()?.flatten();
-        if pushed.is_some() {
-            return Ok(pushed);
+        let pushed = self.store.hub().outcomes(id).map(|kept| outcome_of(epoch, &kept));
+        if let Some(Ok(Some(pushed))) = pushed {
+            return Ok(Some(pushed));
         }
-        let key = self.store.of(Key::Outcomes, id.as_bytes());
-        let kept = optional(self.store.send(redis::cmd("GET").arg(key)).await?)?;
-        kept.map_or(Ok(None), |kept| outcome_of(epoch, &kept))
+        let read = || async {
+            let key = self.store.of(Key::Outcomes, id.as_bytes());
+            let kept = optional(self.store.send(redis::cmd("GET").arg(key)).await?)?;
+            kept.map_or(Ok(None), |kept| outcome_of(epoch, &kept))
+        };
+        self.store.intact(read).await
     }
 
     async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
@@ -82,17 +91,23 @@ impl StateBackend for RedisStateBackend {
         let [workflow, other] =
             [workflow, takes_over].map(|id| id.map(|id| id.as_bytes().to_vec()).unwrap_or_default());
         let arguments = [id.as_bytes().to_vec(), decimal(epoch), decimal(attempt.into()), workflow, other];
-        match self.store.run(Verb::OpenJournal, &arguments).await? {
-            Value::Array(values) => journal(values),
-            fence => Err(fenced(id, epoch, number(&fence)?)),
-        }
+        let open = || async {
+            match self.store.run(Verb::OpenJournal, &arguments).await? {
+                Value::Array(values) => journal(values),
+                fence => Err(fenced(id, epoch, number(&fence)?)),
+            }
+        };
+        self.store.intact(open).await
     }
 
     async fn journal(&self, id: InvocationId) -> Result<Option<Journal>> {
-        match self.store.run(Verb::ReadJournal, &[id.as_bytes().to_vec()]).await? {
-            Value::Array(values) => journal(values).map(Some),
-            _ => Ok(None),
-        }
+        let read = || async {
+            match self.store.run(Verb::ReadJournal, &[id.as_bytes().to_vec()]).await? {
+                Value::Array(values) => journal(values).map(Some),
+                _ => Ok(None),
+            }
+        };
+        self.store.intact(read).await
     }
 
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
@@ -100,15 +115,19 @@ impl StateBackend for RedisStateBackend {
         for entry in entries {
             arguments.extend([entry.position.as_bytes().to_vec(), encoded(entry)?]);
         }
-        match self.store.run(Verb::AppendJournal, &arguments).await? {
-            Value::Array(values) => values.into_iter().map(appended).collect(),
-            fence => Err(fenced(id, epoch, number(&fence)?)),
-        }
+        let append = || async {
+            match self.store.run(Verb::AppendJournal, &arguments).await? {
+                Value::Array(values) => values.into_iter().map(appended).collect(),
+                fence => Err(fenced(id, epoch, number(&fence)?)),
+            }
+        };
+        self.store.intact(append).await
     }
 
     async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
         let head = Pack::new().place(after).u32(limit as u64).done();
-        page(self.store.run(Verb::WorkflowRuns, &[head]).await?, limit)
+        let read = || async { page(self.store.run(Verb::WorkflowRuns, std::slice::from_ref(&head)).await?, limit) };
+        self.store.intact(read).await
     }
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
@@ -118,14 +137,18 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn workflow_data(&self, workflow: InvocationId, key: &str) -> Result<Option<Payload>> {
-        let data = self.store.of(Key::Data, workflow.as_bytes());
-        let value = optional(self.store.send(redis::cmd("HGET").arg(data).arg(key)).await?)?;
-        value.map(|value| decoded(&value)).transpose()
+        let read = || async {
+            let data = self.store.of(Key::Data, workflow.as_bytes());
+            let value = optional(self.store.send(redis::cmd("HGET").arg(data).arg(key)).await?)?;
+            value.map(|value| decoded(&value)).transpose()
+        };
+        self.store.intact(read).await
     }
 
     async fn aged(&self, age: Duration, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
         let head = Pack::new().millis(age).place(after).u32(limit as u64).done();
-        page(self.store.run(Verb::Aged, &[head]).await?, limit)
+        let read = || async { page(self.store.run(Verb::Aged, std::slice::from_ref(&head)).await?, limit) };
+        self.store.intact(read).await
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {

@@ -1,7 +1,10 @@
 //! What is said when the store can't be reached, doesn't let in, or may lose work.
 
-use pynenc_core::ErrorKind;
+use std::sync::Arc;
+
+use pynenc_core::clock::SystemClock;
 use pynenc_core::config::Config;
+use pynenc_core::{Broker, ComponentContext, Components, ErrorKind, Plugin};
 use pynenc_redis::{RedisConfig, RedisStore, StartCheck};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
@@ -26,6 +29,33 @@ async fn a_wrong_address_names_its_key() {
     let value = [("PYNENC__REDIS__REDIS_URL".to_owned(), "no address".to_owned())];
     let config = Config::loader().without_file().environment(value).load().expect("nothing is read yet");
     assert!(config.section::<RedisConfig>().expect_err("no address").to_string().contains("redis.redis_url"));
+}
+
+/// Makes the app's store with some settings.
+async fn made(values: &[(&str, &str)]) -> pynenc_core::Result<()> {
+    let values = values.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned()));
+    let config = Config::loader().without_file().environment(values).load()?;
+    let mut components = Components::default();
+    pynenc_redis::plugin().register(&mut components);
+    let context = ComponentContext { config, app_id: "errors".into(), clock: Arc::new(SystemClock) };
+    components.make::<dyn Broker>("broker_cls", "RedisBroker", context).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_timeout_that_outlasts_half_of_a_lease_is_refused_and_names_both_settings() {
+    let server = RedisServer::start();
+    let url = server.url();
+    for key in ["CONNECT_TIMEOUT", "RESPONSE_TIMEOUT"] {
+        let key = format!("REDIS__{key}");
+        let settings = |timeout, lease| [("REDIS__REDIS_URL", &*url), (&*key, timeout), ("RUNNER__LEASE", lease)];
+        let error = made(&settings("8s", "15s")).await.expect_err("it is longer than 7.5 s");
+        let named = key.to_lowercase().replace("__", ".");
+        let told = format!("{error:?}");
+        assert!(error.kind() == ErrorKind::Config && told.contains(&named) && told.contains("runner.lease"), "{told}");
+        made(&settings("7500ms", "15s")).await.expect("it is half of the lease");
+    }
+    let short = [("REDIS__REDIS_URL", &*url), ("RUNNER__LEASE", "1s"), ("RUNNER__HEARTBEAT_INTERVAL", "300ms")];
+    made(&short).await.expect("defaults are shortened to fit");
 }
 
 #[tokio::test]

@@ -7,15 +7,19 @@ use futures_util::StreamExt;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Settlement, Submission};
 use pynenc_core::orchestrator::{
-    Claim, ClaimReply, Heartbeat, Registered, Signal, Tracked, Transition, TransitionReply,
+    Claim, ClaimReply, Heartbeat, OutboxInterest, Registered, Signal, Tracked, Transition, TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::trigger_store::{EventListener, NewEvent};
 use pynenc_core::{
     Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp,
+    TriggerStore,
 };
-use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
+use pynenc_redis::{
+    RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore, StartCheck,
+};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
 const APP: &str = "faults";
@@ -26,6 +30,7 @@ struct Given {
     orchestrator: Arc<dyn Orchestrator>,
     state: Arc<dyn StateBackend>,
     lane: Arc<dyn Lane>,
+    store: RedisStore,
 }
 
 impl Given {
@@ -34,9 +39,9 @@ impl Given {
         let store = RedisStore::connect(&config, APP).await.expect("the server runs");
         let broker: Arc<dyn Broker> = Arc::new(RedisBroker::new(store.clone()));
         let orchestrator: Arc<dyn Orchestrator> = Arc::new(RedisOrchestrator::new(store.clone()));
-        let state: Arc<dyn StateBackend> = Arc::new(RedisStateBackend::new(store));
+        let state: Arc<dyn StateBackend> = Arc::new(RedisStateBackend::new(store.clone()));
         let lane = orchestrator.lane(&broker, &state).expect("all are on one server");
-        Self { broker, orchestrator, state, lane }
+        Self { broker, orchestrator, state, lane, store }
     }
 
     async fn submit(&self) -> Result<InvocationId> {
@@ -233,6 +238,35 @@ async fn a_clock_that_goes_back_an_hour_delays_no_recovery() {
     }
     let expired = given.orchestrator.expired(10).await.expect("expired");
     assert_eq!(expired.iter().map(|(runner, tracked)| (*runner, tracked.id)).collect::<Vec<_>>(), [(dead, running.id)]);
+}
+
+#[tokio::test]
+async fn offers_from_before_a_clock_went_back_are_made_again() {
+    const AGAIN: Duration = Duration::from_secs(5);
+    let server = RedisServer::start();
+    let given = Given::on(&server).await;
+    let triggers = RedisTriggerStore::new(given.store.clone());
+    let interest =
+        OutboxInterest { listener: "me".into(), task: "faults::task".into(), statuses: vec![Status::Success] };
+    given.orchestrator.want(&[interest], Duration::from_secs(60)).await.expect("want");
+    let running = given.started(given.submit().await.expect("submit")).await;
+    given.settled(&running).await.expect("it ends");
+    let outbox = async || given.orchestrator.outbox(&["me".into()], 10, AGAIN).await.expect("outbox").len();
+    let listener = EventListener { id: "me".into(), name: "happened".into() };
+    let events = async || triggers.take_events(std::slice::from_ref(&listener), 10, AGAIN).await.expect("events").len();
+    assert_eq!(events().await, 0, "it is known from now on");
+    let event = NewEvent {
+        name: "happened".into(),
+        key: None,
+        serializer: "JsonSerializer".into(),
+        payload: b"7".as_slice().into(),
+    };
+    triggers.append_events(&[event]).await.expect("append");
+    assert_eq!((outbox().await, events().await), (1, 1));
+    assert_eq!((outbox().await, events().await), (0, 0), "each is offered");
+    server.command(&["INCRBY", &format!("{{{APP}}}:clock"), "-3600000"]);
+    assert_eq!((outbox().await, events().await), (1, 1), "nobody waits for the hour to pass again");
+    assert_eq!((outbox().await, events().await), (0, 0), "each is offered again");
 }
 
 /// A key as a script writes it: the app, the letters of what it is for, the bytes of an id.

@@ -1,6 +1,6 @@
 //! A link to a Redis server that can be disturbed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ pub enum Fault {
     LoseReply,
     /// The server runs it, and from then on nothing comes back: the way to the client is at [`Flow::Stall`].
     StallReply,
+    /// The server runs it, and every byte of the values in its reply is another one.
+    GarbleReply,
     /// The server never sees it: this is the reply, such as `-LOADING Redis is loading the dataset in memory`.
     Answer(&'static str),
 }
@@ -79,7 +81,20 @@ struct Shared {
     to_server: watch::Sender<Flow>,
     to_client: watch::Sender<Flow>,
     resets: watch::Sender<u64>,
+    swallowed: watch::Sender<Swallowed>,
     rules: Mutex<Vec<Rule>>,
+}
+
+type IsMeant = dyn Fn(&BTreeSet<String>) -> bool + Send + Sync;
+
+/// Whether a connection that has carried these commands is among the ones that were swallowed last.
+#[derive(Clone)]
+struct Swallowed(Arc<IsMeant>);
+
+impl fmt::Debug for Swallowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Swallowed")
+    }
 }
 
 #[derive(Debug)]
@@ -109,6 +124,7 @@ impl Proxy {
             to_server: watch::Sender::new(Flow::Pass),
             to_client: watch::Sender::new(Flow::Pass),
             resets: watch::Sender::new(0),
+            swallowed: watch::Sender::new(Swallowed(Arc::new(|_| false))),
             rules: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -142,6 +158,12 @@ impl Proxy {
     /// Resets every connection.
     pub fn reset(&self) {
         self.shared.resets.send_modify(|count| *count += 1);
+    }
+
+    /// Has present connections die without being closed: nothing passes any more, either way. `is_meant` is told the names
+    /// of the commands that a connection has carried, in capitals. Later connections pass.
+    pub fn swallow(&self, is_meant: impl Fn(&BTreeSet<String>) -> bool + Send + Sync + 'static) {
+        self.shared.swallowed.send_replace(Swallowed(Arc::new(is_meant)));
     }
 
     /// Does this to the next command that holds these bytes.
@@ -188,6 +210,31 @@ fn contains(command: &[u8], part: &[u8]) -> bool {
     command.windows(part.len().max(1)).any(|window| window.eq_ignore_ascii_case(part))
 }
 
+/// Changes the values of a reply, and leaves its frame as it is.
+fn garble(reply: &mut [u8]) {
+    let Some(line) = reply.windows(2).position(|pair| pair == b"\r\n").map(|end| end + 2) else { return };
+    match reply[0] {
+        b'$' => {
+            let end = reply.len().saturating_sub(2).max(line);
+            reply[line..end].iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
+        b'*' => {
+            let mut start = line;
+            while let Some(length) = frame(&reply[start..]).filter(|_| start < reply.len()) {
+                garble(&mut reply[start..start + length]);
+                start += length;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The name of a command, which stands behind its count of words and the length of the name.
+fn name(command: &[u8]) -> String {
+    let word = command.split(|byte| *byte == b'\n').nth(2).unwrap_or_default();
+    String::from_utf8_lossy(word).trim().to_ascii_uppercase()
+}
+
 fn run(listener: std::net::TcpListener, behind: u16, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a test may have a runtime");
@@ -219,7 +266,7 @@ async fn link(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
         // What is closed is reset.
         let _ = stream.set_zero_linger();
     }
-    let mut resets = shared.resets.subscribe();
+    let (mut resets, swallowed) = (shared.resets.subscribe(), shared.swallowed.subscribe());
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let replies = Replies::default();
@@ -227,12 +274,22 @@ async fn link(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
         shared: shared.clone(),
         replies: replies.clone(),
         to_client: Arc::new(tokio::sync::Mutex::new(Pipe::new(to_client, &shared.to_client))),
+        carried: Mutex::default(),
     };
+    let forwarding = async {
+        tokio::select! {
+            _ = requests.forward(from_client, Pipe::new(to_server, &shared.to_server)) => {}
+            _ = replies.forward(from_server, &requests.to_client) => {}
+            _ = resets.changed() => {}
+        }
+    };
+    tokio::pin!(forwarding);
     tokio::select! {
-        _ = requests.forward(from_client, Pipe::new(to_server, &shared.to_server)) => {}
-        _ = replies.forward(from_server, &requests.to_client) => {}
-        _ = resets.changed() => {}
+        () = &mut forwarding => return,
+        () = requests.swallowed(swallowed) => {}
     }
+    // Both ends stay open, and nobody reads from them.
+    std::future::pending::<()>().await;
 }
 
 /// What is owed to a client, in the order of its commands.
@@ -243,6 +300,7 @@ struct Replies(Arc<Mutex<VecDeque<Owed>>>);
 enum Owed {
     Servers,
     Lost,
+    Garbled,
     Ours(&'static str),
 }
 
@@ -270,10 +328,13 @@ impl Replies {
         let mut buffer = Vec::new();
         while from.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = frame(&buffer) {
-                let reply: Vec<u8> = buffer.drain(..length).collect();
+                let mut reply: Vec<u8> = buffer.drain(..length).collect();
                 // What is pushed answers no command.
-                if reply[0] != b'>' && self.next() == Some(Owed::Lost) {
-                    return Ok(());
+                let owed = if reply[0] == b'>' { None } else { self.next() };
+                match owed {
+                    Some(Owed::Lost) => return Ok(()),
+                    Some(Owed::Garbled) => garble(&mut reply),
+                    _ => {}
                 }
                 to.lock().await.write(&reply).await?;
                 answer(self, to).await?;
@@ -294,14 +355,32 @@ struct Requests {
     shared: Arc<Shared>,
     replies: Replies,
     to_client: Arc<tokio::sync::Mutex<Pipe>>,
+    /// The names of its commands.
+    carried: Mutex<BTreeSet<String>>,
 }
 
 impl Requests {
+    /// Waits until this connection is to be swallowed.
+    async fn swallowed(&self, mut swallowed: watch::Receiver<Swallowed>) {
+        while swallowed.changed().await.is_ok() {
+            let Swallowed(is_meant) = swallowed.borrow_and_update().clone();
+            if is_meant(&self.carried()) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    fn carried(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn forward(&self, mut from: OwnedReadHalf, mut to: Pipe) -> io::Result<()> {
         let mut buffer = Vec::new();
         while from.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = frame(&buffer) {
                 let command: Vec<u8> = buffer.drain(..length).collect();
+                self.carried().insert(name(&command));
                 match self.shared.fault(&command) {
                     Some(Fault::Answer(reply)) => {
                         self.replies.owe(Owed::Ours(reply));
@@ -311,6 +390,7 @@ impl Requests {
                         continue;
                     }
                     Some(Fault::LoseReply) => self.replies.owe(Owed::Lost),
+                    Some(Fault::GarbleReply) => self.replies.owe(Owed::Garbled),
                     Some(Fault::StallReply) => {
                         self.shared.to_client.send_replace(Flow::Stall);
                         self.replies.owe(Owed::Servers);
@@ -464,6 +544,18 @@ mod tests {
     }
 
     #[test]
+    fn the_values_of_a_reply_are_garbled_once() {
+        let server = RedisServer::start();
+        let proxy = Proxy::before(&server);
+        let mut stream = talk(&proxy);
+        assert_eq!(ask(&mut stream, &["RPUSH l ab c"], 4).unwrap(), ":2\r\n");
+        proxy.once(b"LRANGE", Fault::GarbleReply);
+        let all = "*2\r\n$2\r\n47\r\n$1\r\n6\r\n";
+        assert_eq!(ask(&mut stream, &["LRANGE l 0 -1"], all.len()).unwrap(), all);
+        assert_eq!(ask(&mut stream, &["LINDEX l 1"], 7).unwrap(), "$1\r\nc\r\n");
+    }
+
+    #[test]
     fn a_reply_of_ours_comes_in_its_turn() {
         let server = RedisServer::start();
         let proxy = Proxy::before(&server);
@@ -471,6 +563,24 @@ mod tests {
         let answer = ask(&mut talk(&proxy), &["PING", "SET k v", "PING"], 23).unwrap();
         assert_eq!(answer, "+PONG\r\n-OOM no\r\n+PONG\r\n");
         assert_eq!(server.command(&["EXISTS", "k"]), "0");
+    }
+
+    #[test]
+    fn a_swallowed_connection_stays_open_and_carries_nothing() {
+        let server = RedisServer::start();
+        let proxy = Proxy::before(&server);
+        let (mut swallowed, mut other) = (talk(&proxy), talk(&proxy));
+        assert_eq!(ask(&mut swallowed, &["SET n 1"], 5).unwrap(), "+OK\r\n");
+        assert_eq!(ask(&mut other, &["PING"], 7).unwrap(), "+PONG\r\n");
+        proxy.swallow(|carried| carried.contains("SET"));
+        assert_eq!(ask(&mut other, &["PING"], 7).unwrap(), "+PONG\r\n");
+        swallowed.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let silent = ask(&mut swallowed, &["INCR n"], 1).unwrap_err();
+        assert!(matches!(silent.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{silent}");
+        proxy.swallow(|_| true);
+        other.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        assert!(ask(&mut other, &["PING"], 1).is_err());
+        assert_eq!(ask(&mut talk(&proxy), &["GET n"], 7).unwrap(), "$1\r\n1\r\n");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::context::{Ends, Errors, Events, Results, Slots, Source};
 use crate::happening::Happening;
-use crate::schedule::Misfire;
+use crate::schedule::{CronDialect, DayMatch, Misfire};
 use crate::spec::{Leaf, Node};
 use crate::trigger::Trigger;
 
@@ -155,7 +155,7 @@ impl<S: Source> Condition for On<S> {
 /// Comes true at the times of a cron text: five fields (minute, hour, day, month, weekday), or six with the seconds first.
 pub fn on_cron(expression: impl Into<String>) -> On<Slots> {
     let (expression, timezone) = (expression.into(), "UTC".to_owned());
-    On::new(Leaf::Cron { expression, timezone, misfire: Misfire::default() })
+    On::new(Leaf::Cron { expression, timezone, misfire: Misfire::default(), dialect: CronDialect::default() })
 }
 
 impl On<Slots> {
@@ -173,6 +173,33 @@ impl On<Slots> {
     pub fn misfire(mut self, policy: Misfire) -> Self {
         if let Leaf::Cron { misfire, .. } = &mut self.leaf {
             *misfire = policy;
+        }
+        self
+    }
+
+    /// Fires on days that fit both the field day and the field weekday, as Celery does: `0 0 13 * FRI` is each Friday
+    /// the 13th.
+    #[must_use]
+    pub fn both_days(self) -> Self {
+        self.dialect(|dialect| dialect.days = Some(DayMatch::Both))
+    }
+
+    /// Fires on days that fit the field day or the field weekday, as crontab(5) does: `0 0 13 * FRI` is each 13th and each
+    /// Friday. This is the default; the call removes the warning.
+    #[must_use]
+    pub fn either_day(self) -> Self {
+        self.dialect(|dialect| dialect.days = Some(DayMatch::Either))
+    }
+
+    /// Reads the text as Quartz does: weekdays count from 1, Sunday, to 7, and `5/15` means `5-59/15`.
+    #[must_use]
+    pub fn quartz(self) -> Self {
+        self.dialect(|dialect| dialect.quartz = true)
+    }
+
+    fn dialect(mut self, change: impl FnOnce(&mut CronDialect)) -> Self {
+        if let Leaf::Cron { dialect, .. } = &mut self.leaf {
+            change(dialect);
         }
         self
     }

@@ -44,6 +44,7 @@ impl TriggerExtension {
         let coded = identified(checked.collect::<Result<_>>()?)?;
         let config: TriggersConfig = config.section()?;
         coded.iter().try_for_each(|trigger| config.check(&trigger.spec))?;
+        coded.iter().for_each(Coded::warn);
         let roster = RwLock::new(Arc::new(Roster::new(&coded, &[], tasks)));
         Ok(Self { config, coded, roster, outbox: Notify::new() })
     }

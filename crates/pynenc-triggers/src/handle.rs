@@ -1,5 +1,8 @@
 //! What people do with triggers while an app runs.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use pynenc_core::trigger_store::{Defined, FiredRun, RunOutcome, TriggerId};
 use pynenc_core::{InvocationId, Timestamp};
 use pynenc_engine::{Engine, Error, Result};
@@ -23,7 +26,36 @@ pub struct TriggerInfo {
     pub paused: bool,
     /// Whether it was added at run time, and stays until it is removed.
     pub added: bool,
+    /// Its schedules, each with its next five times.
+    pub schedules: Vec<ScheduleInfo>,
 }
+
+/// A schedule of a trigger, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleInfo {
+    /// The cron text.
+    pub cron: String,
+    /// The name of its time zone.
+    pub timezone: String,
+    /// The text in words, such as `at 02:30 on Monday to Friday`; of a text that can't be read, the error.
+    pub description: String,
+    /// The warnings about other systems that read the text differently, while the trigger doesn't choose a meaning.
+    pub warnings: Vec<String>,
+    /// The next times.
+    pub next: Vec<NextSlot>,
+}
+
+/// A time at which a schedule fires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextSlot {
+    /// The time.
+    pub at: Timestamp,
+    /// The time in the schedule's zone, such as `2026-03-29T03:00:00+02:00[Europe/Madrid]`.
+    pub local: String,
+}
+
+/// The number of next times of each schedule in a list.
+const LISTED_SLOTS: usize = 5;
 
 /// The triggers of an app, for whoever operates it.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +78,37 @@ impl TriggersExt for Engine {
 impl Triggers<'_> {
     /// The live triggers, by id: those whose code some runner has, and those that were added.
     pub async fn list(&self) -> Result<Vec<TriggerInfo>> {
-        self.engine.parts().triggers.definitions().await?.into_iter().map(info).collect()
+        let now = self.now().await?;
+        self.engine.parts().triggers.definitions().await?.into_iter().map(|defined| info(defined, now)).collect()
+    }
+
+    /// The schedules of a trigger, each with its next times. A trigger without a schedule has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an id that no live trigger has.
+    pub async fn schedules(&self, id: &str, count: usize) -> Result<Vec<ScheduleInfo>> {
+        let spec = Spec::decode(&self.find(id).await?.definition.spec)?;
+        Ok(schedules(&spec, self.now().await?, count))
+    }
+
+    /// The warnings about cron texts that other systems read differently, each with the id of its trigger: the triggers of
+    /// this program's code, and the live ones.
+    pub async fn warnings(&self) -> Result<Vec<(TriggerId, String)>> {
+        let coded = self.extension()?.coded.iter().map(|coded| (coded.id.clone(), coded.spec.clone()));
+        let mut specs: BTreeMap<TriggerId, Spec> = coded.collect();
+        for defined in self.engine.parts().triggers.definitions().await? {
+            let definition = defined.definition;
+            if let Entry::Vacant(place) = specs.entry(definition.id.clone()) {
+                place.insert(Spec::decode(&definition.spec).map_err(|error| error.with("trigger", &definition.id))?);
+            }
+        }
+        let warnings = specs.iter().flat_map(|(id, spec)| spec.warnings().into_iter().map(|text| (id.clone(), text)));
+        Ok(warnings.collect())
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.engine.parts().triggers.watermarks(&[]).await?.now)
     }
 
     /// Has a trigger pass over what happens, until it is resumed.
@@ -88,7 +150,7 @@ impl Triggers<'_> {
             (true, Some(leaf)) if trigger.spec.is_simple() => leaf as u32,
             (true, _) => return Err(invalid("the trigger's call is made of something that has to happen", id)),
         };
-        let now = self.engine.parts().triggers.watermarks(&[]).await?.now;
+        let now = self.now().await?;
         let to = LiveLeaf { trigger: trigger.clone(), leaf };
         let mut run = simple_run(self.engine, &to, Happening::Slot(now)).await?;
         let RunOutcome::Call { invocation, .. } = &mut run.outcome else {
@@ -108,14 +170,8 @@ impl Triggers<'_> {
     ///
     /// [`Error::Invalid`] for an id that no live trigger has. A trigger without a schedule has no next times.
     pub async fn next(&self, id: &str, count: usize) -> Result<Vec<Timestamp>> {
-        let defined = self.find(id).await?;
-        let now = self.engine.parts().triggers.watermarks(&[]).await?.now;
-        let mut times = Vec::new();
-        for leaf in Spec::decode(&defined.definition.spec)?.conditions {
-            if let Leaf::Cron { expression, timezone, .. } = leaf {
-                times.extend(Schedule::parse(&expression, &timezone)?.after(now).take(count));
-            }
-        }
+        let schedules = self.schedules(id, count).await?;
+        let mut times: Vec<_> = schedules.iter().flat_map(|schedule| &schedule.next).map(|slot| slot.at).collect();
         times.sort_unstable();
         times.dedup();
         times.truncate(count);
@@ -150,6 +206,7 @@ impl Triggers<'_> {
             return Err(invalid("the program's code has a trigger of this id; give it another", &added.id));
         }
         store.define(&[added.definition()?], None).await?;
+        added.warn();
         self.want(&coded).await?;
         Ok(added.id.clone())
     }
@@ -189,10 +246,30 @@ impl Triggers<'_> {
     }
 }
 
-fn info(defined: Defined) -> Result<TriggerInfo> {
+fn info(defined: Defined, now: Timestamp) -> Result<TriggerInfo> {
     let Defined { definition, paused, stays } = defined;
     let spec = Spec::decode(&definition.spec).map_err(|error| error.with("trigger", &definition.id))?;
-    Ok(TriggerInfo { id: definition.id, spec, paused, added: stays })
+    let schedules = schedules(&spec, now, LISTED_SLOTS);
+    Ok(TriggerInfo { id: definition.id, spec, paused, added: stays, schedules })
+}
+
+fn schedules(spec: &Spec, now: Timestamp, count: usize) -> Vec<ScheduleInfo> {
+    spec.conditions.iter().filter_map(|leaf| schedule(leaf, now, count)).collect()
+}
+
+fn schedule(leaf: &Leaf, now: Timestamp, count: usize) -> Option<ScheduleInfo> {
+    let Leaf::Cron { expression, timezone, dialect, .. } = leaf else { return None };
+    let schedule = Schedule::parse(expression, timezone, *dialect);
+    let next = |schedule: &Schedule| {
+        schedule.after(now).take(count).map(|at| NextSlot { at, local: schedule.local_time(at) }).collect()
+    };
+    Some(ScheduleInfo {
+        cron: expression.clone(),
+        timezone: timezone.clone(),
+        description: schedule.as_ref().map_or_else(ToString::to_string, Schedule::description),
+        warnings: schedule.as_ref().map_or_else(|_| Vec::new(), Schedule::warnings),
+        next: schedule.as_ref().map_or_else(|_| Vec::new(), next),
+    })
 }
 
 fn invalid(message: &'static str, id: &str) -> Error {

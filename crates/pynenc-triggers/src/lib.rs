@@ -30,7 +30,7 @@ pub use condition::{
 pub use config::TriggersConfig;
 pub use context::{EndContext, ErrorContext, EventContext, ResultContext, SlotContext};
 pub use extension::TriggerExtension;
-pub use handle::{TriggerInfo, Triggers, TriggersExt};
-pub use schedule::Misfire;
+pub use handle::{NextSlot, ScheduleInfo, TriggerInfo, Triggers, TriggersExt};
+pub use schedule::{CronDialect, DayMatch, Misfire};
 pub use spec::{Leaf, Node, Spec, Target};
 pub use trigger::{Trigger, attach, of_task};

@@ -25,7 +25,9 @@ impl Live {
     pub(crate) fn name(&self, leaf: u32) -> Box<str> {
         match &self.spec.conditions[leaf as usize] {
             // A changed cron is a new one: it waits for its next slot.
-            Leaf::Cron { expression, timezone, .. } => format!("{}/{leaf} {expression} {timezone}", self.id).into(),
+            Leaf::Cron { expression, timezone, dialect, .. } => {
+                format!("{}/{leaf} {expression} {timezone}{dialect}", self.id).into()
+            }
             Leaf::Event { .. } | Leaf::Ended { .. } => format!("{}/{leaf}", self.id).into(),
         }
     }
@@ -118,15 +120,18 @@ impl Roster {
                 Leaf::Event { name, .. } => {
                     self.listeners.push(EventListener { id: of.name(), name: name.as_str().into() });
                 }
-                Leaf::Cron { expression, timezone, misfire } => self.schedule(of, expression, timezone, *misfire),
+                Leaf::Cron { expression, timezone, misfire, dialect } => {
+                    let schedule = Schedule::parse(expression, timezone, *dialect);
+                    self.schedule(of, schedule, *misfire);
+                }
                 Leaf::Ended { .. } => {}
             }
         }
         self.triggers.push(trigger);
     }
 
-    fn schedule(&mut self, of: LiveLeaf, expression: &str, timezone: &str, misfire: Misfire) {
-        match Schedule::parse(expression, timezone) {
+    fn schedule(&mut self, of: LiveLeaf, schedule: pynenc_core::Result<Schedule>, misfire: Misfire) {
+        match schedule {
             Ok(schedule) => self.schedules.push(Scheduled { name: of.name(), of, schedule, misfire }),
             Err(error) => tracing::error!(trigger = %of.trigger.id, %error, "a schedule can't be kept here"),
         }
@@ -145,5 +150,30 @@ fn live(defined: &Defined, tasks: &TaskRegistry) -> Option<Live> {
             tracing::error!(trigger = %id, %error, "a trigger can't be read and is left out");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{CronDialect, DayMatch};
+    use crate::spec::{Node, Target};
+
+    fn check(dialect: CronDialect, name: &str) {
+        let (expression, timezone) = ("0 0 13 * FRI".to_owned(), "UTC".to_owned());
+        let leaf = Leaf::Cron { expression, timezone, misfire: Misfire::One, dialect };
+        let target = Target::Made("app::report".into());
+        let spec = Spec { conditions: vec![leaf], shape: Node::Leaf(0), target };
+        let live = Live { id: "friday".into(), spec, is_paused: false, code: None };
+        assert_eq!(&*live.name(0), name);
+    }
+
+    #[test]
+    fn an_option_that_changes_slots_makes_a_new_schedule() {
+        let days = |days| CronDialect { days, quartz: false };
+        check(days(None), "friday/0 0 0 13 * FRI UTC");
+        check(days(Some(DayMatch::Either)), "friday/0 0 0 13 * FRI UTC");
+        check(days(Some(DayMatch::Both)), "friday/0 0 0 13 * FRI UTC both_days");
+        check(CronDialect { days: None, quartz: true }, "friday/0 0 0 13 * FRI UTC quartz");
     }
 }

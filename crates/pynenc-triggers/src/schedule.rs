@@ -9,6 +9,14 @@ use jiff::tz::TimeZone;
 use pynenc_core::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::text::Text;
+
+mod dialect;
+mod text;
+mod words;
+
+pub use dialect::{CronDialect, DayMatch};
+
 /// A longer text is refused before it is read.
 const MAX_TEXT: usize = 256;
 /// How late a slot may be and still be on time.
@@ -39,6 +47,8 @@ pub enum Misfire {
 pub(crate) struct Schedule {
     cron: Cron,
     zone: TimeZone,
+    text: Text,
+    dialect: CronDialect,
 }
 
 impl Schedule {
@@ -47,25 +57,47 @@ impl Schedule {
     /// # Errors
     ///
     /// The text or the name of the time zone isn't understood, or no time ever fits.
-    pub(crate) fn parse(expression: &str, timezone: &str) -> Result<Self> {
-        let advice = "write five fields (minute hour day month weekday), or six with the seconds first";
+    pub(crate) fn parse(expression: &str, timezone: &str, dialect: CronDialect) -> Result<Self> {
         if expression.len() > MAX_TEXT {
             let error = Error::config("cron text is too long").with("bytes", expression.len());
-            return Err(error.with("limit", MAX_TEXT).with("advice", advice));
+            return Err(error.with("limit", MAX_TEXT));
         }
-        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
+        let expression = text::expanded(expression);
+        let text = Text::read(expression, dialect)?;
+        let parser = CronParser::builder()
+            .seconds(Seconds::Optional)
+            .year(Year::Disallowed)
+            .dom_and_dow(text.day_match == Some(DayMatch::Both))
+            .alternative_weekdays(dialect.quartz)
+            .sloppy_ranges(dialect.quartz)
+            .build();
         let cron = parser.parse(expression).map_err(|error| {
-            Error::config("cron text isn't understood").with("cron", expression).with("advice", advice).caused_by(error)
+            Error::config(format!("cron text isn't understood: {error}")).with("cron", expression).caused_by(error)
         })?;
         let zone = TimeZone::get(timezone).map_err(|error| {
             let advice = "write a name of the tz database, such as Europe/Madrid";
             Error::config("time zone isn't known").with("timezone", timezone).with("advice", advice).caused_by(error)
         })?;
-        let schedule = Self { cron, zone };
+        let schedule = Self { cron, zone, text, dialect };
         match schedule.next_after(Timestamp::from_millis(0)) {
             Some(_) => Ok(schedule),
             None => Err(Error::config("no time ever fits the cron text").with("cron", expression)),
         }
+    }
+
+    /// The text in words, such as `at 02:30 on Monday to Friday`.
+    pub(crate) fn description(&self) -> String {
+        words::describe(&self.text)
+    }
+
+    /// The warnings about other systems that read the text differently, while no meaning is chosen.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        dialect::warnings(&self.text, self.dialect)
+    }
+
+    /// A slot by the clock on the wall, such as `2026-03-29T03:00:00+02:00[Europe/Madrid]`.
+    pub(crate) fn local_time(&self, slot: Timestamp) -> String {
+        self.local(slot).map_or_else(|| shown(slot), |time| time.to_string())
     }
 
     /// The first slot behind a point in time.
@@ -150,6 +182,8 @@ pub(crate) fn shown(time: Timestamp) -> String {
 }
 
 #[cfg(test)]
+mod dialect_tests;
+#[cfg(test)]
 mod model;
 
 #[cfg(test)]
@@ -162,8 +196,12 @@ mod tests {
         Timestamp::from_millis(u64::try_from(time.as_millisecond()).unwrap())
     }
 
+    fn parse(expression: &str, timezone: &str) -> Result<Schedule> {
+        Schedule::parse(expression, timezone, CronDialect::default())
+    }
+
     fn check(expression: &str, timezone: &str, after: &str, expected: &[&str]) {
-        let schedule = Schedule::parse(expression, timezone).unwrap();
+        let schedule = parse(expression, timezone).unwrap();
         let slots: Vec<_> = schedule.after(at(after)).take(expected.len()).map(shown).collect();
         assert_eq!(slots, expected, "{expression} in {timezone} after {after}");
     }
@@ -205,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_isnt_understood_is_explained() {
-        let error = |expression: &str, timezone: &str| Schedule::parse(expression, timezone).unwrap_err().to_string();
+        let error = |expression: &str, timezone: &str| parse(expression, timezone).unwrap_err().to_string();
         for text in ["", "* * *", "61 * * * *", "* * * * * * * *", "a b c d e", "\0", "*/0 * * * *"] {
             assert!(error(text, "UTC").contains("five fields"), "{text}: {}", error(text, "UTC"));
         }
@@ -220,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_plan_follows_the_policy() {
-        let schedule = Schedule::parse("*/10 * * * *", "UTC").unwrap();
+        let schedule = parse("*/10 * * * *", "UTC").unwrap();
         let (mark, now) = (at("2026-03-01T10:00:00Z"), at("2026-03-01T10:42:00Z"));
         let plan = |misfire, now| schedule.plan(misfire, mark, now);
         let slots = |times: &[&str]| times.iter().map(|time| at(&format!("2026-03-01T{time}:00Z"))).collect();
@@ -238,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_for_one_run_is_passed_over() {
-        let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
+        let schedule = parse("0 3 * * *", "UTC").unwrap();
         let (mark, now) = (at("2026-03-01T03:00:00Z"), at("2026-03-02T04:00:01Z"));
         assert_eq!(schedule.plan(Misfire::One, mark, now), Plan::Pass { to: at("2026-03-02T03:00:00Z"), missed: 1 });
     }
@@ -246,12 +284,16 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "[0-9*/,LW#? A-Z@-]{0,40}", zone in "[A-Za-z/_]{0,12}") {
-            let _ = Schedule::parse(&text, &zone);
+            let _ = parse(&text, &zone);
+            let quartz = CronDialect { days: Some(DayMatch::Both), quartz: true };
+            if let Ok(schedule) = Schedule::parse(&text, "UTC", quartz) {
+                prop_assert!(!schedule.description().is_empty() && schedule.warnings().is_empty(), "{text}");
+            }
         }
 
         #[test]
         fn a_next_slot_is_later_and_a_last_one_isnt(seconds in 0..4_000_000_000u64, minute in 0..60u8, hour in 0..24u8) {
-            let schedule = Schedule::parse(&format!("{minute} {hour} * * *"), "Europe/Madrid").unwrap();
+            let schedule = parse(&format!("{minute} {hour} * * *"), "Europe/Madrid").unwrap();
             let time = Timestamp::from_millis(seconds * 1000 + 7);
             let next = schedule.next_after(time).unwrap();
             prop_assert!(next > time);

@@ -8,7 +8,7 @@ use pynenc_engine::EncodedCall;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::schedule::Misfire;
+use crate::schedule::{CronDialect, DayMatch, Misfire, Schedule};
 
 /// What a trigger waits for, and what it calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub enum Leaf {
         timezone: String,
         /// What becomes of slots that nobody was there for.
         misfire: Misfire,
+        /// The chosen meaning of a text that systems read differently.
+        #[serde(default, skip_serializing_if = "CronDialect::is_default")]
+        dialect: CronDialect,
     },
     /// Events of the log.
     Event {
@@ -109,6 +112,21 @@ impl Spec {
         self.shape.is_simple()
     }
 
+    /// The warnings about its cron texts.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.conditions.iter().flat_map(Leaf::warnings).collect()
+    }
+
+    /// The same trigger without the option "either", which is the default: calling `.either_day()` keeps a derived id.
+    pub(crate) fn bare(mut self) -> Self {
+        for leaf in &mut self.conditions {
+            if let Leaf::Cron { dialect, .. } = leaf {
+                dialect.days = dialect.days.filter(|days| *days == DayMatch::Both);
+            }
+        }
+        self
+    }
+
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|error| Error::invalid("the trigger can't be written down").caused_by(error))
     }
@@ -121,6 +139,18 @@ impl Spec {
             Ok(spec)
         } else {
             Err(Error::corrupt("the trigger names a condition that it doesn't have"))
+        }
+    }
+}
+
+impl Leaf {
+    /// The warnings about the cron text.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let Self::Cron { expression, timezone, dialect, .. } = self else { return Vec::new() };
+        match Schedule::parse(expression, timezone, *dialect) {
+            Ok(schedule) => schedule.warnings(),
+            // A store may hold a text that this program doesn't read.
+            Err(error) => vec![error.to_string()],
         }
     }
 }
@@ -179,7 +209,7 @@ impl fmt::Display for Spec {
 impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cron { expression, timezone, .. } => write!(f, "cron {expression} {timezone}"),
+            Self::Cron { expression, timezone, dialect, .. } => write!(f, "cron {expression} {timezone}{dialect}"),
             Self::Event { name, key: Some(key), .. } => write!(f, "event {name} of {key}"),
             Self::Event { name, key: None, .. } => write!(f, "event {name}"),
             Self::Ended { task, statuses, .. } => {
@@ -201,5 +231,36 @@ mod tests {
             let spec = Spec { conditions: vec![ended], shape: Node::Leaf(0), target: Target::Made("t".into()) };
             assert_eq!(Spec::decode(&spec.encode().unwrap()).unwrap(), spec);
         }
+    }
+
+    fn cron(dialect: CronDialect) -> Leaf {
+        let (expression, timezone) = ("0 0 13 * FRI".to_owned(), "UTC".to_owned());
+        Leaf::Cron { expression, timezone, misfire: Misfire::One, dialect }
+    }
+
+    fn spec() -> Spec {
+        let target = Target::Made("app::report".into());
+        Spec { conditions: vec![cron(CronDialect::default())], shape: Node::Leaf(0), target }
+    }
+
+    fn check_stored(dialect: CronDialect, stored: &str, shown: &str) {
+        let leaf = cron(dialect);
+        assert_eq!(serde_json::to_string(&leaf).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Leaf>(stored).unwrap(), leaf);
+        assert_eq!(leaf.to_string(), shown);
+    }
+
+    #[test]
+    fn a_schedule_without_options_is_stored_as_before() {
+        let plain = r#"{"cron":{"expression":"0 0 13 * FRI","timezone":"UTC","misfire":"one"}}"#;
+        check_stored(CronDialect::default(), plain, "cron 0 0 13 * FRI UTC");
+        let with = |options: &str| plain.replace("\"one\"", &format!("\"one\",\"dialect\":{options}"));
+        let days = |days| CronDialect { days: Some(days), quartz: false };
+        check_stored(days(DayMatch::Both), &with(r#"{"days":"both"}"#), "cron 0 0 13 * FRI UTC both_days");
+        check_stored(days(DayMatch::Either), &with(r#"{"days":"either"}"#), "cron 0 0 13 * FRI UTC");
+        let quartz = CronDialect { days: None, quartz: true };
+        let either = Spec { conditions: vec![cron(days(DayMatch::Either))], ..spec() };
+        assert_eq!(either.bare(), spec());
+        check_stored(quartz, &with(r#"{"quartz":true}"#), "cron 0 0 13 * FRI UTC quartz");
     }
 }

@@ -121,7 +121,7 @@ fn check_id(id: Option<&str>) -> Result<()> {
 
 fn check_leaf(leaf: &Leaf) -> pynenc_core::Result<()> {
     match leaf {
-        Leaf::Cron { expression, timezone, .. } => Schedule::parse(expression, timezone).map(drop),
+        Leaf::Cron { expression, timezone, dialect, .. } => Schedule::parse(expression, timezone, *dialect).map(drop),
         Leaf::Event { name, .. } if name.is_empty() => Err(pynenc_core::Error::config("an event needs a name")),
         Leaf::Ended { task, statuses, .. } => {
             let ended = !statuses.is_empty() && statuses.iter().all(|status| status.is_final());
@@ -170,6 +170,14 @@ pub(crate) struct Coded {
 }
 
 impl Coded {
+    /// Logs the warnings about its cron texts, one line for each schedule.
+    pub(crate) fn warn(&self) {
+        let warnings = self.spec.conditions.iter().map(Leaf::warnings);
+        for warnings in warnings.filter(|warnings| !warnings.is_empty()) {
+            tracing::warn!(trigger = %self.id, "{}", warnings.join(". "));
+        }
+    }
+
     pub(crate) fn definition(&self) -> Result<TriggerDefinition> {
         Ok(TriggerDefinition { id: self.id.clone(), spec: self.spec.encode()?.into() })
     }
@@ -199,7 +207,7 @@ pub(crate) fn identified(triggers: Vec<Checked>) -> Result<Vec<Coded>> {
 
 fn derived(spec: &Spec, is_taken: impl Fn(&str) -> bool) -> Result<String> {
     let target = Target::Made(spec.target.task().clone());
-    let digest = Digest::of(&Spec { target, ..spec.clone() }.encode()?).to_string();
+    let digest = Digest::of(&Spec { target, ..spec.clone() }.bare().encode()?).to_string();
     let base = format!("{}@{}", spec.target.task(), &digest[..12]);
     let numbered = (2..).map(|number| format!("{base}.{number}"));
     let mut names = std::iter::once(base.clone()).chain(numbered);

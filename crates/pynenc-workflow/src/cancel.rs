@@ -31,14 +31,15 @@ async fn cancel_below(engine: &Engine, id: InvocationId) -> Result<bool> {
     let mut all_ended = true;
     let mut parents = vec![id];
     while let Some(parent) = parents.pop() {
-        for child in engine.parts().state.children(parent).await? {
-            match engine.cancel(child).await {
+        let children = engine.parts().state.children(parent).await?;
+        for result in engine.cancel_all(&children).only_these().await? {
+            match result {
                 Ok(has_ended) => all_ended &= has_ended,
                 Err(Error::InvocationNotFound(_)) => {}
                 Err(error) => return Err(error),
             }
-            parents.push(child);
         }
+        parents.extend(children);
     }
     Ok(all_ended)
 }

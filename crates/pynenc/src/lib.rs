@@ -28,8 +28,8 @@ pub use pynenc_core::record::TaskError;
 pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
 pub use pynenc_engine::returns::VariantName;
 pub use pynenc_engine::{
-    ArgumentDiff, Call, Emit, EncodedCall, Engine, Error, Extension, FromContext, Invocation, InvocationGroup,
-    Mismatch, ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
+    ArgumentDiff, Call, Cancel, CancelAll, Emit, EncodedCall, Engine, Error, Extension, FromContext, Invocation,
+    InvocationGroup, Mismatch, ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
 };
 /// ```
 /// use pynenc::prelude::*;

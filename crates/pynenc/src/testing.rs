@@ -113,8 +113,16 @@ impl TestApp {
     ///
     /// An argument can't be decoded.
     pub async fn submitted<T: Task>(&self) -> Result<Vec<Submitted<T>>> {
-        let find = Find { task: Some(T::definition().name.into()), limit: usize::MAX, ..Find::default() };
-        let found = self.app.parts().orchestrator.find(&find).await?.items;
+        let mut find = Find { task: Some(T::definition().name.into()), limit: usize::MAX, ..Find::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = self.app.parts().orchestrator.find(&find).await?;
+            found.extend(page.items);
+            find.after = page.next;
+            if find.after.is_none() {
+                break;
+            }
+        }
         let ids: Vec<_> = found.iter().map(|item| item.id).collect();
         let records = self.app.parts().state.invocations(&ids).await?;
         let mut calls = Vec::with_capacity(found.len());

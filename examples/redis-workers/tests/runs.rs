@@ -4,7 +4,9 @@
 
 use std::process::Command;
 
+use pynenc::prelude::*;
 use pynenc_testkit::{RedisServer, TestProcess};
+use redis_workers::{add, count_all_words};
 
 #[test]
 fn a_producer_reads_what_workers_made() {
@@ -26,4 +28,40 @@ fn a_producer_reads_what_workers_made() {
     assert!(String::from_utf8_lossy(&listed.stdout).contains("redis_workers::count_all_words"));
     worker.signal("TERM");
     assert!(worker.wait().unwrap().success());
+}
+
+/// The variables alone decide how the same app runs in a unit test; no server listens where its file says.
+async fn with_variables(variables: &[(&str, &str)]) -> Pynenc {
+    let variables = variables.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned()));
+    redis_workers::app().environment(variables).build().await.unwrap()
+}
+
+async fn sums_and_counts(app: &Pynenc) {
+    let (sum, _) = app.submit(add(1, 2)).await.unwrap().result().await.unwrap();
+    let texts = vec!["one two".to_owned(), "three".to_owned()];
+    let words = app.submit(count_all_words(texts)).await.unwrap().result().await.unwrap();
+    assert_eq!((sum, words), (3, 3));
+}
+
+#[tokio::test]
+async fn the_app_runs_synchronously_when_a_variable_says_so() {
+    let app = with_variables(&[("DEV_MODE_FORCE_SYNC_TASKS", "true"), ("REDIS__REDIS_PORT", "1")]).await;
+    sums_and_counts(&app).await;
+}
+
+#[tokio::test]
+async fn the_app_runs_in_memory_when_variables_say_so() {
+    let variables = [
+        ("DEV_MODE_FORCE_SYNC_TASKS", "false"),
+        ("ORCHESTRATOR_CLS", "MemOrchestrator"),
+        ("BROKER_CLS", "MemBroker"),
+        ("STATE_BACKEND_CLS", "MemStateBackend"),
+        ("TRIGGER_STORE_CLS", "MemTriggerStore"),
+        ("RUNNER_CLS", "ThreadRunner"),
+        ("REDIS__REDIS_PORT", "1"),
+    ];
+    let app = with_variables(&variables).await;
+    let runner = app.start_runner().await.unwrap();
+    sums_and_counts(&app).await;
+    runner.shutdown().await.unwrap();
 }

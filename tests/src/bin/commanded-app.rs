@@ -21,6 +21,9 @@ async fn stays() {
 #[task(triggers = on_event::<serde_json::Value>("greeted"))]
 async fn greets() {}
 
+#[task(triggers = on_cron("0 0 13 * 5").timezone("Europe/Madrid"))]
+async fn reports() {}
+
 #[workflow]
 async fn counts(#[inject] wf: Workflow, n: u32) -> Result<u32> {
     let sum = wf.execute(add(i64::from(n), 1)).await?;

@@ -22,6 +22,11 @@ fn invocations_are_listed_and_filtered() {
     assert_eq!(listed(&["--limit", "1"]), [&*second]);
     assert_eq!(listed(&["--task", "add", "--since", "1h", "--status", "registered,failed"]), [&*first]);
     assert_eq!(listed(&["--since", "2999-01-01T00:00:00"]), Vec::<String>::new());
+    assert_eq!(listed(&["--until", "1h"]), Vec::<String>::new());
+    assert_eq!(listed(&["--since", "1h", "--until", "2999-01-01T00:00:00"]), [&*second, &first]);
+    assert_eq!(listed(&["--arg", "x=1", "--arg", "y=2"]), [&*first]);
+    assert_eq!(listed(&["--arg", "x=1", "--arg", "y=3"]), Vec::<String>::new());
+    assert_eq!(listed(&["--arg", "why=no paper"]), [&*second]);
     let table = program.run(&["invocations"]).out;
     let lines: Vec<_> = table.lines().collect();
     assert!(lines[0].starts_with("ID ") && lines.len() == 3 && lines[1].starts_with(&second), "{table}");
@@ -43,6 +48,25 @@ fn one_is_shown_with_what_may_be_shown() {
     let told = hidden.run(&["show", &id]).out;
     assert!(told.contains("no runner is alive") && told.contains("REASON"), "{told}");
     assert!(!told.contains("story"), "{told}");
+}
+
+#[test]
+fn an_invocation_is_named_by_a_part_of_its_id() {
+    let program = Program::on_redis();
+    let id = submitted(&program, "add", r#"{"x": 1, "y": 2}"#);
+    let other = submitted(&program, "add", r#"{"x": 2, "y": 2}"#);
+    for part in [&id[..30], &id[24..], &id.to_uppercase()[24..], &id.replace('-', "")[..28]] {
+        assert_eq!(program.json(&["show", part])["invocation"]["id"], json!(id), "{part}");
+        assert_eq!(program.json(&["why", part])["invocation"], json!(id), "{part}");
+    }
+    let both = program.run(&["show", &id[..4]]);
+    both.check(1, "several ids begin or end with");
+    assert!(both.err.contains(&id) && both.err.contains(&other), "{both:?}");
+    program.run(&["show", "ffffffffffff"]).check(1, "no invocation's id begins or ends with `ffffffffffff`");
+    program.run(&["show", "nobody"]).check(2, "digits from 0 to f");
+    program.run(&["show", "abc"]).check(2, "at least 4 digits");
+    assert_eq!(program.json(&["cancel", &id[24..]]), json!([{"invocation": id, "ended": true}]));
+    assert_eq!(program.json(&["retry", &id[24..]])[0]["invocation"], json!(id));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn each_that_fails_is_told() {
     ran.check(1, &format!("there is no invocation {unknown}"));
     assert!(ran.out.contains("0 of 2 invocations"), "{ran:?}");
     program.run(&["cancel", &unknown]).check(5, "there is no invocation");
-    program.run(&["cancel"]).check(1, "--status, --task or --since");
+    program.run(&["cancel"]).check(1, "a filter such as --status, --task or --since");
     program.run(&["cancel", &ids[0], "--task", "add"]).check(2, "cannot be used with");
 }
 

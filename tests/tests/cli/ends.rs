@@ -44,6 +44,8 @@ fn a_check_says_what_to_mend() {
     };
     let (code, told) = findings(&Program::in_memory(), &[]);
     assert!(code == 0 && told.contains("in the memory of one process") && told.contains("are linked"), "{told}");
+    assert!(told.contains("::reports@") && told.contains("on day 13 of the month or on Friday"), "{told}");
+    assert!(told.contains("Call `.either_day()` or `.both_days()`") && told.contains("Write `0 0 13 * FRI`"), "{told}");
     let (code, told) = findings(&Program::in_memory(), &["--strict"]);
     assert_eq!(code, 1, "{told}");
     let (code, told) = findings(&Program::in_memory().with("PYNENC__RUNNER__LEASE", "1s"), &[]);

@@ -21,10 +21,47 @@ fn a_worker_says_what_it_serves_and_runs_it() {
     assert_eq!((&runners[0]["state"], &runners[0]["serves"]["slots"]), (&json!("alive"), &json!(3)));
     let tasks = runners[0]["serves"]["tasks"].to_string();
     assert!(tasks.contains("::add") && tasks.contains("::fails"), "{tasks}");
-    let triggers = program.json(&["triggers"]);
-    assert!(triggers[0]["when"].as_str().unwrap().contains("greeted"), "{triggers}");
+    check_triggers(&program);
     worker.signal("TERM");
     assert!(worker.wait().unwrap().success());
+}
+
+/// Schedules are listed in words, with their next times by the clock of their zone.
+fn check_triggers(program: &Program) {
+    let triggers = program.json(&["triggers"]);
+    assert!(triggers[0]["when"].as_str().unwrap().contains("greeted"), "{triggers}");
+    assert_eq!(triggers[0]["schedules"], json!([]));
+    let schedule = &triggers[1]["schedules"][0];
+    let words = "at 00:00 on day 13 of the month or on Friday";
+    assert_eq!((&schedule["words"], &schedule["timezone"]), (&json!(words), &json!("Europe/Madrid")));
+    let next: Vec<_> = schedule["next"].as_array().unwrap().iter().map(|slot| slot["local"].clone()).collect();
+    assert!(next.len() == 5 && next.iter().all(|slot| slot.as_str().unwrap().ends_with("[Europe/Madrid]")), "{next:?}");
+    let id = triggers[1]["id"].as_str().unwrap();
+    let table = program.run(&["triggers"]).out;
+    assert!(table.contains(words) && table.contains(next[4].as_str().unwrap()), "{table}");
+    let slots = program.json(&["triggers", "next", id]);
+    let local: Vec<_> = slots.as_array().unwrap().iter().map(|slot| slot["local"].clone()).collect();
+    assert_eq!((&local, &slots[0]["words"]), (&next, &json!(words)));
+    let table = program.run(&["triggers", "next", id, "-n", "2"]).out;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines.len() == 3 && lines[1].contains(words) && lines[1].contains("T00:00:00+0"), "{table}");
+    let greets = triggers[0]["id"].as_str().unwrap();
+    assert_eq!(program.run(&["triggers", "next", greets]).out, "the trigger has no schedule\n");
+}
+
+#[test]
+fn a_worker_warns_of_a_schedule_that_means_another_thing_elsewhere() {
+    let program = Program::on_redis().with("PYNENC__LOGGING__FORMAT", "json");
+    let _worker = program.start(&["worker"]);
+    program.until_written("out", "::stays");
+    let logged = program.until_written("err", "APScheduler");
+    let warned: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let about = |part: &str| {
+        let of =
+            |line: &&Value| line["level"] == "WARN" && line["message"].as_str().is_some_and(|it| it.contains(part));
+        warned.iter().filter(of).filter(|line| line["trigger"].as_str().unwrap().contains("::reports@")).count()
+    };
+    assert_eq!((about(".both_days()"), about("Write `0 0 13 * FRI`")), (1, 1), "one line for the schedule: {logged}");
 }
 
 #[test]
@@ -54,4 +91,18 @@ fn a_worker_supervises_processes() {
     assert_eq!(program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--wait"])["value"], 3);
     worker.signal("TERM");
     assert!(worker.wait().unwrap().success());
+}
+
+#[test]
+fn what_failed_is_found_by_its_error() {
+    let program = Program::on_redis();
+    let _worker = program.start(&["worker"]);
+    for why in ["No Paper left", "no ink"] {
+        let arguments = serde_json::json!({ "why": why }).to_string();
+        program.run(&["call", "fails", "--args", &arguments, "--wait"]).check(1, why);
+    }
+    let found = program.json(&["invocations", "--status", "failed", "--error", "no paper"]);
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    let both = program.json(&["retry", "--error", "no ", "--dry-run"]);
+    assert_eq!(both["invocations"].as_array().unwrap().len(), 2, "{both}");
 }

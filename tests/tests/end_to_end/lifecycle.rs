@@ -6,7 +6,7 @@ use pynenc::engine::stop::stop_pair;
 use pynenc::engine::worker::Worker;
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
-use pynenc::{Extension, Reason, ThreadRunner};
+use pynenc::{Extension, PynencBuilder, Reason, ThreadRunner};
 use std::sync::{Arc, Mutex};
 
 #[task]
@@ -26,7 +26,12 @@ async fn needs_a_number(#[inject] number: State<u32>) -> u32 {
 }
 
 async fn app() -> TestApp {
-    TestApp::with(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(7u32)).await.unwrap()
+    app_with("runner.unknown_ttl", "1day").await
+}
+
+async fn app_with(key: &str, value: &str) -> TestApp {
+    let with = |builder: PynencBuilder| builder.without_linked_tasks().tasks(all_tasks()).state(7u32).set(key, value);
+    TestApp::with(with).await.unwrap()
 }
 
 /// An app under paused time whose runner the test starts by itself.
@@ -147,7 +152,7 @@ async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
     let worker = Arc::new(Worker::new(&app.settings().runner));
     let claim = pynenc::core::orchestrator::Claim::new(vec![invocation.id()], worker.id()).running_below(1);
     app.parts().orchestrator.claim(&claim).await.unwrap();
-    worker.give_back_unheld(&app).await.unwrap();
+    worker.compare_with_store(&app).await.unwrap();
     let record = app.engine_status(invocation.id()).await;
     assert_eq!((record.status, record.reason, record.losses), (Status::Rerouted, Reason::ClaimLost, 0));
 }
@@ -195,7 +200,7 @@ async fn a_fenced_runner_ends_what_must_run_alone_and_claims_nothing_until_it_is
     assert_eq!(app.engine_status(other).await.status, Status::Success);
     worker.beat(&app).await.unwrap();
     worker.unfenced().await;
-    worker.give_back_unheld(&app).await.unwrap();
+    worker.compare_with_store(&app).await.unwrap();
     let record = app.engine_status(alone).await;
     assert_eq!((record.status, record.losses), (Status::Rerouted, 0));
 }
@@ -253,10 +258,9 @@ async fn arguments_that_cant_be_read_fail_their_own_invocation() {
     assert!(matches!(&error, Error::CorruptRecord { detail, .. } if detail.contains("seconds")), "{error}");
 }
 
-#[tokio::test]
-async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
+/// Submits a call of a task that the app's program doesn't have.
+async fn submit_unknown(app: &TestApp) -> pynenc::InvocationId {
     use pynenc::core::lane::Submission;
-    let app = app().await;
     let template = app.submit(naps(1)).await.unwrap();
     let record = app.parts().state.invocations(&[template.id()]).await.unwrap().pop().flatten().unwrap();
     let (id, task) = (pynenc::InvocationId::new(), pynenc::TaskId::from("elsewhere::unknown"));
@@ -268,13 +272,37 @@ async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
         app.parts().state.clone(),
     );
     pynenc::core::Lane::submit(&lane, vec![Submission { record: Arc::new(record), registration }]).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
+    let app = app().await;
+    let id = submit_unknown(&app).await;
     app.advance(secs(3)).await;
     let record = app.status(id).await.unwrap();
     assert_eq!((record.status, record.reason), (Status::Rerouted, Reason::UnknownTask));
     let before = record.deliveries;
     app.advance(secs(60)).await;
     let deliveries = app.status(id).await.unwrap().deliveries - before;
-    assert!((5..=30).contains(&deliveries), "it is tried now and then, not in circles: {deliveries}");
+    assert!((1..=2).contains(&deliveries), "it is tried now and then, not in circles: {deliveries}");
+    app.advance(hours(23)).await;
+    let waiting = app.status(id).await.unwrap();
+    assert!(waiting.is_queued() && waiting.deliveries < 40, "it is tried ever more seldom: {waiting:?}");
+    app.advance(hours(2)).await;
+    assert_eq!(app.status(id).await.unwrap().status, Status::Failed);
+    let error = app.result::<u64>(id).await.unwrap_err().to_string();
+    for said in ["elsewhere::unknown", "1day", "runner.unknown_ttl"] {
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_no_runner_knows_may_wait_for_ever() {
+    let app = app_with("runner.unknown_ttl", "0s").await;
+    let id = submit_unknown(&app).await;
+    app.advance(hours(72)).await;
+    assert!(app.status(id).await.unwrap().is_queued());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod extremes;
 mod failing;
 mod lifecycle;
 mod place;
+mod plain_bodies;
 mod retrying;
 mod setup;
 mod synchronous;

@@ -2,7 +2,7 @@
 
 use pynenc::Reason;
 use pynenc::prelude::*;
-use pynenc_tests::work::{blocks, id_of, noted};
+use pynenc_tests::work::{blocks, id_of, ignores_its_limit, noted};
 
 use crate::fleet::{Fleet, LEASE, ended_once, record, result_of, times, until};
 
@@ -48,4 +48,28 @@ async fn a_worker_whose_threads_are_all_blocked_keeps_its_lease_and_says_so() {
 async fn last_beat(app: &Pynenc) -> pynenc::core::Timestamp {
     let runners = app.parts().orchestrator.runners().await.unwrap();
     runners.iter().map(|runner| runner.last_heartbeat).min().unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_whose_plain_bodies_keep_their_threads_ends_and_its_work_goes_on_elsewhere() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let mut worn_out = fleet.worker_with(&[("RUNNER__MAX_ABANDONED_THREADS", "2")]);
+    let ignoring = app.submit_all((0..2).map(|_| ignores_its_limit("never".into()))).await.unwrap();
+    for invocation in ignoring.invocations() {
+        let error = result_of(invocation).await.unwrap_err().to_string();
+        assert!(error.ends_with("Timeout: ran longer than 200ms"), "{error}");
+    }
+    let runners = async || app.parts().orchestrator.runners().await.unwrap();
+    until("it tells of them", async || runners().await[0].description.ends_with("with 2 abandoned threads")).await;
+    result_of(&app.submit(noted("as before".into())).await.unwrap()).await.unwrap();
+    let one_more = app.submit(ignores_its_limit("never".into())).await.unwrap();
+    result_of(&one_more).await.unwrap_err();
+    assert_eq!(worn_out.wait().unwrap().code(), Some(1), "it doesn't wait for threads that never end");
+    let log = &fleet.logs()[0].1;
+    assert!(log.contains("nothing more is claimed") && log.contains("runner.max_abandoned_threads"), "{log}");
+    let later = app.submit(noted("later".into())).await.unwrap();
+    let _other = fleet.worker();
+    result_of(&later).await.unwrap();
+    fleet.holds(&app).await;
 }

@@ -70,7 +70,16 @@ impl Fleet {
 
     /// A client of the app that differs in some settings.
     pub(crate) async fn client_with(&self, more: &[(&str, &str)]) -> Pynenc {
-        let mut settings = Self::settings(&self.server.url());
+        self.client_at(&self.server.url(), more).await
+    }
+
+    /// A client behind a link of its own that differs in some settings.
+    pub(crate) async fn client_behind_with(&self, proxy: &Proxy, more: &[(&str, &str)]) -> Pynenc {
+        self.client_at(proxy.url(), more).await
+    }
+
+    async fn client_at(&self, url: &str, more: &[(&str, &str)]) -> Pynenc {
+        let mut settings = Self::settings(url);
         settings.extend(more.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())));
         builder(self.stage.clone()).environment(settings).build().await.unwrap()
     }
@@ -98,7 +107,12 @@ impl Fleet {
 
     /// A worker process behind a link of its own.
     pub(crate) fn worker_behind(&self, proxy: &Proxy) -> TestProcess {
-        TestProcess::start(&mut self.command(proxy.url(), &[]))
+        self.worker_behind_with(proxy, &[])
+    }
+
+    /// A worker process behind a link of its own that differs in some settings.
+    pub(crate) fn worker_behind_with(&self, proxy: &Proxy, settings: &[(&str, &str)]) -> TestProcess {
+        TestProcess::start(&mut self.command(proxy.url(), settings))
     }
 
     /// A worker process behind a link of its own, which has worked: the server knows its scripts.

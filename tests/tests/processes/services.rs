@@ -1,8 +1,9 @@
 //! Those who recover the work of others, killed while they do.
 
 use pynenc::Reason;
+use pynenc::prelude::*;
 use pynenc_testkit::{Fault, Proxy};
-use pynenc_tests::work::gated;
+use pynenc_tests::work::{WITHOUT_LEG, gated, leg};
 
 use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
 
@@ -56,5 +57,42 @@ async fn of_many_who_would_recover_it_one_does() {
         result_of(invocation).await.unwrap();
         assert_eq!(times(&ended_once(invocation).await, Reason::OwnerLost), 1);
     }
+    fleet.holds(&app).await;
+}
+
+#[tokio::test]
+async fn a_runner_names_its_host_where_the_shell_exports_no_name() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let worker = fleet.worker_where(&[("HOSTNAME", "")]);
+    let runners = async || app.parts().orchestrator.runners().await.unwrap();
+    until("it is there", async || !runners().await.is_empty()).await;
+    let host = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+    let expected = format!("{} process {}", String::from_utf8(host).unwrap().trim(), worker.id());
+    assert_eq!(&*runners().await[0].description, expected);
+}
+
+#[tokio::test]
+async fn calls_of_a_task_that_most_workers_dont_have_yet_find_the_one_that_has_it() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let earlier: Vec<_> = (0..4).map(|_| fleet.worker_where(&[(WITHOUT_LEG, "yes")])).collect();
+    until("they are there", async || app.parts().orchestrator.runners().await.unwrap().len() == 4).await;
+    let calls = app.submit_all((0..20).map(leg)).await.unwrap();
+    until("each has met the task", async || {
+        fleet.logs().iter().all(|(_, log)| log.contains("another runner may have the task"))
+    })
+    .await;
+    let _later = fleet.worker();
+    for (n, call) in calls.invocations().iter().enumerate() {
+        assert_eq!(result_of(call).await.unwrap(), 10 * n as u64);
+        let given_back = times(&ended_once(call).await, Reason::UnknownTask);
+        assert!(given_back <= 8, "once in 30 s by each worker without the task: {given_back}");
+    }
+    for (name, log) in fleet.logs() {
+        let told = log.lines().filter(|line| line.contains("another runner may have the task")).count();
+        assert!(told <= 2, "{name} tells of it once in 30 s: {log}");
+    }
+    drop(earlier);
     fleet.holds(&app).await;
 }

@@ -3,11 +3,12 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use pynenc::Reason;
 use pynenc::core::ErrorKind;
 use pynenc::prelude::*;
 use pynenc_testkit::{Proxy, RedisServer, RedisServerOptions};
-use pynenc_tests::work::{gated, gated_for, noted};
+use pynenc_tests::work::{awaits_gated, gated, gated_for, noted};
 
 use crate::fleet::{Fleet, LEASE, ended_once, record, result_of, times, until};
 
@@ -80,6 +81,48 @@ async fn a_body_whose_claim_was_forgotten_commits_nothing_beside_the_one_that_ha
     let claimed = history.iter().find(|entry| entry.reason == Reason::Claimed).unwrap();
     assert_eq!(history.last().unwrap().runner, claimed.runner, "{history:#?}");
     goes_on(&app).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_emptied_leaves_nobody_waiting_and_no_body_running() {
+    let fleet = Fleet::new();
+    let app = fleet.client().await;
+    let _worker = fleet.worker_with(&[("RUNNER__CONCURRENCY", "2"), ("RUNNER__MAX_PAUSED", "1")]);
+    let paused = app.submit(awaits_gated("child".into())).await.unwrap();
+    let running = app.submit(gated("other".into())).await.unwrap();
+    fleet.ledger().reaches(2, "begin").await;
+    until("it waits", async || app.status(paused.id()).await.unwrap().status == Status::Paused).await;
+    let waiting = [loses(paused), loses(running)].map(tokio::spawn);
+    let listeners = async || fleet.server.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().count();
+    until("the worker and the client listen", async || listeners().await == 2).await;
+    fleet.server.command(&["FLUSHALL"]);
+    for waiting in waiting {
+        waiting.await.unwrap();
+    }
+    // Both slots are free again, and so is the place of the body that waited.
+    let both = [app.submit(gated("a".into())).await.unwrap(), app.submit(gated("b".into())).await.unwrap()];
+    fleet.ledger().reaches(1, "begin a").await;
+    fleet.ledger().reaches(1, "begin b").await;
+    fleet.stage.open("a").unwrap();
+    fleet.stage.open("b").unwrap();
+    for invocation in &both {
+        result_of(invocation).await.unwrap();
+    }
+    fleet.stage.open("again").unwrap();
+    let again = app.submit(awaits_gated("again".into())).await.unwrap();
+    assert_eq!(result_of(&again).await.unwrap(), "again");
+    assert_eq!(fleet.ledger().count("end other") + fleet.ledger().count("end child"), 0);
+}
+
+/// Waits for a result, and is told that there is no such invocation.
+fn loses<T: Task>(invocation: Invocation<T>) -> BoxFuture<'static, ()>
+where
+    T::Output: std::fmt::Debug,
+{
+    Box::pin(async move {
+        let error = result_of(&invocation).await.unwrap_err();
+        assert!(matches!(error, Error::InvocationNotFound(lost) if lost == invocation.id()), "{error}");
+    })
 }
 
 #[tokio::test]

@@ -62,6 +62,10 @@ async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_
         let named = told.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
         assert!(named, "{task} {id}: {told}");
     }
+    let (_, log) = &fleet.logs()[0];
+    let deaths: Vec<_> = log.lines().filter(|line| line.contains("a worker process died")).collect();
+    let is_hinted = |line: &&str| line.contains("out of memory");
+    assert!(deaths.iter().any(is_hinted) && !deaths.iter().all(is_hinted), "only SIGKILL is: {deaths:#?}");
     let after = app.submit(noted("after".into())).await.unwrap();
     result_of(&after).await.unwrap();
     fleet.holds(&app).await;

@@ -104,6 +104,35 @@ async fn the_next_times_are_told() {
 }
 
 #[tokio::test]
+async fn a_schedule_keeps_its_chosen_meaning() {
+    let (app, _) = with_two().await;
+    let friday = || on_cron("0 0 13 * FRI").timezone("Europe/Madrid");
+    let monday = || on_cron("0 0 12 ? * 2");
+    for (id, cron) in [
+        ("open", friday()),
+        ("either", friday().either_day()),
+        ("both", friday().both_days()),
+        ("crontab", monday()),
+        ("quartz", monday().quartz()),
+    ] {
+        app.triggers().add(cron.then(note("x".into())).id(id)).await.unwrap();
+    }
+    let words = async |id: &str| app.triggers().schedules(id, 1).await.unwrap()[0].description.clone();
+    assert_eq!(words("open").await, "at 00:00 on day 13 of the month or on Friday");
+    assert_eq!(words("either").await, "at 00:00 on day 13 of the month or on Friday");
+    assert_eq!(words("both").await, "at 00:00 on Friday, if it is also day 13 of the month");
+    assert_eq!(
+        (words("crontab").await, words("quartz").await),
+        ("at 12:00 on Tuesday".into(), "at 12:00 on Monday".into())
+    );
+    let next = app.triggers().schedules("both", 2).await.unwrap()[0].next.clone();
+    assert!(next.iter().all(|slot| slot.local.contains("-13T00:00:00") && slot.local.ends_with("[Europe/Madrid]")));
+    assert_eq!(next.iter().map(|slot| slot.at).collect::<Vec<_>>(), app.triggers().next("both", 2).await.unwrap());
+    let warned: Vec<_> = app.triggers().warnings().await.unwrap().into_iter().map(|(id, _)| id.to_string()).collect();
+    assert_eq!(warned, ["crontab", "open"]);
+}
+
+#[tokio::test]
 async fn schedules_are_added_changed_and_removed() {
     let (app, notes) = with_two().await;
     app.triggers().pause("hour").await.unwrap();

@@ -34,7 +34,7 @@ async fn mistakes_are_errors_of_the_build_and_say_what_to_do() {
     check(on_status::<note>([Status::Running]).then(text()), &["final", "::note"]).await;
     check(on_status::<note>([]).then(text()), &["final"]).await;
     check(on_event::<u32>("").then(text()), &["needs a name"]).await;
-    check(on_event::<u32>("n").then(elsewhere()), &["::elsewhere", "this app knows"]).await;
+    check(on_event::<u32>("n").then(elsewhere()), &["::elsewhere", "this app has"]).await;
     check(on_event::<u32>("n").then(text()).id(""), &["id"]).await;
     check(on_event::<u32>("n").then(text().priority(10)), &["priority"]).await;
     let long = on_cron("* * * * *").misfire(Misfire::All(hours(25)));

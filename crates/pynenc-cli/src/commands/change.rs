@@ -5,7 +5,7 @@ use pynenc_core::{InvocationId, Status};
 use pynenc_engine::{Engine, Error, Result};
 use serde_json::{Value, json};
 
-use crate::arguments::Bulk;
+use crate::arguments::{Bulk, Cancel};
 use crate::exit::Exit;
 use crate::screen::{Screen, complain};
 use crate::{bulk, console};
@@ -20,15 +20,22 @@ enum Done {
     Retried(InvocationId),
 }
 
-pub(super) async fn cancel(app: &Engine, wanted: &Bulk, screen: &mut Screen) -> Result<Exit> {
-    let ids = chosen(app, wanted, |status| !status.is_final()).await?;
+pub(super) async fn cancel(app: &Engine, wanted: &Cancel, screen: &mut Screen) -> Result<Exit> {
+    let Cancel { bulk: wanted, only_this, with_children } = wanted;
+    // One that has ended may have children that haven't.
+    let ids = chosen(app, wanted, |status| *with_children || !status.is_final()).await?;
     if wanted.dry_run {
         return would("cancel", &ids, screen);
     }
     let bar = progress(&ids, "cancelled");
     let mut changed: Vec<Changed> = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(bulk::PAGE) {
-        let results = app.cancel_all(chunk).await?.into_iter();
+        let cancel = match (only_this, with_children) {
+            (true, _) => app.cancel_all(chunk).only_these(),
+            (_, true) => app.cancel_all(chunk).with_children(),
+            _ => app.cancel_all(chunk),
+        };
+        let results = cancel.await?.into_iter();
         let done = |has_ended| if has_ended { Done::Cancelled } else { Done::Told };
         changed.extend(chunk.iter().copied().zip(results.map(|result| result.map(done))));
         bar.inc(chunk.len() as u64);
@@ -55,7 +62,7 @@ pub(super) async fn retry(app: &Engine, wanted: &Bulk, screen: &mut Screen) -> R
 
 async fn chosen(app: &Engine, wanted: &Bulk, concerned: impl Fn(Status) -> bool) -> Result<Vec<InvocationId>> {
     if wanted.ids.is_empty() && wanted.filter.is_empty() {
-        let message = "name invocations by their ids, or choose them with --status, --task or --since";
+        let message = "name invocations by their ids, or choose them with a filter such as --status, --task or --since";
         return Err(pynenc_core::Error::invalid(message).into());
     }
     bulk::chosen(app, &wanted.ids, &wanted.filter, concerned).await

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use comfy_table::{Cell, Color};
+#[cfg(feature = "triggers")]
+use pynenc_builder::backends::pynenc_triggers::TriggersExt;
 use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_core::QueueName;
 use pynenc_core::config::LoggingConfig;
@@ -99,6 +101,7 @@ async fn look(app: &Pynenc, begun: Instant, findings: &mut Vec<Finding>) -> Resu
         }
     }
     findings.push(tasks(app));
+    schedules(app, findings).await?;
     if let Err(error) = app.check_requirements() {
         findings.push(Finding::doubt("states", format!("a worker of this program wouldn't start: {error}")));
     }
@@ -124,6 +127,20 @@ fn tasks(app: &Pynenc) -> Finding {
         ),
         count => Finding::good("tasks", format!("{count} are linked")),
     }
+}
+
+/// Warns of cron texts that mean another thing elsewhere.
+#[cfg(feature = "triggers")]
+async fn schedules(app: &Pynenc, findings: &mut Vec<Finding>) -> Result<()> {
+    let warnings = app.triggers().warnings().await?;
+    findings.extend(warnings.iter().map(|(id, text)| Finding::doubt("schedules", format!("trigger {id}: {text}"))));
+    Ok(())
+}
+
+#[cfg(not(feature = "triggers"))]
+#[expect(clippy::unused_async, reason = "with the feature `triggers` the function asks a store")]
+async fn schedules(_: &Pynenc, _: &mut Vec<Finding>) -> Result<()> {
+    Ok(())
 }
 
 fn row(finding: &Finding) -> Vec<Cell> {

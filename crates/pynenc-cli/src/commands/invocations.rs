@@ -8,19 +8,25 @@ use serde_json::{Value, json};
 use crate::arguments::Invocations;
 use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell, time};
+use crate::screen::{Screen, cell, complain, status_cell};
 
 pub(super) async fn list(app: &Engine, wanted: &Invocations, screen: &mut Screen) -> Result<Exit> {
-    let find = Find { newest_first: !wanted.oldest_first, ..bulk::find(app, &wanted.filter, wanted.limit) };
-    let found = bulk::found(app, find, wanted.limit).await?;
+    // What is filtered here has to be read first.
+    let limit = if wanted.filter.reads_calls() { bulk::PAGE } else { wanted.limit.min(bulk::PAGE) };
+    let find = Find { newest_first: !wanted.oldest_first, ..bulk::find(app, &wanted.filter, limit) };
+    let found = bulk::found(app, find, &wanted.filter, wanted.limit, bulk::PAGES).await?;
     let head = ["id", "task", "status", "at", "queue", "attempt"];
-    screen.list(&found, as_json, (&head, row), "no such invocations")?;
+    screen.list(&found.items, as_json, (&head, row), "no such invocations")?;
+    if let Some(place) = found.looked_up_to {
+        let option = if wanted.oldest_first { "since" } else { "until" };
+        complain("note", &format!("there is more to look at; go on with --{option} {}", place.at));
+    }
     Ok(Exit::Done)
 }
 
 fn row(tracked: &Tracked) -> Vec<Cell> {
     let Tracked { id, task, queue, record, .. } = tracked;
-    vec![cell(id), cell(task), status_cell(record.status), cell(time(record.at)), cell(queue), cell(record.retries + 1)]
+    vec![cell(id), cell(task), status_cell(record.status), cell(record.at), cell(queue), cell(record.retries + 1)]
 }
 
 /// An invocation as every command gives it to programs.

@@ -24,6 +24,7 @@ use pynenc_engine::{Engine, Result};
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command, Drawing};
+use crate::bulk;
 use crate::console;
 use crate::exit::Exit;
 use crate::screen::{Screen, complain};
@@ -61,7 +62,7 @@ async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit>
         Command::Call(wanted) => call::call(&app, &wanted, screen).await,
         Command::Invocations(wanted) => invocations::list(&app, &wanted, screen).await,
         Command::Show(wanted) => show::show(&app, &wanted, screen).await,
-        Command::Why(wanted) => why(&app, wanted.id, screen).await,
+        Command::Why(wanted) => why(&app, bulk::named(&app, &wanted.id).await?, screen).await,
         Command::Cancel(wanted) => change::cancel(&app, &wanted, screen).await,
         Command::Retry(wanted) => change::retry(&app, &wanted, screen).await,
         Command::Queues => queues::list(&app, screen).await,

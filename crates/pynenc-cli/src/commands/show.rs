@@ -6,14 +6,15 @@ use std::sync::Arc;
 use pynenc_core::config::ArgumentPrinting;
 use pynenc_core::orchestrator::{HistoryEntry, Tracked};
 use pynenc_core::record::InvocationRecord;
-use pynenc_core::{InvocationId, Status};
+use pynenc_core::{InvocationId, Reason, Status};
 use pynenc_engine::{Engine, Error, Result};
 use serde_json::{Value, json};
 
 use super::invocations;
 use crate::arguments::Show;
+use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell, time};
+use crate::screen::{Screen, cell, status_cell};
 
 /// What there is to say of an invocation.
 struct Shown {
@@ -34,12 +35,12 @@ pub(super) async fn show(app: &Engine, wanted: &Show, screen: &mut Screen) -> Re
     }
     screen.say(&told(&shown))?;
     let head = ["at", "status", "reason", "runner", "detail"];
-    screen.table(&head, shown.history.iter().map(line).collect())?;
+    screen.table(&head, collapsed(&shown.history).into_iter().map(line).collect())?;
     Ok(Exit::Done)
 }
 
 async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
-    let (id, parts) = (wanted.id, app.parts());
+    let (id, parts) = (bulk::named(app, &wanted.id).await?, app.parts());
     let tracked = parts.orchestrator.records(&[id]).await?.pop().flatten().ok_or(Error::InvocationNotFound(id))?;
     let record = parts.state.invocations(&[id]).await?.pop().flatten();
     Ok(Shown {
@@ -105,7 +106,7 @@ fn told(shown: &Shown) -> String {
     }
     fact("queue", format!("{} (priority {})", tracked.queue, tracked.priority.level()));
     if let Some(record) = record {
-        fact("called", time(record.created_at));
+        fact("called", record.created_at.to_string());
         record.parent.into_iter().for_each(|parent| fact("parent", parent.to_string()));
         record.retry_of.into_iter().for_each(|of| fact("repeats", of.to_string()));
         record.workflow.into_iter().for_each(|workflow| fact("workflow", workflow.id.to_string()));
@@ -115,10 +116,33 @@ fn told(shown: &Shown) -> String {
     text
 }
 
-fn line(entry: &HistoryEntry) -> Vec<comfy_table::Cell> {
+/// The lines of a history, with how often what each says was repeated: a call that was given back for its task again and
+/// again is told of by its last line.
+fn collapsed(history: &[HistoryEntry]) -> Vec<(&HistoryEntry, usize)> {
+    let mut lines: Vec<(&HistoryEntry, usize)> = Vec::new();
+    for round in history.split_inclusive(|entry| entry.reason == Reason::UnknownTask) {
+        let is_repeat =
+            |entry: &HistoryEntry| matches!(entry.reason, Reason::Claimed | Reason::Started | Reason::UnknownTask);
+        match (lines.last_mut(), round.last()) {
+            (Some((before, repeats)), Some(last))
+                if before.reason == Reason::UnknownTask && !last.status.is_final() && round.iter().all(is_repeat) =>
+            {
+                *before = last;
+                *repeats += 1;
+            }
+            _ => lines.extend(round.iter().map(|entry| (entry, 0))),
+        }
+    }
+    lines
+}
+
+fn line((entry, repeats): (&HistoryEntry, usize)) -> Vec<comfy_table::Cell> {
     let runner = entry.runner.map(|runner| runner.to_string()).unwrap_or_default();
-    let detail = entry.detail.as_deref().unwrap_or_default();
-    vec![cell(time(entry.at)), status_cell(entry.status), cell(entry.reason), cell(runner), cell(detail)]
+    let mut detail = entry.detail.as_deref().unwrap_or_default().to_owned();
+    if repeats > 0 {
+        let _ = write!(detail, "repeated {repeats} times");
+    }
+    vec![cell(entry.at), status_cell(entry.status), cell(entry.reason), cell(runner), cell(detail)]
 }
 
 fn as_json(shown: &Shown) -> Value {

@@ -1,21 +1,23 @@
 //! `triggers`
 
 use comfy_table::Cell;
-use pynenc_builder::backends::pynenc_triggers::{TriggerInfo, TriggersExt};
-use pynenc_core::Timestamp;
+use pynenc_builder::backends::pynenc_triggers::{NextSlot, ScheduleInfo, TriggerInfo, TriggersExt};
 use pynenc_core::trigger_store::{Delivery, FiredRun, RunOutcome};
 use pynenc_engine::{Engine, Result};
 use serde_json::{Value, json};
 
 use crate::arguments::TriggerAction;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, time};
+use crate::screen::{Screen, cell};
+
+/// At most so many times of a trigger are in the list.
+const LISTED_SLOTS: usize = 5;
 
 pub(super) async fn perform(app: &Engine, action: Option<TriggerAction>, screen: &mut Screen) -> Result<Exit> {
     let triggers = app.triggers();
     match action {
         None => {
-            let head = ["id", "when", "calls", "state"];
+            let head = ["id", "when", "calls", "state", "in words", "next times"];
             let none = "no trigger is alive: those of the code live while a runner that has them does";
             screen.list(&triggers.list().await?, as_json, (&head, row), none)?;
         }
@@ -24,13 +26,9 @@ pub(super) async fn perform(app: &Engine, action: Option<TriggerAction>, screen:
             screen.list(&runs, run_as_json, (&["at", "cause", "comes to", "delivery"], run_row), "it hasn't fired")?;
         }
         Some(TriggerAction::Next { id, count }) => {
-            let next = triggers.next(&id, count).await?;
-            screen.list(
-                &next,
-                |at| json!(at),
-                (&["next"], |at: &Timestamp| vec![cell(time(*at))]),
-                "it has no schedule",
-            )?;
+            let schedules = triggers.schedules(&id, count).await?;
+            let head = ["next", "local time", "in words", "cron"];
+            screen.list(&slots(&schedules, count), slot_as_json, (&head, slot_row), "the trigger has no schedule")?;
         }
         Some(TriggerAction::Pause { id }) => {
             triggers.pause(&id).await?;
@@ -54,7 +52,45 @@ fn row(trigger: &TriggerInfo) -> Vec<Cell> {
         (false, true) => "added",
         (false, false) => "of the code",
     };
-    vec![cell(&trigger.id), cell(&trigger.spec), cell(trigger.spec.target.task()), cell(state)]
+    let words: Vec<_> = trigger.schedules.iter().map(|schedule| schedule.description.as_str()).collect();
+    let slots = slots(&trigger.schedules, LISTED_SLOTS);
+    let next: Vec<_> = slots.iter().map(|(_, slot)| slot.local.as_str()).collect();
+    let (words, next) = (words.join("; "), next.join(", "));
+    vec![cell(&trigger.id), cell(&trigger.spec), cell(trigger.spec.target.task()), cell(state), cell(words), cell(next)]
+}
+
+/// The next times of several schedules, the earliest first.
+fn slots(schedules: &[ScheduleInfo], count: usize) -> Vec<(&ScheduleInfo, &NextSlot)> {
+    let slots = schedules.iter().flat_map(|schedule| schedule.next.iter().map(move |slot| (schedule, slot)));
+    let mut slots: Vec<_> = slots.collect();
+    slots.sort_by_key(|(_, slot)| slot.at);
+    slots.truncate(count);
+    slots
+}
+
+fn slot_row((schedule, slot): &(&ScheduleInfo, &NextSlot)) -> Vec<Cell> {
+    vec![cell(slot.at), cell(&slot.local), cell(&schedule.description), cell(&schedule.cron)]
+}
+
+fn slot_as_json((schedule, slot): &(&ScheduleInfo, &NextSlot)) -> Value {
+    json!({
+        "at": slot.at,
+        "local": slot.local,
+        "words": schedule.description,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+    })
+}
+
+fn schedule_as_json(schedule: &ScheduleInfo) -> Value {
+    let next: Vec<_> = schedule.next.iter().map(|slot| json!({"at": slot.at, "local": slot.local})).collect();
+    json!({
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "words": schedule.description,
+        "warnings": schedule.warnings,
+        "next": next,
+    })
 }
 
 fn as_json(trigger: &TriggerInfo) -> Value {
@@ -65,11 +101,12 @@ fn as_json(trigger: &TriggerInfo) -> Value {
         "calls": trigger.spec.target.task(),
         "paused": trigger.paused,
         "added": trigger.added,
+        "schedules": trigger.schedules.iter().map(schedule_as_json).collect::<Vec<_>>(),
     })
 }
 
 fn run_row(fired: &FiredRun) -> Vec<Cell> {
-    vec![cell(time(fired.at)), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
+    vec![cell(fired.at), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
 }
 
 fn comes_to(fired: &FiredRun) -> String {

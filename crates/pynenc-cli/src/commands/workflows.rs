@@ -8,8 +8,9 @@ use pynenc_engine::{Engine, Error, Result};
 use serde_json::{Value, json};
 
 use crate::arguments::{WorkflowAction, WorkflowFilter};
+use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell, time};
+use crate::screen::{Screen, cell, status_cell};
 
 pub(super) async fn perform(app: &Engine, action: WorkflowAction, screen: &mut Screen) -> Result<Exit> {
     let workflows = app.workflows();
@@ -20,7 +21,7 @@ pub(super) async fn perform(app: &Engine, action: WorkflowAction, screen: &mut S
             screen.list(shown, as_json, (&["id", "type", "status", "at", "workflow"], row), "no such runs")?;
         }
         WorkflowAction::Tree { id } => {
-            let tree = workflows.tree(id).await?;
+            let tree = workflows.tree(bulk::named(app, &id).await?).await?;
             let told = || {
                 let mut text = String::new();
                 branch(&tree, 0, &mut text);
@@ -29,12 +30,12 @@ pub(super) async fn perform(app: &Engine, action: WorkflowAction, screen: &mut S
             screen.answer(|| tree_as_json(&tree), told)?;
         }
         WorkflowAction::Journal { id } => {
-            let steps = workflows.journal(id).await?;
+            let steps = workflows.journal(bulk::named(app, &id).await?).await?;
             let head = ["position", "kind", "name", "at", "value"];
             screen.list(&steps, step_as_json, (&head, step_row), "nothing is recorded")?;
         }
         WorkflowAction::Export { id } => {
-            let history = workflows.export(id).await?;
+            let history = workflows.export(bulk::named(app, &id).await?).await?;
             let history = serde_json::to_value(&history).map_err(Error::other)?;
             let text = serde_json::to_string_pretty(&history).unwrap_or_default();
             screen.answer(|| history, || text)?;
@@ -50,7 +51,7 @@ fn filter(app: &Engine, wanted: &WorkflowFilter) -> RunFilter {
 
 fn row(run: &WorkflowRun) -> Vec<Cell> {
     let WorkflowRun { id, workflow, task, record, .. } = run;
-    vec![cell(id), cell(task), status_cell(record.status), cell(time(record.at)), cell(workflow.id)]
+    vec![cell(id), cell(task), status_cell(record.status), cell(record.at), cell(workflow.id)]
 }
 
 fn as_json(run: &WorkflowRun) -> Value {
@@ -82,7 +83,7 @@ fn tree_as_json(tree: &Tree) -> Value {
 
 fn step_row(step: &Step) -> Vec<Cell> {
     let value = if step.failed { format!("failed: {}", step.value) } else { step.value.to_string() };
-    vec![cell(&step.position), cell(&step.kind), cell(&step.name), cell(time(step.at)), cell(value)]
+    vec![cell(&step.position), cell(&step.kind), cell(&step.name), cell(step.at), cell(value)]
 }
 
 fn step_as_json(step: &Step) -> Value {

@@ -44,6 +44,11 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The duration as a setting has it.
+pub fn text(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
 /// The same for a duration that may be absent: none, an empty text or `"none"`.
 pub mod option {
     use std::time::Duration;

@@ -149,10 +149,14 @@ impl Config {
         sections.into_iter().chain(single).collect()
     }
 
-    /// Whether anything is set in a section, read or not.
-    pub fn is_given(&self, section: &str) -> bool {
-        let value = self.shared.values.get(section).map(|value| &value.kind);
-        matches!(value, Some(ValueKind::Table(table)) if !table.is_empty())
+    /// Whether a setting such as `redis.redis_url` is set, or anything in a section such as `redis`, read or not.
+    pub fn is_given(&self, key: &str) -> bool {
+        let (section, name) = key.split_once('.').map_or((key, None), |(section, name)| (section, Some(name)));
+        match (self.shared.values.get(section).map(|value| &value.kind), name) {
+            (Some(ValueKind::Table(table)), Some(name)) => table.contains_key(name),
+            (Some(ValueKind::Table(table)), None) => !table.is_empty(),
+            _ => false,
+        }
     }
 
     /// What is set of the root keys that `defaults` knows.

@@ -16,6 +16,7 @@ use super::layer;
 use super::loader::COMMAND_LINE;
 use super::report::{self, Unknown, full_key};
 use crate::error::{Error, Result};
+use crate::names::did_you_mean;
 
 /// Reads a `T` from `table`; an error names the key below `section` and hides the values of `secrets`.
 pub(super) fn read<T: DeserializeOwned>(section: &str, secrets: &[&str], table: Map<String, Value>) -> Result<T> {
@@ -250,8 +251,8 @@ impl serde::de::Error for Fault {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let advice = report::nearest(variant, expected.iter().copied());
-        let advice = advice.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let advice = did_you_mean(variant, expected.iter().copied());
+        let advice = advice.map(|question| format!("; {question}")).unwrap_or_default();
         Self::mismatch(format!("`{variant}`{advice}"), format!("one of {}", expected.join(", ")))
     }
 }

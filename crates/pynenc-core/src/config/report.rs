@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::names::did_you_mean;
 
 /// A setting nothing reads, where it came from, and what may have been meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,22 +55,12 @@ pub(super) fn error(unknown: &[Unknown]) -> Error {
 
 /// `did you mean ..?`, or the known names where none is near.
 pub(crate) fn advice<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    if let Some(near) = nearest(name, known.clone()) {
-        return format!("did you mean `{near}`?");
+    if let Some(question) = did_you_mean(name, known.clone()) {
+        return question;
     }
     let mut names: Vec<&str> = known.into_iter().collect();
     names.sort_unstable();
     if names.is_empty() { "there are none".to_owned() } else { format!("the known ones are {}", names.join(", ")) }
-}
-
-/// The name that `name` is most likely a slip of.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|other| (strsim::jaro_winkler(name, other), other))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, other)| other)
 }
 
 /// `section.key`, or the key alone for the root.

@@ -83,6 +83,11 @@ pub struct RunnerConfig {
     pub max_paused: usize,
     /// How many runners an invocation may take down before it is failed.
     pub poison_losses: u32,
+    /// How many threads plain bodies may keep after a time limit or a cancel, before the runner claims nothing more and ends.
+    pub max_abandoned_threads: usize,
+    /// How long an invocation waits for a runner that has its task before it is failed; zero for as long as it takes.
+    #[serde(with = "duration")]
+    pub unknown_ttl: Duration,
 }
 
 impl Default for RunnerConfig {
@@ -97,6 +102,8 @@ impl Default for RunnerConfig {
             shutdown_grace: Duration::from_secs(25),
             max_paused: 10_000,
             poison_losses: 3,
+            max_abandoned_threads: 64,
+            unknown_ttl: Duration::from_secs(24 * 3600),
         }
     }
 }

@@ -66,12 +66,21 @@ impl Runner for ThreadRunner {
         let (services, served) = stop_pair();
         let mut service_tasks = start_services(&engine, &worker, &served).await;
         let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
-        claim_loop(&engine, &worker, &mut stop, &attempts).await;
+        let limit = worker.settings().max_abandoned_threads;
+        let is_worn_out = tokio::select! {
+            biased;
+            () = claim_loop(&engine, &worker, &mut stop, &attempts) => false,
+            () = engine.body_threads().are_worn_out(limit) => true,
+        };
+        if is_worn_out {
+            let abandoned = engine.abandoned_threads();
+            tracing::error!(abandoned, "plain bodies keep too many threads after their end; nothing more is claimed");
+        }
         worker.stop_adopting();
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;
         service_tasks.shutdown().await;
-        Ok(())
+        if is_worn_out { Err(Error::TooManyAbandonedThreads(engine.abandoned_threads())) } else { Ok(()) }
     }
 }
 
@@ -151,7 +160,7 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
         let (engine, extension, runner, stop) = (engine.clone(), extension.clone(), worker.id(), stop.clone());
         tasks.spawn(async move {
             if let Err(error) = extension.serve(engine, runner, stop).await {
-                tracing::error!(?extension, %error, "the service of an extension ended");
+                tracing::error!(extension = extension.name(), %error, "the service of an extension ended");
             }
         });
     }

@@ -86,7 +86,7 @@ impl Adoption<'_> {
         let Some((granted, answer)) = granted else { return };
         let record = Some(submission.record.clone());
         let claimed = Claimed { id: granted.id, reply: ClaimReply::Granted(granted), record };
-        let begun = self.worker.begun(engine, self.claim.runner, vec![claimed]).pop();
+        let begun = self.worker.begin(engine, self.claim.runner, vec![claimed]).pop();
         if let Some((adopter, attempt)) = self.worker.adopter.get().zip(begun) {
             attempt.answer_with(answer);
             adopter(self.worker, attempt);

@@ -21,6 +21,7 @@ use super::Worker;
 use super::answer::{Answer, Answering};
 use super::guided::{Guided, Halt};
 use super::slots::{Entry, Permit, Reservation, Slots};
+use super::unknown_tasks::UnknownTasks;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -136,6 +137,10 @@ impl Attempt {
 
     pub(crate) fn interruption(&self) -> Option<Interrupt> {
         Interrupt::from_u8(self.interrupt.load(Ordering::Acquire))
+    }
+
+    pub(super) fn unknown_tasks(&self) -> &UnknownTasks {
+        &self.worker.unknown_tasks
     }
 
     pub(super) fn slots(&self) -> &Slots {

@@ -53,7 +53,8 @@ impl Ending {
     }
 
     pub(super) fn timed_out(limit: Duration, attempt: u32) -> Self {
-        Self::failed("Timeout", format!("ran longer than {limit:?}"), attempt, Reason::TimedOut, RetryWish::ByOptions)
+        let message = format!("ran longer than {}", humantime::format_duration(limit));
+        Self::failed("Timeout", message, attempt, Reason::TimedOut, RetryWish::ByOptions)
     }
 
     /// A value that can't be stored is the fault of its body, and the next run would return the like.

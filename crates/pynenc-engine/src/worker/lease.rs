@@ -30,7 +30,7 @@ impl Worker {
             runner,
             lease: self.settings.lease,
             interval: self.settings.heartbeat_interval,
-            description: description().into(),
+            description: description(engine.abandoned_threads()).into(),
         };
         match engine.parts().orchestrator.heartbeat(&heartbeat).await? {
             HeartbeatReply::Alive { cancel, is_introduced } => {
@@ -171,7 +171,7 @@ fn is_exclusive(engine: &Engine, attempt: &Attempt) -> bool {
     attempt.tracked.limited || task.is_some_and(|task| task.options.fence == Fence::Cancel)
 }
 
-fn description() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_default();
-    format!("{host} process {}", std::process::id())
+fn description(abandoned: usize) -> String {
+    let place = format!("{} process {}", gethostname::gethostname().display(), std::process::id());
+    if abandoned == 0 { place } else { format!("{place}, with {abandoned} abandoned threads") }
 }

@@ -3,12 +3,14 @@
 mod adoption;
 mod answer;
 mod attempt;
+mod body_threads;
 mod ending;
 mod guided;
 mod lease;
 mod run;
 mod services;
 mod slots;
+mod unknown_tasks;
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as HeldEntry;
@@ -30,6 +32,7 @@ pub(crate) use attempt::{Awaited, Interrupt};
 pub use guided::Halt;
 
 pub(crate) use adoption::Adopter;
+pub(crate) use body_threads::BodyThreads;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -37,6 +40,7 @@ use crate::extension::Changed;
 use crate::task::Body;
 use services::Progress;
 use slots::{Entry, Slots};
+use unknown_tasks::UnknownTasks;
 
 /// How often a claim is asked for again, with the same token, before it is left to the check of what is owned.
 const CLAIM_TRIES: u32 = 6;
@@ -63,6 +67,7 @@ pub struct Worker {
     unfenced: Notify,
     renewed: Notify,
     progress: Mutex<Progress>,
+    unknown_tasks: UnknownTasks,
 }
 
 impl fmt::Debug for Worker {
@@ -120,6 +125,7 @@ impl Worker {
             unfenced: Notify::new(),
             renewed: Notify::new(),
             progress: Mutex::default(),
+            unknown_tasks: UnknownTasks::default(),
             settings: settings.clone(),
         }
     }
@@ -172,16 +178,16 @@ impl Worker {
     /// Claims what it can of `ids` and says that it runs: each attempt is to be given to [`Worker::run`].
     ///
     /// A reply that is lost is asked for again. What is claimed and never learned of is given back by
-    /// [`Worker::give_back_unheld`].
+    /// [`Worker::compare_with_store`].
     pub async fn claim(self: &Arc<Self>, engine: &Engine, ids: Vec<InvocationId>) -> Vec<Arc<Attempt>> {
         let ids = self.not_held(ids);
         if ids.is_empty() {
             return Vec::new();
         }
         let claiming = Claiming { worker: self, ids, hint: None };
-        let claim = Claim::new(claiming.ids.clone(), self.id()).running_below(self.losses_in_company());
+        let claim = self.claim_of(engine, claiming.ids.clone());
         let claimed = self.ask(engine, &claim).await;
-        self.begun(engine, claim.runner, claimed)
+        self.begun(engine, claim.runner, claimed).await
     }
 
     /// Claims what was found: each attempt is to be given to [`Worker::run`].
@@ -192,7 +198,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// What a dropped call has claimed is given back by [`Worker::give_back_unheld`].
+    /// What a dropped call has claimed is given back by [`Worker::compare_with_store`].
     pub async fn claim_found(
         self: &Arc<Self>,
         engine: &Engine,
@@ -205,11 +211,18 @@ impl Worker {
         }
     }
 
+    fn claim_of(&self, engine: &Engine, ids: Vec<InvocationId>) -> Claim {
+        let left_out = self.unknown_tasks.left_out(engine.parts().clock.now());
+        // Where threads are scarce, what is claimed may have to wait for one, and doesn't run yet.
+        let runs_below = if engine.body_threads().are_scarce() { 0 } else { self.losses_in_company() };
+        Claim::new(ids, self.id()).running_below(runs_below).without(left_out)
+    }
+
     async fn take(self: &Arc<Self>, engine: &Engine, pop: &Pop) -> pynenc_core::Result<Vec<Arc<Attempt>>> {
         let _taking = self.taking.lock().await;
-        let claim = Claim::new(Vec::new(), self.id()).running_below(self.losses_in_company());
+        let claim = self.claim_of(engine, Vec::new());
         match engine.lane().take(pop, &claim).await {
-            Ok(taken) => Ok(self.begun(engine, claim.runner, taken)),
+            Ok(taken) => Ok(self.begun(engine, claim.runner, taken).await),
             Err(error) if error.kind() == ErrorKind::Retired => {
                 self.renew(claim.runner);
                 Ok(Vec::new())
@@ -227,8 +240,19 @@ impl Worker {
         self.lost_claim.notify_one();
     }
 
-    /// The attempts of what was granted.
-    fn begun(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
+    /// The attempts of what was granted. Other runners are offered what was left out.
+    async fn begun(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
+        let left_out = claimed.iter().filter_map(|claimed| match &claimed.reply {
+            ClaimReply::LeftOut(tracked) => Some(self.unknown_tasks.hint(tracked, engine.parts().clock.now())),
+            _ => None,
+        });
+        let left_out: Vec<_> = left_out.collect();
+        let attempts = self.begin(engine, runner, claimed);
+        engine.hint(&left_out).await;
+        attempts
+    }
+
+    fn begin(self: &Arc<Self>, engine: &Engine, runner: RunnerId, claimed: Vec<Claimed>) -> Vec<Arc<Attempt>> {
         let attempts: Vec<_> =
             claimed.into_iter().filter_map(|claimed| self.granted(engine, runner, claimed)).collect();
         // Held before they run, so that a cancel that comes meanwhile finds them.

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use pynenc_core::broker::Message;
 use pynenc_core::cached::Encoded;
 use pynenc_core::orchestrator::TransitionReply;
 use pynenc_core::record::{Outcome, Payload, TaskError};
@@ -16,11 +14,14 @@ use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
 use pynenc_core::{ErrorKind, Reason, Serializer, Status};
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::attempt::{Attempt, Interrupt};
+use super::body_threads::BodyThread;
 use super::ending::{Ending, after_failure};
 use super::guided::Halt;
+use super::unknown_tasks::unknown_task;
 use super::{Worker, pause_before};
 use crate::arguments::ArgumentSource;
 use crate::content::Upload;
@@ -28,13 +29,11 @@ use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::extension::Changed;
 use crate::returns::Finished;
-use crate::task::{Body, RegisteredTask};
+use crate::task::{AsyncBody, BlockingBody, Body, RegisteredTask};
 use crate::telling::tell_ended;
 
 /// A shorter error isn't worth a look at whether it is large.
 const LARGE_ERROR: usize = 1024;
-/// How long a hint waits that met a runner without its task.
-const UNKNOWN_TASK_PAUSE: Duration = Duration::from_secs(5);
 
 type Caught = Result<Finished, Box<dyn Any + Send>>;
 
@@ -43,7 +42,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// A dropped run is given back by the next [`Worker::give_back_unheld`].
+    /// A dropped run is given back by the next [`Worker::compare_with_store`].
     pub async fn run(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>) {
         let span = engine.span_of(&attempt);
         self.run_in_span(engine, attempt).instrument(span).await;
@@ -56,6 +55,7 @@ impl Worker {
         }
         engine.tell_started(&attempt);
         let ending = perform(&engine, &attempt).await;
+        let ending = Box::pin(with_record_read_again(&engine, &attempt, ending)).await;
         attempt.leave_slot();
         let mut settling = resolve(&engine, &attempt, ending).await;
         if let Some(settling) = &mut settling {
@@ -64,18 +64,22 @@ impl Worker {
         attempt.release();
     }
 
-    /// Waits for the slot. One that runs alone says only now that it runs.
+    /// Waits for the slot. One whose claim hasn't said so already says only now that it runs, or, if it needs a thread, when
+    /// it has one.
     async fn enter(&self, engine: &Engine, attempt: &Arc<Attempt>) -> bool {
         attempt.enter().await;
-        if self.runs_alone(&attempt.tracked.record) {
-            let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
-            return matches!(
-                Box::pin(attempt.change(engine, change)).await,
-                Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_))
-            );
-        }
-        true
+        attempt.is_blocking() || says_that_it_runs(engine, attempt).await
     }
+}
+
+/// Says that the body runs, unless the claim did. Tells whether it may.
+async fn says_that_it_runs(engine: &Engine, attempt: &Arc<Attempt>) -> bool {
+    if attempt.tracked.record.status == Status::Running {
+        return true;
+    }
+    let change = Change::new(Status::Running, By::Owner(attempt.runner), Reason::Started);
+    let reply = Box::pin(attempt.change(engine, change)).await;
+    matches!(reply, Ok(TransitionReply::Done { .. } | TransitionReply::AlreadyMine(_)))
 }
 
 /// Lets go of an invocation, whatever becomes of its run.
@@ -92,7 +96,9 @@ impl Drop for HeldGuard<'_> {
 }
 
 async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
-    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else { return unknown_task(engine, attempt) };
+    let Some(task) = engine.tasks().find(attempt.tracked.task.as_str()) else {
+        return unknown_task(engine, attempt).await;
+    };
     if attempt.is_missing {
         let detail = "the record is missing from the state backend".to_owned();
         return Ending::Unrunnable { reason: Reason::CorruptRecord, detail };
@@ -108,10 +114,28 @@ async fn perform(engine: &Engine, attempt: &Arc<Attempt>) -> Ending {
     }
 }
 
-fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
-    let error = engine.tasks().unknown(attempt.tracked.task.as_str());
-    tracing::error!(%error, "another runner may know the task; it is given back");
-    Ending::GivenBack { reason: Reason::UnknownTask }
+/// A record that is missing or corrupt may have been garbled on its way: the invocation isn't failed for it, but given
+/// back, if it reads otherwise now.
+async fn with_record_read_again(engine: &Engine, attempt: &Attempt, ending: Ending) -> Ending {
+    if !matches!(ending, Ending::Unrunnable { reason: Reason::CorruptRecord, .. }) {
+        return ending;
+    }
+    let mut tries = 0;
+    loop {
+        match engine.parts().state.invocations(&[attempt.id()]).await {
+            Ok(records) => {
+                let is_another = records.into_iter().flatten().any(|record| record != attempt.record);
+                return if is_another { Ending::GivenBack { reason: Reason::ClaimLost } } else { ending };
+            }
+            Err(error) if error.blames_store() => {
+                if let Err(interrupted) = within(engine, attempt, pause_before(tries)).await {
+                    return interrupted;
+                }
+                tries += 1;
+            }
+            Err(_) => return ending,
+        }
+    }
 }
 
 async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, Ending> {
@@ -143,20 +167,93 @@ async fn within(engine: &Engine, attempt: &Attempt, pause: Duration) -> Result<(
 async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask, source: ArgumentSource) -> Ending {
     let context = TaskContext::new(engine.clone(), attempt.clone());
     let limit = attempt.record.timeout.or(task.options.timeout);
-    let mut body = caught(context, &task.definition.body, source);
+    match task.definition.body {
+        Body::Async(run) => run_async(engine, attempt, limit, context, run, source).await,
+        Body::Blocking(run) => Box::pin(run_on_thread(engine, attempt, limit, context, run, source)).await,
+    }
+}
+
+async fn run_async(
+    engine: &Engine,
+    attempt: &Arc<Attempt>,
+    limit: Option<Duration>,
+    context: TaskContext,
+    run: AsyncBody,
+    source: ArgumentSource,
+) -> Ending {
+    let inner = context.clone();
+    let body = context.scope(async move { run(inner, source).await });
+    let mut body = AssertUnwindSafe(body).catch_unwind().boxed();
     let ended = tokio::select! {
         biased;
         finished = &mut body => Ok(finished),
         interrupt = attempt.interrupted() => Err(interrupt),
         () = time_limit(engine, attempt, limit) => Err(Interrupt::Timeout),
     };
+    drop_quietly(body);
+    concluded(attempt, limit, ended)
+}
+
+/// Runs a plain body. It begins, with its time limit, when there is a thread for it.
+async fn run_on_thread(
+    engine: &Engine,
+    attempt: &Arc<Attempt>,
+    limit: Option<Duration>,
+    context: TaskContext,
+    run: BlockingBody,
+    source: ArgumentSource,
+) -> Ending {
+    let (span, inner) = (tracing::Span::current(), context.clone());
+    let body = move || span.in_scope(|| context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source)))));
+    let (let_begin, may_begin) = oneshot::channel();
+    let is_said = attempt.tracked.record.status == Status::Running;
+    let waiting = attempt.clone();
+    let may_begin = move || (is_said || may_begin.blocking_recv().is_ok()) && !waiting.is_interrupted();
+    let mut thread = engine.body_threads().run(may_begin, body);
+    tokio::select! {
+        biased;
+        () = thread.begun() => {}
+        interrupt = attempt.interrupted() => return concluded(attempt, limit, Err(interrupt)),
+    }
+    if !says_that_it_runs(engine, attempt).await {
+        return Ending::Lost;
+    }
+    // Where it waits for nothing, nobody receives that.
+    let _ = let_begin.send(());
+    let ended = tokio::select! {
+        biased;
+        finished = ended(attempt, &mut thread) => finished,
+        interrupt = attempt.interrupted() => Err(interrupt),
+        () = time_limit(engine, attempt, limit) => Err(Interrupt::Timeout),
+    };
     let ended = match ended {
-        Err(Interrupt::Cancel) if attempt.is_blocking() => last_word(attempt, &mut body).await,
+        Err(Interrupt::Cancel) => last_word(attempt, &mut thread).await,
         // It may have seen the wish, and returned for it, before this task did.
-        Ok(_) if attempt.is_blocking() && attempt.interruption() == Some(Interrupt::Cancel) => Err(Interrupt::Cancel),
+        Ok(_) if attempt.interruption() == Some(Interrupt::Cancel) => Err(Interrupt::Cancel),
         ended => ended,
     };
-    drop_quietly(body);
+    if ended.is_err()
+        && let Some(abandoned) = thread.abandon()
+    {
+        tracing::warn!(
+            abandoned,
+            "a plain body goes on after its end and keeps its thread; it should look at `is_cancelled`"
+        );
+    }
+    concluded(attempt, limit, ended)
+}
+
+/// What the body on a thread came to.
+async fn ended(attempt: &Attempt, thread: &mut BodyThread<Caught>) -> Result<Caught, Interrupt> {
+    match (&mut thread.ended).await {
+        Ok(Some(caught)) => Ok(caught),
+        Ok(None) => Err(attempt.interruption().unwrap_or(Interrupt::Shutdown)),
+        Err(lost) if lost.is_panic() => Ok(Err(lost.into_panic())),
+        Err(_) => Err(Interrupt::Shutdown),
+    }
+}
+
+fn concluded(attempt: &Attempt, limit: Option<Duration>, ended: Result<Caught, Interrupt>) -> Ending {
     match ended {
         Ok(finished) => finished_or_panicked(finished, attempt),
         Err(interrupt) => {
@@ -167,28 +264,11 @@ async fn run_body(engine: &Engine, attempt: &Arc<Attempt>, task: &RegisteredTask
 }
 
 /// A thread can't be stopped: what a plain body was asked to end counts as cancelled when it returns.
-async fn last_word(attempt: &Attempt, body: &mut BoxFuture<'_, Caught>) -> Result<Caught, Interrupt> {
+async fn last_word(attempt: &Attempt, thread: &mut BodyThread<Caught>) -> Result<Caught, Interrupt> {
     tokio::select! {
         biased;
-        _ = body => Err(Interrupt::Cancel),
+        _ = ended(attempt, thread) => Err(Interrupt::Cancel),
         interrupt = attempt.interrupted_beyond(Interrupt::Cancel) => Err(interrupt),
-    }
-}
-
-/// The body with its context, its panics caught.
-fn caught(context: TaskContext, body: &Body, source: ArgumentSource) -> BoxFuture<'static, Caught> {
-    match *body {
-        Body::Async(run) => {
-            let inner = context.clone();
-            AssertUnwindSafe(context.scope(async move { run(inner, source).await })).catch_unwind().boxed()
-        }
-        Body::Blocking(run) => {
-            let inner = context.clone();
-            let span = tracing::Span::current();
-            let body = move || context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(inner, source))));
-            let call = move || span.in_scope(body);
-            async move { tokio::task::spawn_blocking(call).await.unwrap_or_else(|lost| Err(lost.into_panic())) }.boxed()
-        }
     }
 }
 
@@ -279,7 +359,7 @@ async fn settle(engine: &Engine, attempt: &Arc<Attempt>, settling: &mut Settling
 fn is_unknown_task(reply: &TransitionReply) -> bool {
     match reply {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
-            record.reason == Reason::UnknownTask
+            record.reason == Reason::UnknownTask && record.is_queued()
         }
         TransitionReply::Refused(_) => false,
     }
@@ -287,8 +367,7 @@ fn is_unknown_task(reply: &TransitionReply) -> bool {
 
 /// Another runner may know the task, or this one's successor.
 async fn hint_later(engine: &Engine, attempt: &Attempt) {
-    let not_before = Some(engine.parts().clock.now() + UNKNOWN_TASK_PAUSE);
-    engine.hint(&[Message { not_before, ..attempt.tracked.message() }]).await;
+    engine.hint(&[attempt.unknown_tasks().hint(&attempt.tracked, engine.parts().clock.now())]).await;
 }
 
 fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: &Change) {

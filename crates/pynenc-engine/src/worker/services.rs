@@ -12,6 +12,7 @@ use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status, Timestamp};
 use rustc_hash::FxHashSet;
 
 use super::Worker;
+use super::attempt::{Attempt, Interrupt};
 use super::ending::after_loss;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -82,7 +83,7 @@ impl Worker {
         let now = engine.parts().clock.now();
         let has_lost_claim = self.has_lost_claim.load(Ordering::Acquire);
         if has_lost_claim || self.is_due(now, self.settings.lease, |progress| &mut progress.last_own) {
-            self.give_back_unheld(engine).await?;
+            self.compare_with_store(engine).await?;
             if has_lost_claim {
                 self.has_lost_claim.store(false, Ordering::Release);
             }
@@ -178,15 +179,19 @@ impl Worker {
         }
     }
 
-    /// Gives back, uncharged, what the store says this worker owns and it doesn't hold: a claim whose reply was lost.
-    pub async fn give_back_unheld(&self, engine: &Engine) -> Result<()> {
+    /// Gives back, uncharged, what the store says this worker owns and it doesn't hold: a claim whose reply was lost. Ends
+    /// the bodies of what the store doesn't know any more, because it was emptied.
+    pub async fn compare_with_store(&self, engine: &Engine) -> Result<()> {
         let runner = self.id();
-        let unheld: Vec<_> = {
+        let (unheld, unowned): (Vec<_>, Vec<_>) = {
             let _nobody_takes = self.taking.lock().await;
             let owned = engine.parts().orchestrator.owned(runner).await?;
+            let known: FxHashSet<_> = owned.iter().map(|item| item.id).collect();
+            let unowned = self.attempts().into_iter().filter(|attempt| !known.contains(&attempt.id())).collect();
             let held = self.lock();
-            owned.into_iter().filter(|item| !held.contains_key(&item.id)).collect()
+            (owned.into_iter().filter(|item| !held.contains_key(&item.id)).collect(), unowned)
         };
+        end_forgotten(engine, &unowned).await?;
         move_all(engine, unheld.into_iter().map(|item| (item, claim_lost(runner))).collect()).await
     }
 
@@ -243,6 +248,18 @@ impl Worker {
             self.progress().orphans = page.next;
         }
     }
+}
+
+/// Ends the bodies of attempts without a record.
+async fn end_forgotten(engine: &Engine, attempts: &[Arc<Attempt>]) -> Result<()> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = attempts.iter().map(|attempt| attempt.id()).collect();
+    let records = engine.parts().orchestrator.records(&ids).await?;
+    let forgotten = attempts.iter().zip(records).filter(|(_, record)| record.is_none());
+    forgotten.for_each(|(attempt, _)| attempt.tell(Interrupt::Lost));
+    Ok(())
 }
 
 /// What nobody needs any more; the rest is kept, and looked at again when that time is over.

@@ -16,6 +16,9 @@ impl State {
         }
         let change = Change::new(Status::Pending, By::Claimer(claim.runner), Reason::Claimed);
         let Ok(next) = advance(entry.record(), &change, now) else { return ClaimReply::Gone };
+        if claim.left_out.contains(&entry.tracked.task) {
+            return ClaimReply::LeftOut(entry.tracked.clone());
+        }
         let blocked = entry.running.filter(|running| !self.slots.take(running.key, id, running.limit));
         match blocked {
             None => {

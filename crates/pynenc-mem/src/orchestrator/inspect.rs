@@ -17,7 +17,7 @@ impl State {
             registration: entry.registered(),
             holders: key.into_iter().flat_map(|key| self.slots.holders(key)).take(Inspected::MOST).collect(),
             parked_before: before.map(|before| before as u64),
-            awaits: self.waits.of(id).filter(|awaited| self.lives(*awaited)).take(Inspected::MOST).collect(),
+            awaits: self.waits.of(id).filter(|awaited| self.lives(*awaited)).collect(),
             now,
         })
     }

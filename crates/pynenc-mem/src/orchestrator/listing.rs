@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use futures_util::stream::BoxStream;
 use pynenc_core::orchestrator::{Cursor, Ended, Find, Heartbeat, HeartbeatReply, Page, Tracked};
-use pynenc_core::{InvocationId, Timestamp};
+use pynenc_core::{InvocationId, Status, Timestamp};
 use tokio::sync::mpsc;
 
 use super::state::{Entry, State};
@@ -17,13 +17,34 @@ impl State {
             (find.statuses.is_empty() || find.statuses.contains(&entry.record().status))
                 && find.task.as_ref().is_none_or(|task| *task == entry.tracked.task)
         };
-        let since = find.since.map(|at| Cursor { at, id: InvocationId::from_bytes([0; 16]) });
+        let before = |at| Cursor { at, id: InvocationId::from_bytes([0; 16]) };
+        let since = find.since.map(before);
+        let until = find.until.map(|at| Cursor { at, id: InvocationId::from_bytes([u8::MAX; 16]) });
+        let index = self.index(&find.statuses);
         if find.newest_first {
-            let before = self.order.range((Bound::Unbounded, excluded(find.after)));
-            let newest = before.rev().take_while(|place| since.is_none_or(|since| **place >= since));
+            let end = match (find.after, until) {
+                (Some(after), Some(until)) if until < after => Bound::Included(until),
+                (Some(after), _) => Bound::Excluded(after),
+                (None, until) => until.map_or(Bound::Unbounded, Bound::Included),
+            };
+            let newest = index.range((Bound::Unbounded, end)).rev();
+            let newest = newest.take_while(|place| since.is_none_or(|since| **place >= since));
             return self.page(newest, find.limit, is_wanted);
         }
-        self.page(self.order.range((excluded(find.after.max(since)), Bound::Unbounded)), find.limit, is_wanted)
+        let oldest = index.range((excluded(find.after.max(since)), Bound::Unbounded));
+        self.page(oldest.take_while(|place| until.is_none_or(|until| **place <= until)), find.limit, is_wanted)
+    }
+
+    /// The smallest index that has all entries of these statuses.
+    fn index(&self, statuses: &[Status]) -> &BTreeSet<Cursor> {
+        let are_all = |is: fn(&Status) -> bool| !statuses.is_empty() && statuses.iter().all(is);
+        if are_all(|status| status.is_final() && *status != Status::Success) {
+            &self.unsuccessful
+        } else if are_all(|status| status.is_claimable() && *status != Status::Scheduled) {
+            &self.queued
+        } else {
+            &self.order
+        }
     }
 
     pub(super) fn queued(&self, after: Option<Cursor>, unchanged_since: Timestamp, limit: usize) -> Page<Tracked> {
@@ -65,10 +86,22 @@ impl State {
         limit: usize,
         filter: impl Fn(&Entry) -> bool,
     ) -> Page<Tracked> {
-        let mut wanted = places.map(|place| self.entry(place.id)).filter(|entry| filter(entry));
-        let entries: Vec<&Entry> = wanted.by_ref().take(limit).collect();
-        let next = entries.last().map(|entry| entry.place).filter(|_| wanted.next().is_some());
-        Page { items: entries.into_iter().map(|entry| entry.tracked.clone()).collect(), next }
+        let mut items: Vec<&Entry> = Vec::new();
+        let mut next = None;
+        for (looked_at, place) in places.enumerate() {
+            let entry = self.entry(place.id);
+            let is_wanted = filter(entry);
+            if is_wanted && items.len() == limit {
+                next = items.last().map(|last| last.place);
+                break;
+            }
+            items.extend(is_wanted.then_some(entry));
+            if looked_at >= Find::LOOKED_AT {
+                next = Some(*place);
+                break;
+            }
+        }
+        Page { items: items.into_iter().map(|entry| entry.tracked.clone()).collect(), next }
     }
 }
 

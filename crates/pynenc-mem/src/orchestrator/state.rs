@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) order: BTreeSet<Cursor>,
     pub(super) queued: BTreeSet<Cursor>,
     pub(super) retained: BTreeSet<Cursor>,
+    /// What has ended without a value: it is looked for, and there is little of it.
+    pub(super) unsuccessful: BTreeSet<Cursor>,
     pub(super) tally: Tally,
     pub(super) keys: Keys,
     pub(super) slots: Slots,
@@ -135,6 +137,9 @@ impl State {
         let entry = self.entries.get_mut(&id).expect("it has just ended");
         entry.kept_until = entry.record().at + entry.kept_for();
         self.retained.insert(Cursor { at: entry.kept_until, id });
+        if entry.record().status != Status::Success {
+            self.unsuccessful.insert(entry.place);
+        }
         let record = entry.record();
         self.watchers.tell(id, record);
         if self.outbox.ended(&entry.tracked, record.at) {
@@ -182,6 +187,7 @@ impl State {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.order.remove(&entry.place);
         self.retained.remove(&Cursor { at: entry.kept_until, id });
+        self.unsuccessful.remove(&entry.place);
         self.tally.leave(entry.record().status);
         self.outbox.forget(id);
         for name in &entry.names {

@@ -64,6 +64,7 @@ local function remember(asked, like, id, raw)
     ends_waits = was[E.status] == S.paused,
     is_watched = ends and e[E.watched] == 1,
     kept = ends and int(kept_for(e)),
+    is_unsuccessful = ends and e[E.status] ~= S.success,
   })
 end
 
@@ -89,6 +90,7 @@ local function step_again(step, id, raw, token, time)
   if step.gained then gained[id] = step.gained end
   if step.ends_waits then end_waits(id) end
   if step.ends then retain(step.kept, id) end
+  if step.is_unsuccessful then note_unsuccessful(id, (parse('>I6', raw, FACTS))) end
   if step.is_watched then tell_watchers(id, step.start .. token) end
   return step.start
 end

@@ -1,4 +1,16 @@
 local GONE, BUSY = 0, 1
+-- The tasks that a claim leaves out, if there are any.
+local left_out
+
+-- Reads the tasks that are left out, their count first, and gives the place behind them.
+local function read_left_out(arguments, first)
+  local last = first + tonumber(arguments[first])
+  for place = first + 1, last do
+    left_out = left_out or {}
+    left_out[arguments[place]] = true
+  end
+  return last + 1
+end
 
 -- A claim lets a runner begin unless it was retired, and makes it known.
 local function may_claim(runner, time)
@@ -46,6 +58,7 @@ local function claim_anew(id, runner, token, runs_below, time)
   if not e then return GONE end
   if e[E.token] == token then return repeated(e, runner) end
   if refusal(e, S.pending, A.claimer, runner, false, time) then return GONE end
+  if left_out and left_out[e[E.task]] then return 'L' .. e[E.raw] end
   local key, limit
   if e[E.running] ~= 0 then key, limit = running_key(e) end
   local is_free = not key or take(key, id, limit)
@@ -64,7 +77,7 @@ local claiming
 
 local function claim(id, runner, token, runs_below, time)
   local raw = text(id)
-  local like = raw and sub(raw, 60, FACTS - 1) ~= token and likeness(raw)
+  local like = raw and not left_out and sub(raw, 60, FACTS - 1) ~= token and likeness(raw)
   if not like then return claim_anew(id, runner, token, runs_below, time) end
   claiming = claiming or 'c' .. runs_below .. runner
   local step = known_step(claiming, like)

@@ -1,7 +1,7 @@
 -- Outcomes that the script keeps, by invocation.
 local outcomes = {}
 -- What no item reads is written once a script, however many items it has: counts, and indexes by their members.
-local counted, fresh, to_queued, to_rest, gained, lost, retained = {}, {}, {}, {}, {}, {}, {}
+local counted, fresh, to_queued, to_rest, gained, lost, retained, unsuccessful = {}, {}, {}, {}, {}, {}, {}, {}
 
 local function count(field, by)
   counted[field] = (counted[field] or 0) + by
@@ -61,6 +61,7 @@ local function flush_indexes()
   change_owners('SADD', gained)
   change_owners('SREM', lost)
   flush_retained()
+  call_with_many('ZADD', K.unsuccessful, unsuccessful)
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', K.counts, field, int(by)) end
   end
@@ -120,8 +121,14 @@ local function retain(length, id)
   ids[#ids + 1] = id
 end
 
+-- What has ended without a value is found by itself: it is looked for, and there is little of it.
+local function note_unsuccessful(id, place)
+  unsuccessful[#unsuccessful + 1], unsuccessful[#unsuccessful + 2] = int(place), id
+end
+
 local function ended(id, e, time)
   retain(int(kept_for(e)), id)
+  if e[E.status] ~= S.success then note_unsuccessful(id, e[E.place]) end
   if e[E.watched] == 1 then tell_watchers(id, written(e)) end
   to_outbox(id, e, time)
 end

@@ -27,6 +27,15 @@ local function int(number)
   return string.format('%d', number)
 end
 
+-- Members that were offered long enough ago, by their scores; a score ahead of the present is of a clock that went back.
+local function due_for_another_offer(key, time, again_after, limit)
+  local due = call('ZRANGEBYSCORE', key, '-inf', int(time - again_after), 'LIMIT', 0, limit)
+  if #due >= tonumber(limit) then return due end
+  local ahead = call('ZRANGEBYSCORE', key, '(' .. int(time), '+inf', 'LIMIT', 0, int(limit - #due))
+  for _, member in ipairs(ahead) do due[#due + 1] = member end
+  return due
+end
+
 -- Calls a command with what may be too much for one, and gives its last reply.
 local function call_with_many(command, key, members)
   local reply

@@ -9,7 +9,7 @@ use pynenc_core::{Error, Result};
 use super::server::Server;
 use crate::error::classified;
 
-/// How much later than it should the answer to a wait may come.
+/// How much later than it should the answer to a wait may come, if the response timeout isn't shorter.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The pool that connections for blocking come from, made at its first use.
@@ -58,7 +58,7 @@ impl Blocking {
         Ok(pool.insert(self.server.pool()?).clone())
     }
 
-    /// The next connection leads to where the server is now.
+    /// The next connection is a new one, to where the server is now.
     fn forget(&self) {
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.idle().clear();
@@ -81,12 +81,17 @@ impl Blocking {
         // Zero would be for ever.
         command.arg(lists).arg(wait.max(Duration::from_millis(1)).as_secs_f64());
         let asked = command.query_async::<redis::Value>(connection.get());
-        match tokio::time::timeout(wait + GRACE, asked).await {
+        let grace = GRACE.min(self.server.response_timeout());
+        match tokio::time::timeout(wait + grace, asked).await {
             Ok(Ok(_)) => self.idle().extend(connection.returned()),
             Ok(Err(error)) if self.server.follow(&error) => self.forget(),
             Ok(Err(error)) if error.is_connection_dropped() => {}
             Ok(Err(error)) => return Err(classified(error)),
-            Err(_) => return Err(Error::unavailable("redis didn't answer in time")),
+            Err(_) => {
+                // The idle ones are likely to be as dead.
+                self.forget();
+                return Err(Error::unavailable("redis didn't answer in time"));
+            }
         }
         Ok(())
     }

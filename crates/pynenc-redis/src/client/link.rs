@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pynenc_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, RedisResult, ScriptInvocation, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 
 use super::server::Server;
 use crate::error::{Fate, classified, fate};
-use crate::script::library;
+use crate::script::{Script, library};
 
 /// How often functions are given to a server that has forgotten them at once.
 const FUNCTION_TRIES: usize = 4;
@@ -29,20 +30,64 @@ struct Numbered {
     connection: MultiplexedConnection,
     /// Whether functions can be called over this connection: some servers are too old, some users lack the right.
     has_functions: Arc<AtomicBool>,
+    silence: Arc<Silence>,
+}
+
+/// Since when requests have been sent over a connection and nothing has come back. It counts what callers have given up on
+/// too: one that never waits long enough for a timeout would otherwise use a dead connection for ever.
+#[derive(Default)]
+struct Silence(Mutex<Option<Instant>>);
+
+impl Silence {
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sent(&self) {
+        self.since().get_or_insert_with(Instant::now);
+    }
+
+    fn answered(&self) {
+        *self.since() = None;
+    }
+
+    fn is_longer_than(&self, limit: Duration) -> bool {
+        self.since().is_some_and(|since| since.elapsed() > limit)
+    }
 }
 
 /// Something that is asked of the server.
 pub(super) enum Request<'a> {
-    Script(ScriptInvocation<'static>),
+    /// A command that calls this script.
+    Script(&'static Script, &'a Cmd),
     Command(&'a Cmd),
 }
 
 impl Request<'_> {
     async fn send(&self, mut connection: MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Script(script) => script.invoke_async(&mut connection).await,
+            Self::Script(script, command) => match command.query_async(&mut connection).await {
+                Err(error) if error.code() == Some("NOSCRIPT") => {
+                    // The reply isn't looked at: the client's own way panics in a debug build if it isn't the hash.
+                    let mut load = redis::cmd("SCRIPT");
+                    load.arg("LOAD").arg(&script.code).query_async::<Value>(&mut connection).await?;
+                    command.query_async(&mut connection).await
+                }
+                answer => answer,
+            },
             Self::Command(command) => command.query_async(&mut connection).await,
         }
+    }
+}
+
+impl Numbered {
+    async fn ask(&self, request: &Request<'_>) -> RedisResult<Value> {
+        self.silence.sent();
+        let answer = request.send(self.connection.clone()).await;
+        if !answer.as_ref().is_err_and(RedisError::is_timeout) {
+            self.silence.answered();
+        }
+        answer
     }
 }
 
@@ -100,10 +145,10 @@ impl Link {
     /// The answer to a request, or the fault of the last try.
     async fn answer(&self, request: &Request<'_>) -> Result<RedisResult<Value>> {
         let link = self.connection().await?;
-        match request.send(link.connection.clone()).await {
+        match link.ask(request).await {
             Err(error) if self.is_worth_another(&link, &error) => {
                 let link = self.connection().await?;
-                let answer = request.send(link.connection.clone()).await;
+                let answer = link.ask(request).await;
                 Ok(answer.inspect_err(|error| self.note(&link, error)))
             }
             answer => Ok(answer.inspect_err(|error| self.note(&link, error))),
@@ -135,13 +180,22 @@ impl Link {
         }
         let connection = self.server.connect().await?;
         let has_functions = Arc::new(AtomicBool::new(has_functions(connection.clone()).await.map_err(classified)?));
-        let link = Numbered { number: self.last.fetch_add(1, Ordering::Relaxed), connection, has_functions };
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let link = Numbered { number, connection, has_functions, silence: Arc::default() };
         *self.present.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }
 
+    /// The connection in use, unless nothing has come back on it for too long.
     fn present(&self) -> Option<Numbered> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        present.take_if(|link| link.silence.is_longer_than(self.server.response_timeout()));
+        present.clone()
+    }
+
+    /// Has the next call make a new connection.
+    pub(super) fn replace(&self) {
+        *self.present.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn forget(&self, number: u64) {

@@ -34,6 +34,11 @@ impl Server {
         })
     }
 
+    /// How long an answer may take.
+    pub(super) const fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
     fn client(&self) -> Client {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

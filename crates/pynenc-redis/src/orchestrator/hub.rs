@@ -23,17 +23,13 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::waiting::look;
-use crate::client::{RedisStore, Shared};
+use crate::client::{BATCH, RedisStore, Shared};
 use crate::codec::{self, Parse};
-use crate::error::classified;
+use crate::error::{classified, misshapen};
 use crate::keys::{Key, Keys};
 
-/// How long the connection may be silent before it is tried.
-const SILENCE: Duration = Duration::from_secs(15);
 /// So many outcomes are kept for those who will ask for them.
 const OUTCOMES: usize = 256;
-/// How long an answer on this connection may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The connection for what is pushed, made when somebody listens first.
 pub(crate) struct Hub {
@@ -45,6 +41,8 @@ pub(crate) struct Hub {
 
 #[derive(Default)]
 struct Listeners {
+    /// How long the connection may be silent before it is tried, and how long an answer on it may take.
+    patience: Duration,
     sink: Mutex<Option<PubSubSink>>,
     watchers: Mutex<Watchers>,
     outcomes: Mutex<Outcomes>,
@@ -102,11 +100,13 @@ impl Drop for Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(keys: &Keys) -> Self {
+    /// One that notices within the response timeout that its connection is dead.
+    pub(crate) fn new(keys: &Keys, response_timeout: Duration) -> Self {
+        let listeners = Listeners { patience: response_timeout / 2, ..Listeners::default() };
         Self {
             ends: keys.of(Key::Ends, Uuid::now_v7().as_bytes()),
             news: keys.one(Key::News),
-            listeners: Arc::default(),
+            listeners: Arc::new(listeners),
             line: tokio::sync::Mutex::default(),
         }
     }
@@ -180,9 +180,9 @@ impl Hub {
         let gone = self.listeners.add(listener);
         let mut sink = self.listeners.sink().ok_or_else(lost)?;
         if !gone.is_empty() {
-            answered(sink.unsubscribe(gone)).await?;
+            self.listeners.answered(sink.unsubscribe(gone)).await?;
         }
-        answered(sink.subscribe(channel)).await?;
+        self.listeners.answered(sink.subscribe(channel)).await?;
         Ok(signals_of(receiver, knows_of_outbox))
     }
 
@@ -271,15 +271,19 @@ impl Listeners {
     async fn connect(&self, connection: PubSub, mut channels: Vec<Vec<u8>>) -> Result<PubSubStream> {
         let (mut sink, stream) = connection.split();
         channels.extend(lock(&self.runners).iter().map(|listener| listener.channel.clone()));
-        answered(sink.subscribe(channels)).await?;
+        self.answered(sink.subscribe(channels)).await?;
         *lock(&self.sink) = Some(sink);
         Ok(stream)
+    }
+
+    async fn answered<T>(&self, request: impl Future<Output = redis::RedisResult<T>>) -> Result<T> {
+        timeout(self.patience, request).await.map_err(|_| lost())?.map_err(classified)
     }
 
     /// Hands out what comes, over a new connection when the old one is lost, until the store is gone.
     async fn serve(&self, mut stream: PubSubStream, channels: Vec<Vec<u8>>, store: Weak<Shared>) {
         loop {
-            self.hand_out(&mut stream).await;
+            self.hand_out(&mut stream, &store).await;
             lock(&self.sink).take();
             match self.reconnected(&channels, &store).await {
                 Some(new) => stream = new,
@@ -290,16 +294,23 @@ impl Listeners {
     }
 
     /// Hands out what comes until the connection is lost.
-    async fn hand_out(&self, stream: &mut PubSubStream) {
+    async fn hand_out(&self, stream: &mut PubSubStream, store: &Weak<Shared>) {
+        let mut looked_up_to = None;
         loop {
-            match timeout(SILENCE, stream.next()).await {
-                Ok(Some(message)) => self.tell(message.get_payload_bytes(), &channel_of(&message)),
+            match timeout(self.patience, stream.next()).await {
+                Ok(Some(message)) => {
+                    if let Err(error) = self.tell(message.get_payload_bytes(), &channel_of(&message)) {
+                        tracing::warn!(%error, "a message can't be understood; what is waited for is read again");
+                        self.look_again(store).await;
+                    }
+                }
                 Ok(None) => return,
                 Err(_) => {
                     let Some(mut sink) = self.sink() else { return };
-                    if answered(sink.ping::<redis::Value>()).await.is_err() {
+                    if self.answered(sink.ping::<redis::Value>()).await.is_err() {
                         return;
                     }
+                    looked_up_to = self.look_at_some(store, looked_up_to).await;
                 }
             }
         }
@@ -319,6 +330,26 @@ impl Listeners {
         }
     }
 
+    /// Reads a batch of the ids that somebody waits for, beginning behind the last one: a store that was emptied pushes
+    /// nothing. Returns the last id of the batch; nothing when all have been read.
+    async fn look_at_some(&self, store: &Weak<Shared>, after: Option<InvocationId>) -> Option<InvocationId> {
+        let mut ids: Vec<_> = lock(&self.watchers).by_id.keys().copied().filter(|id| Some(*id) > after).collect();
+        ids.sort_unstable();
+        let is_last = ids.len() <= BATCH;
+        ids.truncate(BATCH);
+        self.look_at(&RedisStore::upgrade(store)?, &ids).await;
+        ids.last().copied().filter(|_| !is_last)
+    }
+
+    async fn look_at(&self, store: &RedisStore, ids: &[InvocationId]) {
+        match look(store, ids).await {
+            Ok(ended) => ended.into_iter().for_each(|(id, record)| self.ended(id, record.as_ref())),
+            Err(error) => {
+                tracing::debug!(%error, "the awaited ids are read again after a silence or a lost connection");
+            }
+        }
+    }
+
     /// Reads again what somebody waits for, and has everybody look: what came meanwhile was told to nobody.
     async fn look_again(&self, store: &Weak<Shared>) {
         self.outbox();
@@ -326,31 +357,27 @@ impl Listeners {
         self.news(News::Definitions);
         let ids: Vec<InvocationId> = lock(&self.watchers).by_id.keys().copied().collect();
         let Some(store) = RedisStore::upgrade(store) else { return };
-        match look(&store, &ids).await {
-            Ok(ended) => ended.into_iter().for_each(|(id, record)| self.ended(id, record.as_ref())),
-            Err(error) => tracing::debug!(%error, "what is waited for is read again when the connection is lost again"),
-        }
+        self.look_at(&store, &ids).await;
     }
 
-    fn tell(&self, message: &[u8], channel: &[u8]) {
+    fn tell(&self, message: &[u8], channel: &[u8]) -> Result<()> {
         match message.split_first() {
-            Some((b'E', ended)) => match told_end(ended) {
-                Ok((id, record, outcomes)) => {
-                    let is_watched = lock(&self.watchers).by_id.contains_key(&id);
-                    if is_watched && !outcomes.is_empty() {
-                        lock(&self.outcomes).add(id, outcomes);
-                    }
-                    self.ended(id, Some(&record));
+            Some((b'E', ended)) => {
+                let (id, record, outcomes) = told_end(ended)?;
+                let is_watched = lock(&self.watchers).by_id.contains_key(&id);
+                if is_watched && !outcomes.is_empty() {
+                    lock(&self.outcomes).add(id, outcomes);
                 }
-                Err(error) => tracing::warn!(%error, "an end was told that can't be understood"),
-            },
-            Some((b'C', id)) => self.cancel(id, channel),
+                self.ended(id, Some(&record));
+            }
+            Some((b'C', id)) => self.cancel(Parse::new(id).id()?, channel),
             Some((b'O', _)) => self.outbox(),
             Some((b'T', _)) => self.news(News::Events),
             Some((b'D', _)) => self.news(News::Definitions),
             Some((b'P', _)) => self.dismiss(),
-            _ => {}
+            _ => return Err(misshapen("a message")),
         }
+        Ok(())
     }
 
     fn ended(&self, id: InvocationId, record: Option<&StatusRecord>) {
@@ -370,8 +397,7 @@ impl Listeners {
         }
     }
 
-    fn cancel(&self, id: &[u8], channel: &[u8]) {
-        let Ok(id) = Parse::new(id).id() else { return };
+    fn cancel(&self, id: InvocationId, channel: &[u8]) {
         let runner = channel.last_chunk::<16>().map(|bytes| RunnerId::from_bytes(*bytes));
         for listener in lock(&self.runners).iter().filter(|listener| Some(listener.runner) == runner) {
             drop(listener.sender.send(Signal::Cancel(id)));
@@ -416,10 +442,6 @@ fn signals_of(mut receiver: UnboundedReceiver<Signal>, knows_of_outbox: Arc<Atom
         signal
     })
     .boxed()
-}
-
-async fn answered<T>(request: impl Future<Output = redis::RedisResult<T>>) -> Result<T> {
-    timeout(PATIENCE, request).await.map_err(|_| lost())?.map_err(classified)
 }
 
 fn lost() -> Error {

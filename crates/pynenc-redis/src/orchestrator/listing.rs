@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pynenc_core::orchestrator::{Counts, Cursor, Find, HistoryEntry, Inspected, Page, Tracked};
-use pynenc_core::{InvocationId, Result, Timestamp};
+use pynenc_core::{InvocationId, Result, Status, Timestamp};
 use redis::Value;
 use rustc_hash::FxHashMap;
 
@@ -21,19 +21,54 @@ pub(super) async fn records(store: &RedisStore, ids: &[InvocationId]) -> Result<
     found.map(|(id, raw)| raw.map(|raw| codec::tracked_entry(*id, &raw)).transpose()).collect()
 }
 
+/// The indexes in which entries are looked for, as bits.
+const QUEUED: u8 = 1;
+const REST: u8 = 2;
+const UNSUCCESSFUL: u8 = 4;
+/// A page asks so often for a batch.
+const STEPS: usize = Find::LOOKED_AT / 500;
+
 pub(super) async fn find(store: &RedisStore, find: &Find) -> Result<Page<Tracked>> {
-    let statuses: Vec<u8> = find.statuses.iter().map(|status| status_code(*status)).collect();
-    let task = find.task.as_ref().map_or("", |task| task.as_str());
     let filter = Filter {
-        statuses,
-        task: task.into(),
+        statuses: find.statuses.iter().map(|status| status_code(*status)).collect(),
+        task: find.task.as_ref().map_or("", |task| task.as_str()).into(),
         since: find.since.unwrap_or_default(),
+        until: find.until.unwrap_or(LAST),
         newest_first: find.newest_first,
+        indexes: indexes(&find.statuses),
         ..Filter::default()
     };
-    let first =
-        find.since.filter(|_| !find.newest_first).map(|at| Cursor { at, id: InvocationId::from_bytes([0; 16]) });
-    page(store, &filter, find.after.max(first), find.limit).await
+    let has_only_statuses = find.task.is_none() && find.since.is_none() && find.until.is_none() && find.after.is_none();
+    let most = if find.statuses.is_empty() || !has_only_statuses {
+        usize::MAX
+    } else {
+        let counts = count(store).await?.statuses;
+        find.statuses.iter().filter_map(|status| counts.get(status)).sum::<u64>() as usize
+    };
+    page(store, &filter, find.after.max(first(find)), find.limit, most).await
+}
+
+/// The place before the first that can be wanted.
+fn first(find: &Find) -> Option<Cursor> {
+    let before = |at| Cursor { at, id: InvocationId::from_bytes([0; 16]) };
+    if find.newest_first { None } else { find.since.map(before) }
+}
+
+/// Where entries of these statuses are.
+fn indexes(statuses: &[Status]) -> u8 {
+    if statuses.is_empty() {
+        return QUEUED | REST;
+    }
+    let index = |status: &Status| match status {
+        // One that waits for an event isn't queued.
+        Status::Scheduled => QUEUED | REST,
+        status if status.is_claimable() => QUEUED,
+        Status::Failed | Status::Cancelled | Status::ConcurrencyControlledFinal => UNSUCCESSFUL,
+        _ => REST,
+    };
+    let all = statuses.iter().map(index).fold(0, |all, index| all | index);
+    // The rest has those without a value too.
+    if all & REST == 0 { all } else { all & !UNSUCCESSFUL }
 }
 
 pub(super) async fn queued(
@@ -42,9 +77,12 @@ pub(super) async fn queued(
     unchanged_for: Duration,
     limit: usize,
 ) -> Result<Page<Tracked>> {
-    let filter = Filter { unchanged_for, only_queued: true, ..Filter::default() };
-    page(store, &filter, after, limit).await
+    let filter = Filter { unchanged_for, only_queued: true, until: LAST, indexes: QUEUED, ..Filter::default() };
+    page(store, &filter, after, limit, usize::MAX).await
 }
+
+/// The last time that an entry can have.
+const LAST: Timestamp = Timestamp::from_millis((1 << 48) - 1);
 
 #[derive(Default)]
 struct Filter {
@@ -52,26 +90,39 @@ struct Filter {
     task: Vec<u8>,
     unchanged_for: Duration,
     since: Timestamp,
+    until: Timestamp,
     only_queued: bool,
     newest_first: bool,
+    indexes: u8,
 }
 
-/// Asks for one more than the page holds, to know whether there is another page.
-async fn page(store: &RedisStore, filter: &Filter, after: Option<Cursor>, limit: usize) -> Result<Page<Tracked>> {
+/// Asks for one more than the page holds, to know whether there is another page; it is known that there are no more than
+/// `most`.
+async fn page(
+    store: &RedisStore,
+    filter: &Filter,
+    mut after: Option<Cursor>,
+    limit: usize,
+    most: usize,
+) -> Result<Page<Tracked>> {
     let mut found: Vec<(Tracked, Cursor)> = Vec::new();
-    let mut after = after;
-    loop {
+    let mut steps = 0;
+    let looked_up_to = loop {
+        if found.len() >= most {
+            break None;
+        }
         let left = limit.saturating_add(1) - found.len();
         let (items, next) = step(store, filter, after, left).await?;
         found.extend(items);
-        if next.is_none() || found.len() > limit {
-            break;
+        steps += 1;
+        if next.is_none() || found.len() > limit || steps == STEPS {
+            break next;
         }
         after = next;
-    }
+    };
     let is_more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().map(|(_, place)| *place).filter(|_| is_more);
+    let next = if is_more { found.last().map(|(_, place)| *place) } else { looked_up_to };
     Ok(Page { items: found.into_iter().map(|(tracked, _)| tracked).collect(), next })
 }
 
@@ -82,12 +133,15 @@ async fn step(
     after: Option<Cursor>,
     limit: usize,
 ) -> Result<(Vec<(Tracked, Cursor)>, Option<Cursor>)> {
+    let newest = Cursor { at: filter.until, id: InvocationId::from_bytes([u8::MAX; 16]) };
     let head = match after {
-        None if filter.newest_first => Pack::new().last_place(),
+        None if filter.newest_first => Pack::new().place(Some(newest)),
+        Some(after) if filter.newest_first => Pack::new().place(Some(after.min(newest))),
         after => Pack::new().place(after),
     };
-    let head = head.u32(limit as u64).millis(filter.unchanged_for).u48(filter.since.as_millis());
-    let head = head.u8(filter.only_queued.into()).u8(filter.newest_first.into());
+    let head = head.u32(limit as u64).millis(filter.unchanged_for);
+    let head = head.u48(filter.since.as_millis()).u48(filter.until.as_millis());
+    let head = head.u8(filter.only_queued.into()).u8(filter.newest_first.into()).u8(filter.indexes);
     let arguments = [head.done(), filter.statuses.clone(), filter.task.clone()];
     let mut replies = list(store.run(Verb::Page, &arguments).await?)?.into_iter();
     let next = bytes(replies.next().ok_or_else(|| misshapen("a page"))?)?;

@@ -6,10 +6,10 @@ use pynenc_core::orchestrator::{
 };
 use pynenc_core::record::Registration;
 use pynenc_core::status::Refusal;
-use pynenc_core::{Error, ErrorKind, InvocationId, Result, Timestamp};
+use pynenc_core::{Error, InvocationId, Result, Timestamp};
 use redis::Value;
 
-use crate::client::{bytes, list, number};
+use crate::client::{bytes, is_corrupt, list, number};
 use crate::codec::{self, Parse};
 use crate::error::{item_failed, misshapen};
 
@@ -37,25 +37,28 @@ fn accepted(registration: &Registration, header: &[u8]) -> Result<Tracked> {
     })
 }
 
-/// What can't be understood is nothing to run; it stays where it is.
 pub(crate) fn claimed(id: InvocationId, reply: Value) -> Result<ClaimReply> {
     match reply {
         Value::Int(0) => Ok(ClaimReply::Gone),
         Value::Int(_) => Ok(ClaimReply::Busy),
         reply => {
             let reply = bytes(reply)?;
-            let granted = match reply.first() {
+            match reply.first() {
                 Some(b'X') => Err(failed_or(&reply, "a claim's answer")),
+                Some(b'L') => codec::tracked_entry(id, &reply[1..]).map(ClaimReply::LeftOut),
                 _ => codec::tracked_entry(id, &reply).map(ClaimReply::Granted),
-            };
-            granted.or_else(|error| if error.kind() == ErrorKind::Corrupt { Ok(gone(id, &error)) } else { Err(error) })
+            }
         }
     }
 }
 
-fn gone(id: InvocationId, error: &Error) -> ClaimReply {
+/// What can't be understood is nothing to run; it stays where it is.
+pub(crate) fn gone(id: InvocationId, error: Error) -> Result<ClaimReply> {
+    if !is_corrupt(&error) {
+        return Err(error);
+    }
     tracing::error!(invocation = %id, %error, "an invocation can't be understood and isn't claimed");
-    ClaimReply::Gone
+    Ok(ClaimReply::Gone)
 }
 
 pub(crate) fn transitioned(transition: &Transition, reply: Value) -> Result<TransitionReply> {

@@ -72,8 +72,17 @@ pub(super) async fn watch(store: &RedisStore, ids: &[InvocationId]) -> Result<Bo
 
 /// What has ended or doesn't exist; of the rest this process will be told.
 pub(super) async fn look(store: &RedisStore, ids: &[InvocationId]) -> Result<Vec<Ended>> {
-    let channel = [store.hub().channel().to_vec()];
-    let replies = store.run_chunked(Verb::Watch, &channel, id_items(ids), 1).await?;
+    let (channel, items) = ([store.hub().channel().to_vec()], id_items(ids));
+    store.intact(|| looked(store, ids, &channel, &items)).await
+}
+
+async fn looked(
+    store: &RedisStore,
+    ids: &[InvocationId],
+    channel: &[Vec<u8>],
+    items: &[Vec<u8>],
+) -> Result<Vec<Ended>> {
+    let replies = store.run_chunked(Verb::Watch, channel, items, 1).await?;
     let mut ended = Vec::new();
     for (id, reply) in ids.iter().zip(replies) {
         match reply {

@@ -16,6 +16,7 @@ pub(super) fn check(evidence: &Evidence, breaches: &mut Vec<Breach>) {
     for log in &evidence.logs {
         breaches.extend(panics(log));
         breaches.extend(floods(log));
+        breaches.extend(debug_texts(log));
     }
 }
 
@@ -23,6 +24,13 @@ fn panics(log: &Log) -> Option<Breach> {
     let mut lines = log.text.lines().skip_while(|line| !line.contains("panicked at"));
     let found = format!("{}: {}\n{}", log.name, lines.next()?, lines.next().unwrap_or_default());
     Some(Breach::new("I12", "no panic in any process", found))
+}
+
+/// A value that is logged as Rust writes it for its own developers.
+fn debug_texts(log: &Log) -> Option<Breach> {
+    let is_debug = |line: &&str| ["=Some(", "=None", "Timestamp("].iter().any(|text| line.contains(text));
+    let found = log.text.lines().find(is_debug)?;
+    Some(Breach::new("I12", "a log line is written for people", format!("{}: {found}", log.name)))
 }
 
 fn floods(log: &Log) -> Vec<Breach> {

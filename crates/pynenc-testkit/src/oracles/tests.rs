@@ -284,5 +284,6 @@ fn panics_and_floods_are_noticed() {
     check(told(&[&first, &second], 0), &["I12"]);
     let of_one = line(2, "failed invocation=1");
     check(told(&[&of_one, &of_one], 0), &[]);
+    check(told(&[&line(3, "will be retried due=Some(Timestamp(7))")], 9), &["I12"]);
     check(told(&["thread 'main' panicked at src/lib.rs:1:1:", "a reason"], 9), &["I12"]);
 }

@@ -9,9 +9,13 @@ use jiff::{ToSpan, Zoned};
 use proptest::prelude::*;
 use pynenc_core::Timestamp;
 
-use super::{Schedule, shown};
+use super::{CronDialect, DayMatch, Schedule, shown};
 
 const DAY: i64 = 24 * 60;
+const PLAIN: CronDialect = CronDialect { days: None, quartz: false };
+const BOTH_DAYS: CronDialect = CronDialect { days: Some(DayMatch::Both), quartz: false };
+const QUARTZ_BOTH_DAYS: CronDialect = CronDialect { days: Some(DayMatch::Both), quartz: true };
+const QUARTZ_EITHER_DAY: CronDialect = CronDialect { days: Some(DayMatch::Either), quartz: true };
 /// Zones with shifts of an hour and of half of one, at different times of the year, one that has left a day out, and two
 /// without any.
 const ZONES: [&str; 8] = [
@@ -47,14 +51,14 @@ struct Model {
     days: BTreeSet<i8>,
     months: BTreeSet<i8>,
     weekdays: BTreeSet<i8>,
-    /// Whether both sorts of days are limited: then one of them is enough.
+    /// Whether both sorts of days are limited, and one of them is enough.
     either_day: bool,
     /// One minute of one hour, which is to come once a day whatever clocks do.
     is_time_of_day: bool,
 }
 
 impl Model {
-    fn new(text: &str) -> Self {
+    fn new(text: &str, dialect: CronDialect) -> Self {
         let fields: Vec<_> = text.split(' ').collect();
         let [minute, hour, day, month, weekday] = fields[..] else { panic!("five fields: {text}") };
         let is_one = |field: &str| field.parse::<u8>().is_ok();
@@ -63,8 +67,12 @@ impl Model {
             hours: values(hour, 0, 23),
             days: values(day, 1, 31),
             months: values(month, 1, 12),
-            weekdays: values(weekday, 0, 6),
-            either_day: day != "*" && weekday != "*",
+            weekdays: if dialect.quartz {
+                values(weekday, 1, 7).into_iter().map(|day| day - 1).collect()
+            } else {
+                values(weekday, 0, 6)
+            },
+            either_day: day != "*" && weekday != "*" && dialect.days != Some(DayMatch::Both),
             is_time_of_day: is_one(minute) && is_one(hour),
         }
     }
@@ -133,20 +141,28 @@ impl Clock {
     }
 }
 
+fn parse(text: &str, zone: &str) -> pynenc_core::Result<Schedule> {
+    Schedule::parse(text, zone, PLAIN)
+}
+
 fn check(text: &str, clock: &Clock) {
+    check_dialect(text, PLAIN, clock);
+}
+
+fn check_dialect(text: &str, dialect: CronDialect, clock: &Clock) {
     let zone = clock.zone;
-    let schedule = Schedule::parse(text, zone).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let schedule = Schedule::parse(text, zone, dialect).unwrap_or_else(|error| panic!("{text}: {error}"));
     let at = |minute: i64| Timestamp::from_millis(u64::try_from(minute * 60_000).expect("after 1970"));
     let after = Timestamp::from_millis(at(clock.from).as_millis() - 1);
     let found: Vec<_> = schedule.after(after).take_while(|slot| *slot < at(clock.end())).collect();
-    let expected: Vec<_> = Model::new(text).slots(clock).into_iter().map(at).collect();
+    let expected: Vec<_> = Model::new(text, dialect).slots(clock).into_iter().map(at).collect();
     let odd = |slots: &[Timestamp], others: &[Timestamp]| {
         slots.iter().filter(|slot| !others.contains(slot)).take(5).map(|slot| shown(*slot)).collect::<Vec<_>>()
     };
     let (more, fewer) = (odd(&found, &expected), odd(&expected, &found));
     assert!(
         found == expected,
-        "`{text}` in {zone} from {}: {more:?} too many, {fewer:?} missing",
+        "`{text}`{dialect} in {zone} from {}: {more:?} too many, {fewer:?} missing",
         shown(at(clock.from))
     );
 }
@@ -203,7 +219,7 @@ fn no_text_is_searched_for_long() {
         "0 0 L 2 FRI#L",
         "0 0 1-31/30 * 7",
     ] {
-        if let Ok(schedule) = Schedule::parse(text, "America/St_Johns") {
+        if let Ok(schedule) = parse(text, "America/St_Johns") {
             schedule.after(Timestamp::from_millis(0)).take(3).for_each(drop);
         }
     }
@@ -230,22 +246,29 @@ proptest! {
 
     #[test]
     fn any_slots_are_the_models(
-        fields in (any_field(0, 59), any_field(0, 23), any_field(1, 28), any_field(1, 12), any_field(0, 6)),
+        fields in (any_field(0, 59), any_field(0, 23), any_field(1, 28), any_field(1, 12), any_field(1, 6)),
+        dialect in prop::sample::select(vec![PLAIN, PLAIN, BOTH_DAYS, QUARTZ_BOTH_DAYS, QUARTZ_EITHER_DAY]),
         zone in prop::sample::select(ZONES.to_vec()),
         from in minute_of("2004-01-01T00:00:00Z")..minute_of("2030-01-01T00:00:00Z"),
     ) {
         let (minute, hour, day, month, weekday) = fields;
         let is_possible = month == "*" || day == "*" || weekday != "*" || !day.contains('/');
         prop_assume!(is_possible);
-        check(&format!("{minute} {hour} {day} {month} {weekday}"), &Clock::watched(zone, from, 2 * DAY));
+        let text = format!("{minute} {hour} {day} {month} {weekday}");
+        check_dialect(&text, dialect, &Clock::watched(zone, from, 2 * DAY));
+        let (cron, text) = (Schedule::parse(&text, zone, dialect).unwrap().cron, super::Text::read(&text, dialect).unwrap());
+        let read = [&text.minutes, &text.hours, &text.days, &text.months, &text.weekdays].map(|field| field.values.iter().copied().map(u16::from).collect::<Vec<_>>());
+        let pattern = &cron.pattern;
+        let computed = [&pattern.minutes, &pattern.hours, &pattern.days, &pattern.months, &pattern.days_of_week];
+        prop_assert_eq!(read, computed.map(|field| field.values().into_iter().filter(|value| *value != 7 || field.max != 7).collect::<Vec<_>>()), "what is described is what fires");
     }
 
     #[test]
     fn ten_thousand_bytes_are_an_error_or_a_schedule(text in "[0-9*/,?LW#A-Z @\u{0}é-]{0,300}", times in 1..40_usize) {
         let long = text.repeat(times);
         let is_short = long.len() <= super::MAX_TEXT;
-        prop_assert!(is_short || Schedule::parse(&long, "UTC").is_err());
-        let _ = Schedule::parse(&long, "UTC");
-        let _ = Schedule::parse(&text, &long);
+        prop_assert!(is_short || parse(&long, "UTC").is_err());
+        let _ = parse(&long, "UTC");
+        let _ = parse(&text, &long);
     }
 }

@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONG_LIFE: Duration = Duration::from_secs(60);
 /// How much longer than the grace time a process that drains may take before it is killed.
 const MARGIN: Duration = Duration::from_secs(10);
+#[cfg(unix)]
+const SIGKILL: i32 = 9;
 /// How often the store is asked to retire the runner of a process that died; its lease runs out otherwise.
 const RETIRE_TRIES: u32 = 5;
 
@@ -113,6 +115,7 @@ impl Seat {
             %runner,
             running = %running.join(", "),
             waiting = waiting.len(),
+            hint = hint(status),
             "a worker process died; what it ran is given to others"
         );
     }
@@ -136,6 +139,19 @@ impl Seat {
 
 fn told(item: &Tracked) -> String {
     format!("{} {} (lost {} times before)", item.task, item.id, item.record.losses)
+}
+
+/// The likely cause of a death that nothing in the process can tell of.
+fn hint(status: ExitStatus) -> Option<&'static str> {
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGKILL) {
+        return Some(
+            "it was killed with SIGKILL: if nobody did so, the kernel or the container has run out of memory; see the \
+             kernel's log, lower `runner.concurrency`, or raise the memory limit",
+        );
+    }
+    let _ = status;
+    None
 }
 
 /// The pause after some deaths in a row.

@@ -22,6 +22,7 @@ trials! { pub(super) Given:
     "slots are handed on in the order in which others were parked for them, and nobody passes that line" => line_is_kept,
     "without a free slot it is parked, or ended if its task says so and it never ran" => without_slot_it_is_parked,
     "a claim that parks and so closes a circle of waits fails that invocation with the way in the detail" => circles_fail,
+    "what could be claimed and calls a task that the claim leaves out stays as it is, and is `LeftOut`" => left_out_stays,
     "a retired runner's claim is an error of kind `Retired`, and nothing is granted" => retired_gets_nothing,
 }
 
@@ -208,6 +209,23 @@ async fn no_circle_while_a_slot_can_come_free(orchestrator: &Given) {
     orchestrator.paused(&waits, &[child.id]).await;
     assert_eq!(orchestrator.claimed(child.id, RunnerId::new()).await, ClaimReply::Busy);
     assert_eq!(orchestrator.status(child.id).await, Status::ConcurrencyControlled);
+}
+
+async fn left_out_stays(orchestrator: Given) {
+    let (one, other, runner) = (orchestrator.fresh().await, orchestrator.fresh().await, RunnerId::new());
+    let claim = Claim::new(vec![one.id, InvocationId::new(), other.id], runner).running_below(1);
+    let without =
+        Claim { token: ClaimToken::new(), ..claim.clone() }.without(vec!["another::task".into(), one.task.clone()]);
+    let left_out = [ClaimReply::LeftOut(one.clone()), ClaimReply::Gone, ClaimReply::LeftOut(other.clone())];
+    assert_eq!(orchestrator.claim(&without).await.expect("claim"), left_out);
+    assert_eq!(orchestrator.history(one.id).await.expect("history").len(), 1);
+    let replies = orchestrator.claim(&claim).await.expect("claim");
+    assert!(matches!(&replies[..], [ClaimReply::Granted(_), ClaimReply::Gone, ClaimReply::Granted(_)]), "{replies:?}");
+    let again = Claim { token: ClaimToken::new(), ..without };
+    assert_eq!(
+        orchestrator.claim(&again).await.expect("claim"),
+        [ClaimReply::Gone, ClaimReply::Gone, ClaimReply::Gone]
+    );
 }
 
 async fn retired_gets_nothing(orchestrator: Given) {

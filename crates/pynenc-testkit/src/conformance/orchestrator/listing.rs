@@ -6,7 +6,7 @@ use std::time::Duration;
 use pynenc_core::orchestrator::{Counts, Find, Inspected, Tracked};
 use pynenc_core::record::{Priority, Registration, Retention, WhenBlocked};
 use pynenc_core::status::{By, Change, Due};
-use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status};
+use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status, Timestamp};
 
 use super::super::sample::{HOUR, SECOND, limited, registration, registration_key, running_key};
 use super::super::trials;
@@ -16,7 +16,8 @@ trials! { pub(super) Given:
     "what is unknown is `None`" => unknown_is_none,
     "pages of a listing are complete and in order, and filters hold" => pages_are_complete,
     "a listing from the newest is the same one, turned round" => newest_is_turned_round,
-    "what was registered before `since` isn't listed" => since_is_kept,
+    "what was registered before `since` isn't listed, nor what was registered after `until`" => since_is_kept,
+    "what has ended without a value is found among much that waits, and a page looks at a bounded number of entries" => pages_are_bounded,
     "what is inspected is as it was registered, and `None` if it is unknown" => inspected_is_as_registered,
     "who has the slots of a running key is named, and how many are parked before" => holders_are_named,
     "what a paused one waits for is named until it has ended" => awaited_is_named,
@@ -117,7 +118,37 @@ async fn since_is_kept(orchestrator: Given) {
         let mut found = orchestrator.found(Find { newest_first: true, ..find }).await;
         found.sort_unstable();
         assert_eq!(found, young, "from the newest, without {old}");
+        let until = Timestamp::from_millis(since.as_millis() - 1);
+        for newest_first in [false, true] {
+            let find = Find { until: Some(until), limit, newest_first, ..Find::default() };
+            assert_eq!(orchestrator.found(find).await, [old]);
+            let none = Find { since: Some(since), until: Some(until), limit, newest_first, ..Find::default() };
+            assert!(orchestrator.found(none).await.is_empty());
+        }
     }
+}
+
+async fn pages_are_bounded(orchestrator: Given) {
+    let failed = orchestrator.fresh().await;
+    let waiting: Vec<_> = (0..Find::LOOKED_AT + 600).map(|_| registration()).collect();
+    orchestrator.register(&waiting).await.expect("register");
+    let granted = orchestrator.granted(failed.id, RunnerId::new()).await;
+    orchestrator.moved(&granted, Status::Failed, Reason::Raised).await;
+    for newest_first in [false, true] {
+        let find = Find { statuses: vec![Status::Failed], limit: 10, newest_first, ..Find::default() };
+        let page = orchestrator.find(&find).await.expect("find");
+        assert_eq!((ids(&page.items), page.next), (vec![failed.id], None), "in one page");
+        let none = Find { statuses: vec![Status::Cancelled], ..find.clone() };
+        let page = orchestrator.find(&none).await.expect("find");
+        assert_eq!((page.items.len(), page.next), (0, None));
+        let task = Find { task: Some("testkit::absent".into()), statuses: Vec::new(), ..find.clone() };
+        let page = orchestrator.find(&task).await.expect("find");
+        assert!(page.items.is_empty() && page.next.is_some(), "it says how far it has looked");
+        assert!(orchestrator.found(task).await.is_empty(), "and comes to an end");
+    }
+    orchestrator.cancel(&waiting.iter().map(|one| one.id).collect::<Vec<_>>()).await.expect("cancel");
+    let cancelled = Find { statuses: vec![Status::Cancelled, Status::Failed], limit: 5000, ..Find::default() };
+    assert_eq!(orchestrator.found(cancelled).await.len(), waiting.len() + 1);
 }
 
 impl Given {
