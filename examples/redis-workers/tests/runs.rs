@@ -31,22 +31,23 @@ fn a_producer_reads_what_workers_made() {
 }
 
 /// The variables alone decide how the same app runs in a unit test; no server listens where its file says.
-async fn with_variables(variables: &[(&str, &str)]) -> Pynenc {
+async fn with_variables(variables: &[(&str, &str)]) -> Result<Pynenc> {
     let variables = variables.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned()));
-    redis_workers::app().environment(variables).build().await.unwrap()
+    redis_workers::app().environment(variables).build().await
 }
 
-async fn sums_and_counts(app: &Pynenc) {
-    let (sum, _) = app.submit(add(1, 2)).await.unwrap().result().await.unwrap();
+async fn sums_and_counts(app: &Pynenc) -> Result<()> {
+    let (sum, _) = app.submit(add(1, 2)).await?.result().await?;
     let texts = vec!["one two".to_owned(), "three".to_owned()];
-    let words = app.submit(count_all_words(texts)).await.unwrap().result().await.unwrap();
+    let words = app.submit(count_all_words(texts)).await?.result().await?;
     assert_eq!((sum, words), (3, 3));
+    Ok(())
 }
 
 #[tokio::test]
 async fn the_app_runs_synchronously_when_a_variable_says_so() {
-    let app = with_variables(&[("DEV_MODE_FORCE_SYNC_TASKS", "true"), ("REDIS__REDIS_PORT", "1")]).await;
-    sums_and_counts(&app).await;
+    let app = with_variables(&[("DEV_MODE_FORCE_SYNC_TASKS", "true"), ("REDIS__REDIS_PORT", "1")]).await.unwrap();
+    sums_and_counts(&app).await.unwrap();
 }
 
 #[tokio::test]
@@ -60,8 +61,8 @@ async fn the_app_runs_in_memory_when_variables_say_so() {
         ("RUNNER_CLS", "ThreadRunner"),
         ("REDIS__REDIS_PORT", "1"),
     ];
-    let app = with_variables(&variables).await;
+    let app = with_variables(&variables).await.unwrap();
     let runner = app.start_runner().await.unwrap();
-    sums_and_counts(&app).await;
+    sums_and_counts(&app).await.unwrap();
     runner.shutdown().await.unwrap();
 }

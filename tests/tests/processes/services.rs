@@ -1,7 +1,6 @@
 //! Those who recover the work of others, killed while they do.
 
 use pynenc::Reason;
-use pynenc::prelude::*;
 use pynenc_testkit::{Fault, Proxy};
 use pynenc_tests::work::{WITHOUT_LEG, gated, leg};
 
