@@ -82,7 +82,7 @@ impl Pynenc {
     ///
     /// # Errors
     ///
-    /// What keeps the runner from starting, and [`Error::TooManyAbandonedThreads`].
+    /// The runner can't start, or has ended with [`Error::TooManyAbandonedThreads`].
     ///
     /// # Exits
     ///

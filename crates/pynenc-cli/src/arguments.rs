@@ -137,22 +137,22 @@ pub(crate) struct Call {
 /// Which invocations.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Filter {
-    /// Those in this status; may be repeated, or listed with commas
+    /// In this status; may be repeated, or listed with commas
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     pub(crate) status: Vec<Status>,
-    /// Those of this task: its name, or the end of it
+    /// Of this task: its name, or the end of it
     #[arg(long)]
     pub(crate) task: Option<String>,
-    /// Those submitted within this time (2h), or since then (2026-03-01T12:00:00)
+    /// Submitted within this time (2h), or since then (2026-03-01T12:00:00)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Option<Timestamp>,
-    /// Those submitted longer ago than this (2h), or until then (2026-03-01T12:00:00)
+    /// Submitted longer ago than this (2h), or until then (2026-03-01T12:00:00)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) until: Option<Timestamp>,
-    /// Those with this argument, such as account=7 or name=Ann; may be repeated, and then all have to match
+    /// With this argument, such as account=7 or name=Ann; may be repeated, and then all have to match
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
     pub(crate) arg: Vec<(String, String)>,
-    /// Those whose last error holds this text, in capitals or not
+    /// With an error that contains this text, in capitals or not
     #[arg(long, value_name = "TEXT")]
     pub(crate) error: Option<String>,
 }
@@ -340,7 +340,7 @@ pub(crate) struct WorkflowFilter {
     /// Those of this type: the task's name, or the end of it
     #[arg(long, value_name = "TASK")]
     pub(crate) r#type: Option<String>,
-    /// Those in this status; may be repeated, or listed with commas
+    /// In this status; may be repeated, or listed with commas
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     pub(crate) status: Vec<Status>,
     /// At most so many

@@ -21,7 +21,7 @@ const SKEW: Duration = Duration::from_secs(600);
 /// With fewer digits, the beginning of an id says too little of its time.
 const DIGITS_WITH_TIME: usize = 8;
 
-/// What was found, and how far it was looked where that wasn't everything.
+/// The invocations that were found, and the place where the search stopped if it stopped before the end.
 pub(crate) struct Found {
     pub(crate) items: Vec<Tracked>,
     pub(crate) looked_up_to: Option<Cursor>,
@@ -42,7 +42,7 @@ pub(crate) async fn found(app: &Engine, mut find: Find, filter: &Filter, most: u
         let page = next_page(app, &mut find).await?;
         items.extend(matching(app, page, filter).await?);
         if find.after.is_none() || items.len() >= most {
-            // What is behind the limit isn't missed: it was asked for no more.
+            // No more than this was asked for.
             items.truncate(most);
             return Ok(Found { items, looked_up_to: None });
         }
@@ -56,14 +56,14 @@ async fn next_page(app: &Engine, find: &mut Find) -> Result<Vec<Tracked>> {
     Ok(items)
 }
 
-/// Those of a page that have the arguments and the error of a filter.
+/// The items of a page that have the arguments and the error of a filter.
 async fn matching(app: &Engine, mut page: Vec<Tracked>, filter: &Filter) -> Result<Vec<Tracked>> {
     if !filter.arg.is_empty() && !page.is_empty() {
         let ids: Vec<_> = page.iter().map(|item| item.id).collect();
         let records = app.parts().state.invocations(&ids).await?;
         let mut have_arguments = Vec::with_capacity(page.len());
         for record in records {
-            // What can't be read has no argument that could be compared.
+            // A call that can't be read has no arguments to compare.
             let arguments = match &record {
                 Some(record) => app.json_arguments(record).await.unwrap_or_default(),
                 None => serde_json::Map::new(),
@@ -152,7 +152,7 @@ pub(crate) async fn named(app: &Engine, text: &IdText) -> Result<InvocationId> {
     }
 }
 
-/// Those of which the digits are wanted, from the newest, and whether all were looked at. Two of them are enough.
+/// The ids with wanted digits, the newest first, and whether all ids were looked at. The search stops at the second one.
 async fn among(
     app: &Engine,
     since: Option<Timestamp>,

@@ -161,7 +161,7 @@ thread_local! {
     static ANSWER: RefCell<Option<Arc<dyn Shared>>> = const { RefCell::new(None) };
     /// What a value may be decoded to without being decoded.
     static OFFERED: RefCell<Vec<Arc<dyn Shared>>> = const { RefCell::new(Vec::new()) };
-    /// What was decoded last, as long as somebody has it.
+    /// The value that was decoded last, as long as it is in use.
     static DECODED: RefCell<Option<Weak<dyn Shared>>> = const { RefCell::new(None) };
 }
 

@@ -17,7 +17,7 @@ fn a_value_is_printed_and_a_failure_has_its_code() {
 fn what_is_not_understood_is_explained() {
     let program = Program::in_memory();
     program.run(&["dance"]).check(2, "unrecognized subcommand");
-    program.run(&["why", "x"]).check(2, "not an invocation id");
+    program.run(&["why", "x"]).check(2, "it isn't an id");
     program.run(&["invocations", "--status", "lost"]).check(2, "registered, scheduled");
     program.run(&["call", "subtract"]).check(5, "unknown task `subtract`");
     program.run(&["call", "add", "--args", "[1, 2]"]).check(1, "JSON object");

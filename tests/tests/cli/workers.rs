@@ -99,7 +99,7 @@ fn what_failed_is_found_by_its_error() {
     let _worker = program.start(&["worker"]);
     for why in ["No Paper left", "no ink"] {
         let arguments = serde_json::json!({ "why": why }).to_string();
-        program.run(&["call", "fails", "--args", &arguments, "--wait"]).check(1, why);
+        program.run(&["call", "fails", "--args", &arguments, "--wait"]).check(6, why);
     }
     let found = program.json(&["invocations", "--status", "failed", "--error", "no paper"]);
     assert_eq!(found.as_array().unwrap().len(), 1, "{found}");

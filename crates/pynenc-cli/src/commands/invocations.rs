@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::screen::{Screen, cell, complain, status_cell};
 
 pub(super) async fn list(app: &Engine, wanted: &Invocations, screen: &mut Screen) -> Result<Exit> {
-    // What is filtered here has to be read first.
+    // This filter reads calls, so that most of a page may not match.
     let limit = if wanted.filter.reads_calls() { bulk::PAGE } else { wanted.limit.min(bulk::PAGE) };
     let find = Find { newest_first: !wanted.oldest_first, ..bulk::find(app, &wanted.filter, limit) };
     let found = bulk::found(app, find, &wanted.filter, wanted.limit, bulk::PAGES).await?;
