@@ -152,6 +152,12 @@ pub(crate) struct Filter {
     /// With this argument, such as account=7 or name=Ann; may be repeated, and then all have to match
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
     pub(crate) arg: Vec<(String, String)>,
+    /// With a line of history within this time (2h), or since then (2026-03-01T12:00:00)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) active_since: Option<Timestamp>,
+    /// With a line of history longer ago than this (2h), or until then (2026-03-01T12:00:00)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) active_until: Option<Timestamp>,
     /// With an error that contains this text, in capitals or not
     #[arg(long, value_name = "TEXT")]
     pub(crate) error: Option<String>,
@@ -159,13 +165,19 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { status, task, since, until, arg, error } = self;
-        status.is_empty() && task.is_none() && since.is_none() && until.is_none() && arg.is_empty() && error.is_none()
+        let Self { status, task, since, until, .. } = self;
+        let asks_store = !status.is_empty() || task.is_some() || since.is_some() || until.is_some();
+        !asks_store && !self.reads_calls()
     }
 
-    /// Whether calls and their histories have to be read to know which are meant.
+    /// Whether histories have to be read to know which invocations are meant.
+    pub(crate) fn reads_histories(&self) -> bool {
+        self.error.is_some() || self.active_since.is_some() || self.active_until.is_some()
+    }
+
+    /// Whether calls or their histories have to be read to know which invocations are meant.
     pub(crate) fn reads_calls(&self) -> bool {
-        !self.arg.is_empty() || self.error.is_some()
+        !self.arg.is_empty() || self.reads_histories()
     }
 }
 
@@ -230,7 +242,7 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Bulk {
     /// The invocations' ids, or the beginnings or the ends of them
-    #[arg(value_name = "ID", conflicts_with_all = ["status", "task", "since", "until", "arg", "error"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["status", "task", "since", "until", "arg", "error", "active_since", "active_until"])]
     pub(crate) ids: Vec<IdText>,
     #[command(flatten)]
     pub(crate) filter: Filter,

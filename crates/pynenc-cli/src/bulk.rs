@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use pynenc_core::orchestrator::{Cursor, Find, Page, Tracked};
+use pynenc_core::orchestrator::{Cursor, Find, HistoryEntry, Page, Tracked};
 use pynenc_core::{InvocationId, Status, TaskId, Timestamp};
 use pynenc_engine::{Engine, Error, Result};
 use serde_json::Value;
@@ -73,16 +73,28 @@ async fn matching(app: &Engine, mut page: Vec<Tracked>, filter: &Filter) -> Resu
         let mut have_arguments = have_arguments.into_iter();
         page.retain(|_| have_arguments.next().unwrap_or(false));
     }
-    let Some(text) = filter.error.as_ref().map(|text| text.to_lowercase()) else { return Ok(page) };
-    let histories: Vec<_> = page.iter().map(|item| app.history(item.id)).collect();
+    if !filter.reads_histories() {
+        return Ok(page);
+    }
+    // One that was forgotten meanwhile has none.
+    let histories: Vec<_> = page.iter().map(|item| app.parts().orchestrator.history(item.id)).collect();
     let histories: Vec<_> = stream::iter(histories).buffered(READS).try_collect().await?;
-    let last_error = |history: &[pynenc_core::orchestrator::HistoryEntry]| {
-        let detail = history.iter().rev().find_map(|entry| entry.detail.clone());
-        detail.is_some_and(|detail| detail.to_lowercase().contains(&text))
-    };
-    let mut have_error = histories.iter().map(|history| last_error(history));
-    page.retain(|_| have_error.next().unwrap_or(false));
+    let mut histories = histories.iter();
+    page.retain(|_| histories.next().is_some_and(|history| is_history(history, filter)));
     Ok(page)
+}
+
+/// Whether a history has the error of a filter, and a line in its range of time.
+fn is_history(history: &[HistoryEntry], filter: &Filter) -> bool {
+    let has_error = filter.error.as_ref().is_none_or(|text| {
+        let last = history.iter().rev().find_map(|entry| entry.detail.as_deref());
+        last.is_some_and(|detail| detail.to_lowercase().contains(&text.to_lowercase()))
+    });
+    let is_in_range = |entry: &HistoryEntry| {
+        filter.active_since.is_none_or(|since| entry.at >= since)
+            && filter.active_until.is_none_or(|until| entry.at <= until)
+    };
+    has_error && history.iter().any(is_in_range)
 }
 
 /// Whether an argument is what was written: as JSON, or as the text that it is.

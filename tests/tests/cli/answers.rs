@@ -24,6 +24,8 @@ fn invocations_are_listed_and_filtered() {
     assert_eq!(listed(&["--since", "2999-01-01T00:00:00"]), Vec::<String>::new());
     assert_eq!(listed(&["--until", "1h"]), Vec::<String>::new());
     assert_eq!(listed(&["--since", "1h", "--until", "2999-01-01T00:00:00"]), [&*second, &first]);
+    assert_eq!(listed(&["--active-since", "1h"]), [&*second, &first]);
+    assert_eq!(listed(&["--active-since", "1h", "--active-until", "30m"]), Vec::<String>::new());
     assert_eq!(listed(&["--arg", "x=1", "--arg", "y=2"]), [&*first]);
     assert_eq!(listed(&["--arg", "x=1", "--arg", "y=3"]), Vec::<String>::new());
     assert_eq!(listed(&["--arg", "why=no paper"]), [&*second]);
