@@ -163,3 +163,33 @@ fn as_json(shown: &Shown) -> Value {
         "trace": record.and_then(|record| record.trace.as_ref()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use pynenc_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_given_back_for_its_task_again_and_again_is_told_of_once() {
+        let mut version = 0;
+        let mut entry = |status, reason| {
+            version += 1;
+            let at = Timestamp::from_millis(version);
+            HistoryEntry { at, status, version, epoch: 0, runner: None, reason, detail: None }
+        };
+        let mut history = vec![entry(Status::Registered, Reason::Submitted)];
+        for _ in 0..5 {
+            history.push(entry(Status::Pending, Reason::Claimed));
+            history.push(entry(Status::Rerouted, Reason::UnknownTask));
+        }
+        history.push(entry(Status::Pending, Reason::Claimed));
+        history.push(entry(Status::Failed, Reason::UnknownTask));
+        let lines: Vec<_> = collapsed(&history).into_iter().map(|(entry, repeats)| (entry.version, repeats)).collect();
+        assert_eq!(
+            lines,
+            [(1, 0), (2, 0), (11, 4), (12, 0), (13, 0)],
+            "the first of the repeats, the last, and the end"
+        );
+    }
+}
