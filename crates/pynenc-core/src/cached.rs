@@ -208,7 +208,7 @@ impl fmt::Debug for SharedValue {
 }
 
 impl SharedValue {
-    /// What its content was decoded to: the value itself once [`SharedValue::set_readable`] was called, and nothing before.
+    /// The decoded content: the value itself once [`SharedValue::set_readable`] was called, and nothing before.
     pub fn decoded(&self, serializer: &'static str) -> Decoded {
         let known = self.0.is_readable(serializer).then(|| (serializer, self.0.clone()));
         Decoded(Mutex::new(known.into_iter().collect()))

@@ -30,7 +30,7 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
     })
 }
 
-/// What is behind the last `::` of a path.
+/// The last segment of a path, after its last `::`.
 pub(crate) fn last_segment(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }

@@ -331,7 +331,7 @@ pub struct Inspected {
     pub holders: Vec<InvocationId>,
     /// How many are parked before it; `None` for one that isn't parked.
     pub parked_before: Option<u64>,
-    /// What it waits for and hasn't ended. Behind the first 1,000 some may have ended.
+    /// The unfinished invocations that it waits for. After the first 1,000, some may have ended.
     pub awaits: Vec<InvocationId>,
     /// The store's present.
     pub now: Timestamp,

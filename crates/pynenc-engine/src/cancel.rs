@@ -100,11 +100,10 @@ impl IntoFuture for CancelAll {
 impl Engine {
     /// Asks for the end of an invocation. Tells whether it has ended, now or before.
     ///
-    /// What waits is cancelled at once. What runs is told: an `async` body is dropped, a plain one sees it in
-    /// `is_cancelled`. What it has called and waits for is cancelled with it, and what that waits for in turn; calls that
-    /// it has only submitted go on, unless [`Cancel::with_children`] is asked for. What it calls between the look at its
-    /// calls and the moment in which it learns of the cancel isn't cancelled. All children of a workflow are cancelled
-    /// with it in any case.
+    /// A waiting invocation is cancelled at once. A running one is told: an `async` body is dropped, and a plain one sees it
+    /// in `is_cancelled`. The calls that its body awaits are cancelled with it, and the calls that those await in turn. Calls
+    /// that it has only submitted go on, unless [`Cancel::with_children`] is asked for. A call that the body makes after its
+    /// calls were read, and before it learns of the cancel, isn't cancelled. A workflow's children are always cancelled with it.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ keys! {
     Queued = "queued", "o:q";
     /// What isn't queued, by the time of its registration.
     Rest = "rest", "o:r";
-    /// What has ended without a value, by the time of its registration.
+    /// Invocations that have ended without a value, by the time of their registration.
     Unsuccessful = "unsuccessful", "o:w";
     /// By length of retention, in milliseconds: what has ended, in that order.
     Retained = "retained", "o:t";

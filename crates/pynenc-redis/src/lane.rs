@@ -208,7 +208,7 @@ fn loaded(id: InvocationId, values: &mut impl Iterator<Item = Value>) -> Result<
     Ok(Claimed { id, reply, record: record.map(Into::into) })
 }
 
-/// What can't be understood is nothing to run; it stays where it is.
+/// An entry that can't be understood isn't run; it stays where it is.
 fn gone(id: InvocationId, error: Error) -> Result<Claimed> {
     replies::gone(id, error).map(|reply| Claimed { id, reply, record: None })
 }

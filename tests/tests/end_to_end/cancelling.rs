@@ -110,7 +110,7 @@ on_both![
     a_group_is_cancelled_in_batches,
 ];
 
-/// What a body waits for below others, and what it has submitted.
+/// The parent below `top`, the child that this parent waits for, and the child that it has only submitted.
 async fn below(app: &App, top: &Invocation<waits_for_a_parent>) -> [InvocationId; 3] {
     let children = async |of: InvocationId, count: usize| loop {
         let children = app.parts().state.children(of).await.unwrap();

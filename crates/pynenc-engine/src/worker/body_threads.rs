@@ -28,7 +28,7 @@ const ABANDONED: u8 = 2;
 
 /// A body on its way to a thread, or on one.
 pub(super) struct BodyThread<T> {
-    /// What it comes to; `None` if it wasn't let begin.
+    /// The body's result; `None` if it wasn't allowed to begin.
     pub(super) ended: JoinHandle<Option<T>>,
     begun: Option<oneshot::Receiver<()>>,
     state: Arc<AtomicU8>,
@@ -97,7 +97,7 @@ impl<T> BodyThread<T> {
     }
 }
 
-/// What a body counts for; dropped, it has ended, or will never begin.
+/// A body's share in the counters. It is dropped when the body has ended, or will never begin.
 struct Place {
     threads: Arc<BodyThreads>,
     state: Arc<AtomicU8>,

@@ -198,7 +198,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// What a dropped call has claimed is given back by [`Worker::compare_with_store`].
+    /// The claims of a dropped call are given back by [`Worker::compare_with_store`].
     pub async fn claim_found(
         self: &Arc<Self>,
         engine: &Engine,

@@ -243,7 +243,7 @@ async fn run_on_thread(
     concluded(attempt, limit, ended)
 }
 
-/// What the body on a thread came to.
+/// Waits for the result of the body on a thread.
 async fn ended(attempt: &Attempt, thread: &mut BodyThread<Caught>) -> Result<Caught, Interrupt> {
     match (&mut thread.ended).await {
         Ok(Some(caught)) => Ok(caught),

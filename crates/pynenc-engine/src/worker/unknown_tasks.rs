@@ -68,7 +68,7 @@ impl UnknownTasks {
     }
 }
 
-/// What becomes of an attempt whose task this worker doesn't have.
+/// The ending of an attempt whose task this worker doesn't have.
 pub(super) async fn unknown_task(engine: &Engine, attempt: &Attempt) -> Ending {
     let ttl = engine.settings().runner.unknown_ttl;
     let error = engine.tasks().unknown(attempt.tracked.task.as_str());

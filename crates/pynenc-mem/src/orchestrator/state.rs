@@ -26,7 +26,7 @@ pub(super) struct State {
     pub(super) order: BTreeSet<Cursor>,
     pub(super) queued: BTreeSet<Cursor>,
     pub(super) retained: BTreeSet<Cursor>,
-    /// What has ended without a value: it is looked for, and there is little of it.
+    /// Invocations that have ended without a value: people look for them, and there are few.
     pub(super) unsuccessful: BTreeSet<Cursor>,
     pub(super) tally: Tally,
     pub(super) keys: Keys,

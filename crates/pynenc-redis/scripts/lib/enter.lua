@@ -121,7 +121,7 @@ local function retain(length, id)
   ids[#ids + 1] = id
 end
 
--- What has ended without a value is found by itself: it is looked for, and there is little of it.
+-- Invocations that have ended without a value have an index of their own: people look for them, and there are few.
 local function note_unsuccessful(id, place)
   unsuccessful[#unsuccessful + 1], unsuccessful[#unsuccessful + 2] = int(place), id
 end

@@ -52,7 +52,7 @@ pub(crate) fn claimed(id: InvocationId, reply: Value) -> Result<ClaimReply> {
     }
 }
 
-/// What can't be understood is nothing to run; it stays where it is.
+/// An entry that can't be understood isn't run; it stays where it is.
 pub(crate) fn gone(id: InvocationId, error: Error) -> Result<ClaimReply> {
     if !is_corrupt(&error) {
         return Err(error);
