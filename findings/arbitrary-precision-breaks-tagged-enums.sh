@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Turning on serde_json's feature arbitrary_precision, in any crate of a program, makes floats in internally tagged and
-# untagged enums and in flattened structs unreadable for all of the program.
+# If any crate of a program turns on serde_json's feature arbitrary_precision, the whole program can no longer read
+# floats in internally tagged enums, in untagged enums and in flattened structs.
 #
-# With the feature a number that is buffered becomes a map with a private key. The reader of the enum hands that map to a
-# type that wants a float. A crate that only wants exact numbers in a Value so breaks the types of others.
+# With the feature, a buffered number becomes a map with a private key. The deserializer of the enum passes that map to
+# a type that expects a float. So a crate that only needs exact numbers in a Value breaks the types of other crates.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154:
 #   {"type":"One","value":1.5} without the feature   comes back

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # croniter reads a wrapped range with a step differently from Celery and Quartz: `0 21-3/4 * * *` is 21:00 and 02:00.
 #
-# A range such as 21-3 passes midnight. Celery and Quartz count on through midnight: 21, 25, which is 01:00. A reader that
-# starts again at midnight would give 21 and 0. croniter gives 21 and 2. Without a step all three agree: 21, 22, 23, 0 to 3.
-# So the same text fires at different hours after a move from one library to the other, and neither library warns.
+# A range such as 21-3 passes midnight. Celery and Quartz keep counting past midnight: 21, 25, which is 01:00. Counting
+# anew from midnight would give 21 and 0. croniter gives 21 and 2. Without a step all three agree: 21, 22, 23, 0 to 3.
+# So the same text fires at different hours after a move from one library to another, and neither library warns.
 #
 # Seen 2026-11-30 with croniter 7.0.0 and celery 5.7.0:
 #   21-3      croniter 0 1 2 3 21 22 23   celery 0 1 2 3 21 22 23

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# An f32 in an internally tagged enum comes back from JSON as its neighbour, even with serde_json's float_roundtrip.
+# An f32 in an internally tagged enum comes back from JSON as the neighbouring f32, even with serde_json's
+# float_roundtrip.
 #
-# The feature reads an f32 exactly where a reader asks for one. The reader of a tagged enum asks for any number and is given
-# an f64, which is rounded a second time. Without the feature a plain f64 already loses its last bit.
+# With the feature, a deserializer that asks for an f32 gets it exactly. The deserializer of a tagged enum asks for any
+# number and gets an f64, which is then rounded a second time. Without the feature, even a plain f64 loses its last bit.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154:
 #   7.038531e-26_f32 alone, with float_roundtrip           comes back

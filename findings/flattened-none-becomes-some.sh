@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A flattened None comes back as Some, without an error, where every field of the inner struct may be missing.
+# A flattened None comes back as Some, without an error, if every field of the inner struct is optional or has a
+# default.
 #
-# `flatten` writes nothing for None. Its reader tries to make the inner struct from the fields that are there, and succeeds
-# if all of them are optional or have defaults. As soon as the inner struct gets one required field, None comes back again.
+# `flatten` writes nothing for None. The deserializer tries to build the inner struct from the fields that are present.
+# If no field is required, it succeeds. If the inner struct has one required field, None comes back as None.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154, rmp-serde 1.3.1:
 #   {"id":1}, JSON and MessagePack   None comes back as Some(Note { note: None })

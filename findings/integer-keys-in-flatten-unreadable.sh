@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A map with integers as keys is written to JSON as text keys and read back, but not where it is flattened or inside an
+# JSON writes the integer keys of a map as text and reads them back, but not if the map is flattened or inside an
 # internally tagged enum.
 #
-# A JSON reader that is asked for an integer key parses the text. The reader of a flattened map buffers its keys as text
-# first, and text is no integer. MessagePack keeps integers, so there both come back.
+# If a type asks for an integer key, the JSON deserializer parses the text. The deserializer of a flattened map first
+# buffers the keys as text, and a text isn't accepted as an integer. MessagePack writes integers, so it reads all of
+# these maps back.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154, rmp-serde 1.3.1:
 #   {"1":2} alone                    comes back from both

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# An IpAddr in an internally tagged enum or a flattened struct is written to MessagePack and can't be read.
+# MessagePack can write an IpAddr in an internally tagged enum or a flattened struct, but can't read it.
 #
-# A type may have one form for people and a compact one. MessagePack writes the compact one. The reader of a tagged enum
-# buffers the value, forgets that its format isn't for people, and has the type read the form for people. A UUID comes back
-# all the same, because its reader takes both forms.
+# A type may have a human-readable form and a compact form. MessagePack uses the compact form. The deserializer of a
+# tagged enum buffers the value and then reports a human-readable format, so the type expects its human-readable form. A
+# UUID comes back, because its deserializer accepts both forms.
 #
 # Seen 2026-11-30 with serde 1.0.229, rmp-serde 1.3.1, uuid 1.29.1:
 #   IpAddr in a plain struct         comes back

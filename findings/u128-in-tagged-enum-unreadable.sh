@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A u128 in an internally tagged enum, an untagged enum or a flattened struct is written and can't be read.
+# A u128 in an internally tagged enum, an untagged enum or a flattened struct can be written, but not read.
 #
-# The reader of such types buffers the value first, and its buffer has no integers of 128 bits. Even a small number fails, in
-# every format. The same field in an externally or adjacently tagged enum comes back, so a change of the enum's attribute
-# makes stored values unreadable.
+# The deserializer of such types first buffers the value, and its buffer can't hold integers of 128 bits. Even a small
+# number fails, in every format. The same field in an externally or adjacently tagged enum comes back. So changing the
+# enum's attribute makes stored values unreadable.
 #
 # Seen 2026-11-30 with serde 1.0.229, serde_json 1.0.154, rmp-serde 1.3.1, for the number 7 and for u128::MAX:
 #   JSON          written as {"type":"Wide","number":7}; read: "u128 is not supported"

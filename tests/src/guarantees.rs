@@ -1,23 +1,23 @@
-//! What is promised, the tests that hold it in each place, and what came of them in a run.
+//! The promises, the tests that prove each on each backend, and their results in a test run.
 
 use std::fmt::{self, Write};
 
 use serde::Deserialize;
 
-/// Where a promise holds.
+/// A backend of the promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Backend {
     /// The stores in the memory of a process.
     Memory,
-    /// The stores on a server.
+    /// The stores on a Redis server.
     Redis,
 }
 
-impl Place {
-    /// Both, in the order of the table.
+impl Backend {
+    /// Both backends, in the order of the table.
     pub const ALL: [Self; 2] = [Self::Memory, Self::Redis];
 
-    /// The name of the module in which the tests of a place stand, where the same ones run in both.
+    /// The name of the test module for a backend, where the same tests run on both.
     const fn module(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -26,38 +26,38 @@ impl Place {
     }
 }
 
-/// A promise and what holds it.
+/// A promise and its tests.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guarantee {
-    /// Its number, such as `G1`.
+    /// The promise's number, such as `G1`.
     pub name: String,
-    /// What is promised.
+    /// The promise.
     pub promise: String,
     memory: Vec<Test>,
     redis: Vec<Test>,
 }
 
 impl Guarantee {
-    /// All of them.
+    /// Reads every promise.
     ///
     /// # Panics
     ///
-    /// `guarantees.toml` isn't as it should be.
+    /// Panics if `guarantees.toml` is malformed.
     pub fn all() -> Vec<Self> {
         #[derive(Deserialize)]
         struct File {
             guarantee: Vec<Guarantee>,
         }
-        let file: File = toml::from_str(include_str!("../guarantees.toml")).expect("the file is well-formed");
+        let file: File = toml::from_str(include_str!("../guarantees.toml")).expect("guarantees.toml is well-formed");
         file.guarantee
     }
 
-    /// The tests that hold it in a place.
-    pub fn tests(&self, place: Place) -> &[Test] {
-        match place {
-            Place::Memory => &self.memory,
-            Place::Redis => &self.redis,
+    /// The tests that prove the promise on a backend.
+    pub fn tests(&self, backend: Backend) -> &[Test] {
+        match backend {
+            Backend::Memory => &self.memory,
+            Backend::Redis => &self.redis,
         }
     }
 }
@@ -74,16 +74,16 @@ impl fmt::Display for Test {
 }
 
 impl Test {
-    /// The file and the name.
+    /// The test's file and name.
     ///
     /// # Panics
     ///
-    /// It isn't written as a test is.
+    /// Panics if the test isn't written as `path::name`.
     pub fn parts(&self) -> (&str, &str) {
         self.0.split_once("::").expect("a test is written as path::name")
     }
 
-    /// The program that has the test, as the test runner names it, and the modules down to the test's file.
+    /// The test binary, as the test runner names it, and the modules down to the test's file.
     fn binary(&self) -> (String, String) {
         let path = self.parts().0.trim_end_matches(".rs");
         let (package, path) = match path.strip_prefix("crates/").and_then(|rest| rest.split_once('/')) {
@@ -104,7 +104,7 @@ fn modules_of(path: &str) -> String {
     path.trim_end_matches("main").trim_end_matches("lib").trim_end_matches("mod").trim_matches('/').replace('/', "::")
 }
 
-/// What came of a run of the tests.
+/// The results of a test run.
 #[derive(Debug, Default)]
 pub struct Results(Vec<Case>);
 
@@ -116,29 +116,29 @@ struct Case {
 }
 
 impl Case {
-    fn is(&self, test: &Test, place: Place) -> bool {
+    fn is(&self, test: &Test, backend: Backend) -> bool {
         let (binary, modules) = test.binary();
         let mut segments: Vec<_> = self.name.split("::").collect();
         let is_named = segments.pop() == Some(test.parts().1);
         let is_there = self.binary == binary && (modules.is_empty() || self.name.starts_with(&format!("{modules}::")));
-        let elsewhere = Place::ALL.iter().any(|other| *other != place && segments.contains(&other.module()));
+        let elsewhere = Backend::ALL.iter().any(|other| *other != backend && segments.contains(&other.module()));
         is_named && is_there && !elsewhere
     }
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passed.
+    /// The test passed.
     Passed,
-    /// It ran and didn't pass.
+    /// The test ran and didn't pass.
     Failed,
-    /// The run didn't have it.
+    /// The test wasn't part of the run.
     NotRun,
 }
 
 impl Results {
-    /// Reads what the test runner wrote, in the form of `JUnit`.
+    /// Reads the test runner's `JUnit` report.
     ///
     /// # Errors
     ///
@@ -149,9 +149,9 @@ impl Results {
         Ok(Self(cases.filter_map(case).collect()))
     }
 
-    /// What came of a test in a place; of all of them, where several cases have its name.
-    pub fn of(&self, test: &Test, place: Place) -> Outcome {
-        let cases: Vec<_> = self.0.iter().filter(|case| case.is(test, place)).collect();
+    /// The result of a test on a backend. If several cases have its name, all of them must pass.
+    pub fn of(&self, test: &Test, backend: Backend) -> Outcome {
+        let cases: Vec<_> = self.0.iter().filter(|case| case.is(test, backend)).collect();
         match cases.as_slice() {
             [] => Outcome::NotRun,
             cases if cases.iter().all(|case| case.passed) => Outcome::Passed,
@@ -160,7 +160,7 @@ impl Results {
     }
 }
 
-/// A case that was run.
+/// Reads a test case that was run.
 fn case(node: roxmltree::Node<'_, '_>) -> Option<Case> {
     let has = |name: &str| node.children().any(|child| child.has_tag_name(name));
     let binary = node.parent_element()?.attribute("name")?.to_owned();
@@ -168,26 +168,26 @@ fn case(node: roxmltree::Node<'_, '_>) -> Option<Case> {
     (!has("skipped")).then(|| Case { binary, name, passed: !has("failure") && !has("error") })
 }
 
-/// Every cell with what came of it, and the number of those that tests are named for and that aren't proved.
+/// Formats every cell with its result, and counts the cells with a test that didn't pass.
 pub fn report(guarantees: &[Guarantee], results: &Results) -> (String, usize) {
-    let (mut text, mut faults) = (String::new(), 0);
+    let (mut text, mut unproved) = (String::new(), 0);
     for guarantee in guarantees {
-        for place in Place::ALL {
-            let tests = guarantee.tests(place);
-            let missing: Vec<_> = tests.iter().filter(|test| results.of(test, place) != Outcome::Passed).collect();
-            let said = match (tests.len(), missing.len()) {
+        for backend in Backend::ALL {
+            let tests = guarantee.tests(backend);
+            let missing: Vec<_> = tests.iter().filter(|test| results.of(test, backend) != Outcome::Passed).collect();
+            let result = match (tests.len(), missing.len()) {
                 (0, _) => "not proved: no test is named".to_owned(),
                 (count, 0) => format!("proved by {count}"),
                 (count, missing) => format!("not proved: {missing} of {count} didn't pass"),
             };
-            let _ = writeln!(text, "{:<4} {:<7} {said}", guarantee.name, place.module());
+            let _ = writeln!(text, "{:<4} {:<7} {result}", guarantee.name, backend.module());
             for test in &missing {
-                let _ = writeln!(text, "     {:?}: {test}", results.of(test, place));
+                let _ = writeln!(text, "     {:?}: {test}", results.of(test, backend));
             }
-            faults += usize::from(!missing.is_empty());
+            unproved += usize::from(!missing.is_empty());
         }
     }
-    (text, faults)
+    (text, unproved)
 }
 
 /// The page of the book.
@@ -195,23 +195,29 @@ pub fn page() -> String {
     let mut page = String::from(
         "<!-- Made from tests/guarantees.toml by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
          # Guarantees\n\n\
-         What is promised, and the tests that hold it in each place. What a process keeps in memory ends with it, so there\n\
-         none of this is more durable than the process, and a *worker* is one of its runners. Over Redis, workers are\n\
-         processes that are killed, stopped and cut off.\n\n\
-         `simulation.rs` draws worlds from seeds, in which workers die between any two steps, stall past their leases,\n\
-         calls are refused or lose their reply, and hints are dropped and repeated. `conformance.rs` holds a component to\n\
-         each line of its trait's contract.\n\n\
-         A cell is proved by all of its tests together; one without tests reads \"not proved\". After a run of all tests\n\
-         `scripts/test` looks each of them up in the results (`scripts/guarantees` does it again), and fails if one that\n\
-         is named here didn't pass.\n\n\
+         Every promise, and the tests that prove it on each backend. The stores in memory are lost when their process exits,\n\
+         so there the promises hold while the process lives, and a *worker* is one of its runners. Over Redis, workers are\n\
+         processes that the tests kill, pause and cut off from the server.\n\n\
+         `simulation.rs` runs random simulations from fixed seeds. In these, workers die between any two steps or pause for\n\
+         longer than their leases, stores refuse calls or lose replies, and broker messages are lost or repeated.\n\
+         `conformance.rs` checks a component against each line of its trait's contract.\n\n\
+         All tests of a cell together prove it. A cell without tests reads \"not proved\". After a run of all tests,\n\
+         `scripts/test` looks up each of them in the results, and fails if one didn't pass. `scripts/guarantees` repeats\n\
+         that check.\n\n\
          | | promise | in memory | over Redis |\n|---|---|---|---|\n",
     );
     for guarantee in Guarantee::all() {
-        let [memory, redis] = Place::ALL.map(|place| cell(guarantee.tests(place)));
+        let [memory, redis] = Backend::ALL.map(|backend| cell(guarantee.tests(backend)));
         let _ = writeln!(page, "| {} | {} | {memory} | {redis} |", guarantee.name, guarantee.promise);
     }
-    page += "\nNot promised: that a side effect happens only once, more durability than the store has, and that a thread \
-             which runs a\nplain function can be stopped.\n";
+    page += "\nNot promised:\n\n\
+             - that a side effect happens only once\n\
+             - an order in which invocations run; priorities and queue positions decide only who is claimed first\n\
+             - more durability than the store has\n\
+             - that a plain function can be stopped, because its thread can't be\n\
+             - that a task function gets through an outage: a call that it submits or awaits while the store is away, or \
+             full, fails\n  with `Error::Unavailable`, and without a retry left its invocation fails (operations of a \
+             workflow wait for the store)\n";
     page
 }
 
@@ -228,45 +234,45 @@ mod tests {
 
     const REPORT: &str = r#"<testsuites>
         <testsuite name="pynenc-tests::end_to_end">
-            <testcase name="failing::memory::ends"/>
-            <testcase name="failing::redis::ends"><failure type="test failure"/></testcase>
-            <testcase name="waiting::ends"><failure/></testcase>
+            <testcase name="failing::memory::finishes"/>
+            <testcase name="failing::redis::finishes"><failure type="test failure"/></testcase>
+            <testcase name="waiting::finishes"><failure/></testcase>
         </testsuite>
         <testsuite name="pynenc-core"><testcase name="status::tests::walks"/></testsuite>
         <testsuite name="pynenc-mem::conformance"><testcase name="broker"/><testcase name="state"><skipped/></testcase></testsuite>
     </testsuites>"#;
 
-    fn check(test: &str, place: Place, expected: Outcome) {
-        let results = Results::read(REPORT).expect("it is well-formed");
-        assert_eq!(results.of(&Test(test.to_owned()), place), expected, "{test} in {place:?}");
+    fn check(test: &str, backend: Backend, expected: Outcome) {
+        let results = Results::read(REPORT).expect("the report is well-formed");
+        assert_eq!(results.of(&Test(test.to_owned()), backend), expected, "{test} in {backend:?}");
     }
 
     #[test]
     fn a_test_is_found_by_its_file_its_name_and_its_place() {
-        check("tests/tests/end_to_end/failing.rs::ends", Place::Memory, Outcome::Passed);
-        check("tests/tests/end_to_end/failing.rs::ends", Place::Redis, Outcome::Failed);
-        check("tests/tests/end_to_end/waiting.rs::ends", Place::Memory, Outcome::Failed);
-        check("tests/tests/end_to_end/calling.rs::ends", Place::Memory, Outcome::NotRun);
-        check("tests/tests/end_to_end.rs::ends", Place::Memory, Outcome::Failed);
-        check("crates/pynenc-core/src/status.rs::walks", Place::Redis, Outcome::Passed);
-        check("crates/pynenc-core/src/status.rs::alks", Place::Redis, Outcome::NotRun);
-        check("crates/pynenc-mem/tests/conformance.rs::broker", Place::Memory, Outcome::Passed);
-        check("crates/pynenc-mem/tests/conformance.rs::state", Place::Memory, Outcome::NotRun);
+        check("tests/tests/end_to_end/failing.rs::finishes", Backend::Memory, Outcome::Passed);
+        check("tests/tests/end_to_end/failing.rs::finishes", Backend::Redis, Outcome::Failed);
+        check("tests/tests/end_to_end/waiting.rs::finishes", Backend::Memory, Outcome::Failed);
+        check("tests/tests/end_to_end/calling.rs::finishes", Backend::Memory, Outcome::NotRun);
+        check("tests/tests/end_to_end.rs::finishes", Backend::Memory, Outcome::Failed);
+        check("crates/pynenc-core/src/status.rs::walks", Backend::Redis, Outcome::Passed);
+        check("crates/pynenc-core/src/status.rs::alks", Backend::Redis, Outcome::NotRun);
+        check("crates/pynenc-mem/tests/conformance.rs::broker", Backend::Memory, Outcome::Passed);
+        check("crates/pynenc-mem/tests/conformance.rs::state", Backend::Memory, Outcome::NotRun);
     }
 
     #[test]
     fn a_cell_is_proved_by_all_of_its_tests_together() {
         let tests = |names: &[&str]| names.iter().map(|name| Test((*name).to_owned())).collect::<Vec<_>>();
-        let named = tests(&["tests/tests/end_to_end/failing.rs::ends", "crates/pynenc-core/src/status.rs::walks"]);
+        let named = tests(&["tests/tests/end_to_end/failing.rs::finishes", "crates/pynenc-core/src/status.rs::walks"]);
         let both = Guarantee { name: "G1".into(), promise: "p".into(), memory: named.clone(), redis: named };
         let none = Guarantee { name: "G2".into(), promise: "p".into(), memory: Vec::new(), redis: Vec::new() };
-        let (text, faults) = report(&[both, none], &Results::read(REPORT).expect("it is well-formed"));
-        assert_eq!(faults, 1, "{text}");
+        let (text, unproved) = report(&[both, none], &Results::read(REPORT).expect("the report is well-formed"));
+        assert_eq!(unproved, 1, "{text}");
         assert!(
             text.contains("G1   memory  proved by 2") && text.contains("G1   redis   not proved: 1 of 2"),
             "{text}"
         );
-        assert!(text.contains("Failed: tests/tests/end_to_end/failing.rs::ends"), "{text}");
+        assert!(text.contains("Failed: tests/tests/end_to_end/failing.rs::finishes"), "{text}");
         assert_eq!(text.matches("no test is named").count(), 2, "{text}");
     }
 }

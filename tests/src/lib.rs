@@ -1,13 +1,14 @@
-//! What the tests in the folder beside this one share with the programs that they start. The code of the documents is
-//! compiled and run here.
+//! Code that the tests share with the worker programs that they start. The documents' examples are compiled and run
+//! here.
 
 #[cfg(all(feature = "chaos", unix))]
 pub mod chaos;
+pub mod concurrency_monitor;
 pub mod guarantees;
-pub mod turnstile;
-pub mod work;
+pub mod variables;
+pub mod worker_tasks;
 
-/// Makes examples of the documentation of a page's code.
+/// Turns the code blocks of pages into documentation tests.
 macro_rules! pages {
     ($($name:ident: $path:literal),+ $(,)?) => {
         $(

@@ -1,4 +1,4 @@
-//! Large arguments, results and errors, over each backend.
+//! Tests of large arguments, results and errors on each backend.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pynenc::core::ArgCache;
 use pynenc::core::record::{Outcome, Payload};
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
@@ -76,7 +77,7 @@ async fn measured(data: Cached<Counted>, n: usize) -> usize {
     data.text.len() + n
 }
 
-/// Counts how often it is written and read in this process.
+/// Counts how often it is encoded and decoded in this process.
 #[derive(Debug)]
 struct Counted {
     text: String,
@@ -118,13 +119,13 @@ fn builder() -> PynencBuilder {
     builder.state(tokio::sync::Notify::new())
 }
 
-/// An app that submits and one that runs; over Redis they share nothing else.
-struct Given {
+/// A client and a runner. Over Redis they are separate apps.
+struct Setup {
     app: Pynenc,
     handle: RunnerHandle,
 }
 
-impl Given {
+impl Setup {
     async fn in_memory(_name: &str) -> Self {
         let app = builder().memory().arg_cache(ArgCacheMode::Memory, 1024, 1000).build().await.unwrap();
         let handle = app.start_runner().await.unwrap();
@@ -157,85 +158,89 @@ macro_rules! over_each_backend {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
-                super::$check(super::Given::in_memory(stringify!($check)).await).await;
+                super::$check(super::Setup::in_memory(stringify!($check)).await).await;
             })+
         }
 
         mod redis {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
-                super::$check(super::Given::over_redis(stringify!($check)).await).await;
+                super::$check(super::Setup::over_redis(stringify!($check)).await).await;
             })+
         }
     };
 }
 
 over_each_backend! {
-    large_values_travel_beside_their_calls,
-    a_task_cant_change_what_another_sees,
-    large_errors_come_back_as_they_were,
-    what_looks_like_a_reference_is_a_value,
-    altered_and_missing_content_fails_its_own_invocation_alone,
+    large_values_are_stored_outside_their_calls,
+    a_task_cant_change_another_tasks_argument,
+    large_errors_round_trip,
+    a_value_that_looks_like_a_reference_stays_a_value,
+    altered_or_missing_content_fails_only_its_own_invocation,
     eight_megabytes_of_numbers_or_bytes_are_accepted,
 }
 
-async fn large_values_travel_beside_their_calls(given: Given) {
+async fn large_values_are_stored_outside_their_calls(setup: Setup) {
     let text = "x".repeat(10_000);
-    let large = given.app.submit(shout(text.clone())).await.unwrap();
+    let large = setup.app.submit(shout(text.clone())).await.unwrap();
     assert_eq!(large.result().await.unwrap(), text.to_uppercase());
-    assert_eq!(format!("{:?}", given.payload(&large).await).split(',').next(), Some("External(10002 bytes"));
-    let outcome = given.app.parts().state.outcome(large.id(), 1).await.unwrap();
+    assert_eq!(format!("{:?}", setup.payload(&large).await).split(',').next(), Some("External(10002 bytes"));
+    let outcome = setup.app.parts().state.outcome(large.id(), 1).await.unwrap();
     assert!(matches!(outcome, Some(Outcome::Value { value: Payload::External { size: 10_002, .. }, .. })));
     for inline in [
-        given.payload(&given.app.submit(shout("x".repeat(1000))).await.unwrap()).await,
-        given.payload(&given.app.submit(shout(text.clone()).disable_cache_args(["text"])).await.unwrap()).await,
-        given.payload(&given.app.submit(shout(text.clone()).disable_cache_args(["*"])).await.unwrap()).await,
-        given.payload(&given.app.submit(kept_in_the_call(text.clone())).await.unwrap()).await,
+        setup.payload(&setup.app.submit(shout("x".repeat(1000))).await.unwrap()).await,
+        setup.payload(&setup.app.submit(shout(text.clone()).disable_cache_args(["text"])).await.unwrap()).await,
+        setup.payload(&setup.app.submit(shout(text.clone()).disable_cache_args(["*"])).await.unwrap()).await,
+        setup.payload(&setup.app.submit(kept_in_the_call(text.clone())).await.unwrap()).await,
     ] {
         assert!(matches!(inline, Payload::Inline(_)), "{inline:?}");
     }
-    given.stop().await;
+    setup.stop().await;
 }
 
-async fn a_task_cant_change_what_another_sees(given: Given) {
+async fn a_task_cant_change_another_tasks_argument(setup: Setup) {
     let data = vec![1; 5000];
-    let group = given.app.submit_all((0..8).map(|_| bump(data.clone()))).await.unwrap();
+    let group = setup.app.submit_all((0..8).map(|_| bump(data.clone()))).await.unwrap();
     assert_eq!(group.results().await.unwrap(), [10_000; 8]);
-    given.stop().await;
+    setup.stop().await;
 }
 
-async fn large_errors_come_back_as_they_were(given: Given) {
+async fn large_errors_round_trip(setup: Setup) {
     for text in ["é".repeat(50_000), "short".to_owned()] {
-        let invocation = given.app.submit(fails_at_length(text.clone())).await.unwrap();
-        let Err(Error::TaskFailed(error)) = invocation.result().await else { panic!("it fails") };
+        let invocation = setup.app.submit(fails_at_length(text.clone())).await.unwrap();
+        let Err(Error::TaskFailed(error)) = invocation.result().await else { panic!("expected a failed task") };
         assert_eq!((error.kind.as_str(), error.message == text), ("String", true));
         let line = invocation.history().await.unwrap().pop().unwrap();
-        assert!(line.detail.unwrap().len() < 3000, "the history tells the beginning of it");
+        assert!(line.detail.unwrap().len() < 3000, "the history has the beginning of the error");
     }
-    given.stop().await;
+    setup.stop().await;
 }
 
-/// Values that are written as references are: the engine alone makes those, and what a caller passes is always encoded.
-async fn what_looks_like_a_reference_is_a_value(given: Given) {
-    let stored = given.app.submit(shout("x".repeat(2000))).await.unwrap();
-    let reference = given.payload(&stored).await;
+/// The engine encodes every value of a caller, so a value in the form of a reference stays a value.
+async fn a_value_that_looks_like_a_reference_stays_a_value(setup: Setup) {
+    let stored = setup.app.submit(shout("x".repeat(2000))).await.unwrap();
+    let reference = setup.payload(&stored).await;
     let forged = serde_json::to_value(&reference).unwrap();
     let texts = [format!("{reference:?}"), forged.to_string(), "\u{0}\u{1}".to_owned()];
     for value in texts.into_iter().map(serde_json::Value::from).chain([forged]) {
-        let invocation = given.app.submit(echo(value.clone())).await.unwrap();
+        let invocation = setup.app.submit(echo(value.clone())).await.unwrap();
         assert_eq!(invocation.result().await.unwrap(), value);
     }
-    given.stop().await;
+    setup.stop().await;
 }
 
-async fn altered_and_missing_content_fails_its_own_invocation_alone(given: Given) {
-    let cache = &given.app.parts().arg_cache;
+fn cache(app: &Pynenc) -> &dyn ArgCache {
+    app.parts().arg_cache.as_deref().expect("the app has an argument cache")
+}
+
+async fn altered_or_missing_content_fails_only_its_own_invocation(setup: Setup) {
+    let cache = cache(&setup.app);
     let text = |n: usize| format!("{n} {}", "text ".repeat(1000));
     let mut late = Vec::new();
     for n in 0..5 {
-        late.push(given.app.submit(shout(text(n)).delay(millis(300))).await.unwrap());
+        late.push(setup.app.submit(shout(text(n)).delay(millis(300))).await.unwrap());
     }
-    let digests = [0, 1, 2, 3, 4].map(|n| given.payload(&late[n]));
+    let digests = [0, 1, 2, 3, 4].map(|n| setup.payload(&late[n]));
     let digests = futures_util::future::join_all(digests).await;
     let digest = |n: usize| digests[n].digest().unwrap();
     let other = cache.get(digest(4), HOUR).await.unwrap().unwrap();
@@ -245,53 +250,54 @@ async fn altered_and_missing_content_fails_its_own_invocation_alone(given: Given
     cache.put(digest(1), Bytes::from_static(b"anything"), HOUR).await.unwrap();
     cache.put(digest(2), other, HOUR).await.unwrap();
     cache.put(digest(3), Bytes::from(vec![1; 100_000]), HOUR).await.unwrap();
-    for (n, said) in ["gone", "altered", "altered", "altered"].into_iter().enumerate() {
+    for (n, word) in ["missing", "altered", "altered", "altered"].into_iter().enumerate() {
         match late[n].result().await {
             Err(Error::ArgumentsUnavailable { id, detail }) => {
-                assert!(id == late[n].id() && detail.contains(said) && detail.contains("argument: text"), "{detail}");
+                assert!(id == late[n].id() && detail.contains(word) && detail.contains("argument: text"), "{detail}");
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(late[4].result().await.unwrap(), text(4).to_uppercase());
-    let again = given.app.submit(shout(text(2))).await.unwrap();
-    assert_eq!(again.result().await.unwrap(), text(2).to_uppercase(), "what was altered is sent again");
-    given.stop().await;
+    let again = setup.app.submit(shout(text(2))).await.unwrap();
+    assert_eq!(again.result().await.unwrap(), text(2).to_uppercase(), "altered content is sent again");
+    setup.stop().await;
 }
 
-async fn eight_megabytes_of_numbers_or_bytes_are_accepted(given: Given) {
+async fn eight_megabytes_of_numbers_or_bytes_are_accepted(setup: Setup) {
     let numbers: Vec<f64> = (0..1_000_000).map(|n| f64::from(n) / 7.0).collect();
     let sum = numbers.iter().sum::<f64>();
-    let found = given.app.submit(total(numbers)).await.unwrap().result().await.unwrap();
+    let found = setup.app.submit(total(numbers)).await.unwrap().result().await.unwrap();
     assert!((found - sum).abs() < f64::EPSILON * sum);
     let bytes = Cached::new((0..8_000_000_u32).map(|n| n as u8).collect::<Vec<_>>());
-    let lengths = given.app.submit_all((0..3).map(|n| length(bytes.clone(), n))).await.unwrap();
+    let lengths = setup.app.submit_all((0..3).map(|n| length(bytes.clone(), n))).await.unwrap();
     assert_eq!(lengths.results().await.unwrap(), [8_000_000, 8_000_001, 8_000_002]);
-    let payload = given.payload(&lengths.invocations()[0]).await;
+    let payload = setup.payload(&lengths.invocations()[0]).await;
     assert_eq!(payload.size(), 8_000_001, "bytes stay bytes");
-    given.stop().await;
+    setup.stop().await;
 }
 
-/// Bytes that the server has taken in and given out.
-/// The content that a worker reads is garbled on its way, once.
+/// The proxy corrupts the content once when a worker reads it.
 #[tokio::test(flavor = "multi_thread")]
-async fn content_that_is_garbled_once_is_read_again_and_stays() {
+async fn content_corrupted_in_transit_is_read_again() {
     let server = RedisServer::start();
-    let proxy = Proxy::before(&server);
-    let app = |url: String| builder().app_id("garbled").redis(&url).arg_cache(ArgCacheMode::Redis, 1024, 1000).build();
+    let proxy = Proxy::in_front_of(&server);
+    let app =
+        |url: String| builder().app_id("corrupted").redis(&url).arg_cache(ArgCacheMode::Redis, 1024, 1000).build();
     let (client, worker) = (app(server.url()).await.unwrap(), app(proxy.url().to_owned()).await.unwrap());
     let handle = worker.start_runner().await.unwrap();
     let text = "text ".repeat(1000);
     let invocation = client.submit(shout(text.clone()).delay(millis(300))).await.unwrap();
     let record = client.parts().state.invocations(&[invocation.id()]).await.unwrap().remove(0).unwrap();
     let digest = record.arguments[0].value.digest().unwrap();
-    proxy.once(digest.as_bytes(), Fault::GarbleReply);
+    proxy.once(digest.as_bytes(), Fault::CorruptReply);
     assert_eq!(invocation.result().await.unwrap(), text.to_uppercase());
-    assert_eq!(proxy.pending(), 0, "it was garbled");
-    assert!(client.parts().arg_cache.get(digest, HOUR).await.unwrap().is_some(), "it is still there");
+    assert_eq!(proxy.pending(), 0, "a reply is corrupted");
+    assert!(cache(&client).get(digest, HOUR).await.unwrap().is_some(), "the content is still in the cache");
     handle.shutdown().await.unwrap();
 }
 
+/// The bytes that the server has received and sent.
 fn traffic(server: &RedisServer) -> (u64, u64) {
     let report = server.command(&["INFO", "stats"]);
     let value = |name: &str| {
@@ -311,11 +317,11 @@ async fn shared_content_travels_once_to_the_store_and_once_to_each_process() {
     });
     let noise: Vec<_> = random.map(|n| (n >> 32) as u8).take(SIZE as usize).collect();
     let server = RedisServer::start();
-    let given = Given::over(&server, "traffic").await;
+    let setup = Setup::over(&server, "traffic").await;
     let data = Cached::new(noise.clone());
     let (before_in, before_out) = traffic(&server);
-    let group = given.app.submit_all((0..25).map(|n| length(data.clone(), n))).await.unwrap();
-    let singles = (0..25).map(|n| given.app.submit(length(data.clone(), n)));
+    let group = setup.app.submit_all((0..25).map(|n| length(data.clone(), n))).await.unwrap();
+    let singles = (0..25).map(|n| setup.app.submit(length(data.clone(), n)));
     let singles = futures_util::future::try_join_all(singles).await.unwrap();
     assert_eq!(group.results().await.unwrap().len() + singles.len(), 50);
     for single in singles {
@@ -329,30 +335,34 @@ async fn shared_content_travels_once_to_the_store_and_once_to_each_process() {
     let (sent, read) = (after_in - before_in, after_out - before_out);
     assert!((SIZE..SIZE + 300_000).contains(&sent), "{sent} bytes were sent");
     assert!((SIZE..SIZE + 300_000).contains(&read), "{read} bytes were read");
-    given.stop().await;
+    setup.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_value_is_written_once_and_read_once_in_a_process() {
-    let given = Given::in_memory("").await;
+async fn a_shared_value_is_encoded_and_decoded_once_in_a_process() {
+    let setup = Setup::in_memory("").await;
     let data = Cached::new(Counted { text: "text ".repeat(1000) });
-    let group = given.app.submit_all((0..10).map(|n| measured(data.clone(), n))).await.unwrap();
+    let group = setup.app.submit_all((0..10).map(|n| measured(data.clone(), n))).await.unwrap();
     group.results().await.unwrap();
-    // Looked at for what it is, and then written. A debug build reads it back, once for all calls.
+    // The value is encoded for its size and for the store. A debug build decodes it once for all calls.
     let read = 1 + usize::from(cfg!(debug_assertions));
     assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, read));
-    assert_eq!(given.app.submit(passes_on(data)).await.unwrap().result().await.unwrap(), 20_006);
-    assert_eq!((WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)), (2, read), "passed on as it came");
-    given.stop().await;
+    assert_eq!(setup.app.submit(passes_on(data)).await.unwrap().result().await.unwrap(), 20_006);
+    assert_eq!(
+        (WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed)),
+        (2, read),
+        "a shared value is passed on in its encoded form"
+    );
+    setup.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_serializers_take_what_the_other_does() {
+async fn both_serializers_accept_large_values() {
     for serializer in ["JsonSerializer", "MsgPackSerializer"] {
         let app = builder().memory().arg_cache(ArgCacheMode::Memory, 1024, 10).set("serializer_cls", serializer);
         let app = app.build().await.unwrap();
         let runner = app.start_runner().await.unwrap();
-        eight_megabytes_of_numbers_or_bytes_are_accepted(Given { app, handle: runner }).await;
+        eight_megabytes_of_numbers_or_bytes_are_accepted(Setup { app, handle: runner }).await;
     }
 }
 
@@ -390,11 +400,11 @@ async fn test_app() -> TestApp {
 async fn is_there<T: Task>(app: &Pynenc, invocation: &Invocation<T>) -> bool {
     let record = app.parts().state.invocations(&[invocation.id()]).await.unwrap().remove(0).unwrap();
     let digest = record.arguments[0].value.digest().unwrap();
-    app.parts().arg_cache.renew(&[digest], Duration::from_secs(1)).await.unwrap()[0]
+    cache(app).renew(&[digest], Duration::from_secs(1)).await.unwrap()[0]
 }
 
 #[tokio::test]
-async fn content_lives_as_long_as_it_is_needed_and_then_goes() {
+async fn content_is_kept_while_it_is_needed() {
     let app = test_app().await;
     let used = app.submit(shout("x".repeat(5000))).await.unwrap();
     used.result().await.unwrap();
@@ -403,25 +413,25 @@ async fn content_lives_as_long_as_it_is_needed_and_then_goes() {
     let late = app.submit(shout("y".repeat(5000)).delay(hours(100))).await.unwrap();
     app.advance(hours(2)).await;
     let gone = app.submit(shout("x".repeat(5000)).delay(hours(200))).await.unwrap();
-    assert!(is_there(&app, &gone).await, "put again");
+    assert!(is_there(&app, &gone).await, "the content is stored again");
     app.advance(hours(98)).await;
     assert_eq!(late.result().await.unwrap().len(), 5000);
 }
 
 #[tokio::test]
-async fn content_goes_when_nothing_needs_it_any_more() {
+async fn unneeded_content_is_dropped() {
     let app = test_app().await;
     let used = app.submit(shout("x".repeat(5000))).await.unwrap();
     used.result().await.unwrap();
     let record = app.parts().state.invocations(&[used.id()]).await.unwrap().remove(0).unwrap();
     let digest = record.arguments[0].value.digest().unwrap();
     app.advance(minutes(121)).await;
-    assert_eq!(app.parts().arg_cache.renew(&[digest], HOUR).await.unwrap(), [false]);
+    assert_eq!(cache(&app).renew(&[digest], HOUR).await.unwrap(), [false]);
 }
 
-/// What waits for longer than content is kept has its own renewed, page by page.
+/// The sweep renews the content of waiting invocations page by page.
 #[tokio::test]
-async fn what_waits_for_long_finds_its_content() {
+async fn content_of_long_waiting_invocations_is_renewed() {
     let app = test_app().await;
     let texts = |n: u32| format!("{n:04}{}", "x".repeat(2000));
     let group = app.submit_all((0..700).map(|n| shouts_in_turn(texts(n)))).await.unwrap();
@@ -433,7 +443,7 @@ async fn what_waits_for_long_finds_its_content() {
 }
 
 #[tokio::test]
-async fn a_cache_on_redis_needs_a_redis() {
+async fn the_redis_cache_needs_a_redis_url() {
     let error = builder().memory().arg_cache(ArgCacheMode::Redis, 1024, 10).build().await.unwrap_err().to_string();
     assert!(error.contains(".redis(url)") && error.contains("RedisArgCache"), "{error}");
     let url = SERVER.url();

@@ -1,5 +1,5 @@
-//! Concurrency control while many submit and many run at once, over each backend. Who is inside is counted in this
-//! process, outside of every store.
+//! Tests of concurrency control with many clients and runners, on each backend. The tests count the running tasks in
+//! this process, outside of every store.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,11 +16,11 @@ static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 const SUBMITTERS: u32 = 8;
 const ACCOUNTS: u32 = 4;
-/// Bodies called with this meet two others, inside.
+/// A task with this argument waits inside until two others are inside too.
 const MEETS: u32 = 10_000;
 
-/// Who was inside, by account.
-struct Ledger {
+/// The running tasks of each account.
+struct Monitor {
     accounts: Mutex<BTreeMap<u32, Seen>>,
     order: Mutex<Vec<u32>>,
     crossing: Barrier,
@@ -35,23 +35,23 @@ struct Seen {
 }
 
 struct Visit<'a> {
-    ledger: &'a Ledger,
+    monitor: &'a Monitor,
     account: u32,
 }
 
-impl Ledger {
+impl Monitor {
     fn new() -> Self {
         let (accounts, order) = Default::default();
         Self { accounts, order, crossing: Barrier::new(2), meeting: Barrier::new(3) }
     }
 
-    /// Goes in, lets others try the same, and comes out, even if it is dropped.
+    /// Enters, yields so that other tasks may enter too, and leaves, even if the task is dropped.
     async fn visit(&self, account: u32) {
         let seen = |seen: &mut Seen| {
             *seen = Seen { inside: seen.inside + 1, most: seen.most.max(seen.inside + 1), visits: seen.visits + 1 };
         };
         seen(self.accounts.lock().unwrap().entry(account).or_default());
-        let _visit = Visit { ledger: self, account };
+        let _visit = Visit { monitor: self, account };
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -73,42 +73,46 @@ impl Ledger {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.ledger.accounts.lock().unwrap().get_mut(&self.account).unwrap().inside -= 1;
+        self.monitor.accounts.lock().unwrap().get_mut(&self.account).unwrap().inside -= 1;
     }
 }
 
-type Doors = State<Arc<Ledger>>;
+type SharedMonitor = State<Arc<Monitor>>;
 
 #[task(running_concurrency = keys(account), running_limit = 3, reroute_on_concurrency_control, max_retries = 1, backoff = constant("1ms"))]
 async fn three_at_once(
     account: u32,
     n: u32,
-    #[inject] doors: Doors,
+    #[inject] monitor: SharedMonitor,
     #[inject] run: TaskContext,
 ) -> Result<u32, String> {
     if n == MEETS {
-        doors.meeting.wait().await;
+        monitor.meeting.wait().await;
     }
-    doors.visit(account).await;
+    monitor.visit(account).await;
     if n.is_multiple_of(7) && run.attempt_number() == 1 { Err("not yet".into()) } else { Ok(n) }
 }
 
 #[task(registration_concurrency = keys(account))]
-async fn one_waits(account: u32, n: u32, #[inject] doors: Doors) -> u32 {
-    doors.visit(account).await;
+async fn one_waits(account: u32, n: u32, #[inject] monitor: SharedMonitor) -> u32 {
+    monitor.visit(account).await;
     n
 }
 
 #[task(running_concurrency = keys(account), max_retries = 1, backoff = constant("1ms"))]
-async fn one_or_none(account: u32, #[inject] doors: Doors, #[inject] run: TaskContext) -> Result<u32, String> {
-    doors.visit(account).await;
+async fn one_or_none(
+    account: u32,
+    #[inject] monitor: SharedMonitor,
+    #[inject] run: TaskContext,
+) -> Result<u32, String> {
+    monitor.visit(account).await;
     if run.attempt_number() == 1 { Err("not yet".into()) } else { Ok(run.attempt_number()) }
 }
 
 #[task(running_concurrency = task, reroute_on_concurrency_control)]
-async fn in_turn(n: u32, #[inject] doors: Doors) {
-    doors.visit(0).await;
-    doors.order.lock().unwrap().push(n);
+async fn in_turn(n: u32, #[inject] monitor: SharedMonitor) {
+    monitor.visit(0).await;
+    monitor.order.lock().unwrap().push(n);
 }
 
 #[task(running_concurrency = task, reroute_on_concurrency_control)]
@@ -117,54 +121,54 @@ async fn waits_for_its_own_kind(depth: u32) -> Result<u32> {
 }
 
 #[task(running_concurrency = keys(mine), reroute_on_concurrency_control)]
-async fn crosses(mine: u32, other: u32, is_nested: bool, #[inject] doors: Doors) -> Result<()> {
+async fn crosses(mine: u32, other: u32, is_nested: bool, #[inject] monitor: SharedMonitor) -> Result<()> {
     if is_nested {
         return Ok(());
     }
-    doors.crossing.wait().await;
+    monitor.crossing.wait().await;
     crosses(other, mine, true).await
 }
 
-/// Clients and runners of one app; over Redis they share nothing else.
-struct Fleet {
+/// Clients and runners of one app. Over Redis they are separate apps.
+struct Apps {
     clients: Vec<Pynenc>,
     runners: Vec<RunnerHandle>,
-    ledger: Arc<Ledger>,
+    monitor: Arc<Monitor>,
 }
 
-fn builder(ledger: &Arc<Ledger>) -> PynencBuilder {
+fn builder(monitor: &Arc<Monitor>) -> PynencBuilder {
     let tasks = tasks![three_at_once, one_waits, one_or_none, in_turn, waits_for_its_own_kind, crosses];
     let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks().tasks(tasks);
-    builder.state(ledger.clone()).set("runner.concurrency", 16)
+    builder.state(monitor.clone()).set("runner.concurrency", 16)
 }
 
-impl Fleet {
+impl Apps {
     async fn in_memory(_name: &str, runners: usize) -> Self {
-        let ledger = Arc::new(Ledger::new());
-        let app = builder(&ledger).memory().build().await.unwrap();
-        let mut fleet = Self { clients: vec![app.clone()], runners: Vec::new(), ledger };
+        let monitor = Arc::new(Monitor::new());
+        let app = builder(&monitor).memory().build().await.unwrap();
+        let mut apps = Self { clients: vec![app.clone()], runners: Vec::new(), monitor };
         for _ in 0..runners {
-            fleet.runners.push(app.start_runner().await.unwrap());
+            apps.runners.push(app.start_runner().await.unwrap());
         }
-        fleet
+        apps
     }
 
     async fn over_redis(name: &str, runners: usize) -> Self {
-        let ledger = Arc::new(Ledger::new());
-        let app = async || builder(&ledger).app_id(name).redis(&SERVER.url()).build().await.unwrap();
+        let monitor = Arc::new(Monitor::new());
+        let app = async || builder(&monitor).app_id(name).redis(&SERVER.url()).build().await.unwrap();
         let clients = vec![app().await, app().await, app().await];
         let mut started = Vec::new();
         for _ in 0..runners {
             started.push(app().await.start_runner().await.unwrap());
         }
-        Self { clients, runners: started, ledger }
+        Self { clients, runners: started, monitor }
     }
 
     fn client(&self, number: u32) -> Pynenc {
         self.clients[number as usize % self.clients.len()].clone()
     }
 
-    /// What every submitter got, all of them submitting at once.
+    /// All invocations of submitters that submit concurrently.
     async fn submitted<F, O, T>(&self, submit: F) -> Vec<Invocation<T>>
     where
         T: Task,
@@ -175,7 +179,7 @@ impl Fleet {
         submitters.join_all().await.into_iter().flatten().collect()
     }
 
-    /// Nothing is left behind: no one is parked, and every account has as many free slots as at first.
+    /// Checks that no invocation is parked, and stops the runners.
     async fn stop(self) {
         assert_eq!(self.client(0).count(Status::ConcurrencyControlled).await.unwrap(), 0);
         for runner in self.runners {
@@ -189,31 +193,31 @@ macro_rules! over_each_backend {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
-                super::$check(super::Fleet::in_memory(stringify!($check), $runners).await).await;
+                super::$check(super::Apps::in_memory(stringify!($check), $runners).await).await;
             })+
         }
 
         mod redis {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
-                super::$check(super::Fleet::over_redis(stringify!($check), $runners).await).await;
+                super::$check(super::Apps::over_redis(stringify!($check), $runners).await).await;
             })+
         }
     };
 }
 
 over_each_backend! {
-    limits_hold_whoever_submits_and_runs by 4,
-    one_waits_for_each_key_whoever_submits by 4,
-    what_finds_no_slot_is_dropped_and_what_has_run_is_not by 4,
-    slots_go_to_who_came_first by 1,
-    a_slot_that_waits_for_itself_ends_with_its_path by 2,
-    slots_that_wait_for_each_other_end_with_their_path by 2,
+    limits_hold_with_many_clients_and_runners by 4,
+    one_invocation_waits_for_each_key_with_many_clients by 4,
+    invocations_without_a_slot_are_dropped_and_retries_are_not by 4,
+    slots_are_handed_over_in_order_of_submission by 1,
+    a_slot_holder_that_awaits_its_own_key_fails_with_its_path by 2,
+    slot_holders_that_await_each_other_fail_with_their_path by 2,
 }
 
-/// Singles and batches, first attempts that fail, and cancels at any time.
-async fn limits_hold_whoever_submits_and_runs(fleet: Fleet) {
-    let invocations = fleet.submitted(|app, submitter| async move {
+/// Submits single calls and batches, fails first attempts, and cancels at any time.
+async fn limits_hold_with_many_clients_and_runners(apps: Apps) {
+    let invocations = apps.submitted(|app, submitter| async move {
         let mut invocations = Vec::new();
         for round in 0..6 {
             let n = submitter * 100 + round * 10;
@@ -233,16 +237,16 @@ async fn limits_hold_whoever_submits_and_runs(fleet: Fleet) {
         }
     }
     assert_eq!(succeeded + cancelled, 8 * 6 * 9);
-    assert!(fleet.ledger.visits() >= succeeded && cancelled <= 8 * 6);
-    fleet.ledger.assert_never_more_than(3);
-    assert_slots_are_free(&fleet).await;
-    fleet.ledger.assert_never_more_than(3);
-    fleet.stop().await;
+    assert!(apps.monitor.visits() >= succeeded && cancelled <= 8 * 6);
+    apps.monitor.assert_never_more_than(3);
+    assert_slots_are_free(&apps).await;
+    apps.monitor.assert_never_more_than(3);
+    apps.stop().await;
 }
 
-/// Three bodies of each account have to meet, which they can't if a slot was lost.
-async fn assert_slots_are_free(fleet: &Fleet) {
-    let app = fleet.client(0);
+/// Three tasks of each account must be inside at the same time, which needs every slot.
+async fn assert_slots_are_free(apps: &Apps) {
+    let app = apps.client(0);
     for account in 0..ACCOUNTS {
         let group = app.submit_all((0..3).map(|_| three_at_once(account, MEETS))).await.unwrap();
         for invocation in group.invocations() {
@@ -251,9 +255,9 @@ async fn assert_slots_are_free(fleet: &Fleet) {
     }
 }
 
-/// While one waits there is no second: each was claimed before the next was accepted, by the store's own clock.
-async fn one_waits_for_each_key_whoever_submits(fleet: Fleet) {
-    let invocations = fleet.submitted(|app, submitter| async move {
+/// Checks by the store's clock that each waiting invocation was claimed before the next was accepted.
+async fn one_invocation_waits_for_each_key_with_many_clients(apps: Apps) {
+    let invocations = apps.submitted(|app, submitter| async move {
         let mut invocations = Vec::new();
         for n in 0..40 {
             let account = (submitter + n) % ACCOUNTS;
@@ -274,36 +278,42 @@ async fn one_waits_for_each_key_whoever_submits(fleet: Fleet) {
             accepted.insert(invocation.id(), waited(invocation).await);
         }
     }
-    assert!(invocations.iter().all(|invocation| accepted.contains_key(&invocation.id())), "a duplicate is another's");
-    assert_eq!(fleet.ledger.visits(), accepted.len(), "what was accepted ran once");
+    assert!(
+        invocations.iter().all(|invocation| accepted.contains_key(&invocation.id())),
+        "a duplicate has the id of an accepted invocation"
+    );
+    assert_eq!(apps.monitor.visits(), accepted.len(), "each accepted invocation runs once");
     let mut waits: BTreeMap<u32, Vec<_>> = BTreeMap::new();
     for (id, (from, till)) in accepted {
-        let account = account_of(&fleet, id).await;
+        let account = account_of(&apps, id).await;
         waits.entry(account).or_default().push((from, till));
     }
     for waits in waits.values_mut() {
         waits.sort_unstable();
-        assert!(waits.windows(2).all(|pair| pair[0].1 <= pair[1].0), "two waited at once: {waits:?}");
+        assert!(
+            waits.windows(2).all(|pair| pair[0].1 <= pair[1].0),
+            "two invocations waited at the same time: {waits:?}"
+        );
     }
-    fleet.stop().await;
+    apps.stop().await;
 }
 
-/// When it was accepted and when it was claimed.
+/// The times of the registration and of the claim.
 async fn waited<T: Task>(invocation: &Invocation<T>) -> (u64, u64) {
     let history = invocation.history().await.unwrap();
     let at = |status| history.iter().find(|line| line.status == status).unwrap().at.as_millis();
     (at(Status::Registered), at(Status::Pending))
 }
 
-async fn account_of(fleet: &Fleet, id: InvocationId) -> u32 {
-    let app = fleet.client(0);
+async fn account_of(apps: &Apps, id: InvocationId) -> u32 {
+    let app = apps.client(0);
     let record = app.parts().state.invocations(&[id]).await.unwrap().remove(0).unwrap();
     app.arguments(&record).await.unwrap().take("account").unwrap()
 }
 
-/// Everything ends: with a value after a retry, or with the error of what was dropped and never ran.
-async fn what_finds_no_slot_is_dropped_and_what_has_run_is_not(fleet: Fleet) {
-    let invocations = fleet.submitted(|app, submitter| async move {
+/// Each invocation finishes: with a result after a retry, or dropped without a run.
+async fn invocations_without_a_slot_are_dropped_and_retries_are_not(apps: Apps) {
+    let invocations = apps.submitted(|app, submitter| async move {
         let mut invocations = Vec::new();
         for n in 0..20 {
             invocations.push(app.submit(one_or_none((submitter + n) % ACCOUNTS)).await.unwrap());
@@ -327,14 +337,14 @@ async fn what_finds_no_slot_is_dropped_and_what_has_run_is_not(fleet: Fleet) {
             Err(error) => panic!("{error}: {statuses:?}"),
         }
     }
-    assert_eq!((ran + dropped, fleet.ledger.visits()), (8 * 20, 2 * ran));
+    assert_eq!((ran + dropped, apps.monitor.visits()), (8 * 20, 2 * ran));
     assert!(ran >= ACCOUNTS as usize && dropped > 0, "{ran} ran");
-    fleet.ledger.assert_never_more_than(1);
-    fleet.stop().await;
+    apps.monitor.assert_never_more_than(1);
+    apps.stop().await;
 }
 
-async fn slots_go_to_who_came_first(fleet: Fleet) {
-    let app = fleet.client(0);
+async fn slots_are_handed_over_in_order_of_submission(apps: Apps) {
+    let app = apps.client(0);
     let mut invocations = Vec::new();
     for n in 0..60 {
         invocations.push(app.submit(in_turn(n)).await.unwrap());
@@ -343,29 +353,29 @@ async fn slots_go_to_who_came_first(fleet: Fleet) {
     for invocation in invocations.iter().chain(group.invocations()) {
         invocation.result_timeout(minutes(1)).await.unwrap();
     }
-    assert_eq!(*fleet.ledger.order.lock().unwrap(), (0..90).collect::<Vec<_>>());
-    fleet.ledger.assert_never_more_than(1);
-    fleet.stop().await;
+    assert_eq!(*apps.monitor.order.lock().unwrap(), (0..90).collect::<Vec<_>>());
+    apps.monitor.assert_never_more_than(1);
+    apps.stop().await;
 }
 
-async fn a_slot_that_waits_for_itself_ends_with_its_path(fleet: Fleet) {
-    let invocation = fleet.client(0).submit(waits_for_its_own_kind(1)).await.unwrap();
+async fn a_slot_holder_that_awaits_its_own_key_fails_with_its_path(apps: Apps) {
+    let invocation = apps.client(0).submit(waits_for_its_own_kind(1)).await.unwrap();
     let error = invocation.result_timeout(minutes(1)).await.unwrap_err().to_string();
     assert!(error.contains("wait for each other") && error.contains(&invocation.id().to_string()), "{error}");
-    fleet.client(0).submit(waits_for_its_own_kind(0)).await.unwrap().result_timeout(minutes(1)).await.unwrap();
-    fleet.stop().await;
+    apps.client(0).submit(waits_for_its_own_kind(0)).await.unwrap().result_timeout(minutes(1)).await.unwrap();
+    apps.stop().await;
 }
 
-/// The one whose wait closes the circle fails, and frees the slot that the other's child waits for.
-async fn slots_that_wait_for_each_other_end_with_their_path(fleet: Fleet) {
-    let app = fleet.client(0);
+/// The invocation that closes the wait cycle fails, and frees the slot that the other's child waits for.
+async fn slot_holders_that_await_each_other_fail_with_their_path(apps: Apps) {
+    let app = apps.client(0);
     let group = app.submit_all([crosses(1, 2, false), crosses(2, 1, false)]).await.unwrap();
     let mut errors = Vec::new();
     for invocation in group.invocations() {
         errors.extend(invocation.result_timeout(minutes(1)).await.err().map(|error| error.to_string()));
     }
-    let [error] = &errors[..] else { panic!("one of them fails: {errors:?}") };
+    let [error] = &errors[..] else { panic!("expected one error: {errors:?}") };
     let names_both = group.invocations().iter().all(|invocation| error.contains(&invocation.id().to_string()));
     assert!(error.contains("wait for each other") && names_both, "{error}");
-    fleet.stop().await;
+    apps.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What the documents state, held against the code.
+//! Checks the statements of the documents against the code.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,12 +11,12 @@ use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use pynenc_redis::RedisConfig;
-use pynenc_tests::guarantees::{self, Guarantee, Place};
+use pynenc_tests::guarantees::{self, Backend, Guarantee};
 
-/// A file of the book, and what makes it.
+/// A file of the book, and the function that generates it.
 type Made = (&'static str, fn() -> String);
 
-/// What is made from the code.
+/// The generated files.
 const MADE: [Made; 4] = [
     ("docs/src/guarantees.md", guarantees::page),
     ("docs/src/status-machine.md", status_page),
@@ -25,7 +25,7 @@ const MADE: [Made; 4] = [
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace").to_owned()
 }
 
 fn text(path: impl AsRef<Path>) -> String {
@@ -33,46 +33,46 @@ fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every page, with its path from the root.
+/// Every page with its path from the root.
 fn pages() -> Vec<(String, String)> {
-    let book = fs::read_dir(root().join("docs/src")).expect("there is a book");
-    let files = book.map(|entry| PathBuf::from(entry.expect("a page").file_name()));
+    let book = fs::read_dir(root().join("docs/src")).expect("docs/src exists");
+    let files = book.map(|entry| PathBuf::from(entry.expect("the folder can be listed").file_name()));
     let pages = files.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
     let pages = pages.map(|name| format!("docs/src/{}", name.display()));
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned);
     pages.chain(others).map(|path| (path.clone(), text(&path))).collect()
 }
 
-/// What stands between `open` and `close`, wherever it does.
+/// The texts between each `open` and the next `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inside, _)| inside))
 }
 
-/// Checks a section that is commented out with its name, because only a feature reads it.
+/// Checks a commented-out section of a feature against its defaults.
 fn check_commented<T: Section + Default + PartialEq>() {
     let (file, name) = (text("pynenc.toml"), T::NAME);
-    let section = file.split_once(&format!("# [{name}]\n")).expect("the section is there").1;
+    let section = file.split_once(&format!("# [{name}]\n")).expect("pynenc.toml has the section").1;
     let section = section.split("\n# [").next().unwrap_or_default();
     let settings: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
-    let folder = tempfile::tempdir().expect("a test may make a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder can be created");
     let path = folder.path().join("pynenc.toml");
     let uncommented = format!("[{name}]\n{}\n", settings.join("\n"));
-    fs::write(&path, &uncommented).expect("a test may write to its folder");
-    let config = Config::loader().file(&path).environment([]).load().expect("the section is understood");
-    assert!(config.section::<T>().expect("every setting is known") == T::default(), "{uncommented}");
-    let unsaid: Vec<_> = config.explain().into_iter().filter(|setting| setting.source == "default").collect();
-    assert!(unsaid.is_empty(), "{unsaid:?}");
+    fs::write(&path, &uncommented).expect("the file can be written");
+    let config = Config::loader().file(&path).environment([]).load().expect("the section is valid");
+    assert!(config.section::<T>().expect("every setting is valid") == T::default(), "{uncommented}");
+    let missing: Vec<_> = config.explain().into_iter().filter(|setting| setting.source == "default").collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
-fn the_commented_sections_say_their_defaults() {
+fn commented_sections_show_their_defaults() {
     check_commented::<RedisConfig>();
     check_commented::<TriggersConfig>();
     check_commented::<WorkflowConfig>();
 }
 
 #[test]
-fn what_is_made_from_the_code_is_up_to_date() {
+fn generated_pages_are_up_to_date() {
     for (path, make) in MADE {
         let page = make();
         if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -82,42 +82,43 @@ fn what_is_made_from_the_code_is_up_to_date() {
     }
 }
 
-/// A setting of `pynenc.toml`: its default as it stands there, and what is said of it.
+/// A setting of `pynenc.toml` with its default and its description.
 struct Described {
     key: String,
     default: String,
     means: String,
 }
 
-/// The sections of `pynenc.toml`, each with what is said of it and its settings.
+/// The sections of `pynenc.toml` with their descriptions and settings.
 fn described() -> Vec<(String, String, Vec<Described>)> {
     let mut sections = vec![(String::new(), String::new(), Vec::new())];
-    let mut said: Vec<String> = Vec::new();
+    let mut comments: Vec<String> = Vec::new();
     let file = text("pynenc.toml");
     for line in file.lines() {
         let bare = line.trim_start_matches('#').trim();
-        let (_, _, settings): &mut (_, _, Vec<Described>) = sections.last_mut().expect("there is the root");
+        let (_, _, settings): &mut (_, _, Vec<Described>) =
+            sections.last_mut().expect("the list starts with the root section");
         if line.starts_with("#    ") {
-            said.push(format!("`{bare}`,")); // an example within what is said
+            comments.push(format!("`{bare}`,")); // an example within the description
         } else if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            sections.push((name.to_owned(), said.join(" "), Vec::new()));
-            said.clear();
+            sections.push((name.to_owned(), comments.join(" "), Vec::new()));
+            comments.clear();
         } else if let Some((key, default)) = setting(line) {
-            // What stands under one comment shares it.
+            // Settings under one comment share its description.
             let before = settings.last().map(|it| it.means.clone()).unwrap_or_default();
-            let means = if said.is_empty() { before } else { said.join(" ") };
+            let means = if comments.is_empty() { before } else { comments.join(" ") };
             settings.push(Described { key: key.to_owned(), default: default.to_owned(), means });
-            said.clear();
+            comments.clear();
         } else if line.is_empty() {
-            said.clear();
+            comments.clear();
         } else {
-            said.extend((!bare.is_empty()).then(|| bare.to_owned()));
+            comments.extend((!bare.is_empty()).then(|| bare.to_owned()));
         }
     }
     sections
 }
 
-/// A line that holds a setting, commented out.
+/// Parses a commented-out setting.
 fn setting(line: &str) -> Option<(&str, &str)> {
     let (key, default) = line.strip_prefix('#')?.trim().split_once(" = ")?;
     let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
@@ -128,14 +129,14 @@ fn settings_page() -> String {
     let mut page = String::from(
         "<!-- Made from pynenc.toml by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
          # Every setting\n\n\
-         What each means, its default, and the variable that sets it. [Configuration](configuration.md) tells which layer\n\
-         is stronger; `config` on the [command line](command-line.md) shows what is in force, and why.\n",
+         Each setting with its default, its variable and its meaning. [Configuration](configuration.md) describes which layer\n\
+         takes precedence. `config` on the [command line](command-line.md) shows the values in force and their sources.\n",
     );
-    for (section, said, settings) in described() {
+    for (section, description, settings) in described() {
         let heading = if section.is_empty() { "The app".to_owned() } else { format!("`[{section}]`") };
         let _ = writeln!(page, "\n## {heading}\n");
-        if !said.is_empty() {
-            let _ = writeln!(page, "{said}\n");
+        if !description.is_empty() {
+            let _ = writeln!(page, "{description}\n");
         }
         page += "| setting | default | variable | means |\n|---|---|---|---|\n";
         for Described { key, default, means } in settings {
@@ -151,7 +152,7 @@ fn settings_page() -> String {
 fn every_setting_is_on_its_page() {
     let page = text("docs/src/settings.md");
     let builder = pynenc::Pynenc::builder().without_config_file().environment([]);
-    let settings = builder.explain().expect("the defaults are right");
+    let settings = builder.explain().expect("the defaults are valid");
     assert!(settings.len() > 40, "{settings:?}");
     for setting in settings {
         let (section, key) = setting.key.rsplit_once('.').unwrap_or(("", &setting.key));
@@ -165,10 +166,10 @@ fn status_page() -> String {
     let mut page = String::from(
         "<!-- Made from the table of the code by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
          # Statuses\n\n\
-         An invocation is always in one of these statuses. The table of legal moves is `pynenc_core::status::EDGES`, and\n\
-         the function `pynenc_core::status::advance` is its only judge. Every store asks it.\n\n\
-         ![The statuses and the ways between them](status-machine.svg)\n\n\
-         `status-machine` on the [command line](command-line.md) draws it as text, as this picture, and for Mermaid:\n\n\
+         An invocation always has one of these statuses. `pynenc_core::status::EDGES` is the table of allowed transitions.\n\
+         Every store applies it with the function `pynenc_core::status::advance`.\n\n\
+         ![The statuses and their transitions](status-machine.svg)\n\n\
+         `status-machine` on the [command line](command-line.md) prints the table as text, as this picture, and for Mermaid:\n\n\
          ```mermaid\n",
     );
     page += &pynenc::cli::status_machine::mermaid();
@@ -179,12 +180,12 @@ fn status_page() -> String {
         let next = if next.is_empty() { "final".to_owned() } else { next.join(", ") };
         let _ = writeln!(page, "| `{status}` | {} | {next} |", meaning(status.as_str()));
     }
-    page += "\n## Who makes a move\n\nThe *owner* is the runner that claimed the invocation, a *claimer* a runner that tries to. Anybody \
-             else, such as a\nclient that cancels or the recovery of lost runners, is the *system*.\n\n| from | to | by |\n|---|---|---|\n";
+    page += "\n## Actors\n\nThe *owner* is the runner that claimed the invocation. A *claimer* is a runner that tries to claim it. Any other \
+             actor\nis the *system*, such as a client that cancels or the recovery of lost runners.\n\n| from | to | by |\n|---|---|---|\n";
     for edge in EDGES {
         let _ = writeln!(page, "| `{}` | `{}` | {} |", edge.from, edge.to, actors(edge.actors));
     }
-    page += "\n## Reasons\n\nEach line of an invocation's history says why the move was made.\n\n| reason | means |\n|---|---|\n";
+    page += "\n## Reasons\n\nEach line of an invocation's history has the reason of its transition.\n\n| reason | means |\n|---|---|\n";
     for reason in Reason::ALL {
         let _ = writeln!(page, "| `{reason}` | {} |", meaning(reason.as_str()));
     }
@@ -201,35 +202,37 @@ fn actors(actors: Actors) -> &'static str {
     }
 }
 
-/// What the code's own documentation says of a spelling.
+/// The description of a status or reason in the code's documentation.
 fn meaning(spelling: &str) -> String {
     let source = text("crates/pynenc-core/src/status.rs");
     let lines: Vec<_> = source.lines().map(str::trim).collect();
-    let place =
-        lines.iter().position(|line| line.ends_with(&format!("= \"{spelling}\","))).expect("it is spelled once");
-    let doc = lines[place - 1].strip_prefix("/// ").expect("it is documented in one line");
+    let index = lines
+        .iter()
+        .position(|line| line.ends_with(&format!("= \"{spelling}\",")))
+        .expect("status.rs has the spelling");
+    let doc = lines[index - 1].strip_prefix("/// ").expect("the variant has a one-line doc comment");
     doc.trim_end_matches('.').to_owned()
 }
 
 #[test]
-fn what_pages_include_exists() {
+fn included_files_and_anchors_exist() {
     let mut count = 0;
     for (page, content) in pages() {
         for include in between(&content, "{{#include ", "}}") {
             let (path, anchor) = include.split_once(':').unwrap_or((include, ""));
-            let path = Path::new(&page).parent().expect("a page has a folder").join(path);
+            let path = Path::new(&page).parent().expect("a page has a parent folder").join(path);
             let source = text(&path);
             let anchored = anchor.is_empty() || source.contains(&format!("ANCHOR: {anchor}\n"));
             assert!(anchored, "{page}: no anchor `{anchor}` in {}", path.display());
             count += 1;
         }
     }
-    assert!(count > 10, "includes are found");
+    assert!(count > 10, "too few includes were found: {count}");
 }
 
-/// An example is named as `cargo run -p its-name`, or by its folder.
+/// Examples are named as `cargo run -p name` or by their folder.
 #[test]
-fn the_examples_that_pages_name_exist() {
+fn named_examples_exist() {
     let mut count = 0;
     for (page, content) in pages() {
         for path in between(&content, "`examples/", "`").filter(|path| !path.contains("::")) {
@@ -237,10 +240,10 @@ fn the_examples_that_pages_name_exist() {
             count += 1;
         }
     }
-    assert!(count > 10, "examples are named");
+    assert!(count > 10, "too few examples were found: {count}");
 }
 
-/// Each of the use cases of the guide has its line in the table of features.
+/// Each use case of the guide needs a line in the table of features.
 #[test]
 fn every_use_case_is_mapped() {
     let page = text("docs/src/features.md");
@@ -248,18 +251,19 @@ fn every_use_case_is_mapped() {
         assert!(page.contains(&format!("\n## {number}. ")), "use case {number} is missing");
     }
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| feature")).collect();
-    assert!(rows.len() > 40, "the features are listed");
+    assert!(rows.len() > 40, "too few features were found: {rows:?}");
     for row in rows {
-        assert!(row.contains(".rs::") || row.contains("not yet"), "no test is named: {row}");
+        assert!(row.contains(".rs::") || row.contains("not yet"), "the row names no test: {row}");
     }
 }
 
-/// Each command has its place on the page of the command line.
+/// Each command needs a description on the page of the command line.
 #[test]
-fn every_command_is_told_of() {
+fn every_command_is_documented() {
     let page = text("docs/src/command-line.md");
     let source = text("crates/pynenc-cli/src/arguments.rs");
-    let commands = between(&source, "pub(crate) enum Command {", "\n}").next().expect("there are commands");
+    let commands =
+        between(&source, "pub(crate) enum Command {", "\n}").next().expect("arguments.rs has the enum `Command`");
     let variants = commands.lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
     let mut count = 0;
     for variant in variants {
@@ -268,11 +272,11 @@ fn every_command_is_told_of() {
         assert!(page.contains(&format!("`{dashed}")), "`{dashed}` is missing");
         count += 1;
     }
-    assert!(count > 12, "commands are found");
+    assert!(count > 12, "too few commands were found: {count}");
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for (page, content) in pages() {
         for link in between(&content, "](", ")") {
             let path = link.split('#').next().unwrap_or_default();
@@ -294,7 +298,7 @@ fn every_page_is_in_the_summary() {
     }
 }
 
-/// Each block of Rust is compiled: `rs` as an example's own source, `rust` as an example of this package's documentation.
+/// Each block of Rust is compiled: `rs` as part of an example, `rust` as a documentation test of this package.
 #[test]
 fn every_block_of_rust_is_compiled() {
     let compiled = text("tests/src/lib.rs");
@@ -305,7 +309,7 @@ fn every_block_of_rust_is_compiled() {
         }
         let is_listed = compiled.contains(&format!("\"../../{page}\""));
         assert!(is_listed || !content.contains("```rust"), "{page} isn't listed in tests/src/lib.rs");
-        // The command line reads the arguments of its process, of which an example has none.
+        // An example can't call the command line, because that parses the arguments of the process.
         let unrun = between(&content, "```rust,no_run\n", "```").filter(|code| code.contains("pynenc::cli::main()"));
         let others = content.matches("```rust,").count() - content.matches("```rust,standalone_crate\n").count();
         let others = others - unrun.count();
@@ -313,31 +317,31 @@ fn every_block_of_rust_is_compiled() {
     }
 }
 
-/// A test is named as `path/of/the/file.rs::name`.
+/// Tests are named as `path/of/the/file.rs::name`.
 #[test]
-fn the_tests_that_pages_name_exist() {
+fn named_tests_exist() {
     let mut named = BTreeSet::new();
     for (page, content) in pages() {
         for test in content.split('`').filter(|word| word.contains(".rs::")) {
-            let (path, name) = test.split_once("::").expect("it has both parts");
+            let (path, name) = test.split_once("::").expect("a test is named as path::name");
             let source = text(path);
             let spellings = [format!("fn {name}("), format!("{name}!("), format!("suite!({name}: ")];
             assert!(spellings.iter().any(|spelling| source.contains(spelling)), "{page} names {test}");
             named.insert(test.to_owned());
         }
     }
-    assert!(named.len() > 10, "tests are named: {named:?}");
+    assert!(named.len() > 10, "too few tests were found: {named:?}");
 }
 
-/// The features of the facade, each with the comment that stands above it.
+/// The features of the facade crate, with the comments above them.
 fn features() -> Vec<(String, String)> {
     let manifest = text("crates/pynenc/Cargo.toml");
-    let section = between(&manifest, "[features]\n", "\n\n").next().expect("there are features");
-    let (mut features, mut said) = (Vec::new(), String::new());
+    let section = between(&manifest, "[features]\n", "\n\n").next().expect("the manifest has features");
+    let (mut features, mut comment) = (Vec::new(), String::new());
     for line in section.lines() {
         match (line.strip_prefix('#'), line.split_once(" = ")) {
-            (None, Some((name, _))) => features.push((name.to_owned(), std::mem::take(&mut said).trim().to_owned())),
-            (comment, _) => said = format!("{said} {}", comment.unwrap_or(line).trim()),
+            (None, Some((name, _))) => features.push((name.to_owned(), std::mem::take(&mut comment).trim().to_owned())),
+            (text, _) => comment = format!("{comment} {}", text.unwrap_or(line).trim()),
         }
     }
     features
@@ -348,29 +352,29 @@ fn the_readme_lists_every_feature() {
     let readme = text("README.md");
     let features = features();
     assert!(features.len() > 6, "{features:?}");
-    for (name, said) in features.iter().filter(|(name, _)| name != "default") {
-        let row = format!("| `{name}` | {} |", said.trim_end_matches('.'));
+    for (name, comment) in features.iter().filter(|(name, _)| name != "default") {
+        let row = format!("| `{name}` | {} |", comment.trim_end_matches('.'));
         assert!(readme.contains(&row), "the README lacks: {row}");
     }
 }
 
-/// In each place at least one test is named, or the page says that none is.
+/// Each backend of a guarantee has a test, or the page says that it isn't proved.
 #[test]
-fn every_guarantee_has_its_line() {
+fn every_guarantee_is_listed() {
     let guarantees = Guarantee::all();
     let names: Vec<_> = guarantees.iter().map(|guarantee| guarantee.name.clone()).collect();
     assert_eq!(names, (1..=15).map(|number| format!("G{number}")).collect::<Vec<_>>());
     let page = text("docs/src/guarantees.md");
-    let cells = guarantees.iter().flat_map(|guarantee| Place::ALL.map(|place| guarantee.tests(place)));
+    let cells = guarantees.iter().flat_map(|guarantee| Backend::ALL.map(|backend| guarantee.tests(backend)));
     let unproved = cells.filter(|tests| tests.is_empty()).count();
     assert_eq!(page.matches("| not proved ").count(), unproved, "{page}");
 }
 
-/// Each fault has its line, with the tests that hold it or why there is none.
+/// Each fault needs a line with its tests, or with the reason why it has none.
 #[test]
-fn every_fault_has_its_line() {
+fn every_fault_is_listed() {
     let page = text("docs/src/faults.md");
-    let table = page.split_once("## Table").expect("there is a table").1;
+    let table = page.split_once("## Table").expect("the page has a table").1;
     let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| F")).collect();
     assert_eq!(rows.len(), 48);
     for row in rows {

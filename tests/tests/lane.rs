@@ -1,4 +1,4 @@
-//! The engine's own lane, held to its trait over the stores in memory.
+//! Runs the lane conformance suite against the engine's lane over the stores in memory.
 
 use std::sync::Arc;
 

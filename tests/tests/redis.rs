@@ -1,4 +1,4 @@
-//! What concerns several clients and runners of one server.
+//! Tests with several clients and runners of one server.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ async fn one_for_each_account(account: u32, n: u32) -> u32 {
 }
 
 #[task]
-async fn waits_for_ever() {
+async fn waits_forever() {
     std::future::pending::<()>().await;
 }
 
@@ -40,12 +40,12 @@ fn shout(text: String) -> String {
 }
 
 fn builder(app_id: &str) -> PynencBuilder {
-    let tasks = tasks![one_for_each_account, waits_for_ever, shout];
+    let tasks = tasks![one_for_each_account, waits_forever, shout];
     let builder = Pynenc::builder().without_config_file().environment([]).without_linked_tasks().tasks(tasks);
     builder.app_id(app_id).redis(&SERVER.url())
 }
 
-/// A client and a runner that know of each other through the server alone.
+/// A client and a runner that share only the server.
 async fn client_and_runner(app_id: &str, concurrency: u64) -> (Pynenc, pynenc::RunnerHandle) {
     let client = builder(app_id).build().await.unwrap();
     let worker = builder(app_id).set("runner.concurrency", concurrency).build().await.unwrap();
@@ -63,14 +63,14 @@ async fn slots_are_handed_over_until_all_have_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_stopped_runner_gives_back_is_run_by_another() {
+async fn invocations_of_a_stopped_runner_are_run_by_another() {
     let (app, runner) = client_and_runner("stopped", 4).await;
-    let invocation = app.submit(waits_for_ever()).await.unwrap();
+    let invocation = app.submit(waits_forever()).await.unwrap();
     while invocation.status().await.unwrap() != Status::Running {
         tokio::task::yield_now().await;
     }
     runner.shutdown_now().await.unwrap();
-    let given_back = app.invocation::<waits_for_ever>(invocation.id());
+    let given_back = app.invocation::<waits_forever>(invocation.id());
     assert_eq!(given_back.history().await.unwrap().last().unwrap().reason, Reason::Shutdown);
     let (_, second) = client_and_runner("stopped", 4).await;
     while invocation.status().await.unwrap() != Status::Running {
@@ -89,7 +89,7 @@ async fn apps_that_share_a_server_dont_see_each_other() {
     runner.shutdown().await.unwrap();
 }
 
-/// What clients have sent to a server so far; what scripts call isn't among it.
+/// The number of commands that clients have sent to a server. Commands inside of scripts don't count.
 fn sent_to(server: &RedisServer) -> u64 {
     let report = server.command(&["INFO", "commandstats"]);
     let calls = [
@@ -112,7 +112,7 @@ fn sent_to(server: &RedisServer) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runner_without_work_asks_little_of_the_server() {
+async fn an_idle_runner_sends_few_commands() {
     const SECONDS: u64 = 4;
     let server = RedisServer::start();
     let tasks = tasks![shout];
@@ -127,9 +127,10 @@ async fn a_runner_without_work_asks_little_of_the_server() {
     runner.shutdown().await.unwrap();
 }
 
-/// A call that is awaited is submitted, waited for and claimed in one trip, and ends and lets its caller go on in another.
+/// One round trip submits an awaited call, pauses its caller and claims the call. Another settles the call and resumes
+/// the caller.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_in_a_body_is_two_trips() {
+async fn an_awaited_call_takes_two_round_trips() {
     const CALLS: u32 = 200;
     let server = RedisServer::start();
     let tasks = tasks![shouts_often, shout_softly];
@@ -140,7 +141,7 @@ async fn a_call_in_a_body_is_two_trips() {
     let before = sent_to(&server);
     app.submit(shouts_often(CALLS)).await.unwrap().result().await.unwrap();
     let commands = sent_to(&server) - before;
-    // Heartbeats and services come between.
+    // Heartbeats and services add some commands.
     assert!((2 * u64::from(CALLS)..5 * u64::from(CALLS) / 2).contains(&commands), "{commands} for {CALLS} calls");
     runner.shutdown().await.unwrap();
 }

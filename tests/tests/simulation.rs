@@ -1,4 +1,4 @@
-//! Thousands of worlds of crashing workers, each drawn from a seed.
+//! Runs thousands of simulations of crashing workers, each drawn from a seed.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use pynenc_mem::{MemBroker, MemOrchestrator, MemStateBackend, MemTriggerStore};
 use pynenc_testkit::ManualClock;
 use pynenc_testkit::simulation::{Mutation, Report, Stores, Violation, simulate};
 
-fn walk(seed: u64, mutation: Mutation) -> Result<Report, Violation> {
+fn run(seed: u64, mutation: Mutation) -> Result<Report, Violation> {
     simulate(seed, stores, mutation)
 }
 
@@ -20,7 +20,7 @@ fn stores(clock: ManualClock) -> Stores {
     }
 }
 
-/// `SIMULATION_SEED=7` walks one seed, `SIMULATION_SEEDS=100000` more of them.
+/// `SIMULATION_SEED=7` runs one seed, `SIMULATION_SEEDS=100000` runs more of them.
 fn seeds(count: u64, first: u64) -> std::ops::Range<u64> {
     let variable = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = variable("SIMULATION_SEED") {
@@ -32,7 +32,7 @@ fn seeds(count: u64, first: u64) -> std::ops::Range<u64> {
 fn promises_hold(seeds: std::ops::Range<u64>) {
     let mut total = Report::default();
     for seed in seeds.clone() {
-        let report = walk(seed, Mutation::None).unwrap_or_else(|violation| panic!("{violation}"));
+        let report = run(seed, Mutation::None).unwrap_or_else(|violation| panic!("{violation}"));
         total.steps += report.steps;
         total.crashes += report.crashes;
         total.stalls += report.stalls;
@@ -41,31 +41,32 @@ fn promises_hold(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn promises_hold_in_every_world() {
+fn promises_hold_for_the_first_half_of_the_seeds() {
     promises_hold(seeds(1500, 0));
 }
 
 #[test]
-fn promises_hold_in_every_other_world() {
+fn promises_hold_for_the_second_half_of_the_seeds() {
     promises_hold(seeds(1500, 1_000_000));
 }
 
 #[test]
-fn a_seed_gives_the_same_walk_twice() {
+fn a_seed_gives_the_same_simulation_twice() {
     for seed in 0..5 {
-        assert_eq!(walk(seed, Mutation::None).unwrap(), walk(seed, Mutation::None).unwrap(), "seed {seed}");
+        assert_eq!(run(seed, Mutation::None).unwrap(), run(seed, Mutation::None).unwrap(), "seed {seed}");
     }
 }
 
-/// The oracles would know: each of these protocols is a little wrong, and found out within so many seeds.
+/// Checks that the oracles notice a protocol bug within 400 seeds.
 fn is_caught(mutation: Mutation, promises: &[&str]) {
-    let violation = (0..400).find_map(|seed| walk(seed, mutation).err()).expect("no oracle noticed");
-    println!("{mutation:?} is caught at {violation}");
+    let violation =
+        (0..400).find_map(|seed| run(seed, mutation).err()).expect("an oracle notices the bug within 400 seeds");
+    println!("{mutation:?} is caught: {violation}");
     assert!(promises.contains(&violation.promise), "{violation}");
 }
 
 #[test]
-fn comparing_status_names_is_caught() {
+fn comparing_only_statuses_is_caught() {
     is_caught(
         Mutation::StatusNames,
         &["a success has the outcome of the epoch that committed", "exactly one final outcome is recorded"],
@@ -73,7 +74,7 @@ fn comparing_status_names_is_caught() {
 }
 
 #[test]
-fn a_suffix_that_commits_without_its_prefix_is_caught() {
+fn a_commit_without_its_outcome_is_caught() {
     is_caught(Mutation::SuffixWithoutPrefix, &["a success has the outcome of the epoch that committed"]);
 }
 

@@ -1,19 +1,19 @@
-//! What triggers promise, over Redis: producers and runners that share nothing but a server.
+//! Tests of triggers over Redis, with producers and runners that share only the server.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use pynenc::core::orchestrator::Find;
-use pynenc::engine::arguments::ArgumentSource;
+use pynenc::engine::task::ArgumentSource;
 use pynenc::prelude::*;
 use pynenc::{PynencBuilder, RunnerHandle};
 use pynenc_testkit::oracles::Evidence;
-use pynenc_testkit::{Fault, Proxy, RedisServer};
+use pynenc_testkit::{Fault, Proxy, RedisServer, TestProcess};
+use pynenc_tests::variables::on_redis;
 use serde_json::{Value, json};
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
@@ -36,9 +36,9 @@ fn builder(app_id: &str) -> PynencBuilder {
     builder.app_id(app_id).redis(&SERVER.url()).tasks(tasks![double, seen, swept])
 }
 
-/// A producer that has no runner and knows of no trigger, and a runner that reacts.
+/// A producer without triggers and runner, and a runner with triggers.
 async fn producer_and_runner(app_id: &str) -> (Pynenc, RunnerHandle) {
-    let reacting = builder(app_id)
+    let with_triggers = builder(app_id)
         .trigger(on_event::<u64>("n").call(|cx| double(*cx.payload())).id("event"))
         .trigger(on_success::<double>().call(|cx| seen(*cx.result())).id("end"))
         .trigger(
@@ -47,11 +47,11 @@ async fn producer_and_runner(app_id: &str) -> (Pynenc, RunnerHandle) {
                 .call(|(left, right)| seen(1000 * left.payload() + right.payload()))
                 .id("pair"),
         );
-    let runner = reacting.build().await.unwrap().start_runner().await.unwrap();
+    let runner = with_triggers.build().await.unwrap().start_runner().await.unwrap();
     (builder(app_id).build().await.unwrap(), runner)
 }
 
-/// The values of a task's only argument, over all its invocations that succeeded.
+/// The arguments of all successful invocations of a task with one argument.
 async fn values_of(app: &Pynenc, task: &str) -> Vec<u64> {
     let mut find = Find { task: Some(task.into()), limit: 500, ..Find::default() };
     let mut values = Vec::new();
@@ -72,7 +72,7 @@ async fn values_of(app: &Pynenc, task: &str) -> Vec<u64> {
     }
 }
 
-/// Waits until a task has succeeded so often, and gives its values.
+/// Waits until a task has succeeded this often, and returns the arguments.
 async fn settled(app: &Pynenc, task: &str, count: usize, patience: Duration) -> Vec<u64> {
     let begun = Instant::now();
     loop {
@@ -85,14 +85,14 @@ async fn settled(app: &Pynenc, task: &str, count: usize, patience: Duration) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_and_ends_are_reacted_to_by_a_push() {
+async fn events_and_completions_fire_without_polling() {
     let (app, runner) = producer_and_runner("push").await;
     app.emit_event("n", &1).await.unwrap();
     settled(&app, seen::NAME, 1, secs(10)).await;
     let begun = Instant::now();
     app.emit_event("n", &21).await.unwrap();
     assert_eq!(settled(&app, seen::NAME, 2, secs(10)).await, [2, 42]);
-    assert!(begun.elapsed() < secs(2), "pushed, not polled: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < secs(2), "the trigger fires without polling: {:?}", begun.elapsed());
     runner.shutdown().await.unwrap();
 }
 
@@ -114,7 +114,7 @@ async fn a_burst_of_ten_thousand_events_fires_each_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_several_runners_see_goes_together_once() {
+async fn pairs_seen_by_several_runners_fire_once() {
     let (app, first) = producer_and_runner("pairs").await;
     let (_, second) = producer_and_runner("pairs").await;
     let (_, third) = producer_and_runner("pairs").await;
@@ -132,7 +132,7 @@ async fn what_several_runners_see_goes_together_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_is_added_while_runners_run_and_survives_them() {
+async fn a_trigger_added_at_runtime_survives_restarts() {
     let (app, runner) = producer_and_runner("added").await;
     let id = app.triggers().add(on_event::<Value>("sweep").matching(json!({"all": true})).then(swept())).await.unwrap();
     let swept_count = async |count: usize| {
@@ -158,49 +158,28 @@ async fn a_schedule_is_added_while_runners_run_and_survives_them() {
     later.shutdown().await.unwrap();
 }
 
-/// A worker process, which is killed at the latest with the test.
-struct Worker(Child);
-
-impl Worker {
-    fn start(app_id: &str) -> Self {
-        Self::start_at(app_id, &SERVER.url())
-    }
-
-    fn start_at(app_id: &str, url: &str) -> Self {
-        let settings = [
-            ("APP_ID", app_id),
-            ("REDIS__REDIS_URL", url),
-            ("BROKER_CLS", "RedisBroker"),
-            ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
-            ("STATE_BACKEND_CLS", "RedisStateBackend"),
-            ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
-            ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
-            ("RUNNER__LEASE", "2s"),
-            ("RUNNER__SWEEP_INTERVAL", "500ms"),
-            ("TRIGGERS__OFFER_TIMEOUT", "1s"),
-        ];
-        let settings = settings.map(|(name, value)| (format!("PYNENC__{name}"), value.to_owned()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trigger-worker"));
-        let mut process = command.envs(settings).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ready");
-        Self(process)
-    }
+/// Starts a worker process and waits until it is ready.
+fn start_worker(app_id: &str) -> TestProcess {
+    start_worker_at(app_id, &SERVER.url())
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is given back.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn start_worker_at(app_id: &str, url: &str) -> TestProcess {
+    let settings = [
+        ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
+        ("RUNNER__LEASE", "2s"),
+        ("RUNNER__SWEEP_INTERVAL", "500ms"),
+        ("TRIGGERS__OFFER_TIMEOUT", "1s"),
+    ];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trigger-worker"));
+    let mut worker = TestProcess::start(command.envs(on_redis(app_id, url, &settings)));
+    worker.wait_for_stdout("ready");
+    worker
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_processes_fire_each_slot_once() {
     let start = std::time::Instant::now();
-    let workers: Vec<_> = (0..8).map(|_| Worker::start("cron")).collect();
+    let workers: Vec<_> = (0..8).map(|_| start_worker("cron")).collect();
     let app = builder("cron").build().await.unwrap();
     tokio::time::sleep(secs(20)).await;
     drop(workers);
@@ -209,30 +188,31 @@ async fn eight_processes_fire_each_slot_once() {
     let mut slots: Vec<u64> = fired.iter().filter_map(|fired| Some(fired.run.slot.as_ref()?.to.as_millis())).collect();
     slots.sort_unstable();
     assert!((10..=seconds + 2).contains(&slots.len()), "{seconds} s: {slots:?}");
-    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "each slot, each once: {slots:?}");
+    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "each slot fires once: {slots:?}");
     let ticks = values_of(&app, "tick").await;
     assert!(ticks.len() + 2 >= slots.len() && ticks.iter().all(|tick| slots.contains(tick)), "{ticks:?}");
     assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "no slot has two invocations: {ticks:?}");
 }
 
-/// What only the command has in it that fires a run.
+/// Only the command that fires a run contains this text.
 const FIRES: &[u8] = b"consumes";
 
-/// Kills a worker whose firing of a slot met this, and checks that another one goes on with one invocation for each slot.
+/// Kills a worker that met a fault while it fired a slot. Another worker must continue with one invocation for each
+/// slot.
 async fn is_fired_once(app_id: &str, fault: Fault) {
     let app = builder(app_id).build().await.unwrap();
-    let proxy = Proxy::before(&SERVER);
-    let killed = Worker::start_at(app_id, proxy.url());
+    let proxy = Proxy::in_front_of(&SERVER);
+    let killed = start_worker_at(app_id, proxy.url());
     settled(&app, "tick", 1, secs(20)).await;
     proxy.once(FIRES, fault);
     let begun = Instant::now();
     while proxy.pending() > 0 {
-        assert!(begun.elapsed() < secs(20), "no slot was fired");
+        assert!(begun.elapsed() < secs(20), "no slot was fired within 20 s");
         tokio::time::sleep(millis(1)).await;
     }
     drop(killed);
     let before = settled(&app, "tick", 1, secs(1)).await.len();
-    let other = Worker::start(app_id);
+    let other = start_worker(app_id);
     settled(&app, "tick", before + 3, secs(20)).await;
     app.triggers().pause("each second").await.unwrap();
     let fired = async || app.triggers().runs("each second", 100).await.unwrap();
@@ -242,26 +222,26 @@ async fn is_fired_once(app_id: &str, fault: Fault) {
     let (slots, ticks) = (fired().await, values_of(&app, "tick").await);
     let mut slots: Vec<u64> = slots.iter().filter_map(|it| Some(it.run.slot.as_ref()?.to.as_millis())).collect();
     slots.sort_unstable();
-    assert_eq!(slots, ticks, "an invocation for each slot");
-    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "and no slot without a run: {slots:?}");
+    assert_eq!(slots, ticks, "each slot has an invocation");
+    assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 1000), "no slot is missing: {slots:?}");
     Evidence::of(app.parts(), &["each second"]).await.unwrap().assert_holds();
     drop(other);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_killed_between_a_slot_and_its_run_leaves_it_to_another() {
-    is_fired_once("killed-before", Fault::Answer("-BUSY Redis is busy running a script.")).await;
+async fn a_slot_fires_once_when_its_worker_is_killed_before_firing() {
+    is_fired_once("killed-before", Fault::Reply("-BUSY Redis is busy running a script.")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_killed_between_a_run_and_its_call_leaves_that_to_another() {
+async fn a_slot_fires_once_when_its_worker_is_killed_before_submitting() {
     is_fired_once("killed-after", Fault::StallReply).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_killed_workers_left_is_finished_by_others_once() {
+async fn events_of_killed_workers_fire_once_in_others() {
     let app = builder("killed").build().await.unwrap();
-    let mut workers: Vec<_> = (0..3).map(|_| Worker::start("killed")).collect();
+    let mut workers: Vec<_> = (0..3).map(|_| start_worker("killed")).collect();
     let (mut emitted, seed) = (Vec::new(), 7);
     let mut random = fastrand::Rng::with_seed(seed);
     for round in 0..6u64 {
@@ -270,7 +250,7 @@ async fn what_killed_workers_left_is_finished_by_others_once() {
         emitted.extend(payloads);
         tokio::time::sleep(millis(random.u64(0..60))).await;
         drop(workers.remove(0));
-        workers.push(Worker::start("killed"));
+        workers.push(start_worker("killed"));
     }
     let after = settled(&app, "after", emitted.len(), secs(60)).await;
     assert_eq!(counts(&values_of(&app, "seen").await), once(&emitted), "seed {seed}");

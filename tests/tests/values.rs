@@ -1,4 +1,4 @@
-//! The values of common types through both serializers, and the table of the book that lists them.
+//! Tests the round trips of common types through both serializers, and the table of the book that lists them.
 //!
 //! `UPDATE_DOCS=1 cargo test -p pynenc-tests --test values` writes the table.
 
@@ -24,31 +24,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// The outcome of taking a value through a serializer.
+/// The result of a round trip through a serializer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It comes back equal.
+enum RoundTrip {
+    /// The value comes back equal.
     Equal,
-    /// The serializer doesn't write it.
+    /// The serializer refuses to write the value.
     Refused,
-    /// The serializer writes it, and reading it back fails.
+    /// The serializer writes the value and can't read it back.
     Unreadable,
-    /// It comes back as another value.
+    /// Another value comes back.
     Differs,
 }
 
-impl Fate {
+impl RoundTrip {
     fn of<T: Serialize + DeserializeOwned>(serializer: &dyn Serializer, value: &T, is_equal: Equal<T>) -> Self {
         let Ok(bytes) = serializer.encode(value) else { return Self::Refused };
-        let fate = match serializer.decode_as::<T>(&bytes) {
+        let result = match serializer.decode_as::<T>(&bytes) {
             Ok(back) if is_equal(&back, value) => Self::Equal,
             Ok(_) => Self::Differs,
             Err(_) => Self::Unreadable,
         };
         let readable = serializer.encode_readable(value).map_err(|error| error.kind());
-        let expected = if fate == Self::Unreadable { Err(ErrorKind::Invalid) } else { Ok(bytes) };
+        let expected = if result == Self::Unreadable { Err(ErrorKind::Invalid) } else { Ok(bytes) };
         assert_eq!(readable.map(|bytes| bytes.len()), expected.map(|bytes| bytes.len()), "{}", type_name::<T>());
-        fate
+        result
     }
 
     fn cell(self) -> &'static str {
@@ -63,26 +63,26 @@ impl Fate {
 
 type Equal<T> = fn(&T, &T) -> bool;
 
-/// A line of the table.
+/// A row of the table.
 struct Row {
     value: &'static str,
-    json: Fate,
-    pack: Fate,
+    json: RoundTrip,
+    pack: RoundTrip,
     advice: &'static str,
 }
 
-/// A line for values that are compared by `is_equal`, and that all fare alike.
+/// A row for values that are compared by `is_equal` and have the same results.
 fn row_by<T>(value: &'static str, values: impl IntoIterator<Item = T>, is_equal: Equal<T>) -> Row
 where
     T: Serialize + DeserializeOwned,
 {
-    let fates = values.into_iter().map(|it| {
+    let results = values.into_iter().map(|it| {
         let [json, pack]: [&dyn Serializer; 2] = [&JsonSerializer, &MsgPackSerializer];
-        (Fate::of(json, &it, is_equal), Fate::of(pack, &it, is_equal))
+        (RoundTrip::of(json, &it, is_equal), RoundTrip::of(pack, &it, is_equal))
     });
-    let fates: Vec<_> = fates.collect();
-    let (json, pack) = fates[0];
-    assert!(fates.iter().all(|fate| *fate == fates[0]), "{value}: {fates:?}");
+    let results: Vec<_> = results.collect();
+    let (json, pack) = results[0];
+    assert!(results.iter().all(|result| *result == results[0]), "{value}: {results:?}");
     Row { value, json, pack, advice: "" }
 }
 
@@ -203,14 +203,14 @@ fn map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
 }
 
 fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).expect("it is JSON")
+    RawValue::from_string(json.to_owned()).expect("the text is valid JSON")
 }
 
 const WRAP: &str = "wrap the inner value in an enum or a struct of your own";
 const PLAIN: &str = "use an externally or adjacently tagged enum";
 
 fn standard_library() -> Vec<Row> {
-    let address: Ipv6Addr = "fe80::1".parse().expect("an address");
+    let address: Ipv6Addr = "fe80::1".parse().expect("the text is a valid address");
     vec![
         row("`bool`, `char`", [(true, 'a'), (false, '\u{10ffff}')]),
         row("integers to 64 bits, `usize`", [(u64::MAX, i64::MIN, 0_usize), (0, i64::MAX, usize::MAX)]),
@@ -368,12 +368,12 @@ fn derived() -> Vec<Row> {
 }
 
 fn crates() -> Vec<Row> {
-    let zoned: jiff::Zoned = "2026-03-29T01:30:00+01:00[Europe/Madrid]".parse().expect("a time");
-    let date = chrono::NaiveDate::from_ymd_opt(2026, 12, 31).expect("a date");
-    let leap = date.and_hms_nano_opt(23, 59, 59, 1_999_999_999).expect("a leap second");
-    let offset = chrono::FixedOffset::east_opt(3600).expect("an offset");
-    let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().expect("a number");
-    let big = |text: &str| text.parse::<bigdecimal::BigDecimal>().expect("a number");
+    let zoned: jiff::Zoned = "2026-03-29T01:30:00+01:00[Europe/Madrid]".parse().expect("the text is a valid time");
+    let date = chrono::NaiveDate::from_ymd_opt(2026, 12, 31).expect("the date exists");
+    let leap = date.and_hms_nano_opt(23, 59, 59, 1_999_999_999).expect("the leap second exists");
+    let offset = chrono::FixedOffset::east_opt(3600).expect("the offset exists");
+    let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().expect("the text is a valid number");
+    let big = |text: &str| text.parse::<bigdecimal::BigDecimal>().expect("the text is a valid number");
     let integer = -num_bigint::BigInt::from(BIG) * BIG;
     vec![
         row(
@@ -405,7 +405,7 @@ fn crates() -> Vec<Row> {
             a.fieldwise() == b.fieldwise()
         }),
         row("`num-bigint`", [(integer.clone(), integer.magnitude().clone())]),
-        row("`ordered-float`", [ordered_float::NotNan::new(0.1).expect("a number")]),
+        row("`ordered-float`", [ordered_float::NotNan::new(0.1).expect("the text is a valid number")]),
         row_by("`rust_decimal`", [decimal("1.10"), decimal("-79228162514264337593543950335")], |a, b| {
             a.to_string() == b.to_string()
         }),
@@ -427,7 +427,7 @@ fn crates() -> Vec<Row> {
                 time::Duration::MIN,
             )],
         ),
-        row("`url`", [url::Url::parse("https://example.org/ñ?a=b#c").expect("a URL")]),
+        row("`url`", [url::Url::parse("https://example.org/ñ?a=b#c").expect("the text is a valid URL")]),
         row("`uuid`", [uuid::Uuid::from_u128(BIG)]),
     ]
 }
@@ -443,7 +443,7 @@ fn table() -> String {
     for (name, rows) in groups {
         let _ = writeln!(table, "| **{name}** | | | |");
         for Row { value, json, pack, advice } in rows {
-            let is_equal = (json, pack) == (Fate::Equal, Fate::Equal);
+            let is_equal = (json, pack) == (RoundTrip::Equal, RoundTrip::Equal);
             assert!(!advice.is_empty() || is_equal, "{value} needs advice: {json:?}, {pack:?}");
             let _ = writeln!(table, "| {value} | {} | {} | {advice} |", json.cell(), pack.cell());
         }
@@ -454,9 +454,9 @@ fn table() -> String {
 #[test]
 fn the_table_of_the_book_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/serializers.md");
-    let page = std::fs::read_to_string(path).expect("the page is there");
+    let page = std::fs::read_to_string(path).expect("the page can be read");
     let (before, rest) = page.split_once("|---|---|---|---|\n").expect("the page has the table");
-    let (_, after) = rest.split_once("\n\n").expect("a text follows the table");
+    let (_, after) = rest.split_once("\n\n").expect("the table ends with an empty line");
     let made = format!("{before}|---|---|---|---|\n{}\n{after}", table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         return std::fs::write(path, &made).expect("the page can be written");

@@ -1,4 +1,4 @@
-//! The parts that every invocation goes through: the status machine, the serializers, a macro-made call.
+//! Micro-benchmarks: the status machine, the serializers, and a call made with the macro.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pynenc::prelude::*;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
-use pynenc_core::status::{By, Change, Expect, judge};
+use pynenc_core::status::{By, Change, Expect, compare_and_set};
 use pynenc_core::{Reason, RunnerId, Serializer, SerializerExt, StatusRecord, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,9 +19,10 @@ async fn add(x: i64, y: i64) -> i64 {
 fn status_machine(criterion: &mut Criterion) {
     let record = StatusRecord::registered(None, Timestamp::from_millis(0));
     let change = Change::new(Status::Pending, By::Claimer(RunnerId::new()), Reason::Claimed);
-    criterion.bench_function("judge a claim", |bencher| {
-        bencher
-            .iter(|| judge(black_box(&record), Expect::from(&record), black_box(&change), Timestamp::from_millis(1)));
+    criterion.bench_function("compare and set a claim", |bencher| {
+        bencher.iter(|| {
+            compare_and_set(black_box(&record), Expect::from(&record), black_box(&change), Timestamp::from_millis(1))
+        });
     });
 }
 
@@ -39,7 +40,7 @@ fn serializers(criterion: &mut Criterion) {
     }
 }
 
-/// A worker reads each result back before it records it.
+/// Workers check that each result can be decoded before they record it.
 fn results(criterion: &mut Criterion) {
     result(criterion, "an integer", &7_i64);
     result(criterion, "1 MiB of text", &vec!["sixteen byte text".to_owned(); 1 << 16]);

@@ -1,4 +1,4 @@
-//! How cost grows: the same figures at several sizes of one thing.
+//! Measures how cost grows: the same benchmark at several sizes.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -6,34 +6,34 @@ use std::time::{Duration, Instant};
 use pynenc::core::orchestrator::Find;
 use pynenc::prelude::*;
 
-use crate::figures::add;
-use crate::median;
-use crate::place::Place;
+use crate::backend::Backend;
 use crate::plot::{self, Line, Plot};
+use crate::statistics::median;
+use crate::tasks::add;
 use crate::worker_process::WorkerProcess;
 
-/// Calls that are drained, or submitted, to see how fast that is.
+/// The number of drained or submitted calls of a throughput measurement.
 const CALLS: usize = 10_000;
-/// Calls that are waited for one by one.
+/// The number of calls that are awaited one by one.
 const WAITED_FOR: usize = 1_000;
-/// Each size is measured so often, in turns.
+/// The number of measurements of each size, in turns.
 const ROUNDS: usize = 3;
 
-/// One thing that grows.
+/// A series of measurements with one growing size.
 struct Series {
     name: &'static str,
-    /// What grows, as it is called beside a plot.
+    /// The name of the size on a plot's axis.
     axis: &'static str,
     sizes: &'static [usize],
-    run: for<'a> fn(&'a Place, usize) -> Run<'a>,
-    applies: fn(&Place) -> bool,
+    run: for<'a> fn(&'a Backend, usize) -> Run<'a>,
+    applies: fn(&Backend) -> bool,
 }
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<Vec<Reading>>> + 'a>>;
 
-/// A number of one size.
+/// A measurement at one size.
 struct Reading {
-    what: &'static str,
+    name: &'static str,
     value: f64,
     unit: &'static str,
 }
@@ -43,42 +43,42 @@ const SERIES: &[Series] = &[
         name: "queued",
         axis: "invocations queued",
         sizes: &[10_000, 100_000, 1_000_000],
-        run: |place, size| Box::pin(queued(place, size)),
+        run: |backend, size| Box::pin(queued(backend, size)),
         applies: |_| true,
     },
     Series {
         name: "listings",
         axis: "invocations waiting",
         sizes: &[30_000, 100_000, 1_000_000],
-        run: |place, size| Box::pin(listings(place, size)),
+        run: |backend, size| Box::pin(listings(backend, size)),
         applies: |_| true,
     },
     Series {
         name: "kept",
         axis: "invocations finished and kept",
         sizes: &[0, 10_000, 100_000],
-        run: |place, size| Box::pin(kept(place, size)),
+        run: |backend, size| Box::pin(kept(backend, size)),
         applies: |_| true,
     },
     Series {
         name: "workers",
         axis: "worker processes",
         sizes: &[1, 2, 4],
-        run: |place, size| Box::pin(workers(place, size)),
-        applies: |place| matches!(place, Place::Redis(..)),
+        run: |backend, size| Box::pin(workers(backend, size)),
+        applies: |backend| matches!(backend, Backend::Redis(..)),
     },
     Series {
         name: "slots",
         axis: "slots of one worker",
         sizes: &[1, 8, 64],
-        run: |place, size| Box::pin(slots(place, size)),
+        run: |backend, size| Box::pin(slots(backend, size)),
         applies: |_| true,
     },
     Series {
         name: "arguments",
         axis: "bytes of an argument",
         sizes: &[100, 1_000, 10_000, 100_000],
-        run: |place, size| Box::pin(arguments(place, size)),
+        run: |backend, size| Box::pin(arguments(backend, size)),
         applies: |_| true,
     },
 ];
@@ -88,14 +88,14 @@ pub(crate) async fn length_of(text: String) -> usize {
     text.len()
 }
 
-/// Measures the series of these names, or all, and draws a plot of each into a folder, if there is one.
-pub(crate) fn measure(wanted: &[String], place: &dyn Fn() -> Place, folder: Option<&str>) -> Result<()> {
+/// Measures the named series, or all, and draws each into the folder if there is one.
+pub(crate) fn measure(wanted: &[String], backend: &dyn Fn() -> Backend, folder: Option<&str>) -> Result<()> {
     for series in SERIES.iter().filter(|series| wanted.is_empty() || wanted.iter().any(|name| name == series.name)) {
-        let place = place();
-        if (series.applies)(&place) {
-            let lines = lines(series, &place)?;
+        let backend = backend();
+        if (series.applies)(&backend) {
+            let lines = lines(series, &backend)?;
             if let Some(folder) = folder {
-                draw(series, &place, lines, folder)?;
+                draw(series, &backend, lines, folder)?;
             }
         }
     }
@@ -106,45 +106,45 @@ pub(crate) fn names() -> Vec<&'static str> {
     SERIES.iter().map(|series| series.name).collect()
 }
 
-/// Every size once a round, so that a machine that gets slower is so for all.
-fn lines(series: &Series, place: &Place) -> Result<Vec<Line>> {
+/// Measures every size once per round, so that a machine that slows down affects all sizes alike.
+fn lines(series: &Series, backend: &Backend) -> Result<Vec<Line>> {
     let mut rounds: Vec<Vec<Vec<Reading>>> = Vec::new();
     for _ in 0..ROUNDS {
-        rounds.push(series.sizes.iter().map(|size| measured(series, place, *size)).collect::<Result<_>>()?);
+        rounds.push(series.sizes.iter().map(|size| measured(series, backend, *size)).collect::<Result<_>>()?);
     }
     let readings = rounds[0][0].len();
     let line = |index: usize| {
-        let Reading { what, unit, .. } = rounds[0][0][index];
+        let Reading { name, unit, .. } = rounds[0][0][index];
         let of_size =
             |size: usize| median(rounds.iter().map(|round: &Vec<Vec<Reading>>| round[size][index].value).collect());
-        Line { what, unit, values: (0..series.sizes.len()).map(of_size).collect() }
+        Line { name, unit, values: (0..series.sizes.len()).map(of_size).collect() }
     };
     let lines: Vec<_> = (0..readings).map(line).collect();
-    lines.iter().for_each(|line| report(series, place, line));
+    lines.iter().for_each(|line| report(series, backend, line));
     Ok(lines)
 }
 
-fn measured(series: &Series, place: &Place, size: usize) -> Result<Vec<Reading>> {
+fn measured(series: &Series, backend: &Backend, size: usize) -> Result<Vec<Reading>> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().map_err(Error::other)?;
-    runtime.block_on((series.run)(place, size))
+    runtime.block_on((series.run)(backend, size))
 }
 
-fn report(series: &Series, place: &Place, line: &Line) {
+fn report(series: &Series, backend: &Backend, line: &Line) {
     for (size, value) in series.sizes.iter().zip(&line.values) {
-        let name = format!("{} {size}: {}", series.name, line.what);
+        let name = format!("{} {size}: {}", series.name, line.name);
         println!("{name:<36} {value:>14.1} {:<18} {:>7.0} % of the first", line.unit, 100.0 * value / line.values[0]);
         let line = serde_json::json!({
-            "series": series.name, "backend": place.name(), "size": size, "figure": line.what, "value": value,
+            "series": series.name, "backend": backend.name(), "size": size, "figure": line.name, "value": value,
             "unit": line.unit, "runs": ROUNDS,
         });
         println!("{line}");
     }
 }
 
-fn draw(series: &Series, place: &Place, lines: Vec<Line>, folder: &str) -> Result<()> {
-    let path = format!("{folder}/{}-{}.svg", series.name, place.name());
-    let title = format!("{}, {}", series.axis, if place.name() == "redis" { "Redis" } else { "memory" });
+fn draw(series: &Series, backend: &Backend, lines: Vec<Line>, folder: &str) -> Result<()> {
+    let path = format!("{folder}/{}-{}.svg", series.name, backend.name());
+    let title = format!("{}, {}", series.axis, if backend.name() == "redis" { "Redis" } else { "memory" });
     plot::draw(&path, &Plot { title, axis: series.axis, sizes: series.sizes, lines })
 }
 
@@ -162,13 +162,13 @@ async fn until(app: &Pynenc, finished: usize) -> Result<()> {
     Ok(())
 }
 
-fn per_second(what: &'static str, calls: usize, start: Instant) -> Reading {
-    Reading { what, value: calls as f64 / start.elapsed().as_secs_f64(), unit: "calls/s" }
+fn per_second(name: &'static str, calls: usize, start: Instant) -> Reading {
+    Reading { name, value: calls as f64 / start.elapsed().as_secs_f64(), unit: "calls/s" }
 }
 
-/// Submits and the first ends beside a backlog of that size.
-async fn queued(place: &Place, size: usize) -> Result<Vec<Reading>> {
-    let app = place.app().await?;
+/// Submits and drains `CALLS` calls beside a backlog of this size.
+async fn queued(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
+    let app = backend.app().await?;
     submit(&app, size - CALLS).await?;
     let start = Instant::now();
     submit(&app, CALLS).await?;
@@ -181,9 +181,9 @@ async fn queued(place: &Place, size: usize) -> Result<Vec<Reading>> {
     Ok(vec![submitted, drained])
 }
 
-/// The first page of listings beside so many that wait, of which twenty were cancelled before, and a cancel of many more.
-async fn listings(place: &Place, size: usize) -> Result<Vec<Reading>> {
-    let app = place.app().await?;
+/// Lists first pages beside this many waiting invocations, 20 of them cancelled, and cancels 20,000 more.
+async fn listings(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
+    let app = backend.app().await?;
     for call in 0..20 {
         app.submit(add(call, 1)).await?.cancel().await?;
     }
@@ -196,21 +196,21 @@ async fn listings(place: &Place, size: usize) -> Result<Vec<Reading>> {
         ("page of a task that isn't there", Find { task: Some("absent".into()), ..newest() }),
     ];
     let mut readings = Vec::new();
-    for (what, find) in &questions {
+    for (name, find) in &questions {
         let start = Instant::now();
         app.parts().orchestrator.find(find).await.map_err(Error::other)?;
-        readings.push(Reading { what, value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
+        readings.push(Reading { name, value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
     }
     let group = app.submit_all((0..2 * CALLS).map(|n| add(n as u64, 1).delay(hours(1)))).await?;
     let start = Instant::now();
     group.cancel().await?;
-    readings.push(Reading { what: "cancel of 20,000", value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
+    readings.push(Reading { name: "cancel of 20,000", value: start.elapsed().as_secs_f64() * 1e3, unit: "ms" });
     Ok(readings)
 }
 
-/// Calls beside so many that have ended and are kept.
-async fn kept(place: &Place, size: usize) -> Result<Vec<Reading>> {
-    let app = place.app().await?;
+/// Calls beside this many finished and retained invocations.
+async fn kept(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
+    let app = backend.app().await?;
     let runner = app.start_runner().await?;
     submit(&app, size).await?;
     until(&app, size).await?;
@@ -228,13 +228,13 @@ async fn kept(place: &Place, size: usize) -> Result<Vec<Reading>> {
     until(&app, size + WAITED_FOR + CALLS).await?;
     let drained = per_second("drain", CALLS, start);
     runner.shutdown().await?;
-    Ok(vec![submitted, drained, Reading { what: "submit to result", value: waited, unit: "µs" }])
+    Ok(vec![submitted, drained, Reading { name: "submit to result", value: waited, unit: "µs" }])
 }
 
-/// From the first submit to the last end, with so many processes that work.
-async fn workers(place: &Place, size: usize) -> Result<Vec<Reading>> {
-    let app = place.app().await?;
-    let workers: Vec<_> = (0..size).map(|_| WorkerProcess::start(place)).collect();
+/// The time from the first submit to the last completion with this many worker processes.
+async fn workers(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
+    let app = backend.app().await?;
+    let workers: Vec<_> = (0..size).map(|_| WorkerProcess::start(backend)).collect();
     while app.parts().orchestrator.runners().await?.len() < size {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -246,10 +246,10 @@ async fn workers(place: &Place, size: usize) -> Result<Vec<Reading>> {
     Ok(vec![worked])
 }
 
-/// A backlog and one worker with so many slots.
-async fn slots(place: &Place, size: usize) -> Result<Vec<Reading>> {
+/// Drains a backlog with this many slots.
+async fn slots(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
     const BACKLOG: usize = 5_000;
-    let app = place.builder().tasks(tasks![add]).set("runner.concurrency", size).build().await?;
+    let app = backend.builder().tasks(tasks![add]).set("runner.concurrency", size).build().await?;
     submit(&app, BACKLOG).await?;
     let start = Instant::now();
     let runner = app.start_runner().await?;
@@ -259,10 +259,10 @@ async fn slots(place: &Place, size: usize) -> Result<Vec<Reading>> {
     Ok(vec![drained])
 }
 
-/// Calls with arguments of so many bytes, each another one.
-async fn arguments(place: &Place, size: usize) -> Result<Vec<Reading>> {
+/// Calls with distinct arguments of this many bytes.
+async fn arguments(backend: &Backend, size: usize) -> Result<Vec<Reading>> {
     const BATCH: usize = 100;
-    let app = place.builder().tasks(tasks![length_of]).build().await?;
+    let app = backend.builder().tasks(tasks![length_of]).build().await?;
     let calls = (50_000_000 / size).clamp(BATCH, CALLS);
     let start = Instant::now();
     for batch in 0..calls / BATCH {
@@ -277,7 +277,7 @@ async fn arguments(place: &Place, size: usize) -> Result<Vec<Reading>> {
     Ok(vec![submitted, drained])
 }
 
-/// A text of so many bytes, which differs from the others.
+/// A text of this many bytes that contains the number.
 fn text_of(size: usize, number: usize) -> String {
     let mut text = number.to_string();
     text.extend(std::iter::repeat_n('x', size - text.len()));

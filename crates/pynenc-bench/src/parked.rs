@@ -1,31 +1,27 @@
-//! What invocations that are parked behind one key cost everybody else.
+//! The cost of invocations that are parked behind one key for other calls.
 
 use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
-use crate::figures::{Measured, add, idle_commands};
-use crate::place::Place;
+use crate::backend::Backend;
+use crate::measurement::Measurement;
+use crate::tasks::{add, holds_slot};
 
 const PARKED: u32 = 10_000;
 const OTHERS: u64 = 20_000;
 
-#[task(running_concurrency = task, reroute_on_concurrency_control)]
-pub(crate) async fn holds_on(#[inject] _context: TaskContext) {
-    std::future::pending::<()>().await;
-}
-
-/// An app with a runner, and with so many parked behind one that holds their slot.
+/// Starts a runner and parks this many invocations behind one that holds their slot.
 async fn with_parked(app: &Pynenc, parked: u32) -> Result<pynenc::RunnerHandle> {
     let runner = app.start_runner().await?;
-    app.submit_all((0..=parked).map(|_| holds_on())).await?;
+    app.submit_all((0..=parked).map(|_| holds_slot())).await?;
     while app.count(Status::ConcurrencyControlled).await? < u64::from(parked) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(runner)
 }
 
-/// Other calls a second, from the first submit to the last end.
+/// The throughput of other calls, from the first submit to the last completion.
 async fn throughput(app: &Pynenc, parked: u32) -> Result<f64> {
     let runner = with_parked(app, parked).await?;
     let start = Instant::now();
@@ -40,25 +36,25 @@ async fn throughput(app: &Pynenc, parked: u32) -> Result<f64> {
     Ok(OTHERS as f64 / elapsed.as_secs_f64())
 }
 
-/// The throughput beside nobody, which is the target, and beside many. Each is measured twice, so that neither has the
-/// advantage of being the first.
-pub(crate) async fn others(place: &Place) -> Result<Vec<Measured>> {
+/// Compares the throughput beside many parked invocations with the throughput beside none. Each is measured twice, in
+/// the order A B B A, so that neither profits from the order.
+pub(crate) async fn others(backend: &Backend) -> Result<Vec<Measurement>> {
     let [mut beside_none, mut beside_many] = [0.0; 2];
     for parked in [0, PARKED, PARKED, 0] {
         let sum = if parked == 0 { &mut beside_none } else { &mut beside_many };
-        *sum += throughput(&place.app().await?, parked).await? / 2.0;
+        *sum += throughput(&backend.app().await?, parked).await? / 2.0;
     }
-    Ok(vec![Measured { what: "", value: beside_many, unit: "calls/s", target: beside_none }])
+    Ok(vec![Measurement { name: "", value: beside_many, unit: "calls/s", target: beside_none }])
 }
 
-/// What an idle worker asks of its server in a second, while nobody and while many are parked.
-pub(crate) async fn idle(place: &Place) -> Result<Vec<Measured>> {
+/// The commands of an idle worker, with and without parked invocations.
+pub(crate) async fn idle(backend: &Backend) -> Result<Vec<Measurement>> {
     let mut measured = Vec::new();
-    for (parked, what) in [(0, "beside none"), (PARKED, "beside 10,000")] {
-        let app = place.app().await?;
+    for (parked, name) in [(0, "beside none"), (PARKED, "beside 10,000")] {
+        let app = backend.app().await?;
         let runner = with_parked(&app, parked).await?;
-        let value = idle_commands(place).await;
-        measured.push(Measured { what, value, unit: "commands a second", target: 3.0 });
+        let value = backend.idle_commands().await;
+        measured.push(Measurement { name, value, unit: "commands a second", target: 3.0 });
         runner.shutdown_now().await?;
     }
     Ok(measured)

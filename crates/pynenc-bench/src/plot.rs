@@ -1,16 +1,16 @@
-//! Plots of how cost grows.
+//! Draws plots of growing cost.
 
 use plotters::prelude::*;
 use pynenc::Error;
 
-/// One figure at every size.
+/// One measurement at every size.
 pub(crate) struct Line {
-    pub(crate) what: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) values: Vec<f64>,
 }
 
-/// What is drawn: each line as a part of its first value, so that what doesn't grow is level.
+/// The content of a plot. Each line is relative to its first value, so that constant cost is a horizontal line.
 pub(crate) struct Plot {
     pub(crate) title: String,
     pub(crate) axis: &'static str,
@@ -22,9 +22,9 @@ const SIZE: (u32, u32) = (720, 400);
 const COLOURS: [RGBColor; 3] = [RGBColor(31, 119, 180), RGBColor(214, 96, 20), RGBColor(44, 140, 60)];
 const TEXT: (&str, i32) = ("sans-serif", 14);
 
-/// Draws it into a file.
+/// Draws a plot into a file.
 pub(crate) fn draw(path: &str, plot: &Plot) -> Result<(), Error> {
-    drawn(path, plot).map_err(|error| Error::other(format!("{path} can't be drawn: {error}")))
+    drawn(path, plot).map_err(|error| Error::other(format!("can't draw {path}: {error}")))
 }
 
 fn drawn(path: &str, plot: &Plot) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,18 +43,19 @@ fn drawn(path: &str, plot: &Plot) -> Result<(), Box<dyn std::error::Error>> {
         .configure_mesh()
         .disable_x_mesh()
         .x_labels(plot.sizes.len() * 2 + 1)
-        .x_label_formatter(&|place| size_at(plot.sizes, *place))
+        .x_label_formatter(&|position| size_at(plot.sizes, *position))
         .y_label_formatter(&|share| format!("{share:.0} %"))
         .x_desc(plot.axis)
         .y_desc("of the first")
         .label_style(TEXT)
         .draw()?;
     for (line, colour) in plot.lines.iter().zip(COLOURS) {
-        let points: Vec<_> = line.values.iter().enumerate().map(|(place, value)| (place as f64, *value)).collect();
-        let at = |(place, value): (f64, f64)| (place, share(line, value));
+        let points: Vec<_> =
+            line.values.iter().enumerate().map(|(position, value)| (position as f64, *value)).collect();
+        let at = |(position, value): (f64, f64)| (position, share(line, value));
         chart
             .draw_series(LineSeries::new(points.iter().copied().map(at), colour.stroke_width(2)))?
-            .label(format!("{}, {}", line.what, line.unit))
+            .label(format!("{}, {}", line.name, line.unit))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         chart.draw_series(points.iter().map(|point| {
             let text = Text::new(format!("{:.0}", point.1), (6, -16), TEXT.into_font().color(&colour));
@@ -76,10 +77,10 @@ fn share(line: &Line, value: f64) -> f64 {
     100.0 * value / line.values[0]
 }
 
-/// The size that stands at a place of the axis; between two, there is none.
-fn size_at(sizes: &[usize], place: f64) -> String {
-    let nearest = place.round();
-    let is_on_it = (place - nearest).abs() < 0.01 && nearest >= 0.0;
-    let size = if is_on_it { sizes.get(nearest as usize) } else { None };
+/// The label at a position of the axis. Only whole positions have one.
+fn size_at(sizes: &[usize], position: f64) -> String {
+    let nearest = position.round();
+    let is_whole = (position - nearest).abs() < 0.01 && nearest >= 0.0;
+    let size = if is_whole { sizes.get(nearest as usize) } else { None };
     size.map(ToString::to_string).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What triggers cost, and how fast they react.
+//! The overhead of triggers, and their reaction time.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,9 @@ use pynenc::prelude::*;
 use pynenc::{PynencBuilder, RunnerHandle};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::figures::Measured;
-use crate::place::Place;
+use crate::backend::Backend;
+use crate::measurement::Measurement;
+use crate::statistics::median;
 
 #[task]
 async fn watched(n: u64) -> u64 {
@@ -20,26 +21,26 @@ async fn unwatched(n: u64) -> u64 {
 }
 
 #[task]
-async fn began(#[inject] begun: State<UnboundedSender<Instant>>) {
-    begun.send(Instant::now()).expect("who measures waits for each");
+async fn records_start(#[inject] started: State<UnboundedSender<Instant>>) {
+    started.send(Instant::now()).expect("the benchmark receives every start");
 }
 
-fn builder(place: &Place) -> (PynencBuilder, UnboundedReceiver<Instant>) {
+fn builder(backend: &Backend) -> (PynencBuilder, UnboundedReceiver<Instant>) {
     let (sender, receiver) = unbounded_channel();
-    (place.builder().state(sender).tasks(tasks![watched, unwatched, began]), receiver)
+    (backend.builder().state(sender).tasks(tasks![watched, unwatched, records_start]), receiver)
 }
 
-/// How much longer a backlog takes when a trigger waits for the ends of another task.
-pub(crate) async fn unused(place: &Place) -> Result<Vec<Measured>> {
+/// The additional time for a backlog when a trigger watches another task.
+pub(crate) async fn unused(backend: &Backend) -> Result<Vec<Measurement>> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    // By turns, because other work on the machine comes and goes.
+    // Measures in turns, because other load on the machine varies.
     for _ in 0..5 {
-        without.push(drain(builder(place).0).await?);
-        let (with_trigger, _) = builder(place);
-        with.push(drain(with_trigger.trigger(on_success::<watched>().then(began()))).await?);
+        without.push(drain(builder(backend).0).await?);
+        let (with_trigger, _) = builder(backend);
+        with.push(drain(with_trigger.trigger(on_success::<watched>().then(records_start()))).await?);
     }
     let more = (median(with).as_secs_f64() / median(without).as_secs_f64() - 1.0) * 100.0;
-    Ok(vec![Measured { what: "more time", value: more, unit: "%", target: 2.0 }])
+    Ok(vec![Measurement { name: "more time", value: more, unit: "%", target: 2.0 }])
 }
 
 async fn drain(builder: PynencBuilder) -> Result<Duration> {
@@ -58,27 +59,29 @@ async fn drain(builder: PynencBuilder) -> Result<Duration> {
     Ok(elapsed)
 }
 
-/// From an emit, and from the submit of a task that is watched, to the body that follows.
-pub(crate) async fn reaction(place: &Place) -> Result<Vec<Measured>> {
-    let (builder, mut begun) = builder(place);
-    let builder = builder.trigger(on_event::<u64>("n").then(began())).trigger(on_success::<watched>().then(began()));
+/// The time from an event, and from the submit of a watched task, to the start of the triggered task function.
+pub(crate) async fn reaction(backend: &Backend) -> Result<Vec<Measurement>> {
+    let (builder, mut started) = builder(backend);
+    let builder = builder
+        .trigger(on_event::<u64>("n").then(records_start()))
+        .trigger(on_success::<watched>().then(records_start()));
     let app = builder.build().await?;
     let runner: RunnerHandle = app.start_runner().await?;
-    let (mut events, mut ends) = (Vec::new(), Vec::new());
+    let (mut events, mut completions) = (Vec::new(), Vec::new());
     for n in 0..500u64 {
         let start = Instant::now();
         app.emit_event("n", &n).await?;
-        events.extend(begun.recv().await.map(|at| at - start));
+        events.extend(started.recv().await.map(|at| at - start));
         let start = Instant::now();
         app.submit(watched(n)).await?.result().await?;
-        ends.extend(begun.recv().await.map(|at| at.saturating_duration_since(start)));
+        completions.extend(started.recv().await.map(|at| at.saturating_duration_since(start)));
     }
     runner.shutdown().await?;
-    let p50 = |what, times| Measured { what, value: median(times).as_secs_f64() * 1e3, unit: "ms", target: 5.0 };
-    Ok(vec![p50("event to body p50", events), p50("submit to follow-up p50", ends)])
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+    let p50 = |name, times: Vec<Duration>| Measurement {
+        name,
+        value: median(times).as_secs_f64() * 1e3,
+        unit: "ms",
+        target: 5.0,
+    };
+    Ok(vec![p50("event to body p50", events), p50("submit to follow-up p50", completions)])
 }

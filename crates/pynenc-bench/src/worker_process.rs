@@ -7,42 +7,43 @@ use std::time::Duration;
 use pynenc::prelude::*;
 use pynenc_testkit::TestProcess;
 
-use crate::figures::{self, Measured};
-use crate::place::{Place, app_on};
+use crate::backend::{Backend, builder_on};
+use crate::measurement::Measurement;
+use crate::tasks;
 
-/// Names the server that a process is to work for.
+/// The variable that holds the server's URL of a worker process.
 const SERVER: &str = "PYNENC_BENCH_SERVER";
 
-/// A process that works until it is dropped.
+/// A worker process that runs until it is dropped.
 pub(crate) struct WorkerProcess(TestProcess);
 
 impl WorkerProcess {
-    pub(crate) fn start(place: &Place) -> Self {
-        let Place::Redis(server, _) = place else { unreachable!("a process shares nothing but a server") };
-        let program = std::env::current_exe().expect("a process knows its program");
+    pub(crate) fn start(backend: &Backend) -> Self {
+        let Backend::Redis(server, _) = backend else { unreachable!("worker processes share a Redis server") };
+        let program = std::env::current_exe().expect("the current program has a path");
         Self(TestProcess::start(Command::new(program).env(SERVER, server.url()).stdin(Stdio::piped())))
     }
 
-    /// The bytes that it has in memory.
+    /// The process' resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
         resident_bytes(&status)
     }
 
-    /// The time that it has had a processor, in seconds.
+    /// The process' CPU time in seconds.
     fn processor_time(&self) -> f64 {
         let times = std::fs::read_to_string(format!("/proc/{}/schedstat", self.0.id())).unwrap_or_default();
         times.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or_default() / 1e9
     }
 }
 
-/// The memory of a process as its `status` tells it, where there is one.
+/// The resident memory from a `/proc/*/status` file.
 pub(crate) fn resident_bytes(status: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or_default() * 1024.0
 }
 
-/// What this process does if it is one of them: it works until its standard input ends.
+/// Runs the worker if this process is one. It works until its standard input closes.
 pub(crate) fn role() -> Option<Result<()>> {
     let server = std::env::var(SERVER).ok()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -50,20 +51,20 @@ pub(crate) fn role() -> Option<Result<()>> {
 }
 
 async fn work(server: &str) -> Result<()> {
-    let runner = app_on(server).tasks(figures::tasks()).build().await?.start_runner().await?;
+    let runner = builder_on(server).tasks(tasks::all()).build().await?.start_runner().await?;
     let end = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     end.await.map_err(Error::other)?.map_err(Error::other)?;
     runner.shutdown().await
 }
 
-/// The memory of a worker that has worked, and its share of a processor while there is nothing to do.
-pub(crate) async fn resources(place: &Place) -> Result<Vec<Measured>> {
+/// A worker's memory after some work, and its CPU usage while idle.
+pub(crate) async fn resources(backend: &Backend) -> Result<Vec<Measurement>> {
     const CALLS: u64 = 20_000;
     const IDLE: Duration = Duration::from_secs(10);
-    let app = place.app().await?;
-    let worker = WorkerProcess::start(place);
+    let app = backend.app().await?;
+    let worker = WorkerProcess::start(backend);
     for batch in 0..CALLS / 1000 {
-        app.submit_all((0..1000).map(|n| figures::add(n, batch))).await?;
+        app.submit_all((0..1000).map(|n| tasks::add(n, batch))).await?;
     }
     while app.count(Status::Success).await? < CALLS {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -73,7 +74,7 @@ pub(crate) async fn resources(place: &Place) -> Result<Vec<Measured>> {
     tokio::time::sleep(IDLE).await;
     let idle = 100.0 * (worker.processor_time() - before) / IDLE.as_secs_f64();
     Ok(vec![
-        Measured { what: "memory", value: resident, unit: "MiB", target: 20.0 },
-        Measured { what: "idle", value: idle, unit: "% of a processor", target: 0.1 },
+        Measurement { name: "memory", value: resident, unit: "MiB", target: 20.0 },
+        Measurement { name: "idle", value: idle, unit: "% of a processor", target: 0.1 },
     ])
 }

@@ -1,4 +1,4 @@
-//! The app: what a program holds.
+//! The app, and the handle of its runner.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,11 +8,10 @@ use pynenc_engine::stop::{Stopper, stop_pair};
 use pynenc_engine::{Engine, Error, Result, Runner};
 use tokio::task::JoinHandle;
 
-use crate::builder::PynencBuilder;
-
-/// An app. Clones are cheap and mean the same one.
+/// An app: its tasks, stores and settings. Clones are cheap and share one app.
 ///
-/// It dereferences to its [`Engine`], whose methods submit calls and ask for invocations.
+/// The methods that submit calls and read invocations are those of [`Engine`]. You can call them on the app, because it
+/// dereferences to its engine.
 #[derive(Debug, Clone)]
 pub struct Pynenc {
     engine: Engine,
@@ -33,38 +32,27 @@ impl Pynenc {
         Self { engine, runner, config }
     }
 
-    /// The app that `pynenc.toml` and the environment describe; without either it lives in this process.
-    ///
-    /// # Errors
-    ///
-    /// As [`PynencBuilder::build`].
-    pub async fn new() -> Result<Self> {
-        Self::builder().build().await
-    }
-
-    /// Collects what an app is made of.
-    pub fn builder() -> PynencBuilder {
-        PynencBuilder::default()
-    }
-
-    /// Every setting with its value and where it came from; secrets are masked.
+    /// Returns every setting with its value and its origin. Secrets are masked.
     pub fn explain(&self) -> Vec<Setting> {
         self.config.explain()
     }
 
-    /// Whether this process is a worker of a supervisor, to which [`Pynenc::run`] is the last thing it does.
+    /// Returns whether a [`ProcessRunner`](pynenc_engine::ProcessRunner) in another process, the supervisor, started this
+    /// process as a worker process. A worker process only runs invocations: [`Pynenc::run`] and
+    /// [`Pynenc::start_runner`] end the process when its runner stops.
     pub fn is_worker_process(&self) -> bool {
         self.runner.owns_process()
     }
 
     /// Starts the app's runner in the background of this process.
     ///
-    /// In a worker process of a [`ProcessRunner`](pynenc_engine::ProcessRunner) it doesn't return: there the program
-    /// ends with its runner, and what is behind this call is the supervisor's.
+    /// A [`ProcessRunner`](pynenc_engine::ProcessRunner) starts this program again for each worker process. Each of them
+    /// executes `main` up to this call and doesn't return from it: the process ends with its runner. So put code that
+    /// submits calls after this call, where only the supervisor executes it.
     ///
     /// # Errors
     ///
-    /// [`Error::Injection`] where a task needs a state that the app wasn't given.
+    /// [`Error::Injection`] if a task needs a state that the app doesn't have.
     pub async fn start_runner(&self) -> Result<RunnerHandle> {
         if self.runner.owns_process() {
             self.run().await?;
@@ -77,17 +65,19 @@ impl Pynenc {
         Ok(RunnerHandle { stopper, task })
     }
 
-    /// Runs the app's runner until the process is told to stop: the first SIGINT or SIGTERM lets bodies end for the
-    /// grace time, the second one doesn't.
+    /// Runs the app's runner until the process gets SIGINT or SIGTERM.
+    ///
+    /// After the first signal, running task functions may finish within `runner.shutdown_grace`. A second signal stops
+    /// the runner at once.
     ///
     /// # Errors
     ///
-    /// The runner can't start, or has ended with [`Error::TooManyAbandonedThreads`].
+    /// The runner can't start, or stops with [`Error::TooManyAbandonedThreads`].
     ///
     /// # Exits
     ///
-    /// If plain bodies still keep threads then, the process ends here, with exit code 1 if there is an error: a runtime that is
-    /// dropped would wait for them for ever.
+    /// If synchronous task functions still occupy threads, this method exits the process, with exit code 1 after an
+    /// error. Otherwise, dropping the tokio runtime would wait for these threads forever.
     pub async fn run(&self) -> Result<()> {
         let (stopper, stop) = stop_pair();
         let signals = Signals::new().map_err(Error::other)?;
@@ -98,34 +88,39 @@ impl Pynenc {
             0 => result,
             abandoned => {
                 if let Err(error) = &result {
-                    tracing::error!(%error, "the runner has ended");
+                    tracing::error!(%error, "the runner stopped with an error");
                 }
-                tracing::warn!(abandoned, "the process ends without waiting for plain bodies that keep their threads");
+                tracing::warn!(
+                    abandoned,
+                    "the process exits without waiting for synchronous task functions that still occupy threads"
+                );
                 std::process::exit(i32::from(result.is_err()))
             }
         }
     }
 }
 
-/// A runner in the background. Dropped, it is told to stop and ends by itself.
+/// The handle of a runner in the background. Keep it: dropping the handle stops the runner, without waiting for it.
 #[derive(Debug)]
+#[must_use = "dropping the handle stops the runner"]
 pub struct RunnerHandle {
     stopper: Stopper,
     task: JoinHandle<Result<()>>,
 }
 
 impl RunnerHandle {
-    /// Lets bodies end for the grace time, and waits until the runner has stopped.
+    /// Stops the runner and waits until it has stopped. Running task functions may finish within
+    /// `runner.shutdown_grace`.
     ///
     /// # Errors
     ///
-    /// What ended the runner, if it wasn't this call.
+    /// The error of the runner, if it had already stopped with one.
     pub async fn shutdown(self) -> Result<()> {
         self.stopper.drain();
         self.task.await.unwrap_or_else(|lost| Err(Error::other(lost)))
     }
 
-    /// Gives running work back at once, and waits until the runner has stopped.
+    /// Stops the runner at once and waits until it has stopped. Running invocations go back to their queues.
     ///
     /// # Errors
     ///
@@ -138,14 +133,16 @@ impl RunnerHandle {
 
 async fn forward_signals(mut signals: Signals, stopper: Stopper) {
     signals.next().await;
-    tracing::info!("stopping: bodies have the grace time to end; a second signal stops now");
+    tracing::info!(
+        "shutting down: running task functions may finish within the grace time; a second signal stops at once"
+    );
     stopper.drain();
     signals.next().await;
     stopper.now();
     std::future::pending::<()>().await;
 }
 
-/// The signals that ask a process to end.
+/// The signals that ask the process to stop.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -167,7 +164,7 @@ impl Signals {
     }
 }
 
-/// The signals that ask a process to end.
+/// The signals that ask the process to stop.
 #[cfg(not(unix))]
 struct Signals;
 

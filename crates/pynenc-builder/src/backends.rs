@@ -1,21 +1,19 @@
-//! The crates that features switch on: one feature, one crate, one entry of one table.
+//! The crates that features turn on. Each feature has one crate and one entry in the table of this module.
 
 use std::sync::Arc;
 
 use pynenc_core::Components;
-use pynenc_core::arg_cache::DisabledArgCache;
 use pynenc_core::config::Config;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_engine::task::{Attachments, TaskRegistry};
 use pynenc_engine::{Extension, ProcessRunner, Result, RunnerComponents, ThreadRunner};
 
 #[cfg(feature = "triggers")]
-#[path = "triggers.rs"]
-mod triggers;
+pub(crate) mod triggers;
 #[cfg(feature = "workflow")]
-#[path = "workflow.rs"]
-mod workflow;
+pub(crate) mod workflow;
 
+/// Defines the re-exports, sections, extensions and components of all features.
 macro_rules! features {
     (
         extensions { $($extending:literal: $part:ident in $module:ident as section $own:literal of $own_type:ident;)+ }
@@ -23,13 +21,13 @@ macro_rules! features {
         $(#[cfg(feature = $extending)] pub use $part;)+
         $(#[cfg(feature = $feature)] pub use $krate;)+
 
-        /// What there is to say of the sections that only a feature that is off would read.
+        /// The sections of features that are off, each with the advice how to turn the feature on.
         pub(crate) const ABSENT_SECTIONS: &[(&str, &str)] = &[
             $(#[cfg(not(feature = $extending))] ($own, concat!("turn on the feature `", $extending, "`")),)+
             $($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+
         ];
 
-        /// Reads the sections of the features that are on, without making anything of them.
+        /// Reads the sections of the features that are on, to report invalid settings.
         pub(crate) fn read_sections(config: &Config) -> Result<()> {
             $(#[cfg(feature = $extending)] config.section::<$part::$own_type>()?;)+
             $($(#[cfg(feature = $feature)] config.section::<$krate::$section_type>()?;)?)+
@@ -37,15 +35,15 @@ macro_rules! features {
             Ok(())
         }
 
-        /// What features plug into the engine, made of what was left for them.
+        /// Creates the engine extensions of the features that are on.
         #[allow(unused_variables, unused_mut, clippy::vec_init_then_push, reason = "every feature may be off")]
         pub(crate) fn extensions(
             config: &Config,
             tasks: &TaskRegistry,
-            left: &mut Attachments,
+            attachments: &mut Attachments,
         ) -> Result<Vec<Arc<dyn Extension>>> {
             let mut extensions: Vec<Arc<dyn Extension>> = Vec::new();
-            $(#[cfg(feature = $extending)] extensions.push(Arc::new($module::extension(config, tasks, left)?));)+
+            $(#[cfg(feature = $extending)] extensions.push(Arc::new($module::extension(config, tasks, attachments)?));)+
             Ok(extensions)
         }
 
@@ -83,14 +81,15 @@ features! {
     ];
 }
 
-/// Registers what every app has, and what the features bring.
+/// Registers the components of every app and of the features.
 pub(crate) fn register(components: &mut Components) {
     components.serializer("pynenc_core::JsonSerializer", |_| async { Ok(JsonSerializer) });
     components.serializer("pynenc_core::MsgPackSerializer", |_| async { Ok(MsgPackSerializer) });
-    components.arg_cache("pynenc_core::DisabledArgCache", |_| async { Ok(DisabledArgCache) });
     components.runner("pynenc_engine::ThreadRunner", |_| async { Ok(ThreadRunner::new()) });
     components.runner("pynenc_engine::ProcessRunner", |_| async { Ok(ProcessRunner::new()) });
-    components
-        .absent("PickleSerializer", "pickle is Python's own; use JsonSerializer, or MsgPackSerializer for binary data");
+    components.absent(
+        "PickleSerializer",
+        "only Python can read pickle; use JsonSerializer, or MsgPackSerializer for binary data",
+    );
     register_features(components);
 }

@@ -1,4 +1,4 @@
-//! From settings to an app.
+//! The builder of an app.
 
 use std::any::Any;
 use std::fmt;
@@ -13,7 +13,7 @@ use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::{
     ArgCache, Broker, Clock, ComponentContext, Components, Orchestrator, Plugin, Serializer, StateBackend, TriggerStore,
 };
-use pynenc_engine::context::States;
+use pynenc_engine::task::States;
 use pynenc_engine::task::{Attachments, TaskRegistry};
 use pynenc_engine::{
     Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition, TracePropagation,
@@ -22,15 +22,19 @@ use pynenc_engine::{
 use crate::app::Pynenc;
 use crate::backends;
 
-/// Where large arguments go.
+#[cfg(feature = "triggers")]
+mod triggers;
+#[cfg(feature = "workflow")]
+mod workflow;
+
+/// The backend of the argument cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgCacheMode {
-    /// To the Redis server of [`PynencBuilder::redis`], which has to be called too: every process of the app reads them
-    /// there.
+    /// The Redis server, which all processes of the app share. Call [`PynencBuilder::redis`] too.
     Redis,
-    /// Into this process, which then has to run what it submits.
+    /// The memory of this process. Only this process can then run the calls that it submits.
     Memory,
-    /// Nowhere: every argument travels with its call.
+    /// No cache: every argument is stored with its call.
     Disabled,
 }
 
@@ -44,10 +48,27 @@ impl ArgCacheMode {
     }
 }
 
-/// Collects what an app is made of.
+impl Pynenc {
+    /// Builds an app from `pynenc.toml` and the environment. By default, the app is in the memory of this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`PynencBuilder::build`].
+    pub async fn new() -> Result<Self> {
+        Self::builder().build().await
+    }
+
+    /// Creates a builder.
+    pub fn builder() -> PynencBuilder {
+        PynencBuilder::default()
+    }
+}
+
+/// The builder of an app: settings, plugins, tasks and states.
 ///
-/// Settings come from four layers, the later ones over the earlier ones: defaults, `pynenc.toml`, the calls on this
-/// builder, and `PYNENC__` variables, so that whoever operates the app can override its code.
+/// Settings come from five layers: defaults, `pynenc.toml`, the calls of this builder, `PYNENC__` variables, and
+/// [command-line arguments](Self::argument). A later layer overrides the earlier ones, so operators can override the
+/// code.
 #[must_use = "a builder does nothing until `build`"]
 pub struct PynencBuilder {
     loader: ConfigLoader,
@@ -56,8 +77,8 @@ pub struct PynencBuilder {
     takes_linked: bool,
     states: States,
     extensions: Vec<Arc<dyn Extension>>,
-    /// What is left for the extensions that features bring.
-    pub(crate) left: Attachments,
+    /// Data for the extensions of features.
+    attachments: Attachments,
     clock: Option<Arc<dyn Clock>>,
     runner: Option<Arc<dyn Runner>>,
     propagation: Option<Arc<dyn TracePropagation>>,
@@ -79,7 +100,7 @@ impl Default for PynencBuilder {
             takes_linked: true,
             states: States::default(),
             extensions: Vec::new(),
-            left: Attachments::default(),
+            attachments: Attachments::default(),
             clock: None,
             runner: None,
             propagation: None,
@@ -89,13 +110,13 @@ impl Default for PynencBuilder {
 }
 
 impl PynencBuilder {
-    /// Sets one key, such as `runner.concurrency`.
+    /// Sets the value of one setting, such as `runner.concurrency`. A `PYNENC__` variable overrides it.
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.loader = self.loader.set(key, value);
         self
     }
 
-    /// The app's name, which keeps apps that share a store apart.
+    /// Sets the app's name. Apps with different names can share a store.
     pub fn app_id(self, app_id: &str) -> Self {
         self.set("app_id", app_id)
     }
@@ -106,44 +127,48 @@ impl PynencBuilder {
         self
     }
 
-    /// Reads no file.
+    /// Reads no configuration file.
     pub fn without_config_file(mut self) -> Self {
         self.loader = self.loader.without_file();
         self
     }
 
-    /// Reads these variables instead of the process's own.
+    /// Reads these variables instead of the variables of the process.
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.loader = self.loader.environment(variables);
         self
     }
 
-    /// Sets a key over every other layer, from text as it stands in a variable: what a person said on the command line.
+    /// Sets the value of one setting from a command-line argument. It overrides every other layer, including variables.
+    ///
+    /// The text is parsed like the text of a variable.
     pub fn argument(mut self, key: &str, text: &str) -> Self {
         self.loader = self.loader.argument(key, text);
         self
     }
 
-    /// Whether crates of the user's own bring components, and so may read sections of their own.
+    /// Whether the app has plugins. A plugin's components may read sections of their own.
     pub fn has_plugins(&self) -> bool {
         !self.plugins.is_empty()
     }
 
-    /// The section `logging`, without making anything: for who has to listen before the app is made.
+    /// Reads the section `logging` without building the app, for a subscriber that is installed before the app is
+    /// built.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`].
+    /// [`Error::Config`] for an invalid setting.
     pub fn logging(&self) -> Result<LoggingConfig> {
         Ok(self.loader.clone().load()?.section()?)
     }
 
-    /// Every setting with its value and where it comes from, without making anything; secrets are masked. Sections that
-    /// plug-ins read appear in [`Pynenc::explain`] alone.
+    /// Returns every setting with its value and its origin, without building the app. Secrets are masked.
+    ///
+    /// Only [`Pynenc::explain`] also lists the sections of plugins.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], as far as it doesn't take a component to find it.
+    /// [`Error::Config`] for an invalid setting. Errors that only components can find aren't reported.
     pub fn explain(&self) -> Result<Vec<Setting>> {
         let config = self.loader.clone().load()?;
         let app: AppConfig = config.section()?;
@@ -156,7 +181,7 @@ impl PynencBuilder {
         Ok(config.explain())
     }
 
-    /// Keeps everything in this process.
+    /// Uses the components in the memory of this process.
     pub fn memory(self) -> Self {
         self.set("broker_cls", "MemBroker")
             .set("orchestrator_cls", "MemOrchestrator")
@@ -164,8 +189,9 @@ impl PynencBuilder {
             .set("trigger_store_cls", "MemTriggerStore")
     }
 
-    /// Keeps everything on a Redis server, which the feature `redis` is needed for; other apps and other processes of
-    /// this one may share it.
+    /// Uses the components on a Redis server. Requires the feature `redis`.
+    ///
+    /// Several processes of one app, and several apps, can share the server.
     pub fn redis(self, url: &str) -> Self {
         self.set("broker_cls", "RedisBroker")
             .set("orchestrator_cls", "RedisOrchestrator")
@@ -174,33 +200,34 @@ impl PynencBuilder {
             .set("redis.redis_url", url)
     }
 
-    /// Where arguments of at least `min_size` bytes go, and how many of them each process keeps at hand.
+    /// Configures the cache of arguments of at least `min_size` bytes. Each process caches `local_entries` of them
+    /// locally.
     pub fn arg_cache(self, mode: ArgCacheMode, min_size: usize, local_entries: usize) -> Self {
         self.set("arg_cache_cls", mode.component())
             .set("arg_cache.min_size_to_cache", min_size as u64)
             .set("arg_cache.local_cache_size", local_entries as u64)
     }
 
-    /// Whether a submit runs the task before it returns; for tests and debugging.
+    /// Turns synchronous mode on or off: a submit then runs the task before it returns. For tests and debugging.
     pub fn dev_mode_force_sync_tasks(self, synchronous: bool) -> Self {
         self.set("dev_mode_force_sync_tasks", synchronous)
     }
 
-    /// Adds the components of a crate.
+    /// Adds the components of another crate.
     pub fn plugin(mut self, plugin: impl Plugin) -> Self {
         self.plugins.push(Box::new(plugin));
         self
     }
 
-    /// Adds tasks by name, beside those that were found at link time: `.tasks(tasks![add, fibonacci])`.
+    /// Adds tasks in addition to the tasks that were found at link time: `.tasks(tasks![add, fibonacci])`.
     pub fn tasks(mut self, tasks: impl IntoIterator<Item = &'static TaskDefinition>) -> Self {
         self.tasks.extend(tasks);
         self
     }
 
-    /// Leaves out the tasks that were found at link time: the app knows those of [`PynencBuilder::tasks`] alone.
+    /// Ignores the tasks that were found at link time. The app then has only the tasks of [`PynencBuilder::tasks`].
     ///
-    /// For programs that hold several apps, and for tests of one part of a program.
+    /// For programs with several apps, and for tests of a part of a program.
     pub fn without_linked_tasks(mut self) -> Self {
         self.takes_linked = false;
         self
@@ -212,44 +239,44 @@ impl PynencBuilder {
         self
     }
 
-    /// Plugs in what the engine doesn't know.
+    /// Adds an extension to the engine.
     pub fn extension(mut self, extension: impl Extension) -> Self {
         self.extensions.push(Arc::new(extension));
         self
     }
 
-    /// Takes the time from `clock`, which components that have no clock of their own share.
+    /// Uses this clock. Components without a clock of their own use it too.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Connects the app with the distributed tracing of its program: calls carry the trace that they are made in.
+    /// Connects the app with distributed tracing: each call carries the trace context of its caller.
     pub fn trace_propagation(mut self, propagation: impl TracePropagation) -> Self {
         self.propagation = Some(Arc::new(propagation));
         self
     }
 
-    /// Reads each argument back before its call is submitted, and refuses the call if that fails: a few types can be
-    /// written in a format and not read from it. Debug builds, `TestApp` and synchronous mode do so unless told otherwise.
+    /// Sets whether a submit decodes each encoded argument again, to check that a worker can decode it.
     ///
-    /// Workers read back each result, whatever is set here.
+    /// The check refuses values that the serializer can encode but not decode. By default it is on in debug builds, in
+    /// `TestApp` and in synchronous mode. Workers always check results in this way.
     pub fn read_back_arguments(mut self, reads_back: bool) -> Self {
         self.reads_back_arguments = Some(reads_back);
         self
     }
 
-    /// Runs with this runner, whatever `runner_cls` says.
+    /// Uses this runner instead of the setting `runner_cls`.
     pub fn runner(mut self, runner: impl Runner) -> Self {
         self.runner = Some(Arc::new(runner));
         self
     }
 
-    /// Makes the app.
+    /// Builds the app.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] says which setting is wrong, where it came from, and what to do.
+    /// [`Error::Config`] names the invalid setting, its origin, and how to correct the setting.
     pub async fn build(mut self) -> Result<Pynenc> {
         let config = self.loader.load()?;
         let app: AppConfig = config.section()?;
@@ -274,8 +301,8 @@ impl PynencBuilder {
             None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
         };
         let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
-        self.extensions.extend(backends::extensions(&config, &tasks, &mut self.left)?);
-        // A program that names its server may still run in memory, where nothing else reads that section.
+        self.extensions.extend(backends::extensions(&config, &tasks, &mut self.attachments)?);
+        // An app in memory may have a section for a server, which no component reads.
         backends::read_sections(&config)?;
         config.check(backends::ABSENT_SECTIONS)?;
         warn_of_unknown_tasks(&config, &tasks);
@@ -303,25 +330,26 @@ fn settings(
     })
 }
 
-/// Content on a server that nobody named would go to whatever answers at the default address.
+/// Refuses an argument cache on Redis if no Redis server is configured: the default address may belong to another
+/// server.
 fn check_arg_cache(config: &Config, app: &AppConfig) -> Result<()> {
     let is = |class: &str, name: &str| class.rsplit("::").next() == Some(name);
     let others = [&app.broker_cls, &app.orchestrator_cls, &app.state_backend_cls, &app.trigger_store_cls];
     let is_on_redis = others.iter().any(|class| class.rsplit("::").next().unwrap_or_default().starts_with("Redis"));
-    if is(&app.arg_cache_cls, "RedisArgCache") && !is_on_redis && !config.is_given("redis") {
-        let error = pynenc_core::Error::config("the argument cache is to be on Redis, and no Redis is configured");
+    if is(&app.arg_cache_cls, "RedisArgCache") && !is_on_redis && !config.is_set("redis") {
+        let error = pynenc_core::Error::config("the argument cache needs Redis, but no Redis server is configured");
         let advice = "call `.redis(url)`, set `redis.redis_url`, or use ArgCacheMode::Memory";
         return Err(Error::Config(error.with("arg_cache_cls", &app.arg_cache_cls).with("advice", advice)));
     }
     if is(&app.arg_cache_cls, "MemArgCache") && is_on_redis {
         tracing::warn!(
-            "MemArgCache keeps large arguments in this process; others that share the Redis can't read them"
+            "MemArgCache stores large arguments in this process: other processes of the app can't read these arguments"
         );
     }
     Ok(())
 }
 
-/// In synchronous mode everything is in this process, whatever the settings name.
+/// Creates the components that the settings name. In synchronous mode, all components are in memory.
 async fn parts(components: &Components, app: &AppConfig, context: &ComponentContext) -> Result<Parts> {
     let mut app = app.clone();
     if app.dev_mode_force_sync_tasks {
@@ -332,18 +360,22 @@ async fn parts(components: &Components, app: &AppConfig, context: &ComponentCont
         app.arg_cache_cls = "DisabledArgCache".into();
     }
     let cx = || context.clone();
+    let arg_cache = match &*app.arg_cache_cls {
+        "DisabledArgCache" | "pynenc_core::DisabledArgCache" => None,
+        class => Some(components.make::<dyn ArgCache>("arg_cache_cls", class, cx()).await?),
+    };
     Ok(Parts {
         broker: components.make::<dyn Broker>("broker_cls", &app.broker_cls, cx()).await?,
         orchestrator: components.make::<dyn Orchestrator>("orchestrator_cls", &app.orchestrator_cls, cx()).await?,
         state: components.make::<dyn StateBackend>("state_backend_cls", &app.state_backend_cls, cx()).await?,
         triggers: components.make::<dyn TriggerStore>("trigger_store_cls", &app.trigger_store_cls, cx()).await?,
-        arg_cache: components.make::<dyn ArgCache>("arg_cache_cls", &app.arg_cache_cls, cx()).await?,
+        arg_cache,
         serializer: components.make::<dyn Serializer>("serializer_cls", &app.serializer_cls, cx()).await?,
         clock: context.clock.clone(),
     })
 }
 
-/// Programs that share a file don't all link the same tasks, so a section for another's task is no error.
+/// Warns of settings for unknown tasks. They aren't errors: programs with different tasks can share a file.
 fn warn_of_unknown_tasks(config: &Config, tasks: &TaskRegistry) {
     let known: Vec<_> = tasks.all().into_iter().map(|task| task.id().as_str()).collect();
     for warning in config.unknown_tasks(&known) {

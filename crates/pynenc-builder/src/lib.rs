@@ -1,7 +1,7 @@
-//! Composes the crates that features switch on into an app.
+//! Builds an app from the crates that features turn on.
 //!
-//! [`Pynenc::builder`] collects settings, plugins, tasks and states; [`PynencBuilder::build`] reads the configuration,
-//! makes the components that it names, and gives a [`Pynenc`].
+//! [`Pynenc::builder`] collects settings, plugins, tasks and states. [`PynencBuilder::build`] reads the configuration,
+//! creates the components that the settings name, and returns the app, a [`Pynenc`].
 
 mod app;
 pub mod backends;

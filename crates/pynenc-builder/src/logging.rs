@@ -1,6 +1,6 @@
-//! Logs as the section `logging` says: text or JSON, on standard error.
+//! A `tracing` subscriber that follows the section `logging`: text or JSON, on standard error.
 //!
-//! A program that has a `tracing` subscriber of its own needs none of this.
+//! A program with a `tracing` subscriber of its own doesn't need this module.
 
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -16,13 +16,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::app::Pynenc;
 
-/// Has the whole program log as the app's section `logging` says. A subscriber that is there already stays.
+/// Installs a global `tracing` subscriber that follows the app's section `logging`.
 ///
-/// Lines go to standard error, in colour if that is a terminal.
+/// The subscriber writes to standard error, with colors if that is a terminal. A subscriber that is already installed
+/// stays.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] for a level that isn't one.
+/// [`Error::Config`] for an invalid level.
 ///
 /// ```no_run
 /// # async fn main_() -> pynenc_engine::Result<()> {
@@ -35,28 +36,28 @@ pub fn init(app: &Pynenc) -> Result<()> {
     let config = &app.settings().logging;
     let subscriber =
         tracing_subscriber::registry().with(layer(config, std::io::stderr, std::io::stderr().is_terminal())?);
-    // A program that listens already has decided how.
+    // The error means that the program has already installed a subscriber, which stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())
 }
 
-/// The layer that [`init`] installs, for a subscriber of one's own: lines go to `writer`.
+/// Returns the layer that [`init`] installs, for a subscriber of your own. The layer writes to `writer`.
 ///
 /// # Errors
 ///
 /// As [`init`].
-pub fn layer<S, W>(config: &LoggingConfig, writer: W, is_coloured: bool) -> Result<Box<dyn Layer<S> + Send + Sync>>
+pub fn layer<S, W>(config: &LoggingConfig, writer: W, is_colored: bool) -> Result<Box<dyn Layer<S> + Send + Sync>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let levels = Targets::from_str(&config.level).map_err(|error| {
-        let fault = pynenc_core::Error::config("the setting `logging.level` isn't understood").caused_by(error);
-        Error::Config(fault.with("found", &config.level))
+        let invalid = pynenc_core::Error::config("the setting `logging.level` has an invalid value");
+        Error::Config(invalid.with("found", &config.level).with("cause", &error).caused_by(error))
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match config.format {
-        LogFormat::Text => lines.with_ansi(is_coloured).with_filter(levels).boxed(),
+        LogFormat::Text => lines.with_ansi(is_colored).with_filter(levels).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(levels).boxed(),
     })
 }
@@ -67,11 +68,11 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    /// Keeps what is written.
+    /// A writer into memory.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend(bytes);
             Ok(bytes.len())
@@ -83,21 +84,21 @@ mod tests {
     }
 
     fn logged(level: &str, format: LogFormat) -> String {
-        let kept = Kept::default();
+        let buffer = Buffer::default();
         let (config, writer) =
-            (LoggingConfig { level: level.into(), format, ..LoggingConfig::default() }, kept.clone());
+            (LoggingConfig { level: level.into(), format, ..LoggingConfig::default() }, buffer.clone());
         let subscriber = tracing_subscriber::registry().with(layer(&config, move || writer.clone(), false).unwrap());
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("attempt", invocation = 7);
             span.in_scope(|| tracing::info!(name = "ana", "hello"));
             tracing::debug!("whisper");
         });
-        let bytes = kept.0.lock().unwrap().clone();
+        let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn a_line_is_for_people_or_for_programs() {
+    fn a_line_is_text_or_json() {
         let text = logged("info", LogFormat::Text);
         assert!(text.ends_with("hello name=\"ana\"\n") && text.contains("attempt{invocation=7}"), "{text}");
         let line: serde_json::Value = serde_json::from_str(&logged("info", LogFormat::Json)).unwrap();
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_kept_for_modules_too() {
+    fn a_module_can_have_its_own_level() {
         assert_eq!(logged("info", LogFormat::Text).lines().count(), 1);
         assert_eq!(logged("off,pynenc_builder::logging=debug", LogFormat::Text).lines().count(), 2);
         assert_eq!(logged("error", LogFormat::Text), "");

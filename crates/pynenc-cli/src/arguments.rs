@@ -1,4 +1,4 @@
-//! What may be said on the command line.
+//! Commands and options. Their doc comments are the help texts.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,207 +8,214 @@ use clap_complete::Shell;
 use pynenc_core::{InvocationId, Status, Timestamp};
 
 const GLOBAL: &str = "Options of every command";
+const FILTERS: &str = "Filters (an invocation has to match all)";
 
-/// Runs and watches the invocations of a pynenc app.
+/// Run and inspect the invocations of a pynenc app
 ///
-/// The app is the one that `pynenc.toml` (searched from here upward) and the PYNENC__ variables describe. `config` shows
-/// what came of them, and `check` whether it works.
+/// The app is described by `pynenc.toml`, which is searched for from the current directory upward, and by PYNENC__
+/// environment variables. `config` shows the resulting settings, and `check` tests them.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Answer with JSON
+    /// Print the answer as JSON
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
 
-    /// Read this file instead of searching for pynenc.toml
+    /// Use this configuration file instead of searching for pynenc.toml
     #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<std::path::PathBuf>,
 
-    /// Set a key over everything else, such as redis.redis_host=db1
+    /// Override a setting from every other source, such as redis.redis_host=db1
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value, help_heading = GLOBAL)]
     pub(crate) settings: Vec<(String, String)>,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  worker --queues default,gpu           run invocations until told to stop
+  worker --queues default,gpu           run invocations until stopped
   call add --args '{\"x\": 1, \"y\": 2}' --wait
   invocations --status failed --since 2h
-  why 0196f5d2-…                        why an invocation isn't running
+  why 0196f5d2-…                        explain why an invocation isn't running
   retry --status failed --task add --dry-run
-  check                                 what is wrong with this set-up, and how to mend it
+  check                                 find problems of this setup, and how to fix them
 
 Exit codes:
-  0 done            3 a setting is wrong           5 not found
-  1 failed          4 a store can't be reached     6 the awaited invocation ended without a value
+  0 success         3 invalid setting              5 not found
+  1 failure         4 a store can't be reached     6 the awaited invocation finished without a value
   2 wrong usage";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run invocations, until the process is told to stop
+    /// Run invocations until the process is stopped
     ///
-    /// The first SIGINT or SIGTERM lets what runs end for `runner.shutdown_grace`, the second one gives it back at once.
+    /// After the first SIGINT or SIGTERM, running tasks have `runner.shutdown_grace` to finish. A second signal skips
+    /// the rest of that time: the worker returns what still runs to its queues at once.
     Worker(Worker),
     /// Submit a call
     Call(Call),
-    /// List invocations, the newest first
+    /// List invocations, newest first
     Invocations(Invocations),
-    /// Show an invocation: its call, its history, what came of it
+    /// Show an invocation with its call, its history, and its result or error
     Show(Show),
-    /// Tell in one sentence why an invocation isn't running
-    Why(One),
-    /// Cancel invocations: those that are named, or those of a filter
+    /// Explain in one sentence why an invocation isn't running
+    Why(Why),
+    /// Cancel invocations, chosen by id or by a filter
     Cancel(Cancel),
-    /// Submit what has ended once more: those that are named, or those of a filter
+    /// Submit finished invocations again, chosen by id or by a filter
     Retry(Bulk),
-    /// Show what waits in which queue, and who serves it
+    /// List queues with their waiting invocations and live runners
     Queues,
-    /// List the runners that live, with what they serve and own
+    /// List runners with their queues and owned invocations
     Runners(Runners),
-    /// List triggers, or do something with one
+    /// List, inspect, pause, resume or fire triggers
     Triggers(Triggers),
-    /// Say that something has happened
+    /// Append events to the app's event log
     #[command(subcommand)]
     Events(Events),
-    /// Look at the runs of workflows
+    /// Inspect workflow runs
     #[command(subcommand)]
     Workflows(WorkflowAction),
-    /// Forget every invocation, event and cached argument of the app
+    /// Delete every invocation, event and cached argument of the app
     Purge(Purge),
-    /// Show every setting with its value and where it comes from; secrets are masked
+    /// Show every setting with its value and its source; secrets are masked
     Config(Config),
-    /// Look for what is wrong with the set-up, and say how to mend it
+    /// Find problems of the setup, and how to fix them
     Check(Check),
-    /// Draw the statuses of an invocation and the ways between them
+    /// Draw the statuses of an invocation and the transitions between them
     StatusMachine(StatusMachine),
-    /// Print the completions of a shell: completions bash > /etc/bash_completion.d/NAME
+    /// Print shell completions: completions bash > /etc/bash_completion.d/NAME
     Completions {
-        /// The shell
+        /// Name of the shell
         shell: Shell,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
-    /// Queues to take work from, the first one first [runner.queues]
+    /// Queues to serve, in the order of precedence [runner.queues]
     #[arg(long, value_name = "A,B")]
     pub(crate) queues: Option<String>,
-    /// Invocations that run at once, in each process [runner.concurrency]
+    /// Maximum number of invocations that run at once in each process [runner.concurrency]
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<usize>,
-    /// Worker processes, each replaced when it dies [runner_cls = ProcessRunner, runner.num_processes]
+    /// Number of worker processes; a dead one is replaced [runner_cls = ProcessRunner, runner.num_processes]
     #[arg(long, value_name = "N")]
     pub(crate) processes: Option<usize>,
-    /// No summary line, even on a terminal
+    /// Show no summary line on a terminal
     #[arg(long)]
     pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Call {
-    /// The task's name, or the end of it: my_tasks::add, or add
+    /// Name of the task, or the end of its name: my_tasks::add, or add
     pub(crate) task: String,
-    /// The arguments, as a JSON object of the parameters
+    /// Arguments as a JSON object with a key for each parameter
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) args: String,
-    /// Wait for the value and print it
+    /// Wait for the result and print it
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Wait no longer than this, such as 30s
-    #[arg(long, value_name = "LENGTH", value_parser = length, requires = "wait")]
+    /// Maximum time to wait, such as 30s
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
     pub(crate) timeout: Option<Duration>,
-    /// Not before this has passed, such as 5m
-    #[arg(long, value_name = "LENGTH", value_parser = length)]
+    /// Time before the task may run, such as 5m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) delay: Option<Duration>,
-    /// The place in the queue: 0 is last, 9 is first
+    /// Priority in the queue, from 0 (last) to 9 (first)
     #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub(crate) priority: Option<u8>,
-    /// The queue
+    /// Queue of the invocation
     #[arg(long)]
     pub(crate) queue: Option<String>,
-    /// A name for this call: calling again with it gives the same invocation
+    /// Key of this call: another call with the same key returns the same invocation
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
 }
 
-/// Which invocations.
+/// Options that choose invocations.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Filter {
-    /// In this status; may be repeated, or listed with commas
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+    /// Only invocations with this status; repeat the option or separate statuses with commas
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status, help_heading = FILTERS)]
     pub(crate) status: Vec<Status>,
-    /// Of this task: its name, or the end of it
-    #[arg(long)]
+    /// Only invocations of this task; the end of its name is enough
+    #[arg(long, help_heading = FILTERS)]
     pub(crate) task: Option<String>,
-    /// Submitted within this time (2h), or since then (2026-03-01T12:00:00)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Only invocations submitted at or after TIME: 2026-03-01T12:00:00, or 2h for 2 hours ago
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = FILTERS)]
     pub(crate) since: Option<Timestamp>,
-    /// Submitted longer ago than this (2h), or until then (2026-03-01T12:00:00)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Only invocations submitted at or before TIME
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = FILTERS)]
     pub(crate) until: Option<Timestamp>,
-    /// With this argument, such as account=7 or name=Ann; may be repeated, and then all have to match
-    #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
+    /// Only invocations with this argument, such as account=7 or name=Ann; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value, help_heading = FILTERS)]
     pub(crate) arg: Vec<(String, String)>,
-    /// With a line of history within this time (2h), or since then (2026-03-01T12:00:00)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Only invocations with a history entry at or after TIME
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = FILTERS)]
     pub(crate) active_since: Option<Timestamp>,
-    /// With a line of history longer ago than this (2h), or until then (2026-03-01T12:00:00)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Only invocations with a history entry at or before TIME
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = FILTERS)]
     pub(crate) active_until: Option<Timestamp>,
-    /// With an error that contains this text, in capitals or not
-    #[arg(long, value_name = "TEXT")]
+    /// Only invocations with an error that contains TEXT, in upper or lower case
+    #[arg(long, value_name = "TEXT", help_heading = FILTERS)]
     pub(crate) error: Option<String>,
 }
 
 impl Filter {
     pub(crate) fn is_empty(&self) -> bool {
         let Self { status, task, since, until, .. } = self;
-        let asks_store = !status.is_empty() || task.is_some() || since.is_some() || until.is_some();
-        !asks_store && !self.reads_calls()
+        let filters_in_store = !status.is_empty() || task.is_some() || since.is_some() || until.is_some();
+        !filters_in_store && !self.needs_calls()
     }
 
-    /// Whether histories have to be read to know which invocations are meant.
-    pub(crate) fn reads_histories(&self) -> bool {
+    /// Whether the filter can only be applied after reading the history of each invocation.
+    pub(crate) fn needs_histories(&self) -> bool {
         self.error.is_some() || self.active_since.is_some() || self.active_until.is_some()
     }
 
-    /// Whether calls or their histories have to be read to know which invocations are meant.
-    pub(crate) fn reads_calls(&self) -> bool {
-        !self.arg.is_empty() || self.reads_histories()
+    /// Whether the filter can only be applied after reading the call or the history of each invocation.
+    pub(crate) fn needs_calls(&self) -> bool {
+        !self.arg.is_empty() || self.needs_histories()
     }
 }
 
-/// How an invocation is named: by its id, or by so much of the beginning or the end of it that no other is meant.
+/// An invocation id on the command line: all of it, or its beginning or end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum IdText {
-    Whole(InvocationId),
-    /// The digits that are given, in lower case.
-    Part(String),
+pub(crate) enum IdArgument {
+    Full(InvocationId),
+    /// The digits of the beginning or the end, in lower case and without dashes.
+    Partial(String),
 }
 
-impl IdText {
-    /// Fewer digits are likely to be those of several.
-    const SHORTEST: usize = 4;
+impl IdArgument {
+    /// The minimum number of digits. Fewer digits are likely to match several ids.
+    const MIN_DIGITS: usize = 4;
 }
 
-impl FromStr for IdText {
+impl FromStr for IdArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(id) = text.parse() {
-            return Ok(Self::Whole(id));
+            return Ok(Self::Full(id));
         }
         let digits: String = text.chars().filter(|char| *char != '-').map(|char| char.to_ascii_lowercase()).collect();
         if !digits.chars().all(|char| char.is_ascii_hexdigit()) || digits.len() > 31 {
-            return Err("it isn't an id, nor its beginning or its end: those are digits from 0 to f".to_owned());
+            return Err(
+                "not an invocation id, nor the beginning or end of one: an id has 32 hexadecimal digits".to_owned()
+            );
         }
-        if digits.len() < Self::SHORTEST {
-            return Err(format!("write at least {} digits of the beginning or the end of an id", Self::SHORTEST));
+        if digits.len() < Self::MIN_DIGITS {
+            return Err(format!(
+                "too short: give at least {} digits of the beginning or end of an id",
+                Self::MIN_DIGITS
+            ));
         }
-        Ok(Self::Part(digits))
+        Ok(Self::Partial(digits))
     }
 }
 
@@ -216,37 +223,37 @@ impl FromStr for IdText {
 pub(crate) struct Invocations {
     #[command(flatten)]
     pub(crate) filter: Filter,
-    /// At most so many
+    /// Maximum number of rows
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
-    /// The oldest first
+    /// List the oldest invocations first
     #[arg(long)]
     pub(crate) oldest_first: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct One {
-    /// The invocation's id, or the beginning or the end of it
-    pub(crate) id: IdText,
+pub(crate) struct Why {
+    /// Id of the invocation, or the beginning or end of it
+    pub(crate) id: IdArgument,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The invocation's id, or the beginning or the end of it
-    pub(crate) id: IdText,
-    /// Show arguments and result in full, whatever logging.arguments says
+    /// Id of the invocation, or the beginning or end of it
+    pub(crate) id: IdArgument,
+    /// Show arguments and result in full, regardless of logging.arguments
     #[arg(long)]
     pub(crate) full: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Bulk {
-    /// The invocations' ids, or the beginnings or the ends of them
+    /// Ids of invocations, or the beginning or end of each
     #[arg(value_name = "ID", conflicts_with_all = ["status", "task", "since", "until", "arg", "error", "active_since", "active_until"])]
-    pub(crate) ids: Vec<IdText>,
+    pub(crate) ids: Vec<IdArgument>,
     #[command(flatten)]
     pub(crate) filter: Filter,
-    /// Say what would be done, and do nothing
+    /// List the invocations, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -255,17 +262,17 @@ pub(crate) struct Bulk {
 pub(crate) struct Cancel {
     #[command(flatten)]
     pub(crate) bulk: Bulk,
-    /// Leave alone what they have called; without it, what they wait for is cancelled too
+    /// Cancel no children; without this option, the children that these invocations wait for are cancelled too
     #[arg(long, conflicts_with = "with_children")]
     pub(crate) only_this: bool,
-    /// Cancel all that they have called, and what that has called
+    /// Cancel all children too, and their children
     #[arg(long)]
     pub(crate) with_children: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Runners {
-    /// List the tasks of each, too
+    /// Show the tasks of each runner, too
     #[arg(long)]
     pub(crate) tasks: bool,
 }
@@ -278,49 +285,49 @@ pub(crate) struct Triggers {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TriggerAction {
-    /// The last runs of a trigger, and what became of them
+    /// List the last runs of a trigger, with their outcomes
     Runs {
-        /// The trigger's id
+        /// Id of the trigger
         id: String,
-        /// At most so many
+        /// Maximum number of rows
         #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// When the schedules of a trigger fire next, by their own time zones
+    /// List the next times of a trigger's schedules, in the time zone of each schedule
     Next {
-        /// The trigger's id
+        /// Id of the trigger
         id: String,
-        /// So many
+        /// Number of times to list
         #[arg(long, short = 'n', value_name = "N", default_value_t = 5)]
         count: usize,
     },
-    /// Have a trigger pass over what happens
+    /// Pause a trigger, which then ignores events, completions and its schedules
     Pause {
-        /// The trigger's id
+        /// Id of the trigger
         id: String,
     },
-    /// Have a paused trigger react again
+    /// Resume a paused trigger
     Resume {
-        /// The trigger's id
+        /// Id of the trigger
         id: String,
     },
-    /// Make a trigger's call now
+    /// Submit the call of a trigger now
     Fire {
-        /// The trigger's id
+        /// Id of the trigger
         id: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
-    /// Append an event to the app's log, for triggers and for workflows that wait
+    /// Append an event, for triggers and for workflows that wait for it
     Emit {
-        /// The event's name
+        /// Name of the event
         name: String,
-        /// What it carries
+        /// Payload of the event
         #[arg(long, value_name = "JSON", default_value = "null")]
         payload: String,
-        /// What it concerns, for those who wait for one key
+        /// Key of the event, such as an order number; a workflow can wait for events with one key
         #[arg(long)]
         key: Option<String>,
     },
@@ -328,62 +335,62 @@ pub(crate) enum Events {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowAction {
-    /// List the runs that have begun, in the order of their beginnings
+    /// List the started runs, in the order in which they started
     Runs(WorkflowFilter),
-    /// Show a run with all that it and they have called
+    /// Show a run with the tree of its calls
     Tree {
-        /// The run's id, or the beginning or the end of it
-        id: IdText,
+        /// Id of the run, or the beginning or end of it
+        id: IdArgument,
     },
-    /// Show what a run has recorded
+    /// Show the journal of a run: the operations that it has recorded
     Journal {
-        /// The run's id, or the beginning or the end of it
-        id: IdText,
+        /// Id of the run, or the beginning or end of it
+        id: IdArgument,
     },
-    /// Print a run as a file, which tests replay against later code
+    /// Print the recorded history of a run, which a test can replay against later code
     Export {
-        /// The run's id, or the beginning or the end of it
-        id: IdText,
+        /// Id of the run, or the beginning or end of it
+        id: IdArgument,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkflowFilter {
-    /// Those of this type: the task's name, or the end of it
+    /// Only runs of this type: the name of the workflow's task, or the end of its name
     #[arg(long, value_name = "TASK")]
     pub(crate) r#type: Option<String>,
-    /// In this status; may be repeated, or listed with commas
+    /// Only runs with this status; repeat the option or separate statuses with commas
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     pub(crate) status: Vec<Status>,
-    /// At most so many
+    /// Maximum number of rows
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Purge {
-    /// Don't ask for the app's name
+    /// Purge without asking for the app's name
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Config {
-    /// Only what isn't a default
+    /// Leave out the settings that nothing sets
     #[arg(long)]
     pub(crate) changed: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Fail for what may be, too: a store that may lose work, a queue that nobody serves
+    /// Fail for warnings, too: for example a store that may lose work, or a queue that no runner serves
     #[arg(long)]
     pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusMachine {
-    /// How it is drawn
+    /// Format of the drawing
     #[arg(long, value_enum, default_value_t = Drawing::Text)]
     pub(crate) format: Drawing,
 }
@@ -392,18 +399,25 @@ pub(crate) struct StatusMachine {
 pub(crate) enum Drawing {
     /// A line for each status
     Text,
-    /// A state diagram of Mermaid
+    /// A Mermaid state diagram
     Mermaid,
-    /// A picture
+    /// An SVG picture
     Svg,
 }
 
+/// The name by which this program was started.
+pub(crate) fn program_name() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&path).file_stem().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "pynenc".to_owned())
+}
+
 fn key_and_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it has to be KEY=VALUE, such as runner.concurrency=8")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as runner.concurrency=8")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
-fn length(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     pynenc_core::config::duration::parse(text)
 }
 
@@ -411,13 +425,14 @@ fn status(text: &str) -> Result<Status, String> {
     text.parse().map_err(|error: pynenc_core::Error| error.to_string())
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(ago) = length(text) {
+/// Reads a time, or a duration before now.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = duration(text) {
         return Ok(Timestamp::from(std::time::SystemTime::now()) - ago);
     }
     let time = humantime::parse_rfc3339_weak(text);
     time.map(Timestamp::from)
-        .map_err(|_| "it is neither a length such as 2h nor a time such as 2026-03-01T12:00:00".into())
+        .map_err(|_| "expected a duration such as 2h, or a time such as 2026-03-01T12:00:00".into())
 }
 
 #[cfg(test)]
@@ -426,31 +441,33 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_are_well_formed() {
+    fn the_definitions_of_arguments_are_consistent() {
         Arguments::command().debug_assert();
     }
 
-    fn moments(text: &str) -> Option<u64> {
-        moment(text).ok().map(Timestamp::as_millis)
+    fn millis(text: &str) -> Option<u64> {
+        time(text).ok().map(Timestamp::as_millis)
     }
 
     #[test]
-    fn a_moment_is_a_time_or_a_length_ago() {
-        assert_eq!(moments("1970-01-01T00:00:07Z"), Some(7000));
-        assert_eq!(moments("1970-01-02 00:00:00"), Some(24 * 3_600_000));
+    fn a_time_may_be_given_as_a_duration_before_now() {
+        assert_eq!(millis("1970-01-01T00:00:07Z"), Some(7000));
+        assert_eq!(millis("1970-01-02 00:00:00"), Some(24 * 3_600_000));
         let hour_ago = Timestamp::from(std::time::SystemTime::now()).as_millis() - 3_600_000;
-        assert!(moments("1h").is_some_and(|at| at.abs_diff(hour_ago) < 60_000));
-        assert_eq!(moments("yesterday"), None);
+        assert!(millis("1h").is_some_and(|at| at.abs_diff(hour_ago) < 60_000));
+        assert_eq!(millis("yesterday"), None);
     }
 
     #[test]
-    fn an_id_may_be_named_by_a_part_of_it() {
+    fn a_partial_id_needs_four_hexadecimal_digits() {
         let id = InvocationId::new();
         let text = id.to_string();
-        assert_eq!(text.parse(), Ok(IdText::Whole(id)));
-        assert_eq!("01989A-bc".parse(), Ok(IdText::Part("01989abc".into())));
-        for (text, told) in [("abc", "at least 4 digits"), ("nobody", "isn't an id"), ("", "at least 4 digits")] {
-            assert!(text.parse::<IdText>().unwrap_err().contains(told), "{text}");
+        assert_eq!(text.parse(), Ok(IdArgument::Full(id)));
+        assert_eq!("01989A-bc".parse(), Ok(IdArgument::Partial("01989abc".into())));
+        for (text, message) in
+            [("abc", "at least 4 digits"), ("nobody", "not an invocation id"), ("", "at least 4 digits")]
+        {
+            assert!(text.parse::<IdArgument>().unwrap_err().contains(message), "{text}");
         }
     }
 

@@ -1,37 +1,41 @@
-//! How a process ends.
+//! Exit statuses of commands, and how an error becomes one.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
 
 use pynenc_engine::Error;
 
-/// How a command ended, and so its process.
+use crate::stderr;
+
+/// The exit status of a command, and of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// What was asked for is done.
+    /// The command succeeded.
     Done = 0,
-    /// It failed.
+    /// The command failed.
     Failed = 1,
-    /// The command line isn't understood.
+    /// The command line is invalid.
     Usage = 2,
-    /// A setting is wrong.
+    /// A setting is invalid.
     Config = 3,
-    /// A store can't be reached, or refuses for now.
+    /// A store can't be reached or refuses requests for now.
     Unavailable = 4,
     /// There is no such invocation, task or trigger.
     NotFound = 5,
-    /// The invocation that was waited for ended without a value.
+    /// The awaited invocation finished without a value.
     NoValue = 6,
 }
 
 impl Exit {
-    /// The code of the process.
+    /// Returns the exit code of the process.
     pub fn code(self) -> i32 {
         self as i32
     }
 
-    /// Tells of an error on standard error, and gives what it comes to. Nobody reads any more: that is no fault.
-    pub(crate) fn of(error: &Error) -> Self {
+    /// Prints an error with its causes on standard error, and returns its exit status.
+    ///
+    /// A broken pipe counts as success and prints nothing: the reader, such as `head`, needs no more output.
+    pub(crate) fn report(error: &Error) -> Self {
         if is_broken_pipe(error) {
             return Self::Done;
         }
@@ -44,11 +48,11 @@ impl Exit {
             }
             cause = source.source();
         }
-        crate::screen::complain("error", &text);
-        Self::code_of(error)
+        stderr::print("error", &text);
+        Self::of(error)
     }
 
-    fn code_of(error: &Error) -> Self {
+    fn of(error: &Error) -> Self {
         match error {
             Error::Config(_) | Error::Injection { .. } => Self::Config,
             Error::Unavailable { .. } => Self::Unavailable,
@@ -69,8 +73,8 @@ mod tests {
     use pynenc_core::InvocationId;
 
     #[test]
-    fn each_error_has_its_code() {
-        let check = |error: Error, exit: Exit| assert_eq!(Exit::code_of(&error), exit, "{error}");
+    fn each_error_has_its_exit_status() {
+        let check = |error: Error, exit: Exit| assert_eq!(Exit::of(&error), exit, "{error}");
         check(pynenc_core::Error::config("wrong").into(), Exit::Config);
         check(pynenc_core::Error::unavailable("down").into(), Exit::Unavailable);
         check(pynenc_core::Error::invalid("no").into(), Exit::Failed);
@@ -79,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_reading_is_no_fault() {
-        let gone = std::io::Error::from(ErrorKind::BrokenPipe);
-        assert_eq!(Exit::of(&Error::other(gone)), Exit::Done);
+    fn a_broken_pipe_is_success() {
+        let broken_pipe = std::io::Error::from(ErrorKind::BrokenPipe);
+        assert_eq!(Exit::report(&Error::other(broken_pipe)), Exit::Done);
     }
 }

@@ -1,6 +1,6 @@
-//! The command line: for a program that has tasks, and as the stand-alone `pynenc`.
+//! The command line of pynenc, for a program that has tasks and as the stand-alone program `pynenc`.
 //!
-//! A program with tasks gets all of it by one line, and is its own worker:
+//! One line gives a program with tasks every command, including `worker`, which runs its invocations:
 //!
 //! ```no_run
 //! #[tokio::main]
@@ -9,7 +9,8 @@
 //! }
 //! ```
 //!
-//! What the app needs beyond its settings goes through the builder:
+//! If the app needs more than settings, such as states or plug-ins, add them to the builder and call
+//! [`cli`](CommandLine::cli) instead of `build`:
 //!
 //! ```no_run
 //! use pynenc_cli::CommandLine;
@@ -21,29 +22,33 @@
 //! # }
 //! ```
 //!
+//! `--help` describes all commands and options. Start with `worker`, `call`, `invocations`, `why` and `check`.
+//!
 //! # Exit codes
 //!
-//! | code | means |
+//! | code | meaning |
 //! |---|---|
-//! | 0 | what was asked for is done |
-//! | 1 | it failed; for `check`: something has to be mended |
-//! | 2 | the command line isn't understood |
-//! | 3 | a setting is wrong |
-//! | 4 | a store can't be reached, or refuses for now: the same command may succeed later |
+//! | 0 | success |
+//! | 1 | failure; for `check`: something must be fixed |
+//! | 2 | the command line is invalid |
+//! | 3 | a setting is invalid |
+//! | 4 | a store can't be reached or refuses requests for now; the same command may succeed later |
 //! | 5 | there is no such invocation, task or trigger |
-//! | 6 | the invocation that was waited for ended without a value |
+//! | 6 | the awaited invocation finished without a value |
 //!
-//! With `--json` the answer on standard output is JSON: one value, with times in milliseconds since 1970. What goes wrong
-//! is told on standard error in either case.
+//! With `--json` a command prints one JSON value on standard output. Its times are milliseconds since 1970. Errors and
+//! notes go to standard error, with or without `--json`.
 
-#[expect(clippy::doc_markdown, reason = "the documentation is the help, which people read as it stands")]
+#[expect(clippy::doc_markdown, reason = "clap prints the doc comments as help, where Markdown would show")]
 mod arguments;
-mod bulk;
 mod commands;
-mod console;
 mod exit;
-mod screen;
+mod in_memory;
+mod output;
+mod partial_id;
+mod search;
 pub mod status_machine;
+mod stderr;
 
 use std::ffi::OsString;
 
@@ -53,30 +58,32 @@ use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_engine::Result;
 
 use crate::arguments::Arguments;
-use crate::screen::Screen;
+use crate::output::Output;
 
 pub use crate::exit::Exit;
 
-/// Does what the program's arguments say, for the app that the configuration describes.
+/// Runs the command in the program's arguments, for the app that the configuration describes.
+///
+/// If the command fails, this function prints the error on standard error and exits the process with the code in the
+/// [table above](crate#exit-codes).
 ///
 /// # Errors
 ///
-/// None: what goes wrong is told on standard error, and ends the process with the code that the crate's documentation
-/// gives.
+/// Never returns an error. The result type lets a `main` that returns `Result` end with this call.
 pub async fn main() -> Result<()> {
     Pynenc::builder().cli().await
 }
 
-/// The command line of an app that is made by a builder.
+/// Runs commands for the app of a builder.
 pub trait CommandLine {
-    /// Does what the program's arguments say; see [`main`].
+    /// Runs the command in the program's arguments, and exits the process if the command fails, as [`main`] does.
     ///
     /// # Errors
     ///
-    /// None, as [`main`].
+    /// Never returns an error, as [`main`].
     fn cli(self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Does what `arguments` say, the first of which is the program's name, and tells how the process should end.
+    /// Runs the command in `arguments` and returns its exit status. The first argument is the program's name.
     fn cli_with(self, arguments: Vec<OsString>) -> impl Future<Output = Exit> + Send;
 }
 
@@ -84,31 +91,31 @@ impl CommandLine for PynencBuilder {
     async fn cli(self) -> Result<()> {
         match self.cli_with(std::env::args_os().collect()).await {
             Exit::Done => Ok(()),
-            other => std::process::exit(other.code()),
+            failure => std::process::exit(failure.code()),
         }
     }
 
     async fn cli_with(self, arguments: Vec<OsString>) -> Exit {
-        let arguments = match parsed(arguments) {
+        let arguments = match parse(arguments) {
             Ok(arguments) => arguments,
-            Err(error) => return told(&error),
+            Err(error) => return print_parse_error(&error),
         };
-        let mut screen = Screen::of_process(arguments.json);
-        match commands::perform(self, arguments, &mut screen).await {
+        let mut output = Output::stdout(arguments.json);
+        match commands::run(self, arguments, &mut output).await {
             Ok(exit) => exit,
-            Err(error) => Exit::of(&error),
+            Err(error) => Exit::report(&error),
         }
     }
 }
 
-fn parsed(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let matches = Arguments::command().try_get_matches_from(arguments)?;
     Arguments::from_arg_matches(&matches)
 }
 
-/// Help and the version are answers; everything else is a mistake.
-fn told(error: &clap::Error) -> Exit {
-    // Nobody is left to be told that nobody reads.
+/// Prints what clap returned as an error. `--help` and `--version` are among these errors, but are no failures.
+fn print_parse_error(error: &clap::Error) -> Exit {
+    // If standard error is closed, there is no other place to report that.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,

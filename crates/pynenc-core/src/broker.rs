@@ -1,15 +1,14 @@
-//! Hints: which invocations may be worth a claim.
+//! The broker: queues of hints, each of which names an invocation that a runner may claim.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::component::Component;
 use crate::error::Result;
 use crate::id::{InvocationId, QueueName};
-use crate::lane::StoreId;
 use crate::record::Priority;
 
 /// A hint that an invocation may be claimed.
@@ -19,94 +18,83 @@ pub struct Message {
     pub invocation: InvocationId,
     /// Its queue.
     pub queue: QueueName,
-    /// Its place in the queue.
+    /// Its priority in the queue.
     pub priority: Priority,
-    /// Not to be given out before then, by the store's clock.
+    /// The broker delivers the hint at this time of the store's clock or later.
     pub not_before: Option<Timestamp>,
 }
 
-/// What a runner asks for.
+/// A request for hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pop {
-    /// The queues it serves; the first is emptied before the second is looked at.
+    /// The queues to take hints from. The broker empties the first one before it takes from the second.
     pub queues: Vec<QueueName>,
-    /// How many hints it can use at most.
+    /// The largest number of hints to take.
     pub max: usize,
-    /// How long it waits for the first one.
+    /// How long to wait for the first hint.
     pub wait: Duration,
 }
 
-/// How many hints a queue holds.
+/// The length of a queue, and the position of a hint in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueLen {
-    /// To be given out at once.
+pub struct QueueState {
+    /// The number of hints that can be delivered now.
     pub ready: u64,
-    /// To be given out later.
+    /// The number of hints that become due later.
     pub delayed: u64,
+    /// The number of hints that are delivered before the requested one; `None` if that one isn't ready.
+    pub position: Option<u64>,
 }
 
-/// Carries hints from whoever made work runnable to a runner with a free slot.
+/// Carries hints to a runner with a free slot.
 ///
-/// A broker may lose or repeat a hint: the orchestrator decides what is run, and what is runnable and has no hint is
-/// found by the sweep and pushed again. So a broker needs no transactions and no acknowledgements.
+/// A broker may lose or repeat a hint, because the orchestrator decides which invocations run. The sweep finds runnable
+/// invocations without a hint and pushes them again. So a broker needs no transactions and no acknowledgements.
+///
+/// # Behavior
+///
+/// - after a purge every queue is empty
 #[async_trait]
-pub trait Broker: fmt::Debug + Send + Sync + 'static {
+pub trait Broker: Component {
     /// Adds hints.
     ///
     /// # Behavior
     ///
-    /// - what is pushed is popped
-    /// - pushing what is queued keeps one entry, at the earlier time and the higher priority of the two
-    /// - a message with a later time isn't given out before it
+    /// - a pushed hint is popped
+    /// - pushing a queued hint again keeps one entry, with the earlier time and the higher priority of the two
+    /// - a delayed hint isn't delivered before its time
     async fn push(&self, messages: &[Message]) -> Result<()>;
 
     /// Takes hints, waiting for the first.
     ///
     /// # Behavior
     ///
-    /// - higher priorities come first, equal ones in the order of their pushing
-    /// - queues are emptied in the order they are named, and others are left alone
-    /// - a pop gives at most `max` and doesn't wait for more than it has
-    /// - a pop on empty queues ends when something is pushed, without polling
-    /// - a pop ends when something becomes due
-    /// - a pop ends empty when its wait is over
-    /// - two pops never give the same entry
+    /// - hints of higher priority come first, and hints of equal priority come in the order of their pushes
+    /// - queues are emptied in the order of the request, and other queues aren't touched
+    /// - a pop takes at most `max` hints and doesn't wait for more than the queues have
+    /// - a pop on empty queues returns when a hint is pushed, without polling
+    /// - a pop returns when a delayed hint becomes due
+    /// - a pop returns empty when its wait is over
+    /// - two pops never take the same entry
     ///
     /// # Cancel safety
     ///
-    /// A dropped pop may lose the hints it was about to give; the sweep brings them back.
+    /// A dropped pop may lose the hints it was about to return. The sweep pushes them again.
     async fn pop(&self, pop: &Pop) -> Result<Vec<InvocationId>>;
 
-    /// Takes hints out of a queue.
+    /// Removes hints from a queue.
     ///
     /// # Behavior
     ///
-    /// - what is removed isn't popped, whether ready or delayed, and removing what isn't there is no error
+    /// - a removed hint isn't popped, whether ready or delayed, and removing an absent hint is no error
     async fn remove(&self, queue: &QueueName, ids: &[InvocationId]) -> Result<()>;
 
-    /// Counts the hints of a queue.
+    /// Counts the hints of a queue, and finds the position of one of them on request.
     ///
     /// # Behavior
     ///
-    /// - ready and delayed entries are counted apart, each invocation once
-    async fn len(&self, queue: &QueueName) -> Result<QueueLen>;
-
-    /// How many hints of a queue are given out before that of an invocation; `None` if that isn't ready.
-    ///
-    /// # Behavior
-    ///
-    /// - what is ready has those before it that are given out first, and what is delayed or isn't there has no place
-    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>>;
-
-    /// Forgets everything.
-    ///
-    /// # Behavior
-    ///
-    /// - after a purge every queue is empty
-    async fn purge(&self) -> Result<()>;
-
-    /// The store behind this component, for components that can share a lane.
-    fn store_id(&self) -> Option<StoreId> {
-        None
-    }
+    /// - ready and delayed hints are counted separately, each invocation once
+    /// - the position of a ready hint is the number of hints delivered before it
+    /// - a hint that is delayed or absent has no position
+    async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState>;
 }

@@ -1,4 +1,8 @@
-//! A value that is passed many times: serialized once, hashed once, and decoded once in a process.
+//! A value that many calls share: serialized once, hashed once, and decoded once per process.
+//!
+//! [`encode`] and [`Decoded::decode`] get any type and have to find out whether that type is a [`Cached`]. So they
+//! serialize or deserialize the value with a probe, which recognizes the newtype name of [`Cached`]. The shared value
+//! itself is passed through thread-local variables, because serde can't carry it.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -20,9 +24,9 @@ use crate::serializer::{Serializer, SerializerExt};
 /// An encoded value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Its bytes.
+    /// The bytes.
     pub bytes: Bytes,
-    /// Their digest, where it is known already.
+    /// The digest of the bytes, if it is already known.
     pub digest: Option<Digest>,
 }
 
@@ -34,10 +38,11 @@ impl From<Vec<u8>> for Encoded {
 
 /// A value that many calls share.
 ///
-/// It derefs to the value, is encoded as the value, and clones share it. However often it is passed, it is serialized
-/// and hashed once for each serializer. As a parameter, it is decoded once for all invocations of a process that are
-/// given the same content, as long as the content is in the local cache; so the value is shared as it is, and ought to be
-/// one that doesn't change behind a shared reference.
+/// A `Cached` dereferences to its value and is encoded like its value. Clones share the value, which is serialized and
+/// hashed only once per serializer.
+///
+/// A parameter of this type is decoded only once for all invocations of a process with the same content, as long as the
+/// content is in the local cache. So the invocations share one value: use a type without interior mutability.
 ///
 /// ```
 /// use pynenc_core::cached::Cached;
@@ -50,26 +55,26 @@ pub struct Cached<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     value: T,
-    /// What the value is to a serializer: it is encoded once, and others wait for it.
-    forms: Mutex<Vec<Form>>,
+    /// One encoding for each serializer. The lock is held while the value is encoded, so that it is encoded only once.
+    encodings: Mutex<Vec<Encoding>>,
 }
 
-/// A value as a serializer writes it.
-struct Form {
+/// A value as one serializer encodes it.
+struct Encoding {
     serializer: &'static str,
     encoded: Encoded,
-    /// Whether it was decoded before, or read back.
+    /// Whether the encoding is known to be decodable.
     is_readable: bool,
 }
 
-/// Whether there was any in this process: without one, nothing is looked for.
+/// Whether this process has created a [`Cached`]. If not, values aren't probed.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
 impl<T> Cached<T> {
-    /// A value that is going to be shared.
+    /// Creates a value that calls can share.
     pub fn new(value: T) -> Self {
         IN_USE.store(true, Ordering::Relaxed);
-        Self(Arc::new(Inner { value, forms: Mutex::default() }))
+        Self(Arc::new(Inner { value, encodings: Mutex::default() }))
     }
 }
 
@@ -107,46 +112,48 @@ impl<T: fmt::Debug> fmt::Debug for Cached<T> {
     }
 }
 
-/// A newtype is as its inner value to every format; the name is what tells this one from others.
+/// The newtype name by which probes recognize a [`Cached`]. Formats ignore the name and encode the inner value.
 const NAME: &str = "$pynenc::Cached";
 
-/// What is shared, without its type.
+/// A shared value of any type.
 trait Shared: Send + Sync {
-    fn form(&self, serializer: &dyn Serializer) -> Result<Encoded>;
-    fn add_form(&self, form: Form);
+    fn encoded(&self, serializer: &dyn Serializer) -> Result<Encoded>;
+    fn add_encoding(&self, encoding: Encoding);
     fn is_readable(&self, serializer: &str) -> bool;
     fn set_readable(&self, serializer: &str);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<T> Inner<T> {
-    fn forms(&self) -> MutexGuard<'_, Vec<Form>> {
-        self.forms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn encodings(&self) -> MutexGuard<'_, Vec<Encoding>> {
+        self.encodings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Serialize + Send + Sync + 'static> Shared for Inner<T> {
-    fn form(&self, serializer: &dyn Serializer) -> Result<Encoded> {
-        let mut forms = self.forms();
-        if let Some(form) = forms.iter().find(|form| form.serializer == serializer.name()) {
-            return Ok(form.encoded.clone());
+    fn encoded(&self, serializer: &dyn Serializer) -> Result<Encoded> {
+        let mut encodings = self.encodings();
+        if let Some(encoding) = encodings.iter().find(|encoding| encoding.serializer == serializer.name()) {
+            return Ok(encoding.encoded.clone());
         }
         let bytes = Bytes::from(serializer.encode(&self.value)?);
         let encoded = Encoded { digest: Some(Digest::of(&bytes)), bytes };
-        forms.push(Form { serializer: serializer.name(), encoded: encoded.clone(), is_readable: false });
+        encodings.push(Encoding { serializer: serializer.name(), encoded: encoded.clone(), is_readable: false });
         Ok(encoded)
     }
 
-    fn add_form(&self, form: Form) {
-        self.forms().push(form);
+    fn add_encoding(&self, encoding: Encoding) {
+        self.encodings().push(encoding);
     }
 
     fn is_readable(&self, serializer: &str) -> bool {
-        self.forms().iter().any(|form| form.serializer == serializer && form.is_readable)
+        self.encodings().iter().any(|encoding| encoding.serializer == serializer && encoding.is_readable)
     }
 
     fn set_readable(&self, serializer: &str) {
-        self.forms().iter_mut().filter(|form| form.serializer == serializer).for_each(|form| form.is_readable = true);
+        let mut encodings = self.encodings();
+        let encodings = encodings.iter_mut().filter(|encoding| encoding.serializer == serializer);
+        encodings.for_each(|encoding| encoding.is_readable = true);
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -155,14 +162,14 @@ impl<T: Serialize + Send + Sync + 'static> Shared for Inner<T> {
 }
 
 thread_local! {
-    /// Whether a value is asked, in this thread, for what it shares.
-    static IS_ASKED: Cell<bool> = const { Cell::new(false) };
-    /// The answer.
-    static ANSWER: RefCell<Option<Arc<dyn Shared>>> = const { RefCell::new(None) };
-    /// What a value may be decoded to without being decoded.
-    static OFFERED: RefCell<Vec<Arc<dyn Shared>>> = const { RefCell::new(Vec::new()) };
-    /// The value that was decoded last, as long as it is in use.
-    static DECODED: RefCell<Option<Weak<dyn Shared>>> = const { RefCell::new(None) };
+    /// Whether this thread probes a value: a [`Cached`] then stores its shared value in `PROBED` and isn't serialized.
+    static IS_PROBING: Cell<bool> = const { Cell::new(false) };
+    /// The shared value that the probe found.
+    static PROBED: RefCell<Option<Arc<dyn Shared>>> = const { RefCell::new(None) };
+    /// The values that the content was decoded to before. A [`Cached`] of the same type is taken from here.
+    static CANDIDATES: RefCell<Vec<Arc<dyn Shared>>> = const { RefCell::new(Vec::new()) };
+    /// The [`Cached`] value that this thread decoded last.
+    static LAST_DECODED: RefCell<Option<Weak<dyn Shared>>> = const { RefCell::new(None) };
 }
 
 impl<T: Serialize + Send + Sync + 'static> Serialize for Cached<T> {
@@ -175,15 +182,15 @@ struct Content<'a, T>(&'a Arc<Inner<T>>);
 
 impl<T: Serialize + Send + Sync + 'static> Serialize for Content<'_, T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if IS_ASKED.get() {
-            ANSWER.set(Some(self.0.clone()));
-            return Err(serde::ser::Error::custom("asked for what it shares"));
+        if IS_PROBING.get() {
+            PROBED.set(Some(self.0.clone()));
+            return Err(serde::ser::Error::custom("a probe doesn't serialize the value"));
         }
         self.0.value.serialize(serializer)
     }
 }
 
-/// Encodes a value; one that is [`Cached`] isn't encoded twice, and given as it is shared.
+/// Encodes a value. A [`Cached`] is encoded only once, and its shared value is returned too.
 ///
 /// # Errors
 ///
@@ -192,13 +199,13 @@ pub fn encode(
     value: &dyn erased_serde::Serialize,
     serializer: &dyn Serializer,
 ) -> Result<(Encoded, Option<SharedValue>)> {
-    match IN_USE.load(Ordering::Relaxed).then(|| shared_by(value)).flatten() {
-        Some(shared) => Ok((shared.form(serializer)?, Some(SharedValue(shared)))),
+    match IN_USE.load(Ordering::Relaxed).then(|| probe(value)).flatten() {
+        Some(shared) => Ok((shared.encoded(serializer)?, Some(SharedValue(shared)))),
         None => Ok((serializer.encode(value)?.into(), None)),
     }
 }
 
-/// The value of a [`Cached`], whatever its type.
+/// The shared value of a [`Cached`] of any type.
 pub struct SharedValue(Arc<dyn Shared>);
 
 impl fmt::Debug for SharedValue {
@@ -208,25 +215,25 @@ impl fmt::Debug for SharedValue {
 }
 
 impl SharedValue {
-    /// The decoded content: the value itself once [`SharedValue::set_readable`] was called, and nothing before.
+    /// Returns the decoded content: the value itself if [`SharedValue::set_readable`] was called, otherwise nothing.
     pub fn decoded(&self, serializer: &'static str) -> Decoded {
         let known = self.0.is_readable(serializer).then(|| (serializer, self.0.clone()));
         Decoded(Mutex::new(known.into_iter().collect()))
     }
 
-    /// Notes that what the serializer writes can be read, so that a value which many calls share is read back once.
+    /// Records that the encoding of this serializer can be decoded, so that this is checked once for all calls.
     pub fn set_readable(&self, serializer: &str) {
         self.0.set_readable(serializer);
     }
 }
 
-/// What a value shares, if it is a [`Cached`] itself, and not one that holds some.
-fn shared_by(value: &dyn erased_serde::Serialize) -> Option<Arc<dyn Shared>> {
+/// Returns the shared value if `value` is a [`Cached`] itself. A value that contains a [`Cached`] isn't one.
+fn probe(value: &dyn erased_serde::Serialize) -> Option<Arc<dyn Shared>> {
     let mut is_cached = false;
-    IS_ASKED.set(true);
+    IS_PROBING.set(true);
     let _refused = value.serialize(Probe::Newtype(NAME, &mut is_cached));
-    IS_ASKED.set(false);
-    ANSWER.take().filter(|_| is_cached)
+    IS_PROBING.set(false);
+    PROBED.take().filter(|_| is_cached)
 }
 
 impl<'de, T> Deserialize<'de> for Cached<T>
@@ -234,34 +241,34 @@ where
     T: Deserialize<'de> + Serialize + Send + Sync + 'static,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(NAME, Reader(PhantomData))
+        deserializer.deserialize_newtype_struct(NAME, CachedVisitor(PhantomData))
     }
 }
 
-struct Reader<T>(PhantomData<T>);
+struct CachedVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Serialize + Send + Sync + 'static> Visitor<'de> for Reader<T> {
+impl<'de, T: Deserialize<'de> + Serialize + Send + Sync + 'static> Visitor<'de> for CachedVisitor<T> {
     type Value = Cached<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value to be shared")
+        f.write_str("a cached value")
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cached<T>, D::Error> {
-        let offered = OFFERED.with_borrow(|offered| {
-            offered.iter().find_map(|shared| shared.clone().into_any().downcast::<Inner<T>>().ok())
+        let known = CANDIDATES.with_borrow(|candidates| {
+            candidates.iter().find_map(|shared| shared.clone().into_any().downcast::<Inner<T>>().ok())
         });
-        if let Some(inner) = offered {
+        if let Some(inner) = known {
             return Ok(Cached(inner));
         }
         let cached = Cached::new(T::deserialize(deserializer)?);
         let decoded: Weak<Inner<T>> = Arc::downgrade(&cached.0);
-        DECODED.set(Some(decoded));
+        LAST_DECODED.set(Some(decoded));
         Ok(cached)
     }
 }
 
-/// Content with what it was decoded to.
+/// The values that one content was decoded to, each with the name of its serializer.
 #[derive(Default)]
 pub struct Decoded(Mutex<Vec<(&'static str, Arc<dyn Shared>)>>);
 
@@ -272,25 +279,26 @@ impl fmt::Debug for Decoded {
 }
 
 impl Decoded {
-    /// Decodes content; what is [`Cached`] is decoded once.
+    /// Decodes the content. A [`Cached`] of one type is decoded only once.
     ///
     /// # Errors
     ///
     /// As [`SerializerExt::decode_as`].
     pub fn decode<T: DeserializeOwned>(&self, content: &Encoded, serializer: &dyn Serializer) -> Result<T> {
         let mut is_cached = false;
-        // Held while it is decoded: others who need the same wait for it.
+        // The lock is held while the content is decoded, so that others wait instead of decoding it again.
         let mut decoded = self.lock();
-        if let Some(shared) = taken(&decoded, serializer.name(), &mut is_cached) {
-            return Ok(shared);
+        if let Some(known) = find_decoded(&decoded, serializer.name(), &mut is_cached) {
+            return Ok(known);
         }
         if !is_cached {
             drop(decoded);
             return serializer.decode_as(&content.bytes);
         }
         let value = serializer.decode_as(&content.bytes)?;
-        if let Some(shared) = DECODED.take().and_then(|shared| shared.upgrade()) {
-            shared.add_form(Form { serializer: serializer.name(), encoded: content.clone(), is_readable: true });
+        if let Some(shared) = LAST_DECODED.take().and_then(|shared| shared.upgrade()) {
+            let encoded = content.clone();
+            shared.add_encoding(Encoding { serializer: serializer.name(), encoded, is_readable: true });
             decoded.push((serializer.name(), shared));
         }
         Ok(value)
@@ -301,23 +309,26 @@ impl Decoded {
     }
 }
 
-/// What was decoded before, if the type is a [`Cached`] of it; notes whether it is any.
-fn taken<T: DeserializeOwned>(
+/// Returns the value that was decoded before, if `T` is a [`Cached`] of its type. Sets `is_cached` if `T` is a
+/// [`Cached`].
+fn find_decoded<T: DeserializeOwned>(
     decoded: &[(&'static str, Arc<dyn Shared>)],
     serializer: &str,
     is_cached: &mut bool,
 ) -> Option<T> {
-    let offered = decoded.iter().filter(|(name, _)| *name == serializer).map(|(_, shared)| shared.clone());
-    OFFERED.set(offered.collect());
-    let value = T::deserialize(Asked(is_cached)).ok();
-    OFFERED.take();
+    let candidates = decoded.iter().filter(|(name, _)| *name == serializer).map(|(_, shared)| shared.clone());
+    CANDIDATES.set(candidates.collect());
+    let value = T::deserialize(CandidateDeserializer { is_cached }).ok();
+    CANDIDATES.take();
     value.filter(|_| *is_cached)
 }
 
-/// A deserializer that has nothing but the offer.
-struct Asked<'a>(&'a mut bool);
+/// A deserializer without content: only a [`Cached`] can be read from it, and only if there is a candidate.
+struct CandidateDeserializer<'a> {
+    is_cached: &'a mut bool,
+}
 
-impl<'de> Deserializer<'de> for Asked<'_> {
+impl<'de> Deserializer<'de> for CandidateDeserializer<'_> {
     type Error = serde::de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
@@ -332,8 +343,8 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         if name != NAME {
             return self.deserialize_any(visitor);
         }
-        *self.0 = true;
-        visitor.visit_newtype_struct(Nothing)
+        *self.is_cached = true;
+        visitor.visit_newtype_struct(EmptyDeserializer)
     }
 
     forward_to_deserialize_any! {
@@ -342,10 +353,10 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     }
 }
 
-/// A deserializer that has nothing.
-struct Nothing;
+/// A deserializer from which nothing can be read.
+struct EmptyDeserializer;
 
-impl<'de> Deserializer<'de> for Nothing {
+impl<'de> Deserializer<'de> for EmptyDeserializer {
     type Error = serde::de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
@@ -366,7 +377,7 @@ mod tests {
 
     static ENCODED: AtomicUsize = AtomicUsize::new(0);
 
-    /// Counts how often it is serialized.
+    /// Counts how often a value of this type is serialized.
     #[derive(Debug, PartialEq, Deserialize)]
     struct Counted(u32);
 
@@ -378,12 +389,12 @@ mod tests {
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Holds {
+    struct TwoCached {
         first: Cached<Vec<u32>>,
         second: Option<Cached<String>>,
     }
 
-    /// Its serialized form is text about what it holds.
+    /// Serializes as the JSON text of its content.
     #[derive(Debug)]
     struct AsText(Cached<Vec<u32>>);
 
@@ -398,27 +409,27 @@ mod tests {
     }
 
     #[test]
-    fn it_is_encoded_once_for_each_serializer_and_as_its_value() {
+    fn a_cached_value_is_encoded_once_for_each_serializer() {
         let shared = Cached::new(Counted(7));
         let once = content(&shared, &JsonSerializer);
         assert_eq!((&once.bytes[..], once.digest), (&b"7"[..], Some(Digest::of(b"7"))));
         let count = || ENCODED.load(Ordering::Relaxed);
-        let by_the_first = count();
+        let count_after_json = count();
         assert_eq!(content(&shared.clone(), &JsonSerializer), once);
-        assert_eq!(count(), by_the_first);
+        assert_eq!(count(), count_after_json);
         content(&shared, &MsgPackSerializer);
-        assert!(count() > by_the_first, "another serializer has a form of its own");
+        assert!(count() > count_after_json, "another serializer has its own encoding");
     }
 
     #[test]
-    fn what_holds_one_is_encoded_as_a_whole() {
+    fn a_value_that_contains_cached_values_is_encoded_as_a_whole() {
         let list = Cached::new(vec![1, 2]);
-        let holds = Holds { first: list.clone(), second: Some(Cached::new("a".into())) };
-        assert_eq!(content(&holds, &JsonSerializer).bytes, r#"{"first":[1,2],"second":"a"}"#);
+        let two = TwoCached { first: list.clone(), second: Some(Cached::new("a".into())) };
+        assert_eq!(content(&two, &JsonSerializer).bytes, r#"{"first":[1,2],"second":"a"}"#);
         assert_eq!(content(&AsText(list), &JsonSerializer).bytes, r#""[1,2]""#);
         for serializer in [&JsonSerializer as &dyn Serializer, &MsgPackSerializer] {
-            let content = content(&holds, serializer);
-            assert_eq!(Decoded::default().decode::<Holds>(&content, serializer).unwrap(), holds);
+            let content = content(&two, serializer);
+            assert_eq!(Decoded::default().decode::<TwoCached>(&content, serializer).unwrap(), two);
         }
     }
 
@@ -427,7 +438,7 @@ mod tests {
         let (decoded, content) = (Decoded::default(), content(&vec![1, 2, 3], &JsonSerializer));
         let take = || decoded.decode::<Cached<Vec<u32>>>(&content, &JsonSerializer).unwrap();
         let first = take();
-        assert!(Arc::ptr_eq(&first.0, &take().0), "it is the same");
+        assert!(Arc::ptr_eq(&first.0, &take().0), "both share one value");
         let other = decoded.decode::<Cached<Vec<u8>>>(&content, &JsonSerializer).unwrap();
         assert_eq!(*other, [1, 2, 3]);
         let plain = decoded.decode::<Vec<u32>>(&content, &JsonSerializer).unwrap();
@@ -436,11 +447,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_decoded_is_passed_on_without_being_encoded() {
+    fn a_decoded_value_is_passed_on_without_being_encoded_again() {
         let content = content(&vec!["a"; 3], &MsgPackSerializer);
         let taken = Decoded::default().decode::<Cached<Vec<String>>>(&content, &MsgPackSerializer).unwrap();
         let (passed_on, _) = encode(&taken, &MsgPackSerializer).unwrap();
-        assert_eq!(passed_on.bytes.as_ptr(), content.bytes.as_ptr(), "these very bytes");
+        assert_eq!(passed_on.bytes.as_ptr(), content.bytes.as_ptr(), "the bytes are the same");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Time, as the components and the engine see it.
+//! Timestamps and clocks. Components and the engine read the time only from a [`Clock`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,24 +18,24 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The point `millis` milliseconds after the Unix epoch.
+    /// Creates the point in time `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero when it isn't.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes the time in UTC, by RFC 3339; a time behind the year 9999 as the end of that year.
+    /// Formats the time as RFC 3339 in UTC. A time after the year 9999 is shown as the end of that year.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LAST: u64 = 253_402_300_799_999;
         humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(self.0.min(LAST))).fmt(f)
@@ -64,15 +64,15 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// Milliseconds of `duration`, rounded up so that a wait never ends early.
+/// Converts `duration` to milliseconds, rounded up so that a wait never ends early.
 fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-/// A sleep that a [`Clock`] gives.
+/// The future of a [`Clock`]'s sleep.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where time comes from.
+/// A source of time.
 ///
 /// # Behavior
 ///
@@ -80,19 +80,19 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// - `sleep_until` ends when `now` has reached the deadline, and at once when it has already
 /// - a dropped sleep leaves nothing behind
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The present.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Waits until `deadline`.
+    /// Sleeps until `deadline`.
     fn sleep_until(&self, deadline: Timestamp) -> Sleep;
 
-    /// Waits for `duration`.
+    /// Sleeps for `duration`.
     fn sleep(&self, duration: Duration) -> Sleep {
         self.sleep_until(self.now() + duration)
     }
 }
 
-/// The machine's clock, with tokio's timer.
+/// The system clock, with tokio's timer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -106,7 +106,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's clock with tokio's monotonic time: it follows a paused runtime, and never goes back.
+/// A clock that starts at the system time and follows tokio's monotonic time.
+///
+/// This clock follows the paused time of a tokio runtime, and it never goes back.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     epoch: Timestamp,
@@ -114,12 +116,12 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows the machine's time now.
+    /// Creates a clock that starts at the system time.
     pub fn new() -> Self {
         Self::starting_at(SystemClock.now())
     }
 
-    /// A clock that shows a time of one's choice now, for what depends on the time of day.
+    /// Creates a clock that starts at `time`, for tests that depend on the time of day.
     pub fn starting_at(time: Timestamp) -> Self {
         Self { epoch: time, start: tokio::time::Instant::now() }
     }
@@ -142,14 +144,14 @@ impl Clock for TokioClock {
     }
 }
 
-/// The machine's clock, which can be told to leap ahead; clones share one time.
+/// The system clock plus an offset that can be increased. Clones share the offset.
 #[derive(Debug, Clone, Default)]
 pub struct LeapingClock {
     ahead: Arc<AtomicU64>,
 }
 
 impl LeapingClock {
-    /// Leaps ahead to `time`; an earlier point changes nothing.
+    /// Moves the clock ahead to `time`. An earlier time has no effect.
     pub fn leap_to(&self, time: Timestamp) {
         self.ahead.fetch_add(time.0.saturating_sub(self.now().0), Ordering::Relaxed);
     }
@@ -165,7 +167,7 @@ impl Clock for LeapingClock {
     }
 }
 
-/// A clock that stands still until it is told to move; clones share one time.
+/// A clock that only moves when it is set. Clones share one time.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     state: Arc<Mutex<ManualState>>,
@@ -179,12 +181,12 @@ struct ManualState {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
         Self { state: Arc::new(Mutex::new(ManualState { now, next_sleeper: 0, sleepers: BTreeMap::new() })) }
     }
 
-    /// Moves to `now` and wakes whoever slept until then; an earlier point changes nothing.
+    /// Moves the clock to `now` and wakes the sleepers whose deadline has come. An earlier time has no effect.
     pub fn set(&self, now: Timestamp) {
         let woken: Vec<Waker> = {
             let mut state = self.lock();
@@ -196,12 +198,12 @@ impl ManualClock {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Moves `duration` ahead in one step.
+    /// Moves the clock ahead by `duration` in one step.
     pub fn advance(&self, duration: Duration) {
         self.set(self.now() + duration);
     }
 
-    /// When the next sleeper wants to wake.
+    /// Returns the earliest deadline of a sleeper.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.lock().sleepers.keys().next().map(|(deadline, _)| *deadline)
     }
@@ -212,7 +214,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// Creates a clock that shows 2026-01-01T00:00:00Z.
     fn default() -> Self {
         Self::new(Timestamp::from_millis(1_767_225_600_000))
     }
@@ -260,17 +262,18 @@ impl Drop for Sleeper {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
-    fn a_time_is_written_in_utc() {
+    fn a_timestamp_is_formatted_in_utc() {
         assert_eq!(Timestamp::from_millis(7).to_string(), "1970-01-01T00:00:00.007Z");
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
-    use futures_util::FutureExt;
 
     #[test]
-    fn a_manual_sleep_ends_at_its_deadline_and_not_before() {
+    fn a_manual_clock_ends_a_sleep_at_its_deadline() {
         let clock = ManualClock::default();
         let mut sleep = clock.sleep(Duration::from_secs(5));
         assert!((&mut sleep).now_or_never().is_none());
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_sleep_leaves_nothing() {
+    fn a_dropped_sleep_is_removed() {
         let clock = ManualClock::default();
         let mut sleep = clock.sleep(Duration::from_secs(5));
         assert!((&mut sleep).now_or_never().is_none());
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_goes_ahead_and_not_back() {
+    fn a_leaping_clock_never_goes_back() {
         let clock = LeapingClock::default();
         let target = clock.now() + Duration::from_secs(3600);
         clock.leap_to(target);
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_millisecond_is_rounded_up() {
+    fn a_fraction_of_a_millisecond_is_rounded_up() {
         let start = Timestamp::from_millis(10);
         assert_eq!(start + Duration::from_micros(1), Timestamp::from_millis(11));
         assert_eq!(start + Duration::MAX, Timestamp::from_millis(u64::MAX));

@@ -1,4 +1,4 @@
-//! Components by name: what plugins register, and what a configuration asks for.
+//! The registry of components: plugins register components, and the configuration names the components of an app.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -13,19 +13,19 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::names::{last_segment, near};
 use crate::orchestrator::Orchestrator;
 use crate::serializer::Serializer;
 use crate::state_backend::StateBackend;
+use crate::suggestions::{last_segment, near};
 use crate::trigger_store::TriggerStore;
 
-/// How a crate adds components to an app.
+/// A crate that adds components to an app.
 pub trait Plugin: Send + Sync + 'static {
     /// Registers the crate's components, each under its full path.
     fn register(&self, components: &mut Components);
 }
 
-/// What a component is made from.
+/// The settings and the clock that a component is created with.
 #[derive(Debug, Clone)]
 pub struct ComponentContext {
     /// The app's settings.
@@ -48,10 +48,11 @@ struct Kind<T: ?Sized> {
     entries: Vec<Entry<T>>,
 }
 
-/// The components an app can choose from.
+/// The registered components that an app can choose from.
 #[derive(Default)]
 pub struct Components {
     kinds: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    /// Names of components that can't be used, with the advice what to do.
     absent: Vec<(&'static str, &'static str)>,
     duplicates: Vec<&'static str>,
 }
@@ -111,23 +112,23 @@ impl Components {
             .entry(TypeId::of::<T>())
             .or_insert_with(|| Box::new(Kind::<T> { what, entries: Vec::new() }))
             .downcast_mut::<Kind<T>>()
-            .expect("a kind is stored under its own type");
+            .expect("each kind is stored under its own type");
         if kind.entries.iter().any(|entry| entry.path == path) {
             self.duplicates.push(path);
         }
         kind.entries.push(Entry { path, factory: Arc::new(move |context| Box::pin(factory(context))) });
     }
 
-    /// Says how to come by a component that isn't there, such as one of a feature that is off.
+    /// Registers the advice for a component that isn't available, such as a component of a feature that is off.
     pub fn absent(&mut self, name: &'static str, advice: &'static str) {
         self.absent.push((name, advice));
     }
 
-    /// Makes the component that `name` (a full path, or a unique last segment of one) stands for.
+    /// Creates the component that the setting `key` names. A name is a full path, or the last segment of one path.
     ///
     /// # Errors
     ///
-    /// The name is unknown, means several components, or was registered twice; or the component can't be made.
+    /// The name is unknown, is ambiguous or was registered twice, or the creation of the component fails.
     pub async fn make<T: ?Sized + 'static>(&self, key: &str, name: &str, context: ComponentContext) -> Result<Arc<T>> {
         let kind = self.kinds.get(&TypeId::of::<T>()).and_then(|kind| kind.downcast_ref::<Kind<T>>());
         let Some(kind) = kind else {
@@ -138,7 +139,7 @@ impl Components {
     }
 
     fn choose<T: ?Sized>(&self, kind: &Kind<T>, key: &str, name: &str) -> Result<Factory<T>> {
-        let matches: Vec<_> = kind.entries.iter().filter(|entry| answers_to(entry.path, name)).collect();
+        let matches: Vec<_> = kind.entries.iter().filter(|entry| is_named(entry.path, name)).collect();
         match matches[..] {
             [entry] if !self.duplicates.contains(&entry.path) => Ok(entry.factory.clone()),
             [] => {
@@ -151,7 +152,7 @@ impl Components {
 
     fn unknown(&self, key: &str, name: &str, what: &str, known: &[&str]) -> Error {
         let error = Error::config(format!("unknown {what} `{name}`")).with("key", key);
-        if let Some((_, advice)) = self.absent.iter().find(|(absent, _)| answers_to(absent, name)) {
+        if let Some((_, advice)) = self.absent.iter().find(|(absent, _)| is_named(absent, name)) {
             return error.with("advice", advice);
         }
         let error = if known.is_empty() { error } else { error.with("known", known.join(", ")) };
@@ -162,15 +163,19 @@ impl Components {
     }
 }
 
-/// A built-in answers to its full path and to its last segment; so does a custom one.
-fn answers_to(path: &str, name: &str) -> bool {
+/// Whether `name` is the full path or its last segment.
+fn is_named(path: &str, name: &str) -> bool {
     path == name || last_segment(path) == name
 }
 
 fn ambiguous(key: &str, name: &str, paths: &[&str]) -> Error {
     let distinct = paths.iter().any(|path| *path != paths[0]);
-    let message = if distinct { "name stands for several components" } else { "component was registered twice" };
-    Error::config(format!("`{name}`: {message}")).with("key", key).with("found", paths.join(", "))
+    let message = if distinct {
+        format!("`{name}` is the name of several components: use the full path of one of them")
+    } else {
+        format!("the component `{name}` was registered twice")
+    };
+    Error::config(message).with("key", key).with("found", paths.join(", "))
 }
 
 #[cfg(test)]
@@ -202,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_resolved_or_explained() {
+    async fn names_are_resolved_or_the_error_gives_advice() {
         assert_eq!(check("JsonSerializer").await, "JsonSerializer");
         assert_eq!(check("pynenc::JsonSerializer").await, "JsonSerializer");
         assert_eq!(check("yours::Same").await, "MsgPackSerializer");

@@ -1,4 +1,4 @@
-//! The error every component answers with.
+//! The error type of all components.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -7,35 +7,35 @@ use std::fmt;
 /// The result of a component's method.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as far as a caller has to decide by it.
+/// The kind of an error, by which callers decide what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The store can't be reached or refuses for now; the same call may succeed later.
+    /// The store can't be reached or refuses requests for now. The same call may succeed later.
     Unavailable,
-    /// The store has no room left for new work.
+    /// The store has no room for new work.
     StoreFull,
-    /// A setting is wrong; only a person can mend it.
+    /// A setting is wrong and has to be changed by a person.
     Config,
-    /// The caller's input is wrong; repeating it gives the same answer.
+    /// The caller's input is wrong. The same call fails again.
     Invalid,
     /// A value is larger than the limit.
     TooLarge,
-    /// What was asked for doesn't exist.
+    /// The requested item doesn't exist.
     NotFound,
-    /// What is stored can't be understood.
+    /// Stored data can't be decoded.
     Corrupt,
-    /// The runner was retired: its lease ran out and its work was given to others.
+    /// The runner was retired: its lease expired, and its invocations went to other runners.
     Retired,
-    /// A newer owner has raised the fence; the caller's epoch may not write any more.
+    /// The caller's epoch may not write any more, because a newer owner has raised the fence.
     Fenced,
-    /// A wait would close a circle of invocations that wait for each other.
+    /// The wait would close a cycle of invocations that wait for each other.
     WaitCycle,
-    /// A fault that is none of the others.
+    /// An error of no other kind.
     Unexpected,
 }
 
-/// An error with its kind, the facts that explain it, and its source.
+/// An error with a kind, a message, context values and a source.
 pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -44,32 +44,32 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind`; the message is lower-case and has no full stop.
+    /// Creates an error. By convention, messages start in lower case and have no full stop.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), context: Vec::new(), source: None }
     }
 
-    /// An [`ErrorKind::Unavailable`] error.
+    /// Creates an [`ErrorKind::Unavailable`] error.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// An [`ErrorKind::Config`] error.
+    /// Creates an [`ErrorKind::Config`] error.
     pub fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Config, message)
     }
 
-    /// An [`ErrorKind::Invalid`] error.
+    /// Creates an [`ErrorKind::Invalid`] error.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// An [`ErrorKind::Corrupt`] error.
+    /// Creates an [`ErrorKind::Corrupt`] error.
     pub fn corrupt(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// Adds a fact that helps to find the cause.
+    /// Adds a context value, which is shown behind the message as `key: value`.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.context.push((key, value.to_string()));
@@ -83,7 +83,7 @@ impl Error {
         self
     }
 
-    /// The same error for another caller that it concerns; its source becomes text.
+    /// Copies the error for another caller. The copy keeps its source only as text.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         let mut copy = Self::new(self.kind, self.message.clone());
@@ -92,17 +92,17 @@ impl Error {
         copy
     }
 
-    /// What to decide by.
+    /// Returns the kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The message without its facts and its source.
+    /// Returns the message without context values and source.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The facts added by [`Error::with`].
+    /// Returns the context values that [`Error::with`] added.
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.context
     }
@@ -112,8 +112,9 @@ impl Error {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::StoreFull)
     }
 
-    /// Whether the store is at fault and not what it was given: the same call may succeed later, or once somebody has
-    /// given back rights or put a setting right.
+    /// Whether the store causes the error and not the caller's input.
+    ///
+    /// The same call may succeed later, or after a person has corrected a setting or the store's permissions.
     pub fn blames_store(&self) -> bool {
         self.is_retryable() || self.kind == ErrorKind::Config
     }
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_facts_and_sources() {
+    fn display_shows_context_and_debug_adds_sources() {
         let error = Error::unavailable("can't reach the store").with("host", "localhost").caused_by("refused");
         assert_eq!(error.to_string(), "can't reach the store (host: localhost)");
         assert_eq!(format!("{error:?}"), "Unavailable: can't reach the store (host: localhost): refused");

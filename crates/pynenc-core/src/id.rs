@@ -1,4 +1,4 @@
-//! Names and identities.
+//! Ids, names and digests.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -19,28 +19,28 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new identity, ordered by the time of its making (UUID version 7).
-            #[expect(clippy::new_without_default, reason = "each call gives another value")]
+            /// Creates a new id. Ids are ordered by the time of their creation (UUID version 7).
+            #[expect(clippy::new_without_default, reason = "each call returns another value")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// The identity that `name` always gives below `parent` (UUID version 5).
+            /// Derives an id from `parent` and `name`. The same pair always gives the same id (UUID version 5).
             pub fn derived(parent: Uuid, name: &str) -> Self {
                 Self(Uuid::new_v5(&parent, name.as_bytes()))
             }
 
-            /// The identity as a UUID.
+            /// Returns the id as a UUID.
             pub fn as_uuid(&self) -> Uuid {
                 self.0
             }
 
-            /// The identity's 16 bytes, as stores keep it.
+            /// Returns the id's 16 bytes, the form in which stores keep it.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
 
-            /// The identity with these 16 bytes.
+            /// Creates an id from its 16 bytes.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
@@ -63,7 +63,8 @@ macro_rules! uuid_id {
 
             fn from_str(text: &str) -> Result<Self> {
                 Uuid::parse_str(text).map(Self).map_err(|error| {
-                    Error::invalid(concat!("not ", $what, " id")).with("text", text).caused_by(error)
+                    let error = Error::invalid(concat!("invalid ", $what, " id: expected a UUID")).caused_by(error);
+                    error.with("found", text)
                 })
             }
         }
@@ -71,16 +72,16 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// One invocation: a call that was accepted.
-    InvocationId, "an invocation"
+    /// The id of an invocation, that is, of an accepted call.
+    InvocationId, "invocation"
 );
 uuid_id!(
-    /// One life of a runner; a runner that was retired goes on under a new one.
-    RunnerId, "a runner"
+    /// The id of a runner. A retired runner continues under a new id.
+    RunnerId, "runner"
 );
 uuid_id!(
-    /// One attempt to claim: the same token gets the same answer, so that a lost reply can be asked for again.
-    ClaimToken, "a claim"
+    /// The id of one claim request. A repeat with the same token gets the same reply, in case the first was lost.
+    ClaimToken, "claim"
 );
 
 macro_rules! name_id {
@@ -91,7 +92,7 @@ macro_rules! name_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -130,37 +131,38 @@ macro_rules! name_id {
 }
 
 name_id!(
-    /// A task's name: `module::path::name`, or what `#[task(name = "..")]` pins.
+    /// The name of a task: `module::path::name`, or the name that `#[task(name = "..")]` sets.
     TaskId
 );
 name_id!(
-    /// A queue of the broker.
+    /// The name of a broker queue.
     QueueName
 );
 
-/// A SHA-256 digest: of an argument's content, or of the values that make a concurrency key.
+/// The SHA-256 digest of an argument's content, or of the values in a concurrency key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `content`.
+    /// Computes the digest of `content`.
     pub fn of(content: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(content).into())
     }
 
-    /// The digest with these bytes, which were another's.
+    /// Creates a digest from the bytes of an earlier one.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest's bytes.
+    /// Returns the digest's bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// As a derived one would do, but with a loop: the 32 steps that are written out for an array make every program longer.
+/// Reads the same form as a derived implementation. The loop avoids the 32 unrolled steps that serde generates for
+/// arrays.
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct("Digest", DigestVisitor).map(Self)
@@ -182,8 +184,8 @@ impl<'de> Visitor<'de> for DigestVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<[u8; 32], A::Error> {
         let mut digest = [0; 32];
-        for (place, byte) in digest.iter_mut().enumerate() {
-            *byte = bytes.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(place, &self))?;
+        for (index, byte) in digest.iter_mut().enumerate() {
+            *byte = bytes.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(index, &self))?;
         }
         Ok(digest)
     }
@@ -193,11 +195,11 @@ impl FromStr for Digest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let not_one = || Error::invalid("not a digest, which is 64 hexadecimal digits").with("text", text);
+        let invalid = || Error::invalid("invalid digest: expected 64 hexadecimal digits").with("found", text);
         let bytes: Option<Vec<u8>> = (text.is_ascii() && text.len() == 64)
-            .then(|| (0..32).map(|place| u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()).collect())
+            .then(|| (0..32).map(|index| u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()).collect())
             .flatten();
-        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or_else(not_one)
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or_else(invalid)
     }
 }
 
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_keep_their_text_and_bytes() {
+    fn an_id_is_read_back_from_its_text_and_its_bytes() {
         let id = InvocationId::new();
         assert_eq!(id.to_string().parse::<InvocationId>().unwrap(), id);
         assert_eq!(InvocationId::from_bytes(*id.as_bytes()), id);
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn later_ids_are_greater() {
+    fn ids_are_ordered_by_creation() {
         let ids: Vec<_> = (0..1000).map(|_| InvocationId::new()).collect();
         assert!(ids.is_sorted());
     }
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_stored_as_its_bytes_one_by_one() {
+    fn a_digest_is_stored_as_a_list_of_its_bytes() {
         let digest = Digest::of(b"abc");
         let (json, pack) = (serde_json::to_vec(&digest).unwrap(), rmp_serde::to_vec_named(&digest).unwrap());
         assert_eq!(json, serde_json::to_vec(digest.as_bytes()).unwrap());

@@ -1,4 +1,4 @@
-//! Several steps in one trip.
+//! Lanes: several steps on an invocation in one round trip.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,72 +9,62 @@ use futures_util::stream::BoxStream;
 use crate::broker::{Message, Pop};
 use crate::error::Result;
 use crate::id::InvocationId;
-use crate::orchestrator::{Block, Claim, ClaimReply, Ended, Registered, Tracked, Transition, TransitionReply};
+use crate::orchestrator::{Block, Claim, ClaimReply, Completion, Registered, Tracked, Transition, TransitionReply};
 use crate::record::{InvocationRecord, Registration};
 use crate::state_backend::OutcomeWrite;
 use crate::status::{Refusal, StatusRecord};
 
-/// The store a component keeps its data in; components with equal ones can share a lane.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StoreId(pub Box<str>);
-
-impl StoreId {
-    /// The store of what this process keeps in its memory.
-    pub fn of_this_process() -> Self {
-        Self(format!("process {}", std::process::id()).into())
-    }
-}
-
-/// A call on its way in: its record, its registration, its hint.
+/// A new call: its record and its registration.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// What was called.
+    /// The record for the state backend.
     pub record: Arc<InvocationRecord>,
-    /// What the orchestrator has to know.
+    /// The registration for the orchestrator.
     pub registration: Registration,
 }
 
-/// An attempt on its way out: what it left behind, then the transition that commits it.
+/// A finished attempt: its outcome, and the transition that commits the outcome.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    /// The outcome; a retry or a reroute leaves none.
+    /// The outcome; `None` for a retry or a reroute.
     pub outcome: Option<OutcomeWrite>,
     /// The transition.
     pub transition: Transition,
-    /// The hint to push if the transition puts the invocation back into its queue; its time becomes the record's.
+    /// The hint to push if the transition returns the invocation to its queue. The lane sets its time to the due time of
+    /// the record.
     pub requeue: Option<Message>,
 }
 
-/// What a claim gave, with what there is to run.
+/// The reply to a claim of one candidate, with the record of its call.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The candidate.
     pub id: InvocationId,
-    /// The claim's answer.
+    /// The orchestrator's reply.
     pub reply: ClaimReply,
-    /// The record, for what was granted; `None` if it is missing.
+    /// The record of a granted candidate; `None` if the record is missing.
     pub record: Option<Arc<InvocationRecord>>,
 }
 
-/// The answer to a call whose caller waits for its end.
+/// The reply to a call whose caller waits for the completion.
 #[expect(clippy::large_enum_variant, reason = "it is made once a call, and taken apart at once")]
 pub enum Called {
-    /// The caller is paused until the call has ended.
+    /// The caller is paused until the called invocation has finished.
     Waiting {
-        /// What was called, as it was registered.
+        /// The called invocation, as it was registered.
         child: Tracked,
-        /// The caller's record as it is now.
+        /// The caller's record after the step.
         waiter: StatusRecord,
-        /// What was called, if the caller's runner owns it now, as it wished.
+        /// The called invocation, if the lane has claimed it for the caller's runner.
         claimed: Option<Tracked>,
-        /// The end of the call, where its watch was part of the trip.
-        end: Option<BoxStream<'static, Ended>>,
+        /// The completion of the called invocation, if the lane watches it in the same round trip.
+        end: Option<BoxStream<'static, Completion>>,
     },
-    /// There is nothing to wait for yet: the registration's own answer says what there is.
+    /// The caller isn't paused. The reply to the registration says why.
     Registered(Registered),
-    /// It would wait for itself: the way from the caller back to the caller.
+    /// The wait would be a deadlock. Lists the wait cycle from the caller back to the caller.
     Cycle(Vec<InvocationId>),
-    /// The caller's runner doesn't own the caller any more.
+    /// The runner no longer owns the caller.
     Refused(Refusal),
 }
 
@@ -88,85 +78,77 @@ impl fmt::Debug for Called {
                 .field("claimed", claimed)
                 .finish_non_exhaustive(),
             Self::Registered(registered) => f.debug_tuple("Registered").field(registered).finish(),
-            Self::Cycle(way) => f.debug_tuple("Cycle").field(way).finish(),
+            Self::Cycle(cycle) => f.debug_tuple("Cycle").field(cycle).finish(),
             Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
         }
     }
 }
 
-/// What a runner has to look at next.
+/// The result of waiting for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// Hints that were popped, to be claimed; none when the wait was over.
+    /// Popped hints, to be claimed. Empty if the wait was over.
     Hints(Vec<InvocationId>),
-    /// There may be something to [`take`](Lane::take), which nobody has popped yet.
+    /// The queues may have hints. A [claim](Lane::claim) with a pop takes them.
     Waiting,
 }
 
-/// Runs the steps of an item as a prefix: in order, and none behind the first that failed or was refused.
+/// Runs the steps of an item in order, and stops at the first step that failed or was refused.
 ///
-/// Items don't wait for each other's fate: each has a result of its own, and the outer error means that nothing is known
-/// of any of them.
+/// Items are independent: each has a result of its own. An outer error means that the state of all items is unknown.
 #[async_trait]
 pub trait Lane: fmt::Debug + Send + Sync + 'static {
-    /// Keeps the record, registers, and pushes the hint.
+    /// Stores the record, registers the invocation, and pushes its hint.
     ///
     /// # Behavior
     ///
-    /// - a submission is kept, registered and hinted
+    /// - a submission is stored, registered and hinted
     /// - without its record an invocation isn't registered, and without its registration it isn't hinted
-    /// - a registration that another stands for leaves no record and no hint
+    /// - a call that another invocation takes the place of leaves no record and no hint
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>>;
 
-    /// Claims, and loads what was granted.
-    ///
-    /// # Behavior
-    ///
-    /// - what is granted comes with its record
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>>;
-
-    /// Waits for hints as [`Broker::pop`](crate::Broker::pop) does, or until there may be some to [`take`](Lane::take).
+    /// Waits for hints as [`Broker::pop`](crate::Broker::pop) does, or until a claim with a pop may find some.
     ///
     /// # Cancel safety
     ///
-    /// A dropped find may lose the hints it was about to give; the sweep brings them back.
+    /// A dropped find may lose the hints it was about to return. The sweep pushes them again.
     ///
     /// # Behavior
     ///
-    /// - what waits in a queue is found, and what is pushed later too
+    /// - a hint in a queue is found, and so is a hint that is pushed later
     async fn find(&self, pop: &Pop) -> Result<Found>;
 
-    /// Pops hints without waiting for any, and makes a claim of them, whatever ids it names; then loads what was granted.
+    /// Claims invocations, and reads the records of the granted ones. With a pop, the lane pops hints without waiting and
+    /// claims those instead of the candidates of `claim`.
     ///
     /// # Cancel safety
     ///
-    /// What a dropped take has claimed is owned, and nobody knows of it.
+    /// A dropped claim may leave granted invocations behind. Their runner owns them and doesn't know.
     ///
     /// # Behavior
     ///
-    /// - what is taken was hinted, is granted, and comes with its record
-    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>>;
+    /// - a granted invocation comes with its record
+    /// - a claim with a pop takes hints and grants their invocations, with their records
+    async fn claim(&self, claim: &Claim, pop: Option<&Pop>) -> Result<Vec<Claimed>>;
 
-    /// Submits a call, and pauses its caller (the waiter of the block, which names nothing to wait for) until it has
-    /// ended. With a claim, which names nothing either, a lane may claim the call for the caller's runner, unhinted.
+    /// Submits a call, and pauses its caller until the call has finished. The caller is the waiter of `block`, whose list
+    /// of awaited invocations is empty. With a claim, whose list of candidates is empty, the lane may claim the call for
+    /// the caller's runner, without a hint.
     ///
     /// # Behavior
     ///
-    /// - a call is submitted, and pauses its caller
-    /// - a call that another invocation stands for pauses nobody
+    /// - a call is submitted, and its caller is paused
+    /// - a call that another invocation takes the place of pauses no caller
     /// - a call by a stale caller is refused
     async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called>;
 
-    /// Keeps the outcome, then makes the transition, then pushes the hints of what is queued by it: the invocation
-    /// itself, and those who were handed a slot.
+    /// Stores the outcome, makes the transition, and pushes hints for the invocations that the transition queued: the
+    /// invocation itself, and parked ones that were handed its slot.
     ///
     /// # Behavior
     ///
-    /// - a settlement keeps its outcome and commits
+    /// - a settlement stores its outcome and commits
     /// - without its outcome a settlement doesn't commit
-    /// - what goes back to its queue is hinted
+    /// - an invocation that returns to its queue is hinted
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>>;
-
-    /// Pushes hints.
-    async fn push(&self, messages: &[Message]) -> Result<()>;
 }

@@ -1,4 +1,5 @@
-//! What is stored of an invocation beside its status: facts that don't change once they are written.
+//! The records of an invocation beside its status: the call, the registration and the outcome. A record never changes
+//! once it is written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::id::{Digest, InvocationId, QueueName, TaskId};
 use crate::status::Due;
 
-/// A place in the queue: greater goes first. Callers choose 0 to 9; what others wait for is raised above all of them.
+/// The priority of an invocation in its queue; a greater one is taken first.
+///
+/// Callers choose 0 to 9. An invocation that others wait for is raised above all of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Priority(u16);
@@ -20,23 +23,23 @@ pub struct Priority(u16);
 impl Priority {
     /// The greatest priority that a caller may choose.
     pub const HIGHEST: u8 = 9;
-    /// The greatest priority there is.
+    /// The greatest priority.
     pub const MAX: Self = Self(1023);
     const RAISED: u16 = 16;
 
-    /// The priority a caller asked for, cut to the greatest that callers may have.
+    /// Creates the priority that a caller chose; a `level` above 9 becomes 9.
     pub const fn new(level: u8) -> Self {
         Self(if level > Self::HIGHEST { Self::HIGHEST } else { level } as u16)
     }
 
-    /// The priority of what `waiters` invocations wait for.
+    /// Returns the priority of an invocation that `waiters` other invocations wait for.
     #[must_use]
     pub fn raised(self, waiters: usize) -> Self {
         let waiters = u16::try_from(waiters).unwrap_or(u16::MAX);
         if waiters == 0 { self } else { Self(Self::RAISED.saturating_add(waiters)).min(Self::MAX) }
     }
 
-    /// The priority as a number, from 0 to 1023.
+    /// Returns the priority as a number, from 0 to 1023.
     pub const fn level(self) -> u16 {
         self.0
     }
@@ -48,15 +51,15 @@ impl Default for Priority {
     }
 }
 
-/// A serialized value: where it stands, or where it is to be found.
+/// A serialized value, or a reference to a serialized value in the argument cache.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// The bytes themselves.
     Inline(Bytes),
-    /// Content of the argument cache. A reference is made by the engine alone: what a user passes is always encoded.
+    /// A reference to content of the argument cache. Only the engine creates references: users pass values.
     External {
-        /// The digest of the content, which is also its key.
+        /// The digest of the content. It is also the content's key.
         digest: Digest,
         /// The content's length in bytes.
         size: u64,
@@ -64,7 +67,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The digest of the content, if it is in the argument cache.
+    /// Returns the digest of the content, if the content is in the argument cache.
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::Inline(_) => None,
@@ -72,7 +75,7 @@ impl Payload {
         }
     }
 
-    /// The length of the value in bytes, wherever it is.
+    /// Returns the length of the value in bytes, inline or in the argument cache.
     pub fn size(&self) -> u64 {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
@@ -102,13 +105,13 @@ pub struct Argument {
 /// The workflow that an invocation belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WorkflowIdentity {
-    /// The invocation that founded it.
+    /// The invocation that started the workflow.
     pub id: InvocationId,
-    /// The workflow that the founder was called from.
+    /// The workflow that this workflow was called from.
     pub parent: Option<InvocationId>,
 }
 
-/// The W3C trace context that a call was made in.
+/// The W3C trace context of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceContext {
     /// The `traceparent` header's value.
@@ -118,11 +121,11 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Checks that the parent is one of W3C Trace Context, of version 00 or a later one.
+    /// Checks that `traceparent` has the format of W3C Trace Context, of version 00 or later.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the format is another one.
     pub fn check(&self) -> Result<()> {
         let parts: Vec<&str> = self.traceparent.split('-').collect();
         let is_hex = |text: &str, length| {
@@ -138,86 +141,87 @@ impl TraceContext {
             }
             _ => false,
         };
-        if is_parent { Ok(()) } else { Err(not_a_parent(&self.traceparent)) }
+        if is_parent { Ok(()) } else { Err(invalid_traceparent(&self.traceparent)) }
     }
 }
 
-fn not_a_parent(found: &str) -> Error {
-    let error = Error::invalid("a traceparent is `00-` and 32, 16 and 2 small hexadecimal digits with `-` between");
-    error.with("found", found)
+fn invalid_traceparent(found: &str) -> Error {
+    let expected = "`00-`, then 32, 16 and 2 lower-case hexadecimal digits separated by `-`";
+    Error::invalid("invalid traceparent").with("expected", expected).with("found", found)
 }
 
-/// What a runner needs to run an invocation, and a person to understand it.
+/// The call that an invocation runs, with its options and its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvocationRecord {
-    /// Its identity.
+    /// The invocation's id.
     pub id: InvocationId,
     /// The task that was called.
     pub task: TaskId,
     /// The arguments, in the order of the parameters.
     pub arguments: Vec<Argument>,
-    /// The serializer that wrote the arguments and reads them.
+    /// The serializer that encoded the arguments and decodes them.
     pub serializer: Cow<'static, str>,
-    /// The queue it goes through.
+    /// The invocation's queue.
     pub queue: QueueName,
-    /// Its place in the queue.
+    /// The priority in the queue.
     pub priority: Priority,
-    /// The call's own time limit, where it has one.
+    /// The call's own timeout, if it has one.
     pub timeout: Option<Duration>,
-    /// The call's own number of retries, where it has one.
+    /// The call's own number of retries, if it has one.
     pub max_retries: Option<u32>,
-    /// The invocation whose body called it.
+    /// The invocation whose task function made the call.
     pub parent: Option<InvocationId>,
-    /// The workflow it belongs to.
+    /// The workflow that the invocation belongs to.
     pub workflow: Option<WorkflowIdentity>,
-    /// The finished invocation that it repeats.
+    /// The finished invocation that this invocation repeats.
     pub retry_of: Option<InvocationId>,
-    /// Where it stands in a distributed trace.
+    /// The context of the call in a distributed trace.
     pub trace: Option<TraceContext>,
-    /// When the client made it, by the client's clock; nothing is decided by it.
+    /// When the client created the invocation, by the client's clock. For information only.
     pub created_at: Timestamp,
 }
 
-/// Which waiting invocations are one and the same.
+/// The key of registration concurrency control: of the invocations with one key, only one may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RegistrationKey {
-    /// The key: of the task, of all arguments, or of some.
+    /// The digest of the task, of the task with all its arguments, or of the task with some of them.
     pub key: Digest,
-    /// All arguments, so that a difference can be told.
+    /// The digest of all arguments, to find out whether two calls with one key differ.
     pub arguments: Digest,
 }
 
-/// What happens to an invocation that finds every slot of its key taken.
+/// The treatment of an invocation that finds no free slot of its concurrency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenBlocked {
-    /// It is parked until a slot is handed to it.
+    /// Parks the invocation until it gets a slot.
     Park,
-    /// It ends as `concurrency_controlled_final` if it has never run, and is parked otherwise.
-    End,
+    /// Finishes the invocation as `concurrency_controlled_final` if it has never run; parks it otherwise.
+    #[serde(rename = "end")]
+    Drop,
 }
 
-/// How many invocations of one key may be claimed at once.
+/// The key of running concurrency control, a semaphore: a limited number of invocations with one key run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunningKey {
-    /// The key: of the task, of all arguments, or of some.
+    /// The digest of the task, of the task with all its arguments, or of the task with some of them.
     pub key: Digest,
     /// The number of slots, at least one.
     pub limit: u32,
-    /// What happens without a free one.
+    /// The treatment of an invocation that finds no free slot.
     pub when_blocked: WhenBlocked,
 }
 
-/// A caller's name for one intended call.
+/// The name that a caller gives to one intended call, so that submitting the call again has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IdempotencyKey {
-    /// The name, scoped to the task.
+    /// The name, unique within the task.
     pub key: Box<str>,
-    /// The arguments it stands for.
+    /// The digest of the call's arguments.
     pub arguments: Digest,
 }
 
-/// How long an invocation is kept after its end.
+/// How long an invocation is kept after it has finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// After `success`, `cancelled` and `concurrency_controlled_final`.
@@ -227,37 +231,37 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// A day for results, a week for failures.
+    /// Keeps results for a day and failures for a week.
     fn default() -> Self {
         Self { results: Duration::from_secs(24 * 3600), failures: Duration::from_secs(7 * 24 * 3600) }
     }
 }
 
-/// What the orchestrator has to know to accept an invocation.
+/// The request to register an invocation with the orchestrator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// Its identity, chosen by the caller.
+    /// The invocation's id, chosen by the caller.
     pub id: InvocationId,
-    /// Its task.
+    /// The task.
     pub task: TaskId,
-    /// Its queue.
+    /// The queue.
     pub queue: QueueName,
-    /// Its place in the queue.
+    /// The priority in the queue.
     pub priority: Priority,
-    /// Not before then.
+    /// The earliest time of a claim.
     pub due: Option<Due>,
-    /// Registration control, where the task asks for it.
+    /// The key of registration concurrency control, if the task uses that.
     pub registration: Option<RegistrationKey>,
-    /// Running control, where the task asks for it.
+    /// The key of running concurrency control, if the task uses that.
     pub running: Option<RunningKey>,
-    /// The caller's name for this call.
+    /// The caller's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
-    /// How long it is kept after its end.
+    /// How long the invocation is kept after it has finished.
     pub retention: Retention,
 }
 
 impl Registration {
-    /// A registration without keys, to be claimed at once.
+    /// Creates a registration without keys and due time.
     pub fn new(id: InvocationId, task: TaskId, queue: QueueName) -> Self {
         Self {
             id,
@@ -273,21 +277,21 @@ impl Registration {
     }
 }
 
-/// An error of a task's body, as plain data.
+/// The error of a task function, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct TaskError {
-    /// The error type's name without its path, or the variant's where the type tells it.
+    /// The name of the error's type without its path, or the name of the variant if the type provides it.
     pub kind: String,
     /// The error's message.
     pub message: String,
-    /// The messages of its sources, nearest first.
+    /// The messages of the error's sources, nearest first.
     pub source_chain: Vec<String>,
-    /// The attempt that failed, counted from one.
+    /// The number of the failed attempt, counted from one.
     pub attempt: u32,
 }
 
-/// What a body left behind.
+/// The outcome of a task function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -295,12 +299,12 @@ pub enum Outcome {
     Value {
         /// The value.
         value: Payload,
-        /// The serializer that wrote it.
+        /// The serializer that encoded the value.
         serializer: Cow<'static, str>,
     },
     /// The error of the last attempt.
     Error(TaskError),
-    /// The same, as JSON, where its text is too large to stand here.
+    /// The error of the last attempt as JSON, if its text is too large to be stored inline.
     LargeError(Payload),
 }
 
@@ -309,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wait_for_goes_before_what_callers_may_choose() {
+    fn an_invocation_that_others_wait_for_exceeds_the_highest_priority_of_callers() {
         let raised: Vec<_> = [0, 1, 2, usize::MAX].map(|waiters| Priority::new(200).raised(waiters)).into();
         assert_eq!(raised[0].level(), 9);
         assert!(raised.is_sorted());
@@ -317,11 +321,11 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_is_checked() {
+    fn the_format_of_a_traceparent_is_checked() {
         let check = |traceparent: &str| TraceContext { traceparent: traceparent.into(), tracestate: None }.check();
         let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
         assert!(check(&format!("00-{trace}-{parent}-01")).is_ok());
-        assert!(check(&format!("01-{trace}-{parent}-01-more")).is_ok(), "a later version may say more");
+        assert!(check(&format!("01-{trace}-{parent}-01-more")).is_ok(), "a later version may have more parts");
         let zeros = ["0".repeat(32), "0".repeat(16)];
         for wrong in [
             String::new(),

@@ -1,43 +1,47 @@
-//! How values become bytes.
+//! Serializers: the encoding of values as bytes.
+//!
+//! [`JsonSerializer`] and [`MsgPackSerializer`] are built in. Both refuse values that couldn't be decoded again, and
+//! both encode a value that is nothing but bytes as these bytes.
 
-mod bytes;
-mod limited;
+mod json;
+mod limits;
+mod msgpack;
 pub(crate) mod probe;
+mod raw_bytes;
 
 use std::any::type_name;
 use std::fmt;
 
-pub use limited::json_form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A value that nests deeper than so many lists, maps and structs is refused when it is encoded, and when it is decoded:
-/// whoever wrote it could take down a thread with it.
-pub const MAX_DEPTH: usize = 127;
+pub use json::JsonSerializer;
+pub use limits::{MAX_DEPTH, json_limited};
+pub use msgpack::MsgPackSerializer;
 
-/// Turns values into bytes and back.
+/// Encodes values as bytes and decodes them.
 ///
 /// # Behavior
 ///
-/// - a value that is encoded is decoded to the same value
-/// - an option that holds nothing, such as `Some(None)`, comes back as it was or is refused
-/// - bytes behind the value are an error
-/// - bytes that are no value are an error, whatever they are
-/// - a value that is nothing but bytes takes hardly more room than they do
+/// - an encoded value is decoded to the same value
+/// - an ambiguous option, such as `Some(None)`, is decoded as it was or refused
+/// - trailing bytes are an error
+/// - invalid bytes are an error
+/// - a list of bytes is encoded with little overhead
 pub trait Serializer: fmt::Debug + Send + Sync + 'static {
-    /// The name that records carry, so that they are read by what wrote them.
+    /// The serializer's name. Records keep the name, so that the same serializer decodes their values.
     fn name(&self) -> &'static str;
 
     /// Encodes a value.
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>>;
 
-    /// Decodes one value: hands a deserializer to `read`.
+    /// Decodes one value by passing a deserializer to `read`.
     fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()>;
 }
 
-/// What takes a value out of a deserializer.
+/// Reads a value from a deserializer.
 pub type Read<'a> = dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;
 
 /// The typed form of [`Serializer`].
@@ -50,15 +54,16 @@ pub trait SerializerExt: Serializer {
             Ok(())
         })?;
         value.ok_or_else(|| {
-            Error::new(ErrorKind::Unexpected, "the serializer read no value").with("serializer", self.name())
+            Error::new(ErrorKind::Unexpected, "the serializer returned no value").with("serializer", self.name())
         })
     }
 
-    /// Encodes a value and decodes it again, so that a value that can't be read is refused where it is written.
+    /// Encodes a value and checks that the bytes can be decoded, so that an unreadable value is refused before it is
+    /// stored.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] with the type of the value, if either fails.
+    /// [`ErrorKind::Invalid`] with the type of the value, if the encoding or the decoding fails.
     fn encode_readable<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Vec<u8>> {
         let bytes = self.encode(&value).map_err(|error| error.with("type", type_name::<T>()))?;
         self.decode_as::<T>(&bytes).map_err(|error| unreadable(&error).with("type", type_name::<T>()))?;
@@ -66,7 +71,7 @@ pub trait SerializerExt: Serializer {
     }
 }
 
-/// The error for a value that its serializer encodes and can't decode, from the error that decoding it gave.
+/// Converts the error of a failed decoding into the error for a value that the serializer encodes but can't decode.
 #[must_use]
 pub fn unreadable(error: &Error) -> Error {
     let refused = Error::invalid("the serializer can write the value and can't read it back");
@@ -81,70 +86,6 @@ fn unencodable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::corrupt("can't deserialize the value").with("cause", &error).caused_by(error)
-}
-
-fn read_framed(bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
-    read(&mut <dyn erased_serde::Deserializer<'_>>::erase(bytes::Framed(bytes))).map_err(undecodable)
-}
-
-/// JSON: readable everywhere. A value that is nothing but bytes, and of more than a few, travels as these bytes; inside of
-/// other values they become arrays of numbers. NaN and the infinities, which JSON doesn't have, are refused, and so is an
-/// option that would be read as `None` and isn't, such as `Some(None)` or `Some(())`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct JsonSerializer;
-
-impl Serializer for JsonSerializer {
-    fn name(&self) -> &'static str {
-        "JsonSerializer"
-    }
-
-    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        match bytes::framed(value) {
-            Some(frame) => Ok(frame),
-            None => serde_json::to_vec(&json_form(value)).map_err(unencodable),
-        }
-    }
-
-    fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
-        if let Some(bytes) = bytes::unframed(bytes) {
-            return read_framed(bytes, read);
-        }
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json)).map_err(undecodable)?;
-        json.end().map_err(undecodable)
-    }
-}
-
-/// `MessagePack` with named fields: compact, and bytes stay bytes. A list of small numbers is bytes, too, where it is the
-/// whole value. `Some(None)` and `Some(())`, which would be read as `None`, are refused.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MsgPackSerializer;
-
-impl Serializer for MsgPackSerializer {
-    fn name(&self) -> &'static str {
-        "MsgPackSerializer"
-    }
-
-    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        if let Some(frame) = bytes::framed(value) {
-            return Ok(frame);
-        }
-        let mut bytes = Vec::with_capacity(64);
-        let mut pack = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-        limited::limited(value).serialize(&mut pack).map_err(unencodable)?;
-        Ok(bytes)
-    }
-
-    fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {
-        if let Some(bytes) = bytes::unframed(bytes) {
-            return read_framed(bytes, read);
-        }
-        let mut rest = std::io::Cursor::new(bytes);
-        let mut pack = rmp_serde::Deserializer::new(&mut rest);
-        pack.set_max_depth(MAX_DEPTH + 1);
-        read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut pack)).map_err(undecodable)?;
-        if rest.position() == bytes.len() as u64 { Ok(()) } else { Err(Error::corrupt("bytes behind the value")) }
-    }
 }
 
 #[cfg(test)]
@@ -176,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_back() {
+    fn values_are_decoded_as_they_were() {
         check(&Shape::Dot);
         check(&Shape::Named { name: "ñ\0".into(), note: None, last: true });
         check(&Shape::Many(vec![1, u32::MAX], BTreeMap::from([("k".into(), i64::MIN)])));
@@ -193,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_stay_bytes_and_come_back_as_any_type_that_they_were() {
+    fn bytes_are_encoded_as_bytes_and_decoded_as_any_matching_type() {
         let plain: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         for serializer in BOTH {
             let name = serializer.name();
@@ -213,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bytes_and_other_lists_are_what_they_are_to_the_format() {
+    fn a_few_bytes_and_other_lists_are_encoded_by_the_format() {
         let json =
             |value: &dyn erased_serde::Serialize| String::from_utf8(JsonSerializer.encode(value).unwrap()).unwrap();
         assert_eq!(json(&vec![1_u8, 2]), "[1,2]");
@@ -223,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_behind_the_value_are_an_error() {
+    fn trailing_bytes_are_an_error() {
         for serializer in BOTH {
             let mut bytes = serializer.encode(&"a").unwrap();
             bytes.extend(serializer.encode(&"b").unwrap());
@@ -231,20 +172,20 @@ mod tests {
         }
     }
 
-    /// A list in a list, and so on.
+    /// Builds lists nested `levels` deep.
     fn nested(levels: usize) -> serde_json::Value {
         (1..levels).fold(serde_json::json!([]), |inner, _| serde_json::Value::Array(vec![inner]))
     }
 
-    /// Takes it apart from the outside, because its destructor would go into it as deep as it is.
-    fn dismantle(mut value: serde_json::Value) {
+    /// Drops a deeply nested value level by level, because its destructor would overflow the stack.
+    fn drop_by_level(mut value: serde_json::Value) {
         while let Some(inner) = value.as_array_mut().and_then(Vec::pop) {
             value = inner;
         }
     }
 
     #[test]
-    fn what_nests_too_deep_is_refused_on_both_ways() {
+    fn a_value_that_nests_too_deep_is_refused_by_encoding_and_decoding() {
         let (deepest, too_deep, abyss) = (nested(MAX_DEPTH), nested(MAX_DEPTH + 1), nested(100_000));
         for serializer in BOTH {
             let name = serializer.name();
@@ -261,10 +202,10 @@ mod tests {
             let pack = [vec![0x91; levels - 1], vec![0x90]].concat();
             assert!(MsgPackSerializer.decode_as::<serde_json::Value>(&pack).is_err());
         }
-        dismantle(abyss);
+        drop_by_level(abyss);
     }
 
-    /// A chain without any list or map.
+    /// A chain of wrappers without any list or map.
     #[derive(Serialize)]
     #[serde(untagged)]
     enum Link {
@@ -273,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_wrappers_has_an_end_too() {
+    fn the_number_of_wrappers_is_limited() {
         let chain = |length| (0..length).fold(Link::End(7), |link, _| Link::Next(Inner(Some(Box::new(link)))));
         for serializer in BOTH {
             assert!(serializer.encode(&chain(400)).is_ok(), "{}", serializer.name());
@@ -282,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_value_counts_its_levels_as_its_reader_does() {
+    fn encoding_and_decoding_count_levels_alike() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         enum Kind {
             Inner(Box<Kind>),
@@ -311,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_format_lacks_is_refused_and_not_altered() {
+    fn values_that_a_format_cannot_represent_are_refused() {
         for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = JsonSerializer.encode(&vec![Some(odd)]).unwrap_err().to_string();
             assert!(error.contains("MsgPackSerializer"), "{error}");
@@ -335,8 +276,8 @@ mod tests {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Marker;
 
-    /// Checks a value that both serializers refuse, at every depth.
-    fn ambiguous<T: Serialize>(value: T) {
+    /// Checks that both serializers refuse `Some(value)`, at every depth.
+    fn check_refused_in_some<T: Serialize>(value: T) {
         for serializer in BOTH {
             let value = Some(&value);
             let nested: [&dyn erased_serde::Serialize; 4] = [&value, &Inner(&value), &[&value], &Some(&value)];
@@ -347,7 +288,7 @@ mod tests {
         }
     }
 
-    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
+    fn check_round_trip<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
         for serializer in BOTH {
             let bytes = serializer.encode_readable(value).unwrap();
             assert_eq!(&serializer.decode_as::<T>(&bytes).unwrap(), value, "{}", serializer.name());
@@ -355,29 +296,29 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_would_be_read_as_none_is_refused() {
-        ambiguous(());
-        ambiguous(None::<u8>);
-        ambiguous(Some(None::<u8>));
-        ambiguous(Inner(Inner(None::<u8>)));
-        ambiguous(serde_json::Value::Null);
+    fn an_option_that_would_be_decoded_as_none_is_refused() {
+        check_refused_in_some(());
+        check_refused_in_some(None::<u8>);
+        check_refused_in_some(Some(None::<u8>));
+        check_refused_in_some(Inner(Inner(None::<u8>)));
+        check_refused_in_some(serde_json::Value::Null);
         assert!(JsonSerializer.encode(&Some(Marker)).unwrap_err().to_string().contains("Some(Marker)"));
         let bytes = MsgPackSerializer.encode(&Some(Marker)).unwrap();
         assert_eq!(MsgPackSerializer.decode_as::<Option<Marker>>(&bytes).unwrap(), Some(Marker));
     }
 
     #[test]
-    fn options_that_can_be_told_apart_come_back() {
-        comes_back(&None::<Option<()>>);
-        comes_back(&Some(Some(1)));
-        comes_back(&Some(vec![None, Some(1)]));
-        comes_back(&Some((None::<u8>, ())));
-        comes_back(&Some(Ok::<Option<u8>, ()>(None)));
-        comes_back(&Some(Err::<u8, ()>(())));
-        comes_back(&(Some(1), None::<u8>, (), Marker));
-        comes_back(&Inner(None::<u8>));
-        comes_back(&Some(BTreeMap::from([("k".to_owned(), None::<u8>)])));
-        comes_back(&Some(Shape::Named { name: "n".into(), note: None, last: false }));
+    fn unambiguous_options_are_decoded_as_they_were() {
+        check_round_trip(&None::<Option<()>>);
+        check_round_trip(&Some(Some(1)));
+        check_round_trip(&Some(vec![None, Some(1)]));
+        check_round_trip(&Some((None::<u8>, ())));
+        check_round_trip(&Some(Ok::<Option<u8>, ()>(None)));
+        check_round_trip(&Some(Err::<u8, ()>(())));
+        check_round_trip(&(Some(1), None::<u8>, (), Marker));
+        check_round_trip(&Inner(None::<u8>));
+        check_round_trip(&Some(BTreeMap::from([("k".to_owned(), None::<u8>)])));
+        check_round_trip(&Some(Shape::Named { name: "n".into(), note: None, last: false }));
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -387,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cant_be_read_back_is_refused_with_its_type() {
+    fn the_error_for_an_unreadable_value_names_its_type() {
         for serializer in BOTH {
             let error = serializer.encode_readable(&Tagged::Large { number: u128::MAX }).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -397,15 +338,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_comes_back(bits in any::<u64>()) {
+        fn every_number_is_decoded_as_it_was(bits in any::<u64>()) {
             let (double, single) = (f64::from_bits(bits), f32::from_bits(bits as u32));
             prop_assume!(double.is_finite() && single.is_finite());
-            comes_back(&(double, single));
-            comes_back(&(bits, bits.cast_signed(), bits as f64 / 1e9));
+            check_round_trip(&(double, single));
+            check_round_trip(&(bits, bits.cast_signed(), bits as f64 / 1e9));
         }
 
         #[test]
-        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for serializer in BOTH {
                 let _ = serializer.decode_as::<Shape>(&bytes);
             }

@@ -1,6 +1,5 @@
-//! Facts: what was called with what, and what came of it.
+//! The state backend: stores the records of calls, their outcomes, and the journals and data of workflows.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::component::Component;
 use crate::error::Result;
 use crate::id::{Digest, InvocationId};
-use crate::lane::StoreId;
-use crate::orchestrator::{Cursor, Page};
+use crate::page::{Cursor, Page};
 use crate::record::{InvocationRecord, Outcome, Payload};
 
 /// An outcome of one epoch.
@@ -19,134 +18,150 @@ use crate::record::{InvocationRecord, Outcome, Payload};
 pub struct OutcomeWrite {
     /// The invocation.
     pub id: InvocationId,
-    /// The epoch of the claim it was made under.
+    /// The epoch of the claim under which the outcome was made.
     pub epoch: u64,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
 /// One recorded operation of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// Its place in the workflow: a path of numbers and branch names.
+    /// Its position in the workflow: a path of numbers and branch names.
     pub position: Box<str>,
-    /// What kind of operation.
+    /// The kind of the operation.
     pub kind: Box<str>,
-    /// Which one of its kind: a task, a step, an event.
+    /// The name of the task, step or event.
     pub name: Box<str>,
-    /// The digest of what it was called with.
+    /// The digest of its arguments.
     pub arguments: Digest,
-    /// What it gave.
+    /// Its result.
     pub value: Payload,
 }
 
-/// An entry as it is kept.
+/// A journal entry with the time of its append.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct JournalRecord {
     /// The operation.
     pub entry: JournalEntry,
     /// When it was appended.
     pub at: Timestamp,
 }
 
-/// A run that wants to go by its journal, and to be the only one that does.
+/// A request of a workflow run to replay its journal as the only writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalOpening {
     /// The invocation.
     pub id: InvocationId,
-    /// The epoch of its claim: whoever has an older one reads and appends no more.
+    /// The epoch of its claim. An owner with an older epoch can neither open the journal nor append to it afterwards.
     pub epoch: u64,
     /// The number of its attempt, counted from one.
     pub attempt: u32,
-    /// The workflow that it takes part in; without one it founds its own. Whose journal began with the founder is a run of
-    /// the workflow, and listed as such.
+    /// The workflow that the invocation takes part in; `None` if the invocation starts a workflow. If the journal began
+    /// with the workflow's first invocation, the invocation is a run of the workflow and listed as one.
     pub workflow: Option<InvocationId>,
-    /// The invocation whose journal it takes over, if it has none of its own yet.
+    /// The invocation whose journal is copied, if `id` has no journal of its own yet.
     pub takes_over: Option<InvocationId>,
 }
 
-/// What an invocation has recorded.
+/// The recorded operations of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    /// The invocation with which it began: what was taken over keeps it.
+    /// The invocation with which the journal began. A copied journal keeps the origin of the first one.
     pub origin: InvocationId,
-    /// The attempts that went by it, of all who had it.
+    /// The number of attempts that opened the journal, including those of the invocations it was copied from.
     pub tries: u32,
     /// The entries, in the order of their appends.
-    pub entries: Vec<Recorded>,
-    /// The store's present.
+    pub entries: Vec<JournalRecord>,
+    /// The store's present time.
     pub now: Timestamp,
 }
 
-/// The answer to an append.
+/// The reply to an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// The entry is recorded, at this time.
+    /// The entry was recorded at this time.
     New(Timestamp),
-    /// The position was recorded before, with this entry.
-    Existing(Recorded),
+    /// The position had this entry already.
+    Existing(JournalRecord),
 }
 
-/// Keeps facts about invocations. Writes are idempotent; nothing written here is visible before the orchestrator's
+/// The invocations that a listing is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// The runs of workflows, in the order of their first opening.
+    WorkflowRuns,
+    /// The invocations whose record was put at least this long ago, in the order of their puts.
+    PutBefore(Duration),
+    /// The invocations that were called by the task function of this one, in the order of their ids.
+    Children(InvocationId),
+}
+
+/// Stores records, outcomes and journals. Writes are idempotent. Nothing written here counts before the orchestrator's
 /// record commits to it.
+///
+/// # Behavior
+///
+/// - after a purge the state backend is empty
 #[async_trait]
-pub trait StateBackend: fmt::Debug + Send + Sync + 'static {
-    /// Keeps what was called.
+pub trait StateBackend: Component {
+    /// Stores the records of calls.
     ///
     /// # Behavior
     ///
-    /// - what is put is read back as it was
-    /// - putting again changes nothing
+    /// - a record is read back as it was put
+    /// - putting a record again changes nothing
     async fn put_invocations(&self, records: &[Arc<InvocationRecord>]) -> Result<()>;
 
-    /// Reads what was called.
+    /// Reads the records of calls.
     ///
     /// # Behavior
     ///
-    /// - what is unknown is `None`, in the order of the ids
+    /// - records are read in the order of the ids, and an unknown invocation gives `None`
     async fn invocations(&self, ids: &[InvocationId]) -> Result<Vec<Option<Arc<InvocationRecord>>>>;
 
-    /// The invocations that the body of `parent` called, in the order of their ids.
+    /// Stores outcomes.
     ///
     /// # Behavior
     ///
-    /// - children are listed until they are forgotten
-    async fn children(&self, parent: InvocationId) -> Result<Vec<InvocationId>>;
-
-    /// Keeps what a body left behind.
-    ///
-    /// # Behavior
-    ///
-    /// - an outcome is kept once for each epoch: the first stays
-    /// - outcomes of different epochs don't touch each other
+    /// - each epoch keeps one outcome: the first
+    /// - outcomes of different epochs are independent
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()>;
 
-    /// The outcome of one epoch.
+    /// Reads the outcome of one epoch.
     ///
     /// # Behavior
     ///
     /// - an outcome is read by its epoch, and another epoch has none
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>>;
 
-    /// Raises the fence of a journal to an epoch, and reads it.
+    /// Lists invocations by pages.
     ///
     /// # Behavior
     ///
-    /// - a journal is read back in its order, with the times of its appends
-    /// - an epoch below the fence can't open and is an error of kind `Fenced`
-    /// - each attempt is counted once, however often it opens
-    /// - a journal that is taken over goes on where the other one ended, which stays as it was
-    /// - runs are listed in the order in which they were first opened
+    /// - workflow runs are listed in the order of their first opening
+    /// - records that are old enough are listed by pages, and younger ones aren't
+    /// - children are listed by pages until they are forgotten
+    async fn list(&self, listing: &Listing, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>>;
+
+    /// Raises the fence of a journal to an epoch, and reads the journal.
+    ///
+    /// # Behavior
+    ///
+    /// - a journal is read back in the order of its appends, with their times
+    /// - opening with an epoch below the fence is an error of kind `Fenced`
+    /// - each attempt is counted once, however often it opens the journal
+    /// - a copied journal continues after the last entry of the original, and the original stays as it was
     async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal>;
 
-    /// Reads a journal as it is, for those who only look; `None` where none was opened.
+    /// Reads a journal without raising its fence; `None` if nobody has opened it.
     ///
     /// # Behavior
     ///
-    /// - looking into a journal raises no fence
+    /// - reading a journal raises no fence
     async fn journal(&self, id: InvocationId) -> Result<Option<Journal>>;
 
-    /// Records operations, in their order, in one step.
+    /// Records operations in their order, in one step.
     ///
     /// # Behavior
     ///
@@ -154,42 +169,20 @@ pub trait StateBackend: fmt::Debug + Send + Sync + 'static {
     /// - an append below the fence is refused with kind `Fenced`
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>>;
 
-    /// Lists the runs of workflows, in the order in which they were first opened.
-    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>>;
-
-    /// Keeps a value of a workflow.
+    /// Stores a value of a workflow.
     ///
     /// # Behavior
     ///
-    /// - workflow data is read back, the last write wins, and workflows don't see each other's
+    /// - workflow data is read back, the last write wins, and workflows don't see each other's data
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()>;
 
     /// Reads a value of a workflow.
     async fn workflow_data(&self, workflow: InvocationId, key: &str) -> Result<Option<Payload>>;
 
-    /// Lists invocations that were put at least `age` ago, in the order of their putting.
+    /// Deletes invocations with their outcomes, journals and workflow data.
     ///
     /// # Behavior
     ///
-    /// - what is old enough is listed by pages, and what is younger isn't
-    async fn aged(&self, age: Duration, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>>;
-
-    /// Drops invocations with their outcomes, journals and workflow data.
-    ///
-    /// # Behavior
-    ///
-    /// - what is forgotten is gone with everything that hangs on it
+    /// - a forgotten invocation is gone with its outcomes, journal and workflow data
     async fn forget(&self, ids: &[InvocationId]) -> Result<()>;
-
-    /// Forgets everything.
-    ///
-    /// # Behavior
-    ///
-    /// - after a purge nothing is known
-    async fn purge(&self) -> Result<()>;
-
-    /// The store behind this component, for components that can share a lane.
-    fn store_id(&self) -> Option<StoreId> {
-        None
-    }
 }

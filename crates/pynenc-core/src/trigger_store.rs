@@ -1,6 +1,5 @@
-//! What triggers remember: definitions, events, occurrences, runs.
+//! The trigger store: definitions, events, occurrences, runs and watermarks of triggers.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,56 +8,74 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::component::Component;
 use crate::error::Result;
 use crate::id::InvocationId;
-use crate::lane::StoreId;
 
 /// A trigger's identity.
 pub type TriggerId = Box<str>;
 
-/// A trigger as it is given to a store.
+/// The definition of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerDefinition {
-    /// Its identity.
+    /// The trigger's identity.
     pub id: TriggerId,
-    /// Its conditions and target, encoded by whoever evaluates it.
+    /// Its conditions and its target, encoded by the trigger extension.
     pub spec: Bytes,
 }
 
-/// A trigger as a store lists it.
+/// A change of the trigger definitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Defined {
-    /// What was given.
+pub enum TriggerUpdate {
+    /// Stores a definition.
+    Define {
+        /// The definition.
+        definition: TriggerDefinition,
+        /// How long the definition lives without renewal; `None` until the trigger is removed.
+        length: Option<Duration>,
+    },
+    /// Pauses a trigger: it ignores its conditions until it is resumed.
+    Pause(TriggerId),
+    /// Resumes a paused trigger.
+    Resume(TriggerId),
+    /// Removes a trigger.
+    Remove(TriggerId),
+}
+
+/// A live trigger in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTrigger {
+    /// The definition.
     pub definition: TriggerDefinition,
-    /// Whether it passes over what happens.
+    /// Whether the trigger is paused.
     pub paused: bool,
-    /// Whether it stays until it is undefined, because it was defined without a length.
+    /// Whether the trigger lives until it is removed, because it was defined without a length.
     pub stays: bool,
 }
 
 /// An event of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its place in the log.
+    /// Its position in the log.
     pub sequence: u64,
     /// Its name.
     pub name: Box<str>,
-    /// For those who wait for one key.
+    /// Its key, for waits on one key.
     pub key: Option<Box<str>>,
     /// The encoded payload.
     pub payload: Bytes,
     /// The serializer that wrote the payload.
     pub serializer: Box<str>,
-    /// When it was appended.
+    /// The time of its append.
     pub at: Timestamp,
 }
 
-/// An event to be appended.
+/// An event to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// Its name.
     pub name: Box<str>,
-    /// For those who wait for one key.
+    /// Its key, for waits on one key.
     pub key: Option<Box<str>>,
     /// The encoded payload.
     pub payload: Bytes,
@@ -66,31 +83,31 @@ pub struct NewEvent {
     pub serializer: Box<str>,
 }
 
-/// An invocation that waits for an event.
+/// A wait of an invocation for an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventWait {
-    /// Who waits.
+    /// The invocation that waits.
     pub waiter: InvocationId,
     /// The name of the event.
     pub name: Box<str>,
-    /// The key of the event; without one any event of the name will do.
+    /// The key of the event; `None` for any event of the name.
     pub key: Option<Box<str>>,
-    /// What was appended earlier doesn't count.
+    /// The earliest time of append.
     pub since: Timestamp,
-    /// Nor does what stands at this place of the log or before it.
+    /// The event has to be behind this position of the log.
     pub after: u64,
 }
 
-/// One who is offered each event of a name: a condition of a trigger, wherever it is evaluated.
+/// A listener, which is offered each event of a name. Each event condition of a trigger is one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventListener {
-    /// Its identity: processes that give the same one share the events.
+    /// Its identity. Processes with the same one share the events.
     pub id: Box<str>,
     /// The name of the events.
     pub name: Box<str>,
 }
 
-/// An event that was offered to a listener.
+/// An event that is offered to a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offered {
     /// The listener.
@@ -99,290 +116,338 @@ pub struct Offered {
     pub event: Event,
 }
 
-/// A condition that came true and waits for others of its trigger.
+/// An event that a listener has handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandledEvent {
+    /// The listener.
+    pub listener: Box<str>,
+    /// The event's position in the log.
+    pub sequence: u64,
+}
+
+/// A request for events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventsTake {
+    /// The listeners to take events for.
+    pub listeners: Vec<EventListener>,
+    /// Acknowledges these events before any is taken: the caller has handled them.
+    pub done: Vec<HandledEvent>,
+    /// The largest number of events for each listener. With a limit of zero the request only acknowledges.
+    pub limit: usize,
+    /// The store offers an event again if the listener hasn't acknowledged the event this long after its last offer.
+    pub again_after: Duration,
+}
+
+impl EventsTake {
+    /// A request that only acknowledges events.
+    pub fn done(done: Vec<HandledEvent>) -> Self {
+        Self { done, ..Self::default() }
+    }
+}
+
+/// A request for waiters whose event has arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadyTake {
+    /// Ends all waits of these invocations before any is taken.
+    pub done: Vec<InvocationId>,
+    /// The largest number of waiters. With a limit of zero the request only ends waits.
+    pub limit: usize,
+    /// The store offers a waiter again if its waits haven't been ended this long after its last offer.
+    pub again_after: Duration,
+}
+
+impl ReadyTake {
+    /// A request that only ends waits.
+    pub fn done(done: Vec<InvocationId>) -> Self {
+        Self { done, ..Self::default() }
+    }
+}
+
+/// A condition that came true and waits for the other conditions of its trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurrence {
-    /// What makes it one and the same when it is reported twice.
+    /// Its identity. A second report with the same one is ignored.
     pub id: Box<str>,
     /// The trigger.
     pub trigger: TriggerId,
-    /// Which of the trigger's conditions.
+    /// The number of the condition in the trigger.
     pub condition: u32,
     /// The encoded context.
     pub context: Bytes,
-    /// When it came true.
+    /// When the condition came true.
     pub at: Timestamp,
-    /// When nobody will ask for it any more.
+    /// After this time nobody asks for the occurrence.
     pub until: Timestamp,
 }
 
-/// A question for what waits of one condition.
+/// A request for the waiting occurrences of one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     /// The trigger.
     pub trigger: TriggerId,
-    /// Which of its conditions.
+    /// The number of the condition in the trigger.
     pub condition: u32,
-    /// What came true earlier isn't asked for.
+    /// The earliest time of the occurrences.
     pub since: Timestamp,
 }
 
-/// A slot of a schedule: firing it moves the schedule's watermark.
+/// A slot of a schedule. Firing the slot moves the schedule's watermark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
+pub struct ScheduleSlot {
     /// The schedule.
     pub schedule: Box<str>,
-    /// Where its watermark stands.
+    /// The watermark before the slot.
     pub from: Timestamp,
-    /// Where it moves: the time of the slot.
+    /// The watermark after the slot: the time of the slot.
     pub to: Timestamp,
 }
 
-/// What a run comes to.
+/// The outcome of a trigger's run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
-    /// A call, which is to be submitted.
+    /// A call to submit.
     Call {
-        /// The invocation that comes of it.
+        /// The invocation id of the call.
         invocation: InvocationId,
-        /// The built call, encoded.
+        /// The encoded call.
         call: Bytes,
     },
-    /// No call, because the trigger's code failed; it says how.
+    /// No call, because the trigger's code failed. Holds the error.
     Failed(Box<str>),
-    /// No call, because the time for it was over; it says of what.
+    /// No call, because its time was over. Says which slots were missed.
     Missed(Box<str>),
 }
 
-/// One firing of a trigger.
+/// One run of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerRun {
-    /// What makes it one and the same when two runners fire it.
+    /// Its identity. If two runners fire the same run, one of them does.
     pub id: Box<str>,
     /// The trigger.
     pub trigger: TriggerId,
-    /// What happened, for people.
+    /// The cause, for people.
     pub cause: Box<str>,
-    /// What it comes to.
+    /// The outcome.
     pub outcome: RunOutcome,
-    /// The occurrences that it uses up.
+    /// The occurrences that it consumes.
     pub consumes: Vec<Box<str>>,
-    /// The slot that it stands for.
-    pub slot: Option<Slot>,
+    /// The slot of a schedule that it fires.
+    pub slot: Option<ScheduleSlot>,
 }
 
-/// A run as a store lists it.
+/// A step of the trigger store that happens once, whoever tries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Firing {
+    /// Stores a run.
+    Run(TriggerRun),
+    /// Moves a watermark over a slot, and stores nothing.
+    Skip(ScheduleSlot),
+}
+
+/// A run in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiredRun {
-    /// What was fired.
+    /// The run.
     pub run: TriggerRun,
-    /// When.
+    /// The time of the firing.
     pub at: Timestamp,
-    /// What became of its call.
+    /// The state of its call.
     pub delivery: Delivery,
 }
 
-/// What became of a run's call.
+/// The state of a run's call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// It has none, or isn't submitted yet.
+    /// The run has no call, or its call isn't submitted yet.
     Open,
-    /// It was submitted.
+    /// The call was submitted.
     Submitted,
-    /// It was refused for good, and why.
+    /// The call was refused permanently, for this reason.
     Refused(Box<str>),
 }
 
-/// That somebody has seen to a run's call.
+/// The result of submitting a run's call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The run.
     pub run: Box<str>,
-    /// Why its call was refused for good, if it was.
+    /// The reason, if the call was refused permanently.
     pub refused: Option<Box<str>>,
 }
 
-/// How far schedules were looked at.
+/// A selection of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerRuns {
+    /// The last runs of a trigger, the newest first.
+    Of(TriggerId),
+    /// The runs of any trigger whose call isn't delivered and that were fired at least this long ago, the oldest first.
+    Undelivered(Duration),
+}
+
+/// The watermarks of schedules: the times up to which their slots were handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermarks {
-    /// The store's present.
+    /// The store's present time.
     pub now: Timestamp,
-    /// One for each schedule, in their order.
+    /// One for each schedule, in the order of the request.
     pub marks: Vec<Timestamp>,
 }
 
-/// What a store tells those who react.
+/// A change that the store announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum News {
+pub enum Notification {
     /// Events were appended.
     Events,
-    /// Definitions were added, dropped, paused or resumed.
+    /// Triggers were defined, removed, paused or resumed.
     Definitions,
 }
 
-/// Keeps what triggers have to remember over processes and crashes. Each item of a batch is one atomic step.
+/// The number of changes of each kind. A subscriber compares its counts with those of the store, so several changes
+/// between two reads make one notification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotificationCounts {
+    events: u64,
+    definitions: u64,
+}
+
+impl NotificationCounts {
+    /// Counts a change.
+    pub fn add(&mut self, notification: Notification) {
+        match notification {
+            Notification::Events => self.events += 1,
+            Notification::Definitions => self.definitions += 1,
+        }
+    }
+
+    /// The next notification for a subscriber with these counts, whose count is then up to date with `now`.
+    pub fn next(&mut self, now: Self) -> Option<Notification> {
+        if self.events != now.events {
+            self.events = now.events;
+            Some(Notification::Events)
+        } else if self.definitions != now.definitions {
+            self.definitions = now.definitions;
+            Some(Notification::Definitions)
+        } else {
+            None
+        }
+    }
+}
+
+/// Stores the state of triggers. Each item of a batch is one atomic step.
+///
+/// # Behavior
+///
+/// - a purge leaves definitions in place, and deletes events, waits, occurrences, runs and watermarks
 #[async_trait]
-pub trait TriggerStore: fmt::Debug + Send + Sync + 'static {
-    /// Keeps definitions, and keeps them alive for `length`; without a length until they are removed.
+pub trait TriggerStore: Component {
+    /// Applies changes to the trigger definitions, in order.
     ///
     /// # Behavior
     ///
-    /// - a definition is listed until its length is over, and kept when it is renewed
+    /// - a definition lives for its length, and a renewal extends it
     /// - a definition without a length stays
-    async fn define(&self, definitions: &[TriggerDefinition], length: Option<Duration>) -> Result<()>;
-
-    /// Drops definitions.
-    ///
-    /// # Behavior
-    ///
-    /// - what is undefined isn't listed
-    async fn undefine(&self, ids: &[TriggerId]) -> Result<()>;
-
-    /// The live definitions, by id.
-    async fn definitions(&self) -> Result<Vec<Defined>>;
-
-    /// Pauses a trigger, or resumes it.
-    ///
-    /// # Behavior
-    ///
+    /// - a removed definition isn't listed
     /// - a paused trigger stays paused until it is resumed, even when it is defined again
-    async fn pause(&self, trigger: &str, paused: bool) -> Result<()>;
+    async fn update_definitions(&self, updates: &[TriggerUpdate]) -> Result<()>;
 
-    /// Appends to the event log and tells each event's place in it.
-    ///
-    /// # Behavior
-    ///
-    /// - events are read back in their order, behind a place, by name
+    /// Lists the live triggers by id.
+    async fn definitions(&self) -> Result<Vec<StoredTrigger>>;
+
+    /// Appends events to the log, and returns their positions.
     async fn append_events(&self, events: &[NewEvent]) -> Result<Vec<u64>>;
 
-    /// Reads events of a name that stand behind a place.
-    async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>>;
-
-    /// Offers each listener at most `limit` events of its name that it wasn't offered within `again_after`, in their order.
+    /// Acknowledges handled events, then offers each listener others of its name in the order of the log.
     ///
     /// # Behavior
     ///
-    /// - an event is offered once to each listener, and again when it isn't done in time
-    /// - the first listener of a name is offered what the log has kept, a later one what nobody was offered yet
-    /// - listeners that come together are offered the same
-    async fn take_events(
-        &self,
-        listeners: &[EventListener],
-        limit: usize,
-        again_after: Duration,
-    ) -> Result<Vec<Offered>>;
+    /// - events are offered in the order of their appends, by name, as they were appended
+    /// - an event is offered once to each listener, and again when it isn't acknowledged in time
+    /// - the first listener of a name is offered all kept events, a later one those that nobody was offered yet
+    /// - listeners of one request are offered the same events
+    /// - an acknowledged event isn't offered again
+    /// - a take acknowledges events and offers others in the same call
+    async fn take_events(&self, take: &EventsTake) -> Result<Vec<Offered>>;
 
-    /// Says that a listener has seen to events.
+    /// Finds the first matching event of each wait. A wait without a match is stored until a matching event is appended.
     ///
     /// # Behavior
     ///
-    /// - an event that is done isn't offered again
-    async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()>;
-
-    /// Gives each wait the first event that it is for. One that finds none is kept, until such an event is appended.
-    ///
-    /// # Behavior
-    ///
-    /// - a wait is given the first event of its name and key, from its time on and behind its place
-    /// - who waits for an event is told of once it is appended, and again when it isn't done in time
-    /// - an event of another name or key wakes nobody
+    /// - a wait gets the first event of its name and key, from its time on and behind its position
+    /// - an event of another name or key ends no wait
     async fn await_events(&self, waits: &[EventWait]) -> Result<Vec<Option<Event>>>;
 
-    /// Offers at most `limit` of those whose event has come and that nobody was offered within `again_after`.
-    async fn awoken(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>>;
-
-    /// Drops all waits of invocations, and that their events have come.
+    /// Ends all waits of handled waiters, then offers other waiters whose event has arrived.
     ///
     /// # Behavior
     ///
-    /// - who is done with waiting isn't told of
-    async fn end_waits(&self, waiters: &[InvocationId]) -> Result<()>;
+    /// - a waiter is offered once its event is appended, and again when its waits aren't ended in time
+    /// - a waiter whose waits were ended isn't offered
+    /// - a take ends waits and offers other waiters in the same call
+    async fn take_ready(&self, take: &ReadyTake) -> Result<Vec<InvocationId>>;
 
-    /// Keeps occurrences.
+    /// Stores occurrences, then reads the waiting occurrences of each lookup: the oldest first, at most `limit` of each.
     ///
     /// # Behavior
     ///
-    /// - an occurrence is kept once, however often it is reported, even after it was used up
-    async fn put_occurrences(&self, occurrences: &[Occurrence]) -> Result<()>;
+    /// - an occurrence is stored once, however often it is reported, even after it was consumed
+    /// - occurrences are found by their condition, from a time on, the oldest first
+    /// - a lookup sees the occurrences that are stored in the same call
+    async fn put_occurrences(
+        &self,
+        occurrences: &[Occurrence],
+        lookups: &[Lookup],
+        limit: usize,
+    ) -> Result<Vec<Vec<Occurrence>>>;
 
-    /// What waits of each condition that is asked for, oldest first, at most `limit` of each.
+    /// Fires runs and skips slots. Reports for each item whether this call did.
+    ///
+    /// Firing a run claims its id, consumes its occurrences, moves its watermark and stores its call, in one step.
     ///
     /// # Behavior
     ///
-    /// - occurrences are found by their condition, from a time on, oldest first
-    async fn occurrences(&self, lookups: &[Lookup], limit: usize) -> Result<Vec<Vec<Occurrence>>>;
+    /// - a run fires once, also if many try at once
+    /// - a run consumes its occurrences
+    /// - a run whose occurrence was consumed by another doesn't fire, and consumes nothing
+    /// - a run of a slot moves the watermark, and doesn't fire if the watermark is elsewhere
+    /// - a run of a future slot doesn't fire
+    /// - a skip moves the watermark and stores no run
+    /// - of many skips of one slot exactly one succeeds
+    /// - a future slot can't be skipped
+    async fn fire(&self, firings: &[Firing]) -> Result<Vec<bool>>;
 
-    /// Fires: claims each run, uses up its occurrences, moves its watermark and keeps its call, in one step. Tells for
-    /// each whether this call did.
+    /// Reads runs, at most `limit` of them.
     ///
     /// # Behavior
     ///
-    /// - a run fires once, of many tries at once too
-    /// - a run uses its occurrences up
-    /// - a run whose occurrence was used up by another doesn't fire, and uses up nothing
-    /// - a run of a slot moves the watermark, and doesn't fire if that stands elsewhere
-    /// - a run of a slot that lies ahead doesn't fire
-    async fn fire(&self, runs: &[TriggerRun]) -> Result<Vec<bool>>;
+    /// - a run is undelivered until its delivery is reported
+    /// - the runs of a trigger are listed with the states of their calls, the newest first
+    async fn runs(&self, runs: &TriggerRuns, limit: usize) -> Result<Vec<FiredRun>>;
 
-    /// Runs whose calls weren't seen to and that were fired at least `age` ago, oldest first.
-    ///
-    /// # Behavior
-    ///
-    /// - a fired call is listed until it was seen to
-    async fn undelivered(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>>;
-
-    /// Says what became of calls.
+    /// Stores the results of submitting calls.
     async fn delivered(&self, delivered: &[Delivered]) -> Result<()>;
 
-    /// The last runs of a trigger, newest first.
+    /// Reads the watermarks of schedules. A new schedule gets one.
     ///
     /// # Behavior
     ///
-    /// - the runs of a trigger are listed with what became of them, newest first
-    async fn runs(&self, trigger: &str, limit: usize) -> Result<Vec<FiredRun>>;
-
-    /// How far schedules were looked at.
-    ///
-    /// # Behavior
-    ///
-    /// - a new schedule is looked at from the present on
+    /// - the watermark of a new schedule is the present
     async fn watermarks(&self, schedules: &[Box<str>]) -> Result<Watermarks>;
 
-    /// Moves a watermark without firing, if it still stands at `slot.from`. Tells whether it did.
+    /// Streams notifications from now on. Equal notifications that weren't read yet are merged.
     ///
     /// # Behavior
     ///
-    /// - of many moves from one place exactly one succeeds
-    /// - a watermark isn't moved beyond the present
-    async fn move_watermark(&self, slot: &Slot) -> Result<bool>;
+    /// - appended events and changed definitions are announced
+    async fn notifications(&self) -> Result<BoxStream<'static, Notification>>;
 
-    /// Tells of news from now on. News that wasn't read yet is told once.
+    /// Deletes events and runs older than `age`, occurrences consumed before that, and occurrences whose time is over.
+    /// A run whose delivery wasn't reported stays. Returns the number of deleted items, at most `limit`.
     ///
     /// # Behavior
     ///
-    /// - appended events and changed definitions are told
-    async fn news(&self) -> Result<BoxStream<'static, News>>;
-
-    /// Drops events and runs that are older than `age`, used-up occurrences that were used before that, and waiting ones
-    /// that nobody will ask for. A run whose call wasn't seen to stays.
-    ///
-    /// # Behavior
-    ///
-    /// - what is old is dropped, and what still waits stays
-    /// - an occurrence that waits is dropped when nobody will ask for it
+    /// - old items are deleted, and items that still wait stay
+    /// - a waiting occurrence is deleted when its time is over
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize>;
-
-    /// Forgets events, waits, occurrences, runs and watermarks.
-    ///
-    /// # Behavior
-    ///
-    /// - a purge leaves definitions in place
-    async fn purge(&self) -> Result<()>;
-
-    /// The store behind this component, for components that can share a lane.
-    fn store_id(&self) -> Option<StoreId> {
-        None
-    }
 }

@@ -1,31 +1,57 @@
-//! What a body knows of its own run.
+//! The context of a task function that runs, and the parameters that are injected from it.
 
-use std::any::{Any, TypeId, type_name};
+use std::any::{Any, type_name};
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pynenc_core::record::{InvocationRecord, TraceContext, WorkflowIdentity};
-use pynenc_core::{InvocationId, TaskId};
-use rustc_hash::FxHashMap;
+use futures_util::future::BoxFuture;
+use pynenc_core::lane::Submission;
+use pynenc_core::orchestrator::Registered;
+use pynenc_core::record::{InvocationRecord, Outcome, TraceContext, WorkflowIdentity};
+use pynenc_core::{InvocationId, StatusRecord, TaskId};
 
-use crate::call::Call;
+use crate::attempt::{Attempt, Halt};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::invocation::{Invocation, InvocationGroup};
-use crate::task::Task;
-use crate::worker::{Attempt, Halt};
+use crate::task::{Requirements, missing_state};
 
 tokio::task_local! {
     static CURRENT: TaskContext;
 }
 
-/// The run that a body belongs to. Clones are cheap and mean the same run.
+/// The result of a call that a task function awaits.
+pub(crate) enum AwaitedCall {
+    /// The call is finished. The outcome is given if it is at hand.
+    Finished {
+        /// The call's final record.
+        record: StatusRecord,
+        /// The outcome of that record.
+        outcome: Option<Outcome>,
+    },
+    /// The call wasn't waited for: another invocation may stand for it.
+    Registered(Registered),
+}
+
+/// Submits the calls that a task function awaits. The worker that runs the function implements it.
+pub(crate) trait CallHost: Send + Sync {
+    /// Submits a call of the task function that `caller` runs and waits for its completion, with the caller's slot free
+    /// meanwhile.
+    fn call<'a>(
+        self: Arc<Self>,
+        engine: &'a Engine,
+        caller: &'a Arc<Attempt>,
+        submission: &'a Submission,
+    ) -> BoxFuture<'a, Result<AwaitedCall>>;
+}
+
+/// The context of one run of a task function. Clones are cheap and mean the same run.
 #[derive(Clone)]
 pub struct TaskContext {
     engine: Engine,
     attempt: Arc<Attempt>,
+    calls: Arc<dyn CallHost>,
 }
 
 impl fmt::Debug for TaskContext {
@@ -38,11 +64,11 @@ impl fmt::Debug for TaskContext {
 }
 
 impl TaskContext {
-    pub(crate) fn new(engine: Engine, attempt: Arc<Attempt>) -> Self {
-        Self { engine, attempt }
+    pub(crate) fn new(engine: Engine, attempt: Arc<Attempt>, calls: Arc<dyn CallHost>) -> Self {
+        Self { engine, attempt, calls }
     }
 
-    /// The context of the body that this code runs in.
+    /// The context of the task function that this code runs in.
     ///
     /// # Errors
     ///
@@ -51,17 +77,22 @@ impl TaskContext {
         Self::try_current().ok_or(Error::NoContext)
     }
 
-    pub(crate) fn try_current() -> Option<Self> {
+    fn try_current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Carries the context into a future, such as one for `tokio::spawn`.
+    /// The context of the task function that this code runs in, if `engine` runs it.
+    pub(crate) fn current_of(engine: &Engine) -> Option<Self> {
+        Self::try_current().filter(|context| context.engine.is_same(engine))
+    }
+
+    /// Runs a future in this context, such as one for `tokio::spawn`.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), future)
     }
 
-    pub(crate) fn sync_scope<R>(&self, body: impl FnOnce() -> R) -> R {
-        CURRENT.sync_scope(self.clone(), body)
+    pub(crate) fn sync_scope<R>(&self, function: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self.clone(), function)
     }
 
     /// The engine that runs the task.
@@ -69,11 +100,17 @@ impl TaskContext {
         &self.engine
     }
 
-    pub(crate) fn attempt(&self) -> &Arc<Attempt> {
-        &self.attempt
+    /// Waits by `until` for all of `on`, with the task's slot free meanwhile.
+    pub(crate) async fn wait<R>(&self, on: &[InvocationId], until: impl Future<Output = Result<R>>) -> Result<R> {
+        self.attempt.wait(&self.engine, on, until).await
     }
 
-    /// The invocation that runs.
+    /// Submits a call and waits for its completion, with the task's slot free meanwhile.
+    pub(crate) async fn call(&self, submission: &Submission) -> Result<AwaitedCall> {
+        self.calls.clone().call(&self.engine, &self.attempt, submission).await
+    }
+
+    /// The id of the invocation that runs.
     pub fn invocation_id(&self) -> InvocationId {
         self.record().id
     }
@@ -83,173 +120,102 @@ impl TaskContext {
         &self.record().task
     }
 
-    /// The number of this attempt: 1, and one more for each retry.
+    /// The number of this attempt: 1 for the first, and one more for each retry. If the invocation runs again because
+    /// its worker was lost or has shut down, the number stays the same.
     pub fn attempt_number(&self) -> u32 {
         self.attempt.number()
     }
 
-    /// The epoch of the claim this body runs under: it fences what the body writes elsewhere.
+    /// The epoch of the claim under which the task runs, which is a fencing token. It grows with each claim of the
+    /// invocation. Send it with each write to another system, and let that system refuse a write whose epoch is lower
+    /// than one that it has seen. A runner that has lost its claim then can't overwrite the work of its successor.
     pub fn epoch(&self) -> u64 {
         self.attempt.epoch()
     }
 
-    /// The invocation whose body called this one.
+    /// The invocation that called this one, if a task did.
     pub fn parent(&self) -> Option<InvocationId> {
         self.record().parent
     }
 
-    /// The workflow that the invocation takes part in: the one that it was called in, or that it has founded.
+    /// The workflow that the invocation belongs to: that of its caller, or the one that it started.
     pub fn workflow(&self) -> Option<WorkflowIdentity> {
-        self.record().workflow.or_else(|| self.attempt.guided.founded())
+        self.record().workflow.or_else(|| self.attempt.hooks.started_workflow())
     }
 
-    /// What is stored of the call that runs.
+    /// The stored record of the call that runs.
     pub fn record(&self) -> &InvocationRecord {
         &self.attempt.record
     }
 
-    /// The distributed trace that the invocation belongs to, for requests that the body makes.
+    /// The distributed trace that the invocation belongs to, for requests that the task makes.
     pub fn trace(&self) -> Option<&TraceContext> {
         self.record().trace.as_ref()
     }
 
-    /// Whether the body should end: its end was asked for, its time is over, its claim is lost, or its runner stops.
+    /// Whether the task function should return: the invocation was cancelled, its time limit is over, its claim was lost, or
+    /// its runner stops.
     pub fn is_cancelled(&self) -> bool {
         self.attempt.is_interrupted()
     }
-
-    /// Submits a call as a child of this invocation, without waiting for its value.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped submit may or may not have taken effect.
-    pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
-        self.scope(self.engine.submit(call)).await
-    }
-
-    /// Submits calls as children of this invocation in one batch.
-    pub async fn submit_all<T: Task>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Result<InvocationGroup<T>> {
-        self.scope(self.engine.submit_all(calls)).await
-    }
-
-    /// Submits a call from a task that is a plain function.
-    ///
-    /// # Errors
-    ///
-    /// As [`TaskContext::submit`]; and [`Error::Invalid`] inside an `async` task, whose thread must not be blocked.
-    pub fn submit_blocking<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
-        if !self.attempt.is_blocking() {
-            let error = pynenc_core::Error::invalid("submit_blocking is for plain functions; use submit(..).await");
-            return Err(Error::Invalid(error));
-        }
-        tokio::runtime::Handle::current().block_on(self.submit(call))
-    }
 }
 
-/// For extensions that run bodies by rules of their own.
+/// For extensions that control how a task function runs.
 impl TaskContext {
-    /// Ends the body, which isn't polled any more. The first halt counts; a cancel, a time limit and a lost claim count more.
+    /// Halts the task function, which isn't polled again. The first halt counts. A cancel, a time limit and a lost claim
+    /// take precedence over a halt.
     pub fn halt(&self, halt: Halt) {
         self.attempt.halt(halt);
     }
 
-    /// Has the return of a value judged: a halt that `judge` gives takes its place.
-    pub fn judge_return(&self, judge: impl Fn() -> Option<Halt> + Send + 'static) {
-        self.attempt.guided.judge_return(Box::new(judge));
+    /// Calls `check` when the task function returns a value. A halt that it gives replaces the value.
+    pub fn check_return(&self, check: impl Fn() -> Option<Halt> + Send + 'static) {
+        self.attempt.hooks.check_return(Box::new(check));
     }
 
-    /// A value of a type that is kept with this run, made when it is asked for first.
+    /// The value of a type that is kept with this run. The first call makes it.
     pub fn share<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
-        self.attempt.guided.share(make)
+        self.attempt.hooks.share(make)
     }
 
-    /// Says that this invocation takes part in a workflow from now on, if it takes part in none yet.
-    pub fn found_workflow(&self, workflow: WorkflowIdentity) {
-        self.attempt.guided.found(workflow);
+    /// Makes this invocation part of a workflow, unless it belongs to one already.
+    pub fn start_workflow(&self, workflow: WorkflowIdentity) {
+        self.attempt.hooks.start_workflow(workflow);
     }
 
-    /// How many waits for other invocations are open in the body.
+    /// How many waits for other invocations are open in the task function.
     pub fn open_waits(&self) -> usize {
         self.attempt.open_waits()
     }
 
-    /// Says whether the body only waits for what needs no body in memory: that time doesn't count for its time limit.
-    pub fn rest(&self, rests: bool) {
-        self.attempt.guided.rest(rests);
+    /// Sets whether the task function is idle: it only waits for things that come without it, such as a timer. Idle time
+    /// doesn't count towards the time limit.
+    pub fn set_idle(&self, is_idle: bool) {
+        self.attempt.hooks.set_idle(is_idle);
     }
 
-    /// Whether the body is a plain function, which can't be halted.
+    /// Whether the task is a plain function, which can't be halted.
     pub fn is_blocking(&self) -> bool {
-        self.attempt.is_blocking()
+        self.attempt.is_blocking
     }
 }
 
-/// What the parameters of tasks need of their app.
-#[derive(Debug, Default)]
-pub struct Requirements {
-    states: Vec<(TypeId, &'static str)>,
-    parts: Vec<TypeId>,
-}
-
-impl Requirements {
-    /// Asks for a state of type `T`.
-    pub fn state<T: Any>(&mut self) {
-        self.states.push((TypeId::of::<T>(), type_name::<T>()));
-    }
-
-    /// Says that the task is given a `T`, so that an extension finds the tasks that it concerns.
-    pub fn part<T: Any>(&mut self) {
-        self.parts.push(TypeId::of::<T>());
-    }
-
-    /// Whether the task is given a `T`.
-    pub fn has_part<T: Any>(&self) -> bool {
-        self.parts.contains(&TypeId::of::<T>())
-    }
-
-    /// The first one that `states` doesn't hold.
-    pub(crate) fn missing(&self, states: &States) -> Option<&'static str> {
-        self.states.iter().find(|(id, _)| !states.0.contains_key(id)).map(|(_, name)| *name)
-    }
-}
-
-/// What a parameter marked `#[inject]` is made from.
+/// A type that a parameter marked `#[inject]` can have.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be injected",
     note = "a parameter marked `#[inject]` is a `TaskContext`, a `State<T>`, or a type of yours that implements `FromContext`"
 )]
 pub trait FromContext: Sized {
-    /// Says what the app must have, so that a runner that lacks it doesn't start.
+    /// Adds what the app must have. A runner whose app lacks it doesn't start.
     fn requires(_requirements: &mut Requirements) {}
 
-    /// Makes the value for one run.
+    /// Makes the value for one run of the task function.
     fn from_context(context: &TaskContext) -> Result<Self>;
 }
 
 impl FromContext for TaskContext {
     fn from_context(context: &TaskContext) -> Result<Self> {
         Ok(context.clone())
-    }
-}
-
-/// The values that an app shares with its tasks, one of each type.
-#[derive(Default, Clone)]
-pub struct States(FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl States {
-    /// Adds a value; a second one of its type replaces it.
-    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(value));
-    }
-
-    fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
     }
 }
 
@@ -284,8 +250,4 @@ impl<T: Any + Send + Sync> FromContext for State<T> {
     fn from_context(context: &TaskContext) -> Result<Self> {
         context.engine.states().find().map(Self).ok_or_else(|| missing_state(type_name::<T>(), context.task()))
     }
-}
-
-pub(crate) fn missing_state(type_name: &'static str, task: &TaskId) -> Error {
-    Error::Injection { type_name, advice: format!("task `{task}` needs it; give it to the app with `.state(value)`") }
 }

@@ -1,109 +1,158 @@
-//! The engine: components in their places, and what callers ask of them.
+//! The engine of an app: its components, settings, tasks and extensions.
+//!
+//! This file holds the parts and gives access to them. Calls are in `client`, running them is in `worker`, and `setup`
+//! builds an engine.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::broker::Message;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
-use pynenc_core::orchestrator::HistoryEntry;
-use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
+use pynenc_core::orchestrator::{HistoryEntry, Signal, Tracked, Transition, TransitionReply};
+use pynenc_core::reads;
+use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention, TraceContext};
+use pynenc_core::status::{Change, Expect};
 use pynenc_core::{
-    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, Serializer, StateBackend, Status, StatusRecord,
-    TriggerStore,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, RunnerId, Serializer, StateBackend, Status,
+    StatusRecord, TaskId, TriggerStore,
 };
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
+use tracing::Span;
 
-use crate::arguments::{ArgumentSource, NamedValue};
-use crate::content::Contents;
-use crate::context::{Requirements, States, missing_state};
+use crate::argument_cache::LargeValues;
+use crate::backoff::store_backoff;
+use crate::blocking_threads::BlockingThreads;
 use crate::error::{Error, Result};
-use crate::extension::{Changed, Extension};
 use crate::group_commit::{GroupCommit, Settles, Submits};
-use crate::invocation::Invocation;
-use crate::step_lane::StepLane;
-use crate::task::{Task, TaskRegistry};
-use crate::telling::TracePropagation;
-use crate::worker::{BodyThreads, Worker, pause_before};
+use crate::stop::Stop;
+use crate::task::{ArgumentSource, NamedValue, Requirements, States, TaskRegistry, missing_state};
 
 /// The components of an app.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Carries hints.
+    /// Carries hints to runners.
     pub broker: Arc<dyn Broker>,
-    /// Holds the truth.
+    /// Owns every invocation's status.
     pub orchestrator: Arc<dyn Orchestrator>,
-    /// Holds facts.
+    /// Stores records, outcomes and journals.
     pub state: Arc<dyn StateBackend>,
-    /// Remembers what triggers need.
+    /// Stores events and the state of triggers.
     pub triggers: Arc<dyn TriggerStore>,
-    /// Holds large content.
-    pub arg_cache: Arc<dyn ArgCache>,
-    /// Writes new calls.
+    /// Stores large arguments and results. Without one, every value stays in its call.
+    pub arg_cache: Option<Arc<dyn ArgCache>>,
+    /// Encodes new calls.
     pub serializer: Arc<dyn Serializer>,
-    /// Tells the time to clients; stores have their own.
+    /// The clock of this process. Stores have their own.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The settings the engine reads.
+/// The settings of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The app's name.
     pub app_id: Arc<str>,
-    /// How runners work.
+    /// The settings of runners.
     pub runner: RunnerConfig,
-    /// How long things are kept.
+    /// How long finished invocations are kept.
     pub retention: RetentionConfig,
-    /// What is moved out of calls.
+    /// Which arguments are moved into the argument cache.
     pub arg_cache: ArgCacheConfig,
-    /// What is told.
+    /// How arguments are logged.
     pub logging: LoggingConfig,
-    /// How the app takes part in its program's distributed tracing.
+    /// Connects the app to the program's distributed tracing.
     pub propagation: Option<Arc<dyn TracePropagation>>,
-    /// The clock of synchronous mode, in which a submit runs the task before it returns and leaps over delays.
+    /// The clock of synchronous mode. In this mode a submit runs the task before it returns, and the clock leaps over delays.
     pub synchronous: Option<LeapingClock>,
-    /// Whether each argument is read back before its call is submitted.
+    /// Whether each argument is decoded again before its call is submitted, to find values that can't be read back.
     pub reads_back_arguments: bool,
 }
 
-/// What an engine is made of.
-#[derive(Debug)]
-pub struct EngineSetup {
-    /// Its components.
-    pub parts: Parts,
-    /// Its settings.
-    pub settings: Settings,
-    /// The tasks it knows.
-    pub tasks: TaskRegistry,
-    /// What it shares with its tasks.
-    pub states: States,
-    /// What plugs in.
-    pub extensions: Vec<Arc<dyn Extension>>,
-    /// Serializers it can read besides its own.
-    pub readers: Vec<Arc<dyn Serializer>>,
+/// Connects an app to the distributed tracing of its program: a few lines over OpenTelemetry, or over another library for
+/// W3C Trace Context.
+pub trait TracePropagation: fmt::Debug + Send + Sync + 'static {
+    /// The trace of the code that makes a call, if there is one.
+    fn current(&self) -> Option<TraceContext>;
+
+    /// Makes the span of an attempt part of the trace that its call was made in.
+    fn attach(&self, span: &Span, context: &TraceContext);
+}
+
+/// A transition that this process has made.
+#[derive(Debug, Clone)]
+pub struct StatusChange<'a> {
+    /// The invocation.
+    pub id: InvocationId,
+    /// The invocation's task.
+    pub task: &'a TaskId,
+    /// The record after the transition.
+    pub record: &'a StatusRecord,
+}
+
+/// A part of an app that plugs into the engine, such as triggers and workflows. The engine calls it and knows no more of it.
+#[async_trait]
+pub trait Extension: Any + fmt::Debug + Send + Sync {
+    /// The name in logs.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
+    /// Prepares the extension, before a runner of this process claims anything. A retryable error is retried; any other
+    /// error keeps the runner from starting.
+    async fn prepare(&self, _engine: &Engine) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called after each transition that this process makes. It must not block.
+    fn on_change(&self, _change: &StatusChange<'_>) {}
+
+    /// Returns those of the finished invocations, whose retention is over, that are still needed. The engine offers them
+    /// again later and forgets the others.
+    async fn still_needed(&self, _engine: &Engine, _outlived: &[InvocationId]) -> Result<Vec<InvocationId>> {
+        Ok(Vec::new())
+    }
+
+    /// Called for each signal of the store to a runner of this process. It must not block.
+    fn on_signal(&self, _signal: &Signal) {}
+
+    /// Runs a service beside each runner's work, until `stop` says so. If it ends early, the runner goes on; an error is
+    /// logged.
+    async fn serve(&self, _engine: Engine, _runner: RunnerId, _stop: Stop) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs invocations in synchronous mode. The worker implements it.
+pub(crate) trait RunInline: Send + Sync {
+    /// Runs an invocation until it is finished, and whatever its completion let run.
+    fn run_inline(self: Arc<Self>, engine: &Engine, id: InvocationId) -> BoxFuture<'_, Result<()>>;
 }
 
 /// An app's engine. Clones are cheap and mean the same one.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
-struct Inner {
-    parts: Parts,
-    settings: Settings,
-    tasks: TaskRegistry,
-    states: States,
-    extensions: Vec<Arc<dyn Extension>>,
-    readers: FxHashMap<&'static str, Arc<dyn Serializer>>,
-    lane: Arc<dyn Lane>,
-    submits: GroupCommit<Submits>,
-    settles: GroupCommit<Settles>,
-    inline: Option<Arc<Worker>>,
-    contents: Contents,
-    body_threads: Arc<BodyThreads>,
+/// The parts of an engine. [`EngineSetup`](crate::EngineSetup) puts them together.
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) settings: Settings,
+    pub(crate) tasks: TaskRegistry,
+    pub(crate) states: States,
+    pub(crate) extensions: Vec<Arc<dyn Extension>>,
+    pub(crate) readers: FxHashMap<&'static str, Arc<dyn Serializer>>,
+    pub(crate) lane: Arc<dyn Lane>,
+    pub(crate) submits: GroupCommit<Submits>,
+    pub(crate) settles: GroupCommit<Settles>,
+    pub(crate) inline: Option<Arc<dyn RunInline>>,
+    pub(crate) large_values: LargeValues,
+    pub(crate) blocking_threads: Arc<BlockingThreads>,
 }
 
 impl fmt::Debug for Engine {
@@ -113,36 +162,8 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Puts the components in their places.
-    ///
-    /// # Errors
-    ///
-    /// In synchronous mode, [`Error::Injection`] where a task needs a state that isn't there.
-    pub fn new(setup: EngineSetup) -> Result<Self> {
-        let EngineSetup { parts, settings, tasks, states, extensions, readers } = setup;
-        if settings.synchronous.is_some() {
-            check_requirements(&tasks, &states)?;
-        }
-        let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
-        let (submits, settles) = (GroupCommit::new(lane.clone()), GroupCommit::new(lane.clone()));
-        let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
-        let inline = settings.synchronous.as_ref().map(|_| Arc::new(Worker::inline(&settings.runner)));
-        let kept = settings.retention.results.max(settings.retention.failures);
-        let contents = Contents::new(parts.arg_cache.clone(), &settings.arg_cache, kept);
-        Ok(Self(Arc::new(Inner {
-            parts,
-            settings,
-            tasks,
-            states,
-            extensions,
-            readers,
-            lane,
-            submits,
-            settles,
-            inline,
-            contents,
-            body_threads: Arc::default(),
-        })))
+    pub(crate) fn from_inner(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// The components.
@@ -176,8 +197,17 @@ impl Engine {
         &self.0.submits
     }
 
-    pub(crate) fn inline_worker(&self) -> Option<&Arc<Worker>> {
-        self.0.inline.as_ref()
+    /// Whether the app is in synchronous mode.
+    pub(crate) fn is_synchronous(&self) -> bool {
+        self.0.inline.is_some()
+    }
+
+    /// Runs an invocation until it is finished, if the app is in synchronous mode.
+    pub(crate) async fn run_inline(&self, id: InvocationId) -> Result<()> {
+        match &self.0.inline {
+            Some(worker) => worker.clone().run_inline(self, id).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -194,15 +224,16 @@ impl Engine {
         self.0.extensions.iter().find_map(|extension| (&**extension as &dyn Any).downcast_ref())
     }
 
-    pub(crate) fn changed(&self, changed: &Changed<'_>) {
-        self.0.extensions.iter().for_each(|extension| extension.on_change(changed));
+    /// Notifies the extensions of a transition.
+    pub(crate) fn changed(&self, change: &StatusChange<'_>) {
+        self.0.extensions.iter().for_each(|extension| extension.on_change(change));
     }
 
-    /// Prepares every extension for a runner of this process, as soon as their stores let it.
+    /// Prepares every extension for a runner of this process. Waits for stores that are unavailable.
     ///
     /// # Errors
     ///
-    /// What no later try would change.
+    /// The first error that isn't retryable.
     pub async fn prepare(&self) -> Result<()> {
         for extension in self.extensions() {
             let mut failures = 0;
@@ -210,33 +241,33 @@ impl Engine {
                 if !error.is_retryable() {
                     return Err(error);
                 }
-                tracing::warn!(%error, extension = extension.name(), "a runner waits until its extension is prepared");
-                self.parts().clock.sleep(pause_before(failures)).await;
+                tracing::warn!(%error, extension = extension.name(), "an extension can't be prepared yet; the runner waits");
+                self.parts().clock.sleep(store_backoff(failures)).await;
                 failures += 1;
             }
         }
         Ok(())
     }
 
-    /// Checks that every task can be given what its parameters ask for.
+    /// Checks that the app has the states that its tasks require.
     ///
     /// # Errors
     ///
-    /// [`Error::Injection`] for the first that can't.
+    /// [`Error::Injection`] for the first task with a missing state.
     pub fn check_requirements(&self) -> Result<()> {
         check_requirements(&self.0.tasks, &self.0.states)
     }
 
-    /// The serializer of a name, for what it wrote.
+    /// The serializer with this name, to decode what it encoded.
     ///
     /// # Errors
     ///
-    /// The app doesn't have it.
+    /// The app doesn't have the serializer.
     pub fn reader(&self, name: &str) -> Result<Arc<dyn Serializer>, pynenc_core::Error> {
         self.0.readers.get(name).cloned().ok_or_else(|| {
             let mut known: Vec<_> = self.0.readers.keys().copied().collect();
             known.sort_unstable();
-            pynenc_core::Error::corrupt("written by a serializer that this app doesn't have")
+            pynenc_core::Error::corrupt("the value was written by a serializer that this app doesn't have")
                 .with("serializer", name)
                 .with("known", known.join(", "))
         })
@@ -245,11 +276,6 @@ impl Engine {
     pub(crate) fn retention(&self) -> Retention {
         let RetentionConfig { results, failures, .. } = self.0.settings.retention;
         Retention { results, failures }
-    }
-
-    /// The handle of an invocation that was submitted anywhere.
-    pub fn invocation<T: Task>(&self, id: InvocationId) -> Invocation<T> {
-        Invocation::new(self.clone(), id, None)
     }
 
     /// The status of an invocation.
@@ -262,34 +288,60 @@ impl Engine {
         tracked.map(|tracked| tracked.record).ok_or(Error::InvocationNotFound(id))
     }
 
-    /// The history of an invocation, oldest line first.
+    /// The history of an invocation, oldest entry first.
     ///
     /// # Errors
     ///
     /// [`Error::InvocationNotFound`].
     pub async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
-        let history = self.parts().orchestrator.history(id).await?;
+        let history = reads::history(&*self.parts().orchestrator, id).await?;
         if history.is_empty() { Err(Error::InvocationNotFound(id)) } else { Ok(history) }
     }
 
-    pub(crate) fn body_threads(&self) -> &Arc<BodyThreads> {
-        &self.0.body_threads
+    pub(crate) fn blocking_threads(&self) -> &Arc<BlockingThreads> {
+        &self.0.blocking_threads
     }
 
-    /// How many threads are kept by plain bodies that were given up, because they went on after a time limit, a cancel or
-    /// the end of their runner. A runtime that is dropped waits for them.
+    /// How many threads are occupied by plain task functions that the runner has abandoned: they still run after a time
+    /// limit, a cancel or the end of their runner. A runtime that is dropped waits for them.
     pub fn abandoned_threads(&self) -> usize {
-        self.body_threads().abandoned()
+        self.blocking_threads().abandoned()
     }
 
-    /// Pushes hints. One that is lost is what a hint may be: the sweep brings it back.
+    /// Pushes hints. A lost hint is no error: the sweep pushes it again.
     pub(crate) async fn hint(&self, messages: &[Message]) {
         if messages.is_empty() {
             return;
         }
         if let Err(error) = self.parts().broker.push(messages).await {
-            tracing::debug!(%error, count = messages.len(), "hints were lost; the sweep will bring them back");
+            tracing::debug!(%error, count = messages.len(), "hints were lost; the sweep will push them again");
         }
+    }
+
+    /// Makes transitions of invocations that no worker runs, and pushes the hints that follow from them. An invocation whose
+    /// record has changed since stays as it is.
+    pub(crate) async fn transition_all(&self, changes: Vec<(Tracked, Change)>) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let transition = |(item, change): &(Tracked, Change)| Transition {
+            id: item.id,
+            expect: Expect::from(&item.record),
+            change: change.clone(),
+        };
+        let transitions: Vec<_> = changes.iter().map(transition).collect();
+        let replies = self.parts().orchestrator.transition(&transitions).await?;
+        let mut hints = Vec::new();
+        for ((item, _), reply) in changes.into_iter().zip(replies) {
+            if let TransitionReply::Done { record, handed } = reply {
+                hints.extend(handed);
+                let moved = Tracked { record, ..item };
+                hints.extend(moved.record.is_queued().then(|| moved.message()));
+                self.changed(&StatusChange { id: moved.id, task: &moved.task, record: &moved.record });
+            }
+        }
+        self.hint(&hints).await;
+        Ok(())
     }
 
     /// Forgets every invocation, hint, trigger run and cached argument of the app.
@@ -299,60 +351,59 @@ impl Engine {
         orchestrator.purge().await?;
         state.purge().await?;
         triggers.purge().await?;
-        self.contents().purge().await?;
+        self.large_values().purge().await?;
         Ok(())
     }
 
-    /// Large values, and where they are.
-    pub(crate) fn contents(&self) -> &Contents {
-        &self.0.contents
+    /// Access to large values.
+    pub(crate) fn large_values(&self) -> &LargeValues {
+        &self.0.large_values
     }
 
-    /// All arguments, wherever they are.
+    /// Reads all arguments, from the call or from the argument cache.
     pub(crate) async fn fetch_all(&self, arguments: &[Argument]) -> Result<Vec<NamedValue>, pynenc_core::Error> {
         let mut fetched = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            let value = self.contents().fetch(&argument.value).await;
+            let value = self.large_values().fetch(&argument.value).await;
             fetched.push((argument.name.clone(), value.map_err(|error| error.with("argument", &argument.name))?));
         }
         Ok(fetched)
     }
 
-    /// The arguments of a call, to be decoded.
+    /// Reads the arguments of a call, to decode them.
     ///
     /// # Errors
     ///
-    /// They are externalized and gone, or written by a serializer that the app doesn't have.
+    /// An argument is gone from the argument cache, or the app lacks the serializer that encoded it.
     pub async fn arguments(&self, record: &InvocationRecord) -> Result<ArgumentSource, pynenc_core::Error> {
         let serializer = self.reader(&record.serializer)?;
         Ok(ArgumentSource::of_fetched(serializer, self.fetch_all(&record.arguments).await?))
     }
 
-    /// A value that was kept with an invocation, such as its result.
+    /// Reads and decodes a value that is stored with an invocation, such as its result.
     ///
     /// # Errors
     ///
-    /// It is externalized and gone, or it isn't what is asked for.
+    /// The value is gone from the argument cache, or it isn't a `T`.
     pub async fn value<T: DeserializeOwned>(&self, value: &Payload, serializer: &str) -> Result<T, pynenc_core::Error> {
         let reader = self.reader(serializer)?;
-        self.contents().fetch(value).await?.decode(&*reader)
+        self.large_values().fetch(value).await?.decode(&*reader)
     }
 
-    /// The bytes of a value, wherever they are.
+    /// Reads the bytes of a value.
     ///
     /// # Errors
     ///
-    /// It is externalized and gone.
+    /// The value is gone from the argument cache.
     pub async fn bytes(&self, value: &Payload) -> Result<Bytes, pynenc_core::Error> {
-        Ok(self.contents().fetch(value).await?.into_bytes())
+        Ok(self.large_values().fetch(value).await?.into_bytes())
     }
 
-    /// Waits until `id` has ended, without attributing the wait to a task.
-    pub(crate) async fn ended(&self, id: InvocationId) -> Result<StatusRecord> {
-        use futures_util::StreamExt;
+    /// Waits until the invocation is finished. It isn't a task's wait: no slot is freed, and no deadlock is looked for.
+    pub(crate) async fn completion(&self, id: InvocationId) -> Result<StatusRecord> {
         loop {
-            let mut ends = self.parts().orchestrator.watch(&[id]).await?;
-            match ends.next().await {
+            let mut completions = self.parts().orchestrator.watch(&[id]).await?;
+            match completions.next().await {
                 Some((_, Some(record))) => return Ok(record),
                 Some((_, None)) => return Err(Error::InvocationNotFound(id)),
                 // A watch that closes early has lost its store; the next one reads the record again.
@@ -361,25 +412,21 @@ impl Engine {
         }
     }
 
-    /// Whether nothing but this process could end `id`, and it won't.
+    /// Whether the invocation can never finish: the app is in synchronous mode, so nothing else would run it.
     pub(crate) async fn is_stuck(&self, id: InvocationId) -> Result<bool> {
-        Ok(self.inline_worker().is_some() && !self.status(id).await?.status.is_final())
+        Ok(self.is_synchronous() && !self.status(id).await?.status.is_final())
     }
 
-    /// Counts invocations by status.
+    /// Counts the invocations with a status.
     pub async fn count(&self, status: Status) -> Result<u64> {
         Ok(self.parts().orchestrator.count().await?.statuses.get(&status).copied().unwrap_or(0))
     }
 }
 
-fn step_lane(parts: &Parts) -> Arc<dyn Lane> {
-    Arc::new(StepLane::new(parts.broker.clone(), parts.orchestrator.clone(), parts.state.clone()))
-}
-
-fn check_requirements(tasks: &TaskRegistry, states: &States) -> Result<()> {
+pub(crate) fn check_requirements(tasks: &TaskRegistry, states: &States) -> Result<()> {
     for task in tasks.all() {
         let mut requirements = Requirements::default();
-        (task.definition.requires)(&mut requirements);
+        (task.definition().requires)(&mut requirements);
         if let Some(type_name) = requirements.missing(states) {
             return Err(missing_state(type_name, task.id()));
         }

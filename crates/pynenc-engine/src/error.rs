@@ -1,50 +1,50 @@
-//! What can go wrong between a call and its value, each with a variant of its own.
+//! The error type of the public API, and [`Retry`], by which a task function asks for another attempt.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use pynenc_core::names::did_you_mean;
 use pynenc_core::record::TaskError;
+use pynenc_core::suggestions::did_you_mean;
 use pynenc_core::{ErrorKind, InvocationId, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::returns::VariantName;
+use crate::task::VariantName;
 
-/// The result of what users call; a second parameter names another error, as in a task's signature.
+/// The result type of the public API. A second parameter names another error type, as in a task's signature.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An argument that differs between a call and the waiting invocation that stands for it.
+/// An argument that differs between a call and the waiting invocation that the call was deduplicated to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArgumentDiff {
     /// The parameter's name.
     pub name: String,
-    /// The waiting invocation's value, as far as it can be shown.
+    /// The waiting invocation's value as text.
     pub existing: String,
-    /// The call's value, as far as it can be shown.
+    /// The call's value as text.
     pub called: String,
 }
 
 impl fmt::Display for ArgumentDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} waits, called with {}", self.name, self.existing, self.called)
+        write!(f, "{}: waiting with {}, called with {}", self.name, self.existing, self.called)
     }
 }
 
-/// Where the code of a workflow doesn't match its journal.
+/// A position at which the code of a workflow doesn't match its journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     /// The position of the operation.
     pub position: String,
-    /// What is recorded there.
+    /// The operation in the journal.
     pub recorded: String,
-    /// What the code asked for.
+    /// The operation in the code.
     pub found: String,
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {}, {} is recorded, and the code has {}", self.position, self.recorded, self.found)
+        write!(f, "at position {}, the journal has {}, but the code has {}", self.position, self.recorded, self.found)
     }
 }
 
@@ -55,7 +55,7 @@ impl Mismatch {
         TaskError { kind: "NonDeterminism".to_owned(), message, source_chain: vec![position, recorded, found], attempt }
     }
 
-    /// The mismatch that a stored error tells of.
+    /// Reads a mismatch back from a stored error.
     pub(crate) fn of_task_error(error: TaskError) -> Result<Self, TaskError> {
         match <[String; 3]>::try_from(error.source_chain) {
             Ok([position, recorded, found]) => Ok(Self { position, recorded, found }),
@@ -64,173 +64,184 @@ impl Mismatch {
     }
 }
 
-/// Why there is no value.
+/// An error of the public API: why a call wasn't accepted, why an invocation has no value, or why another request
+/// failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The task's body returned an error, panicked or outlived its time limit, on its last attempt.
+    /// The task function returned an error, panicked or timed out, on its last attempt.
     #[error("task failed (attempt {}): {_0}", _0.attempt)]
     TaskFailed(TaskError),
-    /// Somebody asked for the invocation's end.
+    /// The invocation was cancelled.
     #[error("invocation {0} was cancelled")]
     Cancelled(InvocationId),
-    /// Running control ended the invocation before it ever ran.
+    /// Running concurrency control dropped the invocation before it ever ran.
     #[error("invocation {0} was dropped: its concurrency key had no free slot")]
     DroppedByConcurrencyControl(InvocationId),
-    /// The invocation ended with a value that is no longer kept.
-    #[error("the result of invocation {0} is no longer kept; see the setting retention.results")]
+    /// The invocation succeeded, but its value is no longer stored.
+    #[error("the result of invocation {0} has expired; see the setting `retention.results`")]
     ResultExpired(InvocationId),
-    /// No such invocation, or one whose retention is over.
+    /// The invocation doesn't exist, or its retention is over.
     #[error("there is no invocation {0}")]
     InvocationNotFound(InvocationId),
-    /// Plain bodies kept too many threads after their time limit or their cancel.
+    /// Plain (non-`async`) task functions kept too many threads after a timeout or a cancel.
     #[error(
-        "the runner has ended, because plain bodies kept {0} threads after their end (`runner.max_abandoned_threads`): have them look at `is_cancelled`, or run what blocks in a process of its own"
+        "the runner stopped: {0} threads are still occupied by plain task functions that timed out or were cancelled, more than `runner.max_abandoned_threads` allows. Check `is_cancelled` in these functions, or run blocking code in a process of its own"
     )]
     TooManyAbandonedThreads(usize),
-    /// The caller's own time limit for waiting is over; the invocation goes on.
-    #[error("no result within {}; the invocation goes on", humantime::format_duration(*.0))]
+    /// The caller's own time limit for waiting is over; the invocation continues.
+    #[error("no result within {}; the invocation continues", humantime::format_duration(*.0))]
     Timeout(Duration),
-    /// A store can't be used for now.
+    /// A store can't be reached, or it is full and refuses new calls. In the second case the kind of `source` is
+    /// [`ErrorKind::StoreFull`].
+    ///
+    /// A submit with this error may have taken effect. Repeat it with an idempotency key.
     #[error("a store is unavailable: {source}")]
     Unavailable {
-        /// Whether the same call may succeed later.
+        /// Whether the same request may succeed later.
         retryable: bool,
-        /// What the component says.
+        /// The component's error.
         source: pynenc_core::Error,
     },
-    /// The idempotency key stands for a call with other arguments.
-    #[error("the idempotency key `{key}` stands for invocation {existing}, which has other arguments")]
+    /// The idempotency key was used before, for a call with other arguments.
+    #[error("the idempotency key `{key}` belongs to invocation {existing}, which has other arguments")]
     IdempotencyConflict {
         /// The key.
         key: String,
-        /// The invocation that has it.
+        /// The invocation that was submitted with this key.
         existing: InvocationId,
     },
-    /// An invocation with the same registration key and other arguments waits, and the task refuses that.
-    #[error("invocation {existing} waits with the same key and other arguments ({})", differences(diff))]
+    /// An invocation with the same registration key but other arguments already waits, and the task has the option
+    /// `on_diff_non_key_args_raise`.
+    #[error(
+        "invocation {existing} is waiting with the same registration key but other arguments ({})",
+        differences(diff)
+    )]
     ArgumentsDiffer {
         /// The waiting invocation.
         existing: InvocationId,
-        /// What differs.
+        /// The arguments that differ.
         diff: Vec<ArgumentDiff>,
     },
-    /// An externalized argument is gone or was altered.
+    /// An argument in the argument cache is missing or was altered.
     #[error("the arguments of invocation {id} are unavailable: {detail}")]
     ArgumentsUnavailable {
         /// The invocation.
         id: InvocationId,
-        /// What is missing.
+        /// The missing or altered content.
         detail: String,
     },
-    /// What is stored of the invocation is missing or can't be understood.
+    /// The stored record of the invocation is missing or can't be decoded.
     #[error("the record of invocation {id} can't be used: {detail}")]
     CorruptRecord {
         /// The invocation.
         id: InvocationId,
-        /// What is wrong.
+        /// The problem with the record.
         detail: String,
     },
-    /// The workflow's code no longer matches its journal, which is kept: put the code right, and retry the invocation.
+    /// The workflow's code no longer matches its journal. The journal is kept: fix the code and retry the invocation.
     #[error("workflow {id} no longer matches its journal: {mismatch}")]
     NonDeterminism {
         /// The invocation.
         id: InvocationId,
-        /// The position, what is recorded there, and what was found.
+        /// The position, with the operations in the journal and in the code.
         mismatch: Mismatch,
     },
-    /// Operations of a workflow overlap in a way whose order may be another one in the next run.
+    /// Operations of a workflow overlap in an order that may change from run to run.
     #[error(
-        "{called} was called while {open} is open: which of them comes first may change from run to run. Call both before one of them is awaited, as in `join!(wf.step(..), wf.step(..))`, or give each its own `wf.branch(name)`"
+        "{called} was called while {open} is open: their order may change from run to run. Call both before you await one of them, as in `join!(wf.step(..), wf.step(..))`, or give each its own `wf.branch(name)`"
     )]
     UnstableOrder {
-        /// What was called.
+        /// The operation that was called.
         called: String,
-        /// What was open.
+        /// The operation that was still open.
         open: String,
     },
-    /// The wait would never end: the invocations wait for each other.
-    #[error("invocations wait for each other: {path}")]
+    /// Deadlock: the invocations wait for each other, so the wait would never be over.
+    #[error("deadlock, because invocations wait for each other: {path}")]
     WaitCycle {
-        /// The way from the waiter back to the waiter.
+        /// The wait cycle, from the waiter back to the waiter.
         path: String,
     },
-    /// The invocation took down as many runners as one may.
+    /// The invocation took down as many runners as `runner.poison_losses` allows.
     #[error("invocation {id} is a poison pill: {detail}")]
     PoisonPill {
         /// The invocation.
         id: InvocationId,
-        /// The runners it took.
+        /// The runners that were lost.
         detail: String,
     },
     /// The app doesn't know the task.
     #[error(
-        "unknown task `{task}`; {}this app has {}. A crate's tasks are found when the program links it: `use the_crate as _;`, or list them with `.tasks(tasks![..])`",
-        slip(task, known),
+        "unknown task `{task}`; {}this app has {}. Link the crate that defines the task with `use the_crate as _;`, or list its tasks with `.tasks(tasks![..])`",
+        suggestion(task, known),
         listed(known)
     )]
     UnknownTask {
         /// The task.
         task: TaskId,
-        /// What the app knows.
+        /// The tasks that the app knows.
         known: Vec<TaskId>,
     },
-    /// A call was awaited where no task runs.
+    /// A call was awaited outside a task.
     #[error(
-        "a call can be awaited inside a task only; use `app.submit(call).await?.result().await`, or `TaskContext::scope` for code spawned by a task"
+        "a call can be awaited only inside a task; elsewhere use `app.submit(call).await?.result().await`, or `TaskContext::scope` for code spawned by a task"
     )]
     NoContext,
-    /// A task that is a plain function tried to wait.
+    /// A plain (non-`async`) task function tried to wait for an invocation.
     #[error(
-        "the task `{0}` is a plain function and can't wait for others, because it would block a thread; make it an `async fn`"
+        "the task `{0}` is a plain function and can't wait for other invocations, because that would block a thread; make it an `async fn`"
     )]
     WaitInBlockingTask(TaskId),
-    /// As many bodies wait in this runner as its setting allows.
-    #[error("{0} bodies wait for others in this runner already; see the setting runner.max_paused")]
+    /// The task function can't wait for an invocation: in this runner, `runner.max_paused` task functions already do.
+    #[error(
+        "{0} task functions already wait for other invocations in this runner; see the setting `runner.max_paused`"
+    )]
     TooManyPaused(usize),
-    /// The runner lost its claim while the body ran; whatever the body does is not recorded.
+    /// The runner lost its claim on the invocation while the task function ran: another runner took over, or the
+    /// invocation has finished or was deleted. The outcome of this attempt isn't recorded.
     #[error("the claim on invocation {0} was lost to another runner")]
     ClaimLost(InvocationId),
-    /// A parameter marked `#[inject]` can't be given.
+    /// A parameter marked `#[inject]` can't be provided.
     #[error("can't inject `{type_name}`: {advice}")]
     Injection {
         /// The parameter's type.
         type_name: &'static str,
-        /// What to do.
+        /// How to fix it.
         advice: String,
     },
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error("configuration: {0}")]
     Config(#[source] pynenc_core::Error),
-    /// The call can't be made as it is.
+    /// The call is invalid.
     #[error("invalid call: {0}")]
     Invalid(#[source] pynenc_core::Error),
     /// An argument is larger than the setting `arg_cache.max_size`.
     #[error("{0}")]
     TooLarge(#[source] pynenc_core::Error),
-    /// In synchronous mode nothing else is there to end the invocation.
+    /// The invocation waits in synchronous mode, where no other runner can continue it.
     #[error(
-        "invocation {0} can't go on in synchronous mode: it waits for something that only another runner could bring"
+        "invocation {0} can't continue in synchronous mode: it waits for something that only another runner could provide"
     )]
     StuckInSyncMode(InvocationId),
-    /// A body's wish to be run again.
+    /// The task function asked for another attempt.
     #[error("{0}")]
     Retry(#[source] Retry),
-    /// Any other fault of a component.
+    /// Any other error of a component.
     #[error(transparent)]
     Component(pynenc_core::Error),
-    /// An error of the user's own.
+    /// An error type of the user's own.
     #[error(transparent)]
     Other(Box<dyn StdError + Send + Sync>),
 }
 
 impl Error {
-    /// Wraps an error of the user's own, for tasks that return [`Result`].
+    /// Wraps an error type of the user's own, for tasks that return [`Result`].
     pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { retryable: true, .. })
     }
@@ -267,8 +278,8 @@ fn differences(diff: &[ArgumentDiff]) -> String {
     diff.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// The tasks that were probably meant.
-fn slip(task: &TaskId, known: &[TaskId]) -> String {
+/// A question that suggests the tasks with a similar name.
+fn suggestion(task: &TaskId, known: &[TaskId]) -> String {
     let question = did_you_mean(task.as_str(), known.iter().map(TaskId::as_str));
     question.map(|question| format!("{question} ")).unwrap_or_default()
 }
@@ -280,14 +291,14 @@ fn listed(known: &[TaskId]) -> String {
     known.iter().map(TaskId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// An error by which a body asks to be run again, as long as it has retries left.
+/// An error by which a task function asks for another attempt. The attempt is granted if a retry is left.
 ///
 /// ```
 /// use pynenc_engine::{Result, Retry};
 /// use std::time::Duration;
 ///
 /// async fn fetch() -> Result<String> {
-///     Err(Retry::after(Duration::from_secs(30)).because("the service asked for patience"))?
+///     Err(Retry::after(Duration::from_secs(30)).because("the service is overloaded"))?
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -297,24 +308,24 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Again after the task's own back-off.
+    /// Asks for a retry after the task's own back-off.
     pub fn again() -> Self {
-        Self { after: None, reason: "the body asked to be run again".to_owned() }
+        Self { after: None, reason: "the task function asked for a retry".to_owned() }
     }
 
-    /// Again after `delay`, whatever the task's back-off says.
+    /// Asks for a retry after `delay`, instead of the task's back-off.
     pub fn after(delay: Duration) -> Self {
         Self { after: Some(delay), ..Self::again() }
     }
 
-    /// Says why, for the history.
+    /// Sets the reason for the invocation's history.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// The wished delay.
+    /// The requested delay.
     pub fn delay(&self) -> Option<Duration> {
         self.after
     }
@@ -344,10 +355,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_task_is_explained() {
+    fn an_unknown_task_error_suggests_a_name_and_lists_the_known_tasks() {
         let known = vec!["shop::add".into(), "shop::ship".into()];
         let text = Error::UnknownTask { task: "addd".into(), known }.to_string();
-        let told = "unknown task `addd`; did you mean `shop::add`? this app has shop::add, shop::ship.";
-        assert!(text.starts_with(told) && text.contains("use the_crate as _;"), "{text}");
+        let start = "unknown task `addd`; did you mean `shop::add`? this app has shop::add, shop::ship.";
+        assert!(text.starts_with(start) && text.contains("use the_crate as _;"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is ready while one trip is under way shares the next.
+//! Group commit: requests that arrive during a round trip are sent together in the next one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,92 +9,95 @@ use pynenc_core::orchestrator::{Registered, TransitionReply};
 use pynenc_core::{Error, ErrorKind, Lane, Result};
 use tokio::sync::oneshot;
 
-/// At most so many items make one trip.
+/// The maximum number of items in one round trip.
 const BATCH: usize = 500;
 
-/// A trip of a lane that takes several items.
+/// A request to the lane for several items at once.
 #[async_trait]
-pub(crate) trait Trip: fmt::Debug + Send + Sync + 'static {
-    /// What travels.
+pub(crate) trait RoundTrip: fmt::Debug + Send + Sync + 'static {
+    /// The request.
     type Item: fmt::Debug + Send;
-    /// What each gets.
+    /// The reply to each item.
     type Reply: fmt::Debug + Send;
 
-    async fn travel(lane: &dyn Lane, items: Vec<Self::Item>) -> Result<Vec<Result<Self::Reply>>>;
+    async fn perform(lane: &dyn Lane, items: Vec<Self::Item>) -> Result<Vec<Result<Self::Reply>>>;
 }
 
-/// Submissions.
+/// Round trips of submissions.
 #[derive(Debug)]
 pub(crate) enum Submits {}
 
-/// Settlements.
+/// Round trips of settlements.
 #[derive(Debug)]
 pub(crate) enum Settles {}
 
 #[async_trait]
-impl Trip for Submits {
+impl RoundTrip for Submits {
     type Item = Submission;
     type Reply = Registered;
 
-    async fn travel(lane: &dyn Lane, items: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
+    async fn perform(lane: &dyn Lane, items: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
         lane.submit(items).await
     }
 }
 
 #[async_trait]
-impl Trip for Settles {
+impl RoundTrip for Settles {
     type Item = Settlement;
     type Reply = TransitionReply;
 
-    async fn travel(lane: &dyn Lane, items: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
+    async fn perform(lane: &dyn Lane, items: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         lane.settle(items).await
     }
 }
 
-/// Sends items in groups, without waiting for a group to fill: who finds the way free goes at once, who comes during the
-/// trip waits, and the first of those leads all of them on the next. Where several go together, the next of them goes as
-/// soon as the others that are ready to run have run, with those who came.
+/// Sends items in groups, without waiting for a group to fill.
+///
+/// A caller that finds no round trip in progress leads one at once. Callers that arrive during a round trip wait. When it
+/// ends, the first of them becomes the leader of the next round trip and sends the items of all. If the last group had
+/// more than two items, the next leader yields once to the runtime before it sends, so that tasks that are ready to run
+/// can add their items.
 #[derive(Debug)]
-pub(crate) struct GroupCommit<T: Trip> {
+pub(crate) struct GroupCommit<T: RoundTrip> {
     lane: Arc<dyn Lane>,
     queue: Arc<Mutex<Queue<T>>>,
 }
 
 #[derive(Debug)]
-struct Queue<T: Trip> {
-    is_led: bool,
-    /// Whether the last group was of several senders.
-    is_shared: bool,
+struct Queue<T: RoundTrip> {
+    has_leader: bool,
+    /// Whether the last group had more than two items.
+    was_large: bool,
     waiting: Vec<Waiting<T>>,
 }
 
 #[derive(Debug)]
-struct Waiting<T: Trip> {
+struct Waiting<T: RoundTrip> {
     item: T::Item,
     turn: oneshot::Sender<Turn<T>>,
 }
 
-/// Where an item is: the lead of a group of one, or a turn to wait for.
-enum Place<T: Trip> {
-    First(Lead<T>, Group<T>),
-    Behind(oneshot::Receiver<Turn<T>>),
+/// An item's position: it leads a new group, or waits for its turn behind another one.
+enum Position<T: RoundTrip> {
+    Leads(Lead<T>, Group<T>),
+    Waits(oneshot::Receiver<Turn<T>>),
 }
 
-/// What an item that waits is told.
+/// The message to a waiting sender: its reply, or the lead of the next group.
 #[derive(Debug)]
-enum Turn<T: Trip> {
-    Arrived(Result<T::Reply>),
+enum Turn<T: RoundTrip> {
+    Replied(Result<T::Reply>),
     Lead(Lead<T>, Group<T>),
 }
 
-/// Items of which the first is its leader's own, and who is told of the others.
+/// The items of one round trip. The first is the leader's own; the others have a channel each for their reply.
 #[derive(Debug)]
-struct Group<T: Trip> {
+struct Group<T: RoundTrip> {
     items: Vec<T::Item>,
     turns: Vec<oneshot::Sender<Turn<T>>>,
 }
 
-impl<T: Trip> Group<T> {
+impl<T: RoundTrip> Group<T> {
     fn of(own: T::Item) -> Self {
         Self { items: vec![own], turns: Vec::new() }
     }
@@ -107,114 +110,118 @@ impl<T: Trip> Group<T> {
     }
 }
 
-/// The right to make a trip. Dropped, it goes to the next group, even if its holder was dropped with it.
+/// The right to make a round trip. When it is dropped, even by a cancelled caller, it passes to the first caller that still
+/// waits. If that caller is dropped before it sends, the items of its group are never sent, and their callers get `None`.
 #[derive(Debug)]
-struct Lead<T: Trip> {
+struct Lead<T: RoundTrip> {
     queue: Arc<Mutex<Queue<T>>>,
 }
 
-impl<T: Trip> GroupCommit<T> {
+impl<T: RoundTrip> GroupCommit<T> {
     pub(crate) fn new(lane: Arc<dyn Lane>) -> Self {
-        Self { lane, queue: Arc::new(Mutex::new(Queue { is_led: false, is_shared: false, waiting: Vec::new() })) }
+        Self { lane, queue: Arc::new(Mutex::new(Queue { has_leader: false, was_large: false, waiting: Vec::new() })) }
     }
 
-    /// Sends one item; `None` when nothing is known of it, because who led its trip went away.
+    /// Sends one item. Poll the future at once: it may have become the leader, and others wait for it. `None` if the leader was
+    /// dropped: the item may or may not have been sent.
     ///
     /// # Cancel safety
     ///
-    /// A dropped item may or may not take effect.
+    /// If the future is dropped, the item may or may not take effect.
     pub(crate) fn send(&self, item: T::Item) -> impl Future<Output = Option<Result<T::Reply>>> + '_ {
-        // Before the future is made, which doesn't carry the item then.
-        self.arrived(self.enqueue(item))
+        // Enqueued before the future exists, so that the future doesn't have to hold the item.
+        self.reply_of(self.enqueue(item))
     }
 
-    /// Sends two items in this order, in one trip unless a group is full between them; as [`GroupCommit::send`] for each.
+    /// Sends two items in this order, usually in one round trip. Each has a result as in [`GroupCommit::send`].
     pub(crate) async fn send_both(&self, items: [T::Item; 2]) -> [Option<Result<T::Reply>>; 2] {
         let [first, second] = items.map(|item| self.enqueue(item));
-        tokio::join!(self.arrived(first), self.arrived(second)).into()
+        tokio::join!(self.reply_of(first), self.reply_of(second)).into()
     }
 
-    async fn arrived(&self, place: Place<T>) -> Option<Result<T::Reply>> {
+    async fn reply_of(&self, place: Position<T>) -> Option<Result<T::Reply>> {
         let (lead, group) = match place {
-            Place::First(lead, group) => (lead, group),
-            Place::Behind(turn) => match turn.await {
+            Position::Leads(lead, group) => (lead, group),
+            Position::Waits(turn) => match turn.await {
                 Ok(Turn::Lead(lead, group)) => (lead, group),
-                Ok(Turn::Arrived(reply)) => return Some(reply),
+                Ok(Turn::Replied(reply)) => return Some(reply),
                 Err(_) => return None,
             },
         };
-        if lock(&self.queue).is_shared {
+        if lock(&self.queue).was_large {
             tokio::task::yield_now().await;
         }
-        let reply = self.travel(self.joined(group)).await;
+        let reply = self.send_group(self.with_waiting(group)).await;
         drop(lead);
         Some(reply)
     }
 
-    /// The group, and who came while it was about to go.
-    fn joined(&self, mut group: Group<T>) -> Group<T> {
+    /// Adds the items that arrived before the group is sent.
+    fn with_waiting(&self, mut group: Group<T>) -> Group<T> {
         let mut queue = lock(&self.queue);
         let room = BATCH.saturating_sub(group.items.len()).min(queue.waiting.len());
         group.join(queue.waiting.drain(..room));
-        // Of two, one may be the other's caller.
-        queue.is_shared = group.items.len() > 2;
+        // Two items may come from one sender, as a child's settlement and its caller's transition do.
+        queue.was_large = group.items.len() > 2;
         group
     }
 
-    fn enqueue(&self, item: T::Item) -> Place<T> {
+    fn enqueue(&self, item: T::Item) -> Position<T> {
         let mut queue = lock(&self.queue);
-        if !queue.is_led {
-            queue.is_led = true;
-            return Place::First(Lead { queue: self.queue.clone() }, Group::of(item));
+        if !queue.has_leader {
+            queue.has_leader = true;
+            return Position::Leads(Lead { queue: self.queue.clone() }, Group::of(item));
         }
         let (turn, receiver) = oneshot::channel();
         queue.waiting.push(Waiting { item, turn });
-        Place::Behind(receiver)
+        Position::Waits(receiver)
     }
 
-    async fn travel(&self, group: Group<T>) -> Result<T::Reply> {
+    async fn send_group(&self, group: Group<T>) -> Result<T::Reply> {
         let Group { items, turns } = group;
-        match T::travel(&*self.lane, items).await {
-            Ok(replies) => hand_out::<T>(replies, turns),
+        match T::perform(&*self.lane, items).await {
+            Ok(replies) => distribute::<T>(replies, turns),
             Err(error) => {
-                turns.into_iter().for_each(|turn| tell::<T>(turn, Err(error.duplicate())));
+                turns.into_iter().for_each(|turn| reply_to::<T>(turn, Err(error.duplicate())));
                 Err(error)
             }
         }
     }
 }
 
-fn hand_out<T: Trip>(replies: Vec<Result<T::Reply>>, turns: Vec<oneshot::Sender<Turn<T>>>) -> Result<T::Reply> {
+fn distribute<T: RoundTrip>(replies: Vec<Result<T::Reply>>, turns: Vec<oneshot::Sender<Turn<T>>>) -> Result<T::Reply> {
     let mut replies = replies.into_iter();
-    let mut next = || replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a trip gave no reply")));
+    let mut next = || {
+        replies.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "an item of a round trip had no reply")))
+    };
     let own = next();
-    turns.into_iter().for_each(|turn| tell::<T>(turn, next()));
+    turns.into_iter().for_each(|turn| reply_to::<T>(turn, next()));
     own
 }
 
-/// Who doesn't wait any more needs no reply.
-fn tell<T: Trip>(turn: oneshot::Sender<Turn<T>>, reply: Result<T::Reply>) {
-    let _ = turn.send(Turn::Arrived(reply));
+/// Sends a reply; a sender that was dropped needs none.
+fn reply_to<T: RoundTrip>(turn: oneshot::Sender<Turn<T>>, reply: Result<T::Reply>) {
+    let _ = turn.send(Turn::Replied(reply));
 }
 
-fn lock<T: Trip>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
+fn lock<T: RoundTrip>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Trip> Drop for Lead<T> {
+impl<T: RoundTrip> Drop for Lead<T> {
     fn drop(&mut self) {
         let mut queue = lock(&self.queue);
         queue.waiting.retain(|waiting| !waiting.turn.is_closed());
         if queue.waiting.is_empty() {
-            queue.is_led = false;
+            queue.has_leader = false;
             return;
         }
         let count = queue.waiting.len().min(BATCH);
         let mut waiting = queue.waiting.drain(..count);
-        let first = waiting.next().expect("there is one, as was just seen");
+        let first = waiting.next().expect("the queue isn't empty, as checked above");
         let mut group = Group::of(first.item);
         group.join(waiting);
-        // Sent after the lock is gone: a turn that can't be delivered is dropped with a lead of its own.
+        // Sent without the lock: an undeliverable turn is dropped here, and the `Lead` in it takes the lock again.
         drop(queue);
         let lead = Lead { queue: self.queue.clone() };
         let _ = first.turn.send(Turn::Lead(lead, group));
@@ -225,7 +232,7 @@ impl<T: Trip> Drop for Lead<T> {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
-    use pynenc_core::broker::{Message, Pop};
+    use pynenc_core::broker::Pop;
     use pynenc_core::lane::{Called, Claimed, Found};
     use pynenc_core::orchestrator::{Block, Claim, Transition};
     use pynenc_core::status::{By, Change, Expect, Refusal};
@@ -233,11 +240,11 @@ mod tests {
     use std::pin::Pin;
     use tokio::sync::Semaphore;
 
-    /// A lane whose trips wait for a permit and note their sizes.
+    /// A lane whose round trips wait for a permit and record their sizes.
     #[derive(Debug)]
     struct Gate {
         permits: Semaphore,
-        trips: Mutex<Vec<usize>>,
+        round_trips: Mutex<Vec<usize>>,
     }
 
     #[pynenc_core::async_trait]
@@ -246,16 +253,12 @@ mod tests {
             Ok(Vec::new())
         }
 
-        async fn claim(&self, _: &Claim) -> Result<Vec<Claimed>> {
+        async fn claim(&self, _: &Claim, _: Option<&Pop>) -> Result<Vec<Claimed>> {
             Ok(Vec::new())
         }
 
         async fn find(&self, _: &Pop) -> Result<Found> {
             Ok(Found::Hints(Vec::new()))
-        }
-
-        async fn take(&self, _: &Pop, _: &Claim) -> Result<Vec<Claimed>> {
-            Ok(Vec::new())
         }
 
         async fn call(&self, _: Submission, block: &Block, _: Option<&Claim>) -> Result<Called> {
@@ -264,15 +267,11 @@ mod tests {
 
         async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
             self.permits.acquire().await.unwrap().forget();
-            self.trips.lock().unwrap().push(settlements.len());
+            self.round_trips.lock().unwrap().push(settlements.len());
             Ok(settlements
                 .iter()
                 .map(|item| Ok(TransitionReply::Refused(stale(item.transition.expect.version))))
                 .collect())
-        }
-
-        async fn push(&self, _: &[Message]) -> Result<()> {
-            Ok(())
         }
     }
 
@@ -287,11 +286,11 @@ mod tests {
     }
 
     fn gated() -> (Arc<Gate>, GroupCommit<Settles>) {
-        let gate = Arc::new(Gate { permits: Semaphore::new(0), trips: Mutex::default() });
+        let gate = Arc::new(Gate { permits: Semaphore::new(0), round_trips: Mutex::default() });
         (gate.clone(), GroupCommit::new(gate))
     }
 
-    /// A send that has got as far as it can.
+    /// A send that was polled once and is waiting.
     fn under_way<F: Future<Output: fmt::Debug>>(send: F) -> Pin<Box<F>> {
         let mut send = Box::pin(send);
         assert!((&mut send).now_or_never().is_none());
@@ -299,39 +298,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_come_during_a_trip_share_the_next_and_get_their_own_reply() {
+    async fn items_that_arrive_during_a_round_trip_share_the_next_and_get_their_own_replies() {
         let (gate, commit) = gated();
         let settles: Vec<_> = (0..12).map(|version| under_way(commit.send(settlement(version)))).collect();
         gate.permits.add_permits(2);
         for (version, reply) in futures_util::future::join_all(settles).await.into_iter().enumerate() {
             assert_eq!(reply.unwrap().unwrap(), TransitionReply::Refused(stale(version as u64)));
         }
-        assert_eq!(*gate.trips.lock().unwrap(), [1, 11]);
+        assert_eq!(*gate.round_trips.lock().unwrap(), [1, 11]);
     }
 
     #[tokio::test]
-    async fn where_several_go_together_the_next_wait_for_who_is_ready() {
+    async fn after_a_shared_round_trip_the_next_leader_waits_for_ready_senders() {
         let (gate, commit) = gated();
         for permits in [2, 1] {
             let settles: Vec<_> = (0..8).map(|version| under_way(commit.send(settlement(version)))).collect();
             gate.permits.add_permits(permits);
             futures_util::future::join_all(settles).await;
         }
-        assert_eq!(*gate.trips.lock().unwrap(), [1, 7, 8]);
+        assert_eq!(*gate.round_trips.lock().unwrap(), [1, 7, 8]);
     }
 
     #[tokio::test]
-    async fn two_of_one_sender_go_together_in_their_order() {
+    async fn two_items_of_one_sender_go_together_in_their_order() {
         let (gate, commit) = gated();
         gate.permits.add_permits(1);
         let replies = commit.send_both([settlement(1), settlement(2)]).await;
         let replies = replies.map(|reply| reply.unwrap().unwrap());
         assert_eq!(replies, [1, 2].map(|version| TransitionReply::Refused(stale(version))));
-        assert_eq!(*gate.trips.lock().unwrap(), [2]);
+        assert_eq!(*gate.round_trips.lock().unwrap(), [2]);
     }
 
     #[tokio::test]
-    async fn a_leader_that_is_dropped_leaves_the_way_free() {
+    async fn a_dropped_leader_passes_the_lead_on() {
         let (gate, commit) = gated();
         let [leader, second, third] = [0, 1, 2].map(|version| under_way(commit.send(settlement(version))));
         drop(leader);

@@ -1,46 +1,47 @@
-//! What runs in pynenc: from a call to its value.
+//! The engine of pynenc: from a call to its result.
 //!
-//! [`Engine`] submits and answers; a [`Runner`] drives a [`Worker`](worker::Worker), which claims, runs
-//! and settles. The engine alone sequences two components; see `ARCHITECTURE.md` for the order and why any step may be
-//! the last one.
+//! [`Engine`] submits calls and answers for invocations. A [`Runner`] drives a [`Worker`](worker::Worker), which claims
+//! invocations, runs their tasks and settles the outcomes. The engine alone sequences steps of two components.
+//! `ARCHITECTURE.md` explains the order of these steps, and why a process may die after any of them.
+//!
+//! From the bottom up, and each file imports only files below it:
+//!
+//! | modules | hold |
+//! |---|---|
+//! | [`error`], [`stop`], `argument_cache`, `group_commit`, [`step_lane`] | errors, the stop signal, large values, batching, the lane over separate stores |
+//! | [`task`] | a task's definition, arguments, return value and requirements; the registry |
+//! | [`engine`], `tracing` | the parts of an app and access to them; spans and log events |
+//! | `attempt`, [`context`] | one claim of one invocation; the context of a task function |
+//! | [`client`] | the caller's side: call, submit, await, cancel, retry, explain |
+//! | [`worker`] | the runner's side: claim, execute, settle, heartbeat, recovery, sweep, retention |
+//! | [`runner`], [`service`], `setup` | when and where a worker runs; the loop of an extension's service; building an engine |
 
-pub mod arguments;
-pub mod call;
-pub mod cancel;
-mod content;
+mod argument_cache;
+mod attempt;
+mod backoff;
+mod blocking_threads;
+pub mod client;
 pub mod context;
-pub mod emit;
 pub mod engine;
 pub mod error;
-pub mod extension;
 mod group_commit;
-mod inline;
-pub mod invocation;
-pub mod retry;
-pub mod returns;
 pub mod runner;
+pub mod service;
+mod setup;
+mod shown_argument;
 pub mod step_lane;
 pub mod stop;
-mod submit;
 pub mod task;
-pub mod telling;
-mod untyped;
-pub mod wake;
-pub mod why;
+mod tracing;
 pub mod worker;
 
-pub use call::{Call, EncodedCall};
-pub use cancel::{Cancel, CancelAll};
+pub use attempt::{Attempt, Halt};
+pub use backoff::store_backoff;
+pub use client::{Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, ResumeReply, Why};
 pub use context::{FromContext, State, TaskContext};
-pub use emit::Emit;
-pub use engine::{Engine, EngineSetup, Parts, Settings};
+pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};
-pub use extension::Extension;
-pub use invocation::{Invocation, InvocationGroup};
 pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner};
+pub use setup::EngineSetup;
 pub use step_lane::StepLane;
 pub use task::{Task, TaskDefinition};
-pub use telling::TracePropagation;
-pub use wake::Waking;
-pub use why::Why;
-pub use worker::Halt;

@@ -1,4 +1,4 @@
-//! The lane of components that share no store: it waits between the steps.
+//! The lane for components that share no store: it performs one step after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::{Broker, Error, ErrorKind, InvocationId, Lane, Orchestrator, Result, StateBackend, StatusRecord};
 
-/// Runs each step for all items before the next one begins, and leaves out what has failed.
+/// Performs each step for all items before the next step, which leaves out the items that failed.
 #[derive(Debug, Clone)]
 pub struct StepLane {
     broker: Arc<dyn Broker>,
@@ -20,23 +20,23 @@ pub struct StepLane {
 }
 
 impl StepLane {
-    /// A lane over three components.
+    /// Creates a lane over three components.
     pub fn new(broker: Arc<dyn Broker>, orchestrator: Arc<dyn Orchestrator>, state: Arc<dyn StateBackend>) -> Self {
         Self { broker, orchestrator, state }
     }
 
-    /// A hint that can't be pushed is lost, which is what a hint may be: the sweep finds its invocation.
+    /// Pushes hints. A failure is only logged: the sweep finds the invocations of lost hints.
     async fn hint(&self, messages: &[Message]) {
         if messages.is_empty() {
             return;
         }
         if let Err(error) = self.broker.push(messages).await {
-            tracing::warn!(%error, count = messages.len(), "hints were lost; the sweep will bring them back");
+            tracing::warn!(%error, count = messages.len(), "hints couldn't be pushed; the sweep will push them again");
         }
     }
 
-    /// Keeps the outcomes; tells why not, which holds for every settlement that has one.
-    async fn keep(&self, settlements: &[Settlement]) -> Option<Error> {
+    /// Stores the outcomes. An error concerns every settlement that has an outcome.
+    async fn store_outcomes(&self, settlements: &[Settlement]) -> Option<Error> {
         let outcomes: Vec<OutcomeWrite> = settlements.iter().filter_map(|item| item.outcome.clone()).collect();
         if outcomes.is_empty() { None } else { self.state.put_outcomes(&outcomes).await.err() }
     }
@@ -62,8 +62,15 @@ impl Lane for StepLane {
         Ok(replies.into_iter().map(Ok).collect())
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
-        let replies = self.orchestrator.claim(claim).await?;
+    async fn claim(&self, claim: &Claim, pop: Option<&Pop>) -> Result<Vec<Claimed>> {
+        let mut claim = claim.clone();
+        if let Some(pop) = pop {
+            claim.ids = self.broker.pop(&Pop { wait: Duration::ZERO, ..pop.clone() }).await?;
+            if claim.ids.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
+        let replies = self.orchestrator.claim(&claim).await?;
         let granted: Vec<InvocationId> = replies
             .iter()
             .filter_map(|reply| if let ClaimReply::Granted(it) = reply { Some(it.id) } else { None })
@@ -81,12 +88,7 @@ impl Lane for StepLane {
         self.broker.pop(pop).await.map(Found::Hints)
     }
 
-    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
-        let ids = self.broker.pop(&Pop { wait: Duration::ZERO, ..pop.clone() }).await?;
-        if ids.is_empty() { Ok(Vec::new()) } else { self.claim(&Claim { ids, ..claim.clone() }).await }
-    }
-
-    /// The claim is left to the runner that is hinted.
+    /// Doesn't claim the child; a runner that pops its hint does.
     async fn call(&self, submission: Submission, block: &Block, _claim: Option<&Claim>) -> Result<Called> {
         let registered = only(self.submit(vec![submission]).await?)??;
         let Registered::New(child) = registered else { return Ok(Called::Registered(registered)) };
@@ -103,8 +105,8 @@ impl Lane for StepLane {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
-        let unkept = self.keep(&settlements).await;
-        let goes_on = |item: &Settlement| unkept.is_none() || item.outcome.is_none();
+        let not_stored = self.store_outcomes(&settlements).await;
+        let goes_on = |item: &Settlement| not_stored.is_none() || item.outcome.is_none();
         let transitions: Vec<Transition> =
             settlements.iter().filter(|item| goes_on(item)).map(|item| item.transition.clone()).collect();
         let mut replies =
@@ -118,24 +120,21 @@ impl Lane for StepLane {
                 hints.extend(requeued(item, record));
                 hints.extend(handed.iter().cloned());
             }
-            results.push(reply.ok_or_else(|| not_kept(unkept.as_ref())));
+            results.push(reply.ok_or_else(|| no_transition(not_stored.as_ref())));
         }
         self.hint(&hints).await;
         Ok(results)
     }
-
-    async fn push(&self, messages: &[Message]) -> Result<()> {
-        self.broker.push(messages).await
-    }
 }
 
 impl StepLane {
-    /// What another invocation stands for needs no record; one that stays behind is an orphan, and dropped by its age.
+    /// Drops the records of submissions that created no invocation. On failure they stay as orphans, which retention
+    /// drops by their age.
     async fn drop_unused(&self, unused: &[InvocationId]) {
         if !unused.is_empty()
             && let Err(error) = self.state.forget(unused).await
         {
-            tracing::debug!(%error, count = unused.len(), "records without an invocation stay until retention");
+            tracing::debug!(%error, count = unused.len(), "orphaned records aren't dropped yet; retention will do so");
         }
     }
 }
@@ -149,6 +148,6 @@ fn requeued(settlement: &Settlement, record: &StatusRecord) -> Option<Message> {
     Some(Message { not_before: record.due, ..message.clone() })
 }
 
-fn not_kept(cause: Option<&Error>) -> Error {
+fn no_transition(cause: Option<&Error>) -> Error {
     cause.map_or_else(|| Error::new(ErrorKind::Unexpected, "a transition had no reply"), Error::duplicate)
 }

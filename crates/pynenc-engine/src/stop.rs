@@ -1,4 +1,4 @@
-//! How a runner is told to end.
+//! Signals that tell a runner to drain and to stop.
 
 use tokio::sync::watch;
 
@@ -9,27 +9,27 @@ enum Phase {
     Now,
 }
 
-/// Tells runners to end; the counterpart of [`Stop`].
+/// Signals runners to drain and to stop; the counterpart of [`Stop`].
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<Phase>);
 
-/// What a runner listens to.
+/// The stop signals as a runner receives them.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Phase>);
 
-/// A connected pair.
+/// Creates a connected pair of [`Stopper`] and [`Stop`].
 pub fn stop_pair() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(Phase::Running);
     (Stopper(sender), Stop(receiver))
 }
 
 impl Stopper {
-    /// The first signal: nothing more is claimed, and bodies have the grace time to end.
+    /// Sends the first signal: runners claim nothing more, and running task functions have the grace time to finish.
     pub fn drain(&self) {
         self.raise(Phase::Draining);
     }
 
-    /// The second signal: the grace time is over.
+    /// Sends the second signal: the grace time is over.
     pub fn now(&self) {
         self.raise(Phase::Now);
     }
@@ -44,17 +44,17 @@ impl Stopper {
 }
 
 impl Stop {
-    /// Whether nothing more is to be claimed.
+    /// Returns whether the first signal was sent, so that nothing more may be claimed.
     pub fn is_draining(&self) -> bool {
         *self.0.borrow() >= Phase::Draining
     }
 
-    /// Ends at the first signal, and when nobody is left to send one.
+    /// Waits for the first signal. Returns too when every [`Stopper`] was dropped.
     pub async fn draining(&mut self) {
         let _ = self.0.wait_for(|phase| *phase >= Phase::Draining).await;
     }
 
-    /// Ends at the second signal, and when nobody is left to send one.
+    /// Waits for the second signal. Returns too when every [`Stopper`] was dropped.
     pub async fn now(&mut self) {
         let _ = self.0.wait_for(|phase| *phase >= Phase::Now).await;
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stop_never_goes_back() {
+    async fn a_later_drain_does_not_take_back_a_stop() {
         let (stopper, mut stop) = stop_pair();
         assert!(!stop.is_draining());
         stopper.now();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_stopper_stops() {
+    async fn dropping_the_stopper_stops() {
         let (stopper, mut stop) = stop_pair();
         drop(stopper);
         stop.now().await;

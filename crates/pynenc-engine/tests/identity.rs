@@ -1,15 +1,15 @@
-//! What makes arguments equal, over values of any shape: their order in maps doesn't, anything else does.
+//! Property tests of the identity of arguments: only the order of maps and the serializer make no difference to it.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::{Digest, Serializer};
-use pynenc_engine::arguments::{ArgumentIdentity, ArgumentSink};
+use pynenc_engine::task::{ArgumentIdentity, ArgumentSink};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
 
-/// A value whose maps are written in the order that they are in.
+/// A value whose maps are serialized in the order of their entries here.
 #[derive(Debug, Clone)]
 enum Tree {
     Nothing,
@@ -45,7 +45,7 @@ impl Serialize for Tree {
     }
 }
 
-/// The same without the order of maps: trees are the same arguments if these are equal.
+/// A tree without the order of its maps. Two trees are equal as arguments if these are equal.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Unordered {
     Nothing,
@@ -72,7 +72,7 @@ impl From<&Tree> for Unordered {
     }
 }
 
-/// With every map the other way round.
+/// The tree with the entries of every map in reverse.
 fn reversed(tree: &Tree) -> Tree {
     match tree {
         Tree::List(items) => Tree::List(items.iter().map(reversed).collect()),
@@ -83,7 +83,7 @@ fn reversed(tree: &Tree) -> Tree {
     }
 }
 
-/// Short texts of few characters, so that equal ones come up, and any text.
+/// Short texts of few characters, so that equal texts are likely, and arbitrary texts.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof!["[ab\"\\\\\\[\\]{}:,]{0,3}", any::<String>(), Just("e\u{301}".to_owned()), Just("\u{e9}".to_owned())]
 }
@@ -108,15 +108,15 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 
 fn identity(tree: &Tree, serializer: &dyn Serializer) -> ArgumentIdentity {
     let mut sink = ArgumentSink::new(serializer, true);
-    sink.put("value", tree).expect("every value has an identity");
-    sink.into_parts().1.expect("it was asked for")
+    sink.put("value", tree).expect("every tree has an identity");
+    sink.into_parts().1.expect("the sink computes the identity")
 }
 
 fn digest(tree: &Tree) -> Digest {
     identity(tree, &JsonSerializer).of_all("task")
 }
 
-/// With a leaf somewhere that is another.
+/// The tree with one changed leaf.
 fn altered(tree: &Tree) -> Tree {
     match tree {
         Tree::Nothing => Tree::Text(String::new()),
@@ -145,37 +145,37 @@ proptest! {
     }
 
     #[test]
-    fn equal_identities_are_equal_values(one in any_tree(), other in any_tree()) {
+    fn digests_are_equal_only_for_equal_values(one in any_tree(), other in any_tree()) {
         prop_assert_eq!(digest(&one) == digest(&other), Unordered::from(&one) == Unordered::from(&other));
     }
 
     #[test]
-    fn whatever_is_altered_makes_a_difference(tree in any_tree()) {
+    fn any_change_of_a_value_changes_the_digest(tree in any_tree()) {
         prop_assert_ne!(digest(&tree), digest(&altered(&tree)));
         prop_assert_ne!(digest(&tree), digest(&Tree::List(vec![tree.clone()])));
         prop_assert_ne!(digest(&tree), digest(&Tree::Map(vec![(String::new(), tree.clone())])));
     }
 
     #[test]
-    fn names_and_values_dont_run_together(texts in prop::collection::vec("[a\\x00]{0,2}", 4)) {
+    fn boundaries_between_arguments_count(texts in prop::collection::vec("[a\\x00]{0,2}", 4)) {
         let of = |first: &str, second: &str| {
             let mut sink = ArgumentSink::new(&JsonSerializer, true);
-            sink.put("a", &first).expect("a text");
-            sink.put("b", &second).expect("a text");
-            sink.into_parts().1.expect("it was asked for").of_all("task")
+            sink.put("a", &first).expect("a text has an identity");
+            sink.put("b", &second).expect("a text has an identity");
+            sink.into_parts().1.expect("the sink computes the identity").of_all("task")
         };
         prop_assert_eq!(of(&texts[0], &texts[1]) == of(&texts[2], &texts[3]), texts[..2] == texts[2..]);
     }
 }
 
-/// Where JSON would have the same for both, none has an identity.
+/// JSON writes `null` for NaN and for infinity, so neither may have an identity.
 #[test]
-fn what_has_no_json_form_has_no_identity() {
+fn a_value_without_a_json_form_has_no_identity() {
     for odd in [f64::NAN, f64::INFINITY] {
         let mut sink = ArgumentSink::new(&MsgPackSerializer, true);
-        let error = sink.put("value", &Some(odd)).expect_err("null would stand for all of them").to_string();
+        let error = sink.put("value", &Some(odd)).expect_err("`null` would be ambiguous").to_string();
         assert!(error.contains("argument: value") && error.contains("JSON form"), "{error}");
-        let mut unasked = ArgumentSink::new(&MsgPackSerializer, false);
-        unasked.put("value", &Some(odd)).expect("it can be encoded");
+        let mut without_identity = ArgumentSink::new(&MsgPackSerializer, false);
+        without_identity.put("value", &Some(odd)).expect("MessagePack encodes every float");
     }
 }

@@ -1,4 +1,4 @@
-//! What a task is made of.
+//! Generates the items of a task.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -10,9 +10,9 @@ use crate::function::{Function, Parameter};
 use crate::options::{NO_ERRORS, Options};
 use crate::patch;
 
-/// The items that stand for `function`.
+/// Generates the items of the task that `function` defines.
 ///
-/// Local names are those of the macro alone, so that no name of the user's is caught; lints see generated code.
+/// Local names have the span of the macro, so that they can't clash with the user's names.
 pub(crate) fn expand(function: &Function, options: &Options) -> TokenStream {
     let facade = options.facade.as_ref().map_or_else(|| quote!(::pynenc), ToTokens::to_token_stream);
     let task =
@@ -20,23 +20,23 @@ pub(crate) fn expand(function: &Function, options: &Options) -> TokenStream {
     [task.call(), task.marker(), task.arguments(), task.definition()].into_iter().collect()
 }
 
-/// A struct of its own, since the fields keep the parameters' types.
+/// Returns the name of the struct that holds the task's arguments.
 fn arguments_name(task: &Ident) -> Ident {
     format_ident!("__{}_arguments", task.unraw(), span = Span::call_site())
 }
 
-/// What the items are made from.
+/// The input of the generated items.
 struct Task<'a> {
     function: &'a Function,
     options: &'a Options,
-    /// The path to what the expansion uses.
+    /// The path of the module with the items that generated code uses.
     private: TokenStream,
-    /// The name of the arguments' struct.
+    /// The name of the struct that holds the arguments.
     arguments: Ident,
 }
 
 impl Task<'_> {
-    /// The function that makes a call. It may be unused: a task can be called by name or by a trigger.
+    /// The function that creates a call. It may be unused: a task can also be called by name or by a trigger.
     fn call(&self) -> TokenStream {
         let Self { function: Function { visibility, name, .. }, private, arguments, .. } = self;
         let attributes = self.shared_attributes(|attribute| is_any(attribute, &["doc", "deprecated"]));
@@ -46,7 +46,7 @@ impl Task<'_> {
             #(#attributes)*
             #[allow(
                 dead_code, clippy::too_many_arguments, clippy::fn_params_excessive_bools, clippy::used_underscore_binding,
-                reason = "a task can be called by name alone, and its parameters are judged at its body"
+                reason = "a task can be called by name alone, and lints check the parameters of `run`"
             )]
             #visibility fn #name(#(#names: #types),*) -> #private::Call<#name> {
                 #private::Call::new(#arguments { #(#names),* })
@@ -54,7 +54,7 @@ impl Task<'_> {
         }
     }
 
-    /// The type of the task's name, with the body and the name.
+    /// The type with the function's name. It has the task's name and the task function.
     fn marker(&self) -> TokenStream {
         let Self { function: Function { visibility, name, .. }, .. } = self;
         let attributes: Vec<_> = self.shared_attributes(|_| false).collect();
@@ -63,13 +63,13 @@ impl Task<'_> {
         quote_spanned! {Span::mixed_site()=>
             #(#attributes)*
             #[doc = #doc]
-            #[allow(dead_code, non_camel_case_types, reason = "it has the name of the function")]
+            #[allow(dead_code, non_camel_case_types, reason = "the type has the name of the function")]
             #[derive(::core::fmt::Debug)]
             #visibility struct #name {}
 
             #(#attributes)*
             impl #name {
-                /// The name it is known by.
+                /// The task's name.
                 #visibility const NAME: &'static str = #task_name;
 
                 #run
@@ -85,7 +85,7 @@ impl Task<'_> {
         })
     }
 
-    /// The body. It keeps the function's own attributes, but for those that speak to callers.
+    /// The task function. It keeps the attributes of the function, except those for callers.
     fn run(&self) -> TokenStream {
         let Function { attributes, visibility, name, is_async, parameters, output, body } = self.function;
         let kept = attributes.iter().filter(|attribute| !is_any(attribute, &["doc", "deprecated", "cfg"]));
@@ -93,18 +93,18 @@ impl Task<'_> {
         let declarations = parameters.iter().map(|parameter| &parameter.declaration);
         let run = Ident::new("run", name.span());
         quote! {
-            /// Runs the body itself: nothing is submitted, recorded or repeated.
+            /// Runs the task function itself: nothing is submitted, recorded or retried.
             #[allow(
                 clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate,
                 clippy::needless_pass_by_value, clippy::unused_async,
-                reason = "callers see the call alone, arguments are owned, and `async` says where the body runs"
+                reason = "users call another function, arguments are owned, and `async` decides where the function runs"
             )]
             #(#kept)*
             #visibility #asyncness fn #run(#(#declarations),*) #output #body
         }
     }
 
-    /// The arguments as a struct, which triggers read by name.
+    /// The struct of the arguments. Triggers read its fields by name.
     fn arguments(&self) -> TokenStream {
         let Self { function: Function { visibility, .. }, private, arguments, .. } = self;
         let attributes: Vec<_> = self.shared_attributes(|_| false).collect();
@@ -141,14 +141,15 @@ impl Task<'_> {
         }
     }
 
-    /// What the engine reads, told to it at link time.
+    /// The task's definition, which the engine finds at link time.
     fn definition(&self) -> TokenStream {
         let Self { function: Function { name, .. }, private, arguments, .. } = self;
         let attributes = self.shared_attributes(|_| false);
         let output = self.function.output_type();
         let texts = self.function.arguments().map(Parameter::text);
         let options = patch::patch(self.options, private);
-        let (value, body, requires, attachments) = (self.value(), self.body(), self.requires(), self.attachments());
+        let (value, task_function) = (self.value(), self.task_function());
+        let (requires, attachments) = (self.requires(), self.attachments());
         let retry_needs_errors = self.options.retry_span().map(retry_needs_errors);
         quote_spanned! {Span::mixed_site()=>
             #(#attributes)*
@@ -156,7 +157,7 @@ impl Task<'_> {
                 const __FALLIBLE: bool = {
                     #[allow(unused_imports, reason = "the type decides which one is used")]
                     use #private::Infallible as _;
-                    #private::Ret::<#output>::FALLIBLE
+                    #private::ReturnType::<#output>::FALLIBLE
                 };
 
                 #retry_needs_errors
@@ -167,12 +168,12 @@ impl Task<'_> {
                     #value
 
                     fn definition() -> &'static #private::TaskDefinition {
-                        #[allow(clippy::needless_update, reason = "every option may be given")]
+                        #[allow(clippy::needless_update, reason = "the attribute may set every option")]
                         static __DEFINITION: #private::TaskDefinition = #private::TaskDefinition {
                             name: #name::NAME,
                             arguments: &[#(#texts),*],
                             options: #options,
-                            body: #body,
+                            function: #task_function,
                             check: #private::check_arguments::<#name>,
                             requires: #requires,
                             attachments: #attachments,
@@ -186,59 +187,64 @@ impl Task<'_> {
         }
     }
 
-    /// The value's type, where it shows if the value can't travel.
+    /// The type of the returned value. Its span is that of the return type, so that a missing serde trait is reported
+    /// there.
     fn value(&self) -> TokenStream {
         let (private, output) = (&self.private, self.function.output_type());
-        quote_spanned!(at(&output)=> type Output = <#output as #private::Returns<__FALLIBLE>>::Output;)
+        quote_spanned!(at(&output)=> type Output = <#output as #private::TaskReturn<__FALLIBLE>>::Output;)
     }
 
-    fn body(&self) -> TokenStream {
+    fn task_function(&self) -> TokenStream {
         let (private, steps) = (&self.private, self.steps());
-        let context =
-            if self.injected().next().is_some() { quote_spanned!(Span::mixed_site()=> context) } else { quote!(_) };
-        let place = at(&self.function.name);
+        let name_span = at(&self.function.name);
         if self.function.is_async {
-            let future = quote_spanned!(place=> ::std::boxed::Box::pin(async move { #steps }));
-            quote_spanned!(Span::mixed_site()=> #private::Body::Async(|#context, mut source| #future))
+            let future = quote_spanned!(name_span=> ::std::boxed::Box::pin(async move { #steps }));
+            quote_spanned!(Span::mixed_site()=> #private::TaskFunction::Async(|mut source| #future))
         } else {
-            quote_spanned!(Span::mixed_site()=> #private::Body::Blocking(|#context, mut source| { #steps }))
+            quote_spanned!(Span::mixed_site()=> #private::TaskFunction::Blocking(|mut source| { #steps }))
         }
     }
 
-    /// Decode, inject, run, encode.
+    /// The steps of an attempt: decode the arguments, inject, run, encode the value.
     fn steps(&self) -> TokenStream {
         let Self { function: Function { name, is_async, parameters, .. }, private, arguments, .. } = self;
-        let (output, judge) = (self.function.output_type(), self.judge());
+        let (output, classify) = (self.function.output_type(), self.classify_error());
+        let context = self.injected().next().is_some().then(|| {
+            quote_spanned! {Span::mixed_site()=>
+                let context = #private::TaskContext::current().map_err(#private::Failure::Injection)?;
+            }
+        });
         let inject = self.injected().map(|parameter| inject(parameter, private));
         let values = parameters.iter().map(value);
         let wait = is_async.then(|| quote!(.await));
         let finish = quote_spanned! {at(&output)=>
-            #private::finish::<#output, __FALLIBLE>(#name::run(#(#values),*)#wait, &*serializer, #judge)
+            #private::finish::<#output, __FALLIBLE>(#name::run(#(#values),*)#wait, &*serializer, #classify)
         };
         quote_spanned! {Span::mixed_site()=>
             let serializer = source.serializer();
             let arguments = <#arguments as #private::Arguments>::decode(&mut source).map_err(#private::Failure::Arguments)?;
+            #context
             #(#inject)*
             #finish
         }
     }
 
-    /// Tells an error's kind, and whether it is worth a repeat.
-    fn judge(&self) -> TokenStream {
+    /// A closure that returns the kind of an error, and whether the error is retried.
+    fn classify_error(&self) -> TokenStream {
         let private = &self.private;
-        let worth_a_retry = match (&self.options.retry_for, &self.options.retry_if) {
+        let is_retried = match (&self.options.retry_for, &self.options.retry_if) {
             (Some(pattern), _) => {
                 let pattern = &pattern.0;
                 quote_spanned!(Span::mixed_site()=> ::core::matches!(error, #pattern))
             }
-            (None, Some(judge)) => quote_spanned!(at(judge)=> { let judge: fn(&_) -> bool = #judge; judge }(error)),
+            (None, Some(path)) => quote_spanned!(at(path)=> { let retry_if: fn(&_) -> bool = #path; retry_if }(error)),
             (None, None) => quote!(true),
         };
         quote_spanned! {Span::mixed_site()=>
             |error| {
                 #[allow(unused_imports, reason = "the type decides which one is used")]
                 use #private::{KindByType as _, KindByVariant as _};
-                ((&#private::KindOf(error)).kind(), #worth_a_retry)
+                ((&#private::KindOf(error)).kind(), #is_retried)
             }
         }
     }
@@ -265,7 +271,7 @@ impl Task<'_> {
         self.function.parameters.iter().filter(|parameter| parameter.injected)
     }
 
-    /// The function's attributes that hold for every item: conditions, what lints are to leave alone, and `also`.
+    /// The function's attributes that every item keeps: `cfg`, `allow`, `expect`, and those that `also` accepts.
     fn shared_attributes(&self, also: fn(&Attribute) -> bool) -> impl Iterator<Item = TokenStream> {
         self.function.attributes.iter().filter_map(move |attribute| match &attribute.meta {
             Meta::List(lints) if is_any(attribute, &["allow", "expect"]) => {
@@ -278,18 +284,19 @@ impl Task<'_> {
     }
 }
 
-/// Explains the errors that a judge of errors gets where there are none.
+/// A check that a task with `retry_for` or `retry_if` returns a `Result`.
 fn retry_needs_errors(option: Span) -> TokenStream {
     quote_spanned!(at(&option)=> const _: () = ::core::assert!(__FALLIBLE, #NO_ERRORS);)
 }
 
-/// `put(..)` and `field: source.take(..)`, at the place of the type: there it shows if it can't travel.
+/// `put(..)` and `field: source.take(..)`. Their span is that of the type, so that a missing serde trait is reported
+/// there.
 fn put_and_take(argument: &Parameter) -> (TokenStream, TokenStream) {
-    let (text, place) = (argument.text(), at(&argument.declaration.ty));
+    let (text, type_span) = (argument.text(), at(&argument.declaration.ty));
     let mut name = argument.name.clone();
-    name.set_span(name.span().located_at(place));
-    let put = quote_spanned!(place=> put(#text, &self.#name));
-    let take = quote_spanned!(place=> #name: source.take(#text));
+    name.set_span(name.span().located_at(type_span));
+    let put = quote_spanned!(type_span=> put(#text, &self.#name));
+    let take = quote_spanned!(type_span=> #name: source.take(#text));
     (put, take)
 }
 
@@ -300,7 +307,7 @@ fn inject(parameter: &Parameter, private: &TokenStream) -> TokenStream {
     }
 }
 
-/// What `run` is given for the parameter.
+/// The argument that `run` gets for the parameter.
 fn value(parameter: &Parameter) -> TokenStream {
     if parameter.injected {
         return injected_name(parameter).to_token_stream();
@@ -313,7 +320,7 @@ fn injected_name(parameter: &Parameter) -> Ident {
     format_ident!("injected_{}", parameter.name.unraw(), span = Span::mixed_site())
 }
 
-/// The place of `tokens`, with the names of the macro.
+/// Returns the span of `tokens` with the name resolution of the macro.
 fn at(tokens: &impl Spanned) -> Span {
     Span::mixed_site().located_at(tokens.span())
 }

@@ -1,4 +1,4 @@
-//! The function under the attribute, checked to be one that a task can be.
+//! Parses the function under the attribute and checks that it can be a task.
 
 use darling::error::Accumulator;
 use darling::{Error, Result};
@@ -11,7 +11,7 @@ use syn::{
     AttrStyle, Attribute, Block, FnArg, Item, ItemFn, Pat, PatType, ReturnType, Safety, Signature, Type, Visibility,
 };
 
-/// A function that can be a task.
+/// A function that is a valid task.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -22,20 +22,20 @@ pub(crate) struct Function {
     pub(crate) body: Block,
 }
 
-/// One of its parameters.
+/// A parameter of the function.
 pub(crate) struct Parameter {
-    /// As it is declared, without `#[inject]`.
+    /// The declaration without `#[inject]`.
     pub(crate) declaration: PatType,
     pub(crate) name: Ident,
     pub(crate) injected: bool,
 }
 
 impl Function {
-    /// Reads a function.
+    /// Parses a function.
     ///
     /// # Errors
     ///
-    /// Points at each token that a task can't have.
+    /// One error at each token that a task can't have.
     pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let function = free_function(item)?;
         let mut errors = Error::accumulator();
@@ -54,12 +54,12 @@ impl Function {
         })
     }
 
-    /// The parameters that travel.
+    /// Returns the parameters that are arguments, that is, not injected.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().filter(|parameter| !parameter.injected)
     }
 
-    /// What the body returns, `()` where nothing is written.
+    /// Returns the return type; `()` if the function has none.
     pub(crate) fn output_type(&self) -> TokenStream {
         match &self.output {
             ReturnType::Type(_, output) => output.to_token_stream(),
@@ -73,7 +73,7 @@ impl Parameter {
         let mut declaration = match input {
             FnArg::Typed(declaration) => declaration,
             FnArg::Receiver(receiver) => {
-                return Err(refused(&receiver.self_token, "a task is a free function: it has no `self`"));
+                return Err(refused(&receiver.self_token, "a task must be a free function, without `self`"));
             }
         };
         let name = plain_name(&declaration.pat)?;
@@ -82,7 +82,7 @@ impl Parameter {
         Ok(Self { declaration, name, injected })
     }
 
-    /// The parameter's name as text.
+    /// Returns the parameter's name as text.
     pub(crate) fn text(&self) -> String {
         self.name.unraw().to_string()
     }
@@ -91,11 +91,11 @@ impl Parameter {
 fn free_function(item: TokenStream) -> Result<ItemFn> {
     match syn::parse2(item)? {
         Item::Fn(function) => Ok(function),
-        other => Err(refused(&other, "a task is a free function")),
+        other => Err(refused(&other, "a task must be a free function")),
     }
 }
 
-/// An attribute in the body's head says the same before the function.
+/// Converts an inner attribute, which is inside of the function, to an outer one.
 fn outer(mut attribute: Attribute) -> Attribute {
     attribute.style = AttrStyle::Outer;
     attribute
@@ -106,7 +106,7 @@ fn refuse_qualifiers(signature: &Signature, errors: &mut Accumulator) {
         errors.push(refused(token, "a task can't be a `const fn`"));
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        errors.push(refused(token, "a task can't be `unsafe`: nobody vouches for its arguments"));
+        errors.push(refused(token, "a task can't be `unsafe`: a runner can't uphold its safety contract"));
     }
     if let Some(abi) = &signature.abi {
         errors.push(refused(abi, "a task can't be `extern`"));
@@ -115,27 +115,27 @@ fn refuse_qualifiers(signature: &Signature, errors: &mut Accumulator) {
         errors.push(refused(variadic, "a task can't be variadic"));
     }
     if let Some(parameter) = signature.generics.params.first() {
-        errors.push(refused(parameter, "a task can't be generic: its name must stand for one function"));
+        errors.push(refused(parameter, "a task can't be generic: the task's name must identify one function"));
     }
     if let Some(clause) = &signature.generics.where_clause {
-        errors.push(refused(&clause.where_token, "a task can't be generic: it has nothing to bound"));
+        errors.push(refused(&clause.where_token, "a task can't have a `where` clause, because it can't be generic"));
     }
 }
 
 fn plain_name(pattern: &Pat) -> Result<Ident> {
     match pattern {
         Pat::Ident(plain) if plain.by_ref.is_none() && plain.subpat.is_none() => Ok(plain.ident.clone()),
-        other => Err(refused(other, "a task's parameter needs a plain name: arguments travel under their names")),
+        other => Err(refused(other, "a task's parameter must be a plain name: arguments are passed by name")),
     }
 }
 
-/// Takes `#[inject]` out of a parameter's attributes.
+/// Removes `#[inject]` from a parameter's attributes, and returns whether there was one.
 fn take_inject(attributes: &mut Vec<Attribute>) -> Result<bool> {
     let is_inject = |attribute: &Attribute| attribute.path().is_ident("inject");
     if let Some(conditional) = attributes.iter().find(|attribute| is_conditional(attribute)) {
         return Err(refused(
             conditional,
-            "a task's parameter can't depend on a `cfg`: callers and runners must agree on it",
+            "a task's parameter can't have a `cfg`: callers and runners must agree on the parameters",
         ));
     }
     let injects: Vec<_> = attributes.extract_if(.., |attribute| is_inject(attribute)).collect();
@@ -159,9 +159,10 @@ fn check_owned(argument: &Type) -> Result<()> {
 fn check_injected(parameter: &Type) -> Result<()> {
     match parameter {
         Type::Reference(reference) => {
-            Err(refused(&reference.and_token, "an injected parameter is owned: its type implements `FromContext`"))
+            let message = "an injected parameter can't be a reference: use an owned type that implements `FromContext`";
+            Err(refused(&reference.and_token, message))
         }
-        Type::ImplTrait(opaque) => Err(refused(opaque, "an injected parameter needs a type with a name")),
+        Type::ImplTrait(opaque) => Err(refused(opaque, "an injected parameter can't be `impl Trait`: name its type")),
         _ => Ok(()),
     }
 }
@@ -170,33 +171,36 @@ fn check_output(output: &ReturnType) -> Result<()> {
     match output {
         ReturnType::Type(_, output) => match &**output {
             Type::Reference(reference) => {
-                Err(refused(&reference.and_token, format!("a task's value is owned: {}", advice(&reference.elem))))
+                let message = format!("a task must return an owned value: {}", advice(&reference.elem));
+                Err(refused(&reference.and_token, message))
             }
-            Type::ImplTrait(opaque) => {
-                Err(refused(opaque, "a task's value needs a type with a name: callers read it back"))
-            }
+            Type::ImplTrait(opaque) => Err(refused(
+                opaque,
+                "a task can't return `impl Trait`: name the type, because callers decode the value",
+            )),
             _ => Ok(()),
         },
         ReturnType::Default => Ok(()),
     }
 }
 
-/// Refuses what an argument that travels can't hold.
+/// Refuses the types that an argument can't have.
 struct Owned<'a>(&'a mut Accumulator);
 
 impl<'ast> Visit<'ast> for Owned<'_> {
     fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
-        let message = format!("a task's arguments are owned: {}", advice(&reference.elem));
+        let message = format!("a task's arguments must be owned: {}", advice(&reference.elem));
         self.0.push(refused(&reference.and_token, message));
     }
 
     fn visit_type_impl_trait(&mut self, opaque: &'ast syn::TypeImplTrait) {
-        self.0.push(refused(opaque, "a task's arguments need types with names: runners read them back"));
+        let message = "a task's argument can't be `impl Trait`: name the type, because runners decode the argument";
+        self.0.push(refused(opaque, message));
     }
 
     fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
         if lifetime.ident != "static" {
-            self.0.push(refused(lifetime, "a task's arguments are owned: there is nothing to borrow from"));
+            self.0.push(refused(lifetime, "a task's arguments must be owned: a runner has nothing to borrow from"));
         }
         visit::visit_lifetime(self, lifetime);
     }
@@ -206,7 +210,7 @@ fn advice(borrowed: &Type) -> &'static str {
     match borrowed {
         Type::Path(path) if path.path.is_ident("str") => "use `String`",
         Type::Slice(_) => "use a `Vec`",
-        _ => "take the value itself",
+        _ => "use the type without the reference",
     }
 }
 
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_cant_be_is_refused() {
+    fn functions_that_cannot_be_tasks_are_refused() {
         check_refused(
             quote!(
                 struct Job;
@@ -237,7 +241,7 @@ mod tests {
             quote!(
                 fn f(&self) {}
             ),
-            "no `self`",
+            "without `self`",
         );
         check_refused(
             quote!(
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_owned_and_named() {
+    fn parameters_must_be_owned_and_named() {
         check_refused(
             quote!(
                 fn f(x: &str) {}
@@ -299,7 +303,7 @@ mod tests {
             quote!(
                 fn f(x: &u8) {}
             ),
-            "take the value itself",
+            "without the reference",
         );
         check_refused(
             quote!(
@@ -311,7 +315,7 @@ mod tests {
             quote!(
                 fn f(x: impl Copy) {}
             ),
-            "types with names",
+            "name the type",
         );
         check_refused(
             quote!(
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_owned_and_named() {
+    fn returned_values_must_be_owned_and_named() {
         check_refused(
             quote!(
                 fn f() -> &'static str {}
@@ -357,12 +361,12 @@ mod tests {
             quote!(
                 fn f() -> impl Copy {}
             ),
-            "type with a name",
+            "name the type",
         );
     }
 
     #[test]
-    fn each_fault_is_reported() {
+    fn all_errors_are_reported() {
         let error = Function::parse(quote!(
             unsafe fn f(x: &str, _: u8) {}
         ))
@@ -371,11 +375,11 @@ mod tests {
     }
 
     #[test]
-    fn injected_parameters_dont_travel() {
+    fn injected_parameters_are_not_arguments() {
         let function = Function::parse(quote!(
             fn f(mut x: u8, #[inject] db: State<Db>, r#type: Cow<'static, str>) {}
         ));
-        let function = function.expect("it can be a task");
+        let function = function.expect("the function can be a task");
         assert_eq!(function.arguments().map(Parameter::text).collect::<Vec<_>>(), ["x", "type"]);
         assert!(function.parameters.iter().all(|parameter| parameter.declaration.attrs.is_empty()));
     }

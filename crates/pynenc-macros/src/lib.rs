@@ -1,5 +1,6 @@
-//! The attribute macros of pynenc. Use them as `pynenc::task` and `pynenc::workflow`; their expansion names what `pynenc`
-//! exports.
+//! The attribute macros of pynenc.
+//!
+//! Use the macros as `pynenc::task` and `pynenc::workflow`: the generated code refers to items of the crate `pynenc`.
 
 mod expand;
 mod function;
@@ -9,62 +10,64 @@ mod values;
 
 use proc_macro2::TokenStream;
 
-/// Makes a task of a free function.
+/// Turns a free function into a task.
 ///
-/// `#[task] async fn add(x: i64, y: i64) -> i64` leaves three things under one name:
+/// `#[task] async fn add(x: i64, y: i64) -> i64` defines three items under one name:
 ///
-/// - the function `add(1, 2)`, which makes a `Call<add>` and runs nothing;
-/// - the type `add`, which implements `Task`: `Call<add>`, `on_success::<add>()`, `add::NAME`;
-/// - `add::run(1, 2)`, the body itself, for unit tests.
+/// - The function `add(1, 2)` creates a `Call<add>` and runs nothing.
+/// - The type `add` implements `Task`. Use it as in `Call<add>`, `on_success::<add>()` or `add::NAME`.
+/// - The function `add::run(1, 2)` runs the task function itself, for unit tests.
 ///
-/// `use tasks::add` brings them all. A type, trait or module of the same name can't stand in the same scope.
+/// `use tasks::add` imports all of them. The scope can't have another type, trait or module of the same name.
 ///
-/// An `async fn` runs on the runtime, a plain `fn` on the pool of blocking threads. It returns a value or a `Result` whose
-/// error converts into `Box<dyn Error + Send + Sync>`. Arguments and the value are owned, and travel through serde.
+/// An `async fn` runs on the tokio runtime, a synchronous `fn` on the pool of blocking threads. A task returns a value,
+/// or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`. Arguments and the returned value must be
+/// owned and implement serde's traits.
 ///
-/// A parameter marked `#[inject]` is no argument: its type implements `FromContext`, and the runner makes it for each run.
+/// A parameter with `#[inject]` isn't an argument. Its type implements `FromContext`, and the runner creates the value
+/// for each attempt.
 ///
 /// # Options
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `name = "billing.charge"` | the task's name, in place of its path |
-/// | `queue = "gpu"` | the queue it waits in |
-/// | `priority = 7` | 0 to 9; a higher one is taken first |
-/// | `max_retries = 3` | how often it is repeated after a failure |
-/// | `backoff = none` | no wait before a repeat; or `constant("5s")`, `exponential`, `exponential(base = "1s", factor = 2, max = "5m", jitter = false)` |
-/// | `timeout = "30s"` | how long one run may take: a duration, or a number of seconds |
-/// | `retry_for(Busy \| Timeout { .. })` | the errors worth a repeat, as a pattern |
-/// | `retry_if = path` | the errors worth a repeat, as a function from `&E` to `bool` |
-/// | `registration_concurrency = task` | which invocations can't wait together: `disabled`, `task`, `arguments`, `keys(a, b)` |
-/// | `running_concurrency = keys(a)` | which invocations can't run together; the same words |
-/// | `running_limit = 3` | how many of them may |
-/// | `reroute_on_concurrency_control` | whether one that may not run yet is queued again; also `= true`, `= false` |
-/// | `on_diff_non_key_args_raise` | whether one that waits already with other arguments is an error |
-/// | `disable_cache_args(a, b)` | arguments that are never cached; `*` is all |
-/// | `force_new_workflow` | whether each invocation founds a workflow |
-/// | `fence = cancel` | what becomes of a run whose runner can't prove that it owns it: `run` or `cancel` |
-/// | `triggers = on_cron("0 3 * * *")` | what calls the task, if it has no arguments |
-/// | `crate = path` | where `pynenc` is found, if not at `::pynenc` |
+/// | `name = "billing.charge"` | the task's name; by default the path of the function |
+/// | `queue = "gpu"` | the queue of the task's invocations |
+/// | `priority = 7` | the priority, 0 to 9; a higher priority is taken first |
+/// | `max_retries = 3` | how many times a failed invocation is retried |
+/// | `backoff = none` | no wait before a retry; or `constant("5s")`, `exponential`, `exponential(base = "1s", factor = 2, max = "5m", jitter = false)` |
+/// | `timeout = "30s"` | the timeout of one attempt: a duration, or a number of seconds |
+/// | `retry_for(Busy \| Timeout { .. })` | the errors to retry, as a pattern |
+/// | `retry_if = path` | the errors to retry, as a function from `&E` to `bool` |
+/// | `registration_concurrency = task` | the invocations of which only one may wait: `disabled`, `task`, `arguments`, `keys(a, b)` |
+/// | `running_concurrency = keys(a)` | the invocations of which only `running_limit` may run at once; the same words |
+/// | `running_limit = 3` | how many invocations with one `running_concurrency` key may run at once |
+/// | `reroute_on_concurrency_control` | whether an invocation above the running limit is parked instead of dropped; also `= true`, `= false` |
+/// | `on_diff_non_key_args_raise` | whether a submit fails if an invocation with the same key, but otherwise different arguments, already waits |
+/// | `disable_cache_args(a, b)` | the arguments that are never cached; `*` stands for all |
+/// | `force_new_workflow` | whether each invocation starts a workflow |
+/// | `fence = cancel` | the treatment of an attempt whose runner can't prove that it still owns the invocation: `run` or `cancel` |
+/// | `triggers = on_cron("0 3 * * *")` | the conditions that call the task; only for a task without arguments |
+/// | `crate = path` | the path of the crate `pynenc`; by default `::pynenc` |
 ///
-/// An option that isn't given is left to the configuration.
+/// The configuration decides the options that the attribute doesn't set.
 ///
 /// # Errors
 ///
-/// Misuse is a compile error that points at the token: a method, generics, a borrowed argument, an unknown option, a key
-/// that is no argument.
+/// Misuse is a compile error at the token in question: a method, generics, a borrowed argument, an unknown option, or a
+/// concurrency key that isn't an argument.
 #[proc_macro_attribute]
 pub fn task(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand_task(attribute.into(), item.into()).into()
 }
 
-/// Makes a task of an `async fn` of which each invocation founds a workflow: as `#[task(force_new_workflow)]` does.
+/// Turns an `async fn` into a task whose invocations each start a workflow, like `#[task(force_new_workflow)]`.
 ///
-/// The body is given its workflow by a parameter `#[inject] wf: Workflow`. The options are those of `task`.
+/// The task function gets its workflow by a parameter `#[inject] wf: Workflow`. The options are the same as for `task`.
 ///
 /// # Errors
 ///
-/// As with `task`; and a plain function is refused, because a workflow waits.
+/// As for `task`. Also, a synchronous function is a compile error, because a workflow waits.
 #[proc_macro_attribute]
 pub fn workflow(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand_workflow(attribute.into(), item.into()).into()
@@ -78,7 +81,8 @@ fn expand_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expanded(attribute, item, options::Options::parse)
 }
 
-/// Options that can't be read leave the task as it would be without any, so that its callers get no errors of their own.
+/// Expands the attribute. If an option is invalid, the task is generated without options, so that callers of the task
+/// get no additional errors.
 fn expanded(
     attribute: TokenStream,
     item: TokenStream,

@@ -1,4 +1,4 @@
-//! What the attribute says.
+//! Parses and checks the options of the attribute.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use syn::{Expr, Path, ReturnType};
 use crate::function::{Function, Parameter};
 use crate::values::{Backoff, CacheArgs, Concurrency, Fence, RetryFor, Text, Wait, Whole};
 
-/// The options of the attribute, each as far as it is given.
+/// The options that the attribute sets.
 #[derive(Default, FromMeta)]
 pub(crate) struct Options {
     pub(crate) name: Option<Text>,
@@ -40,10 +40,10 @@ pub(crate) struct Options {
     pub(crate) facade: Option<Path>,
 }
 
-/// What is wrong with telling errors apart where there are none.
-pub(crate) const NO_ERRORS: &str = "this task returns no `Result`, so it has no errors to tell apart";
+/// The error for `retry_for` and `retry_if` on a task without a `Result`.
+pub(crate) const NO_ERRORS: &str = "this task doesn't return a `Result`, so it has no errors to retry";
 
-/// Their names, as they are written.
+/// The names of the options.
 const NAMES: [&str; 18] = [
     "name",
     "queue",
@@ -66,11 +66,11 @@ const NAMES: [&str; 18] = [
 ];
 
 impl Options {
-    /// Reads the attribute of `function`.
+    /// Parses the attribute of `function`.
     ///
     /// # Errors
     ///
-    /// Points at each option that is unknown, given twice or wrong, with the name that was probably meant.
+    /// One error at each unknown, duplicate or invalid option, with a suggestion for a misspelled name.
     pub(crate) fn parse(attribute: TokenStream, function: &Function) -> Result<Self> {
         let mut errors = Error::accumulator();
         let items = known_items(NestedMeta::parse_meta_list(attribute)?, &mut errors);
@@ -83,20 +83,20 @@ impl Options {
         errors.finish_with(options)
     }
 
-    /// Reads the attribute of a function that is a workflow.
+    /// Parses the attribute of a workflow.
     ///
     /// # Errors
     ///
-    /// As [`Options::parse`]; and where the function isn't `async`, or the attribute says again that it founds workflows.
+    /// As [`Options::parse`]. Also if the function isn't `async`, or if the attribute sets `force_new_workflow`.
     pub(crate) fn parse_workflow(attribute: TokenStream, function: &Function) -> Result<Self> {
         let options = Self::parse(attribute, function)?;
         if options.force_new_workflow.is_some() {
             let message =
-                "each invocation of a `#[workflow]` founds one: take `force_new_workflow` out, or use `#[task]`";
+                "each invocation of a `#[workflow]` starts a workflow: remove `force_new_workflow`, or use `#[task]`";
             return Err(Error::custom(message));
         }
         if !function.is_async {
-            let message = "a workflow waits, so it is an `async fn`";
+            let message = "a workflow must be an `async fn`, because it waits";
             return Err(Error::custom(message).with_span(&function.name));
         }
         Ok(Self { force_new_workflow: Some(true), ..options })
@@ -112,7 +112,9 @@ impl Options {
 
     fn check_retry(&self, function: &Function) -> Result<()> {
         if let (Some(_), Some(path)) = (&self.retry_for, &self.retry_if) {
-            return Err(Error::custom("`retry_if` says the same as `retry_for`: give one of them").with_span(path));
+            return Err(
+                Error::custom("`retry_if` and `retry_for` can't be combined: remove one of them").with_span(path)
+            );
         }
         match (self.retry_span(), &function.output) {
             (Some(span), ReturnType::Default) => Err(Error::custom(NO_ERRORS).with_span(&span)),
@@ -120,15 +122,15 @@ impl Options {
         }
     }
 
-    /// Where it says which errors are worth a repeat.
+    /// Returns the span of `retry_for` or `retry_if`.
     pub(crate) fn retry_span(&self) -> Option<Span> {
         let pattern = self.retry_for.as_ref().map(|retry| retry.0.span());
         pattern.or_else(|| self.retry_if.as_ref().map(Spanned::span))
     }
 
     fn check_triggers(&self, function: &Function) -> Result<()> {
-        let message =
-            "`triggers` is for tasks without arguments: a trigger of the builder can give them, with `.call(..)`";
+        let message = "`triggers` is only for tasks without arguments: add a trigger to the builder, with arguments by \
+                       `.call(..)`";
         match &self.triggers {
             Some(triggers) if function.arguments().next().is_some() => Err(Error::custom(message).with_span(triggers)),
             _ => Ok(()),
@@ -136,7 +138,7 @@ impl Options {
     }
 }
 
-/// The items that can be read; what is unknown or repeated is reported here, by its name.
+/// Returns the options with known names. Reports unknown and duplicate options.
 fn known_items(items: Vec<NestedMeta>, errors: &mut Accumulator) -> Vec<NestedMeta> {
     let mut seen = HashSet::new();
     items.into_iter().filter(|item| errors.handle(check_item(item, &mut seen)).is_some()).collect()
@@ -155,31 +157,31 @@ fn check_item(item: &NestedMeta, seen: &mut HashSet<String>) -> Result<()> {
         let advice = advice(&name, "the options are", &NAMES);
         return Err(Error::custom(format!("unknown option `{name}`; {advice}")).with_span(path));
     }
-    let twice = || Error::custom(format!("the option `{name}` is given twice")).with_span(path);
-    if seen.insert(name.clone()) { Ok(()) } else { Err(twice()) }
+    let duplicate = || Error::custom(format!("duplicate option `{name}`")).with_span(path);
+    if seen.insert(name.clone()) { Ok(()) } else { Err(duplicate()) }
 }
 
 fn check_argument(name: &Ident, function: &Function) -> Result<()> {
     let text = name.unraw().to_string();
     let message = match function.parameters.iter().find(|parameter| parameter.text() == text) {
         Some(Parameter { injected: false, .. }) => return Ok(()),
-        Some(_) => format!("`{text}` is injected: it is no argument"),
+        Some(_) => format!("`{text}` is injected, so it isn't an argument"),
         None => {
             let known: Vec<String> = function.arguments().map(Parameter::text).collect();
-            format!("`{text}` is no argument of this task; {}", advice(&text, "its arguments are", &known))
+            format!("`{text}` isn't an argument of this task; {}", advice(&text, "its arguments are", &known))
         }
     };
     Err(Error::custom(message).with_span(name))
 }
 
-/// The name that was probably meant, or all of them.
+/// Suggests the most similar known name, or lists all known names.
 fn advice<S: AsRef<str>>(name: &str, intro: &str, known: &[S]) -> String {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    let near =
-        known.iter().map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(likeness, _)| *likeness > 0.8);
+    let scored = known.iter().map(|other| (strsim::jaro_winkler(name, other), other));
+    let near = scored.filter(|(similarity, _)| *similarity > 0.8);
     match near.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
         Some((_, near)) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "it has none".to_owned(),
+        None if known.is_empty() => "the task has no arguments".to_owned(),
         None => format!("{intro} {}", known.join(", ")),
     }
 }
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_read() {
+    fn every_option_is_parsed() {
         let options = parse(quote! {
             name = "billing.pay", queue = "gpu", priority = 9, max_retries = 3, backoff = constant("5s"), timeout = "1m 30s",
             retry_for(Declined::Busy | Declined::Later { .. }), registration_concurrency = keys(account, amount),
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_is_async_and_founds_one() {
+    fn a_workflow_must_be_async_and_sets_force_new_workflow() {
         let parse = |attribute, item| Options::parse_workflow(attribute, &Function::parse(item)?);
         let good = parse(
             quote!(max_retries = 3),
@@ -253,18 +255,18 @@ mod tests {
                     async fn f() {}
                 )
             )
-            .contains("take `force_new_workflow` out")
+            .contains("remove `force_new_workflow`")
         );
     }
 
     #[test]
-    fn nothing_given_is_nothing_set() {
+    fn an_empty_attribute_sets_no_option() {
         let options = parse(TokenStream::new()).unwrap();
         assert!(options.name.is_none() && options.priority.is_none() && options.force_new_workflow.is_none());
     }
 
     #[test]
-    fn durations_are_texts_or_seconds() {
+    fn durations_are_text_or_a_number_of_seconds() {
         let check =
             |option, millis| assert_eq!(parse(option).unwrap().timeout.unwrap().0, Duration::from_millis(millis));
         check(quote!(timeout = "250ms"), 250);
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn exponential_takes_what_it_is_given() {
+    fn each_parameter_of_exponential_is_optional() {
         let options = parse(quote!(backoff = exponential(base = "100ms", factor = 1.5, jitter = false))).unwrap();
         let Some(Backoff::Exponential(exponential)) = options.backoff else { panic!("another backoff") };
         assert_eq!(exponential.base.unwrap().0, Duration::from_millis(100));
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_come_with_advice() {
+    fn the_error_for_an_unknown_name_has_a_suggestion() {
         check_refused(quote!(max_retry = 3), "unknown option `max_retry`; did you mean `max_retries`?");
         check_refused(quote!(colour = "red"), "the options are name, queue, ");
         check_refused(quote!(a::b), "unknown option `a :: b`");
@@ -296,11 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_refused() {
+    fn invalid_values_are_refused() {
         check_refused(quote!(priority = 10), "from 0 to 9");
         check_refused(quote!(priority = -1), "from 0 to 9");
-        check_refused(quote!(max_retries = "3"), "from 0 on");
-        check_refused(quote!(running_limit = 0), "from 1 on");
+        check_refused(quote!(max_retries = "3"), "at least 0");
+        check_refused(quote!(running_limit = 0), "at least 1");
         check_refused(quote!(timeout = "30x"), "expected a duration");
         check_refused(quote!(timeout = true), "expected a duration");
         check_refused(quote!(name = ""), "empty");
@@ -315,12 +317,12 @@ mod tests {
         check_refused(quote!(fence = stop), "`run` or `cancel`");
         check_refused(quote!(retry_for = Busy), "expected a pattern");
         check_refused(quote!(retry_for()), "expected");
-        check_refused(quote!(queue = "a", queue = "b"), "`queue` is given twice");
-        check_refused(quote!(retry_for(Busy), retry_if = is_busy), "give one of them");
+        check_refused(quote!(queue = "a", queue = "b"), "duplicate option `queue`");
+        check_refused(quote!(retry_for(Busy), retry_if = is_busy), "remove one of them");
     }
 
     #[test]
-    fn triggers_are_for_tasks_without_arguments() {
+    fn triggers_are_refused_on_tasks_with_arguments() {
         let function = Function::parse(quote!(
             fn f(#[inject] db: State<Db>) {}
         ))
@@ -330,17 +332,17 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_errors_has_none_to_retry() {
+    fn retry_for_is_refused_on_a_task_without_a_result() {
         let function = Function::parse(quote!(
             fn f() {}
         ))
         .unwrap();
         let error = Options::parse(quote!(retry_for(Busy)), &function).err().unwrap();
-        assert!(error.to_string().contains("no `Result`"), "{error}");
+        assert!(error.to_string().contains("doesn't return a `Result`"), "{error}");
     }
 
     #[test]
-    fn each_fault_is_reported() {
+    fn all_errors_are_reported() {
         assert_eq!(parse(quote!(priority = 10, timeout = "x", qeue = "a")).err().unwrap().len(), 3);
     }
 }

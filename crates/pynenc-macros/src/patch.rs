@@ -1,4 +1,4 @@
-//! Options as the constant that the engine reads.
+//! Generates the `TaskPatch` constant from the options. The engine reads that constant.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use crate::options::Options;
 use crate::values::{Backoff, CacheArgs, Concurrency, Exponential, Fence};
 
-/// A `TaskPatch` of what is given.
+/// Generates a `TaskPatch` of the options that are set.
 pub(crate) fn patch(options: &Options, private: &TokenStream) -> TokenStream {
     let fields = [
         field("queue", options.queue.as_ref().map(|queue| borrowed(&queue.0))),
@@ -77,7 +77,7 @@ fn backoff(backoff: &Backoff, private: &TokenStream) -> TokenStream {
     }
 }
 
-/// What isn't given is as in `Backoff::default()`.
+/// Parameters that aren't set have the values of `Backoff::default()`.
 fn exponential(exponential: &Exponential, private: &TokenStream) -> TokenStream {
     let base = duration(exponential.base.as_ref().map_or(Duration::from_secs(1), |base| base.0));
     let factor = Literal::f64_unsuffixed(exponential.factor.as_ref().map_or(2.0, |factor| factor.0));

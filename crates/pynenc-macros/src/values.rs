@@ -1,4 +1,4 @@
-//! The values of options.
+//! Parses the values of options.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) struct Text(pub(crate) String);
 
 impl FromMeta for Text {
     fn from_string(text: &str) -> Result<Self> {
-        if text.is_empty() { Err(Error::custom("it must not be empty")) } else { Ok(Self(text.to_owned())) }
+        if text.is_empty() { Err(Error::custom("the text must not be empty")) } else { Ok(Self(text.to_owned())) }
     }
 }
 
@@ -25,11 +25,11 @@ pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
 
 impl<const MIN: u32, const MAX: u32> FromMeta for Whole<MIN, MAX> {
     fn from_expr(expr: &Expr) -> Result<Self> {
-        let number = match plain(expr) {
+        let number = match without_groups(expr) {
             Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
             _ => None,
         };
-        let expected = if MAX == u32::MAX { format!("from {MIN} on") } else { format!("from {MIN} to {MAX}") };
+        let expected = if MAX == u32::MAX { format!("of at least {MIN}") } else { format!("from {MIN} to {MAX}") };
         number
             .filter(|number| (MIN..=MAX).contains(number))
             .map(Self)
@@ -46,24 +46,24 @@ impl FromMeta for Wait {
             Lit::Str(text) => duration(&text.value()),
             Lit::Int(number) => duration(number.base10_digits()),
             Lit::Float(number) => duration(number.base10_digits()),
-            _ => Err("it is of another type".to_owned()),
+            _ => Err("the value has another type".to_owned()),
         };
-        duration.map(Self).map_err(|fault| {
-            Error::custom(format!("expected a duration such as \"1m 30s\", or a number of seconds: {fault}"))
+        duration.map(Self).map_err(|error| {
+            Error::custom(format!("expected a duration such as \"1m 30s\", or a number of seconds: {error}"))
                 .with_span(value)
         })
     }
 }
 
-/// Reads as `pynenc_core::config::duration` does.
+/// Parses a duration like `pynenc_core::config::duration`.
 fn duration(text: &str) -> std::result::Result<Duration, String> {
     match text.trim().parse() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|fault| fault.to_string()),
-        Err(_) => humantime::parse_duration(text.trim()).map_err(|fault| fault.to_string()),
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Err(_) => humantime::parse_duration(text.trim()).map_err(|error| error.to_string()),
     }
 }
 
-/// Which invocations count as one.
+/// The invocations that share one concurrency limit.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Concurrency {
     Disabled,
@@ -73,7 +73,7 @@ pub(crate) enum Concurrency {
 }
 
 impl Concurrency {
-    /// The arguments it names.
+    /// Returns the names of the arguments in the key.
     pub(crate) fn keys(&self) -> &[Ident] {
         match self {
             Self::Keys(keys) => keys,
@@ -103,14 +103,14 @@ fn argument_name(key: &Expr) -> Result<Ident> {
     }
 }
 
-/// The wait before each repeat.
+/// The wait before each retry.
 pub(crate) enum Backoff {
     None,
     Constant(Wait),
     Exponential(Exponential),
 }
 
-/// A wait that grows.
+/// The parameters of an exponential backoff.
 #[derive(Default, FromMeta)]
 pub(crate) struct Exponential {
     pub(crate) base: Option<Wait>,
@@ -122,7 +122,8 @@ pub(crate) struct Exponential {
 impl FromMeta for Backoff {
     fn from_expr(expr: &Expr) -> Result<Self> {
         let expected = || {
-            let forms = "`none`, `constant(\"5s\")`, `exponential` or `exponential(base = \"1s\", factor = 2, max = \"5m\", jitter = false)`";
+            let forms = "`none`, `constant(\"5s\")`, `exponential` or \
+                         `exponential(base = \"1s\", factor = 2, max = \"5m\", jitter = false)`";
             Error::custom(format!("expected {forms}")).with_span(expr)
         };
         let Form { word, arguments } = Form::of(expr).ok_or_else(expected)?;
@@ -139,7 +140,7 @@ impl FromMeta for Backoff {
     }
 }
 
-/// What a wait is multiplied by.
+/// The factor from one wait to the next.
 pub(crate) struct Factor(pub(crate) f64);
 
 impl FromMeta for Factor {
@@ -156,7 +157,7 @@ impl FromMeta for Factor {
     }
 }
 
-/// What becomes of a run whose runner can't prove that it still owns it.
+/// The treatment of an attempt whose runner can't prove that it still owns the invocation.
 pub(crate) enum Fence {
     Run,
     Cancel,
@@ -172,14 +173,14 @@ impl FromMeta for Fence {
     }
 }
 
-/// Arguments that are never cached.
+/// The arguments that are never cached.
 pub(crate) enum CacheArgs {
     All,
     Some(Vec<Ident>),
 }
 
 impl CacheArgs {
-    /// The arguments it names.
+    /// Returns the names of the arguments.
     pub(crate) fn names(&self) -> &[Ident] {
         match self {
             Self::All => &[],
@@ -201,23 +202,23 @@ impl FromMeta for CacheArgs {
     }
 }
 
-/// A pattern of the errors that are worth a repeat.
+/// The pattern of the errors to retry.
 pub(crate) struct RetryFor(pub(crate) Pat);
 
 impl FromMeta for RetryFor {
     fn from_meta(meta: &Meta) -> Result<Self> {
         match meta {
             Meta::List(list) => Ok(Self(
-                Pat::parse_multi_with_leading_vert.parse2(list.tokens.clone()).map_err(|fault| spanned(fault, list))?,
+                Pat::parse_multi_with_leading_vert.parse2(list.tokens.clone()).map_err(|error| spanned(error, list))?,
             )),
             _ => Err(Error::custom("expected a pattern: `retry_for(Busy | Timeout { .. })`").with_span(meta)),
         }
     }
 }
 
-/// An error at the end of the tokens is one at the option.
-fn spanned(fault: syn::Error, option: &impl Spanned) -> Error {
-    Error::from(fault).with_span(option)
+/// Moves an error to the option: an error at the end of the tokens has no useful span.
+fn spanned(error: syn::Error, option: &impl Spanned) -> Error {
+    Error::from(error).with_span(option)
 }
 
 /// `word`, or `word(arguments)`.
@@ -228,7 +229,7 @@ struct Form<'a> {
 
 impl<'a> Form<'a> {
     fn of(expr: &'a Expr) -> Option<Self> {
-        match plain(expr) {
+        match without_groups(expr) {
             Expr::Path(path) => Some(Self { word: path.path.get_ident()?.clone(), arguments: None }),
             Expr::Call(call) => Some(Self { arguments: Some(&call.args), ..Self::of(&call.func)? }),
             _ => None,
@@ -236,10 +237,10 @@ impl<'a> Form<'a> {
     }
 }
 
-/// The expression without the invisible groups that a macro may have put around it.
-fn plain(expr: &Expr) -> &Expr {
+/// Removes the invisible groups that a macro may have put around an expression.
+fn without_groups(expr: &Expr) -> &Expr {
     match expr {
-        Expr::Group(group) => plain(&group.expr),
+        Expr::Group(group) => without_groups(&group.expr),
         other => other,
     }
 }

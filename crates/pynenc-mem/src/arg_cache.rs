@@ -1,4 +1,4 @@
-//! Large content, by its digest.
+//! The argument cache in memory: content by its digest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pynenc_core::{ArgCache, Clock, Digest, Result, Timestamp};
+use pynenc_core::{ArgCache, Clock, Component, Digest, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
 use crate::shared::Shared;
 
-/// An argument cache that lives in this process.
+/// An argument cache in the memory of this process.
 #[derive(Debug)]
 pub struct MemArgCache {
     contents: Shared<Contents>,
@@ -25,9 +25,17 @@ impl MemArgCache {
 
     fn step<R>(&self, step: impl FnOnce(&mut Contents, Timestamp) -> R) -> R {
         self.contents.step(|contents, now| {
-            contents.drop_old(now);
+            contents.drop_expired(now);
             step(contents, now)
         })
+    }
+}
+
+#[async_trait]
+impl Component for MemArgCache {
+    async fn purge(&self) -> Result<()> {
+        *self.contents.lock() = Contents::default();
+        Ok(())
     }
 }
 
@@ -56,17 +64,12 @@ impl ArgCache for MemArgCache {
         self.step(|contents, _| contents.remove(digest));
         Ok(())
     }
-
-    async fn purge(&self) -> Result<()> {
-        *self.contents.lock() = Contents::default();
-        Ok(())
-    }
 }
 
 #[derive(Debug, Default)]
 struct Contents {
     kept: FxHashMap<Digest, Kept>,
-    ends: BTreeSet<(Timestamp, Digest)>,
+    expiries: BTreeSet<(Timestamp, Digest)>,
 }
 
 #[derive(Debug)]
@@ -76,26 +79,26 @@ struct Kept {
 }
 
 impl Contents {
-    /// Keeps content until then, if not longer; tells whether it is there.
+    /// Extends the lifetime of content. Reports whether the content is stored.
     fn keep(&mut self, digest: Digest, until: Timestamp) -> bool {
         let Some(kept) = self.kept.get_mut(&digest) else { return false };
         if until > kept.until {
-            self.ends.remove(&(kept.until, digest));
+            self.expiries.remove(&(kept.until, digest));
             kept.until = until;
-            self.ends.insert((until, digest));
+            self.expiries.insert((until, digest));
         }
         true
     }
 
     fn remove(&mut self, digest: Digest) {
         if let Some(kept) = self.kept.remove(&digest) {
-            self.ends.remove(&(kept.until, digest));
+            self.expiries.remove(&(kept.until, digest));
         }
     }
 
-    fn drop_old(&mut self, now: Timestamp) {
-        while let Some((until, digest)) = self.ends.first().copied().filter(|(until, _)| *until <= now) {
-            self.ends.remove(&(until, digest));
+    fn drop_expired(&mut self, now: Timestamp) {
+        while let Some((until, digest)) = self.expiries.first().copied().filter(|(until, _)| *until <= now) {
+            self.expiries.remove(&(until, digest));
             self.kept.remove(&digest);
         }
     }

@@ -1,21 +1,21 @@
-//! Hints, by queue, priority and time.
+//! The broker in memory: hints by queue, priority and time.
 
-mod poppers;
+mod consumers;
 mod queue;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pynenc_core::broker::{Message, Pop, QueueLen};
-use pynenc_core::lane::StoreId;
-use pynenc_core::{Broker, Clock, InvocationId, QueueName, Result, Timestamp};
+use pynenc_core::broker::{Message, Pop, QueueState};
+use pynenc_core::component::StoreId;
+use pynenc_core::{Broker, Clock, Component, InvocationId, QueueName, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
-use self::poppers::{Poppers, Ticket};
+use self::consumers::{Consumers, Ticket};
 use self::queue::Queue;
 use crate::shared::Shared;
 
-/// A broker that lives in this process.
+/// A broker in the memory of this process.
 #[derive(Debug)]
 pub struct MemBroker {
     hints: Shared<Hints>,
@@ -27,22 +27,34 @@ impl MemBroker {
         Self { hints: Shared::new(clock) }
     }
 
-    /// What there is; `None` when the popper has to wait, for which it then has a place.
-    fn take_or_rest<'a>(
+    /// Takes hints; `None` if the pop has to wait, and then `wait` is its registration as a consumer.
+    fn take_or_wait<'a>(
         &'a self,
         pop: &Pop,
         deadline: Timestamp,
-        rest: &mut Option<Rest<'a>>,
+        wait: &mut Option<Wait<'a>>,
     ) -> Option<Vec<InvocationId>> {
         self.hints.step(|hints, now| {
             let ids = hints.take(pop, now);
             if !ids.is_empty() || now >= deadline || pop.max == 0 {
                 return Some(ids);
             }
-            let rest = rest.get_or_insert_with(|| Rest { broker: self, ticket: hints.poppers.enter(&pop.queues) });
-            rest.ticket.until = hints.rest(&rest.ticket, deadline);
+            let wait = wait.get_or_insert_with(|| Wait { broker: self, ticket: hints.consumers.add(&pop.queues) });
+            wait.ticket.until = hints.sleep(&wait.ticket, deadline);
             None
         })
+    }
+}
+
+#[async_trait]
+impl Component for MemBroker {
+    async fn purge(&self) -> Result<()> {
+        self.hints.lock().queues.clear();
+        Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
     }
 }
 
@@ -56,13 +68,13 @@ impl Broker for MemBroker {
     async fn pop(&self, pop: &Pop) -> Result<Vec<InvocationId>> {
         let clock = self.hints.clock();
         let deadline = clock.now() + pop.wait;
-        let mut rest = None;
+        let mut wait = None;
         loop {
-            if let Some(ids) = self.take_or_rest(pop, deadline, &mut rest) {
+            if let Some(ids) = self.take_or_wait(pop, deadline, &mut wait) {
                 return Ok(ids);
             }
-            if let Some(rest) = &rest {
-                rest.ticket.wait(clock).await;
+            if let Some(wait) = &wait {
+                wait.ticket.wait(clock).await;
             }
         }
     }
@@ -76,36 +88,25 @@ impl Broker for MemBroker {
         Ok(())
     }
 
-    async fn len(&self, queue: &QueueName) -> Result<QueueLen> {
-        Ok(self.hints.step(|hints, now| hints.queues.get_mut(queue).map(|queue| queue.len(now)).unwrap_or_default()))
-    }
-
-    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
-        Ok(self.hints.step(|hints, now| hints.queues.get_mut(queue)?.place(id, now)))
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.hints.lock().queues.clear();
-        Ok(())
-    }
-
-    fn store_id(&self) -> Option<StoreId> {
-        Some(StoreId::of_this_process())
+    async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
+        Ok(self.hints.step(|hints, now| {
+            hints.queues.get_mut(queue).map(|queue| queue.state(position_of, now)).unwrap_or_default()
+        }))
     }
 }
 
-/// A popper's stay among those who wait. Whoever leaves looks behind: what it leaves lying is for the next one.
-struct Rest<'a> {
+/// The registration of a waiting consumer. A consumer that leaves may leave hints behind, so another one is woken.
+struct Wait<'a> {
     broker: &'a MemBroker,
     ticket: Ticket,
 }
 
-impl Drop for Rest<'_> {
+impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut hints = self.broker.hints.lock();
-        hints.poppers.leave(&self.ticket);
+        hints.consumers.remove(&self.ticket);
         for queue in self.ticket.queues.iter() {
-            hints.call(queue);
+            hints.wake_consumers(queue);
         }
     }
 }
@@ -114,7 +115,7 @@ impl Drop for Rest<'_> {
 struct Hints {
     sequence: u64,
     queues: FxHashMap<QueueName, Queue>,
-    poppers: Poppers,
+    consumers: Consumers,
 }
 
 impl Hints {
@@ -126,7 +127,7 @@ impl Hints {
                 self.queues.entry(message.queue.clone()).or_default().push(message, self.sequence, now);
             }
         }
-        self.call(&message.queue);
+        self.wake_consumers(&message.queue);
     }
 
     fn take(&mut self, pop: &Pop, now: Timestamp) -> Vec<InvocationId> {
@@ -139,21 +140,21 @@ impl Hints {
         ids
     }
 
-    /// Lets a popper wait, until its deadline or until the first hint becomes due that no other popper sees to.
-    fn rest(&mut self, ticket: &Ticket, deadline: Timestamp) -> Timestamp {
+    /// Lets a consumer sleep until its deadline, or until the first hint is due that no other consumer covers.
+    fn sleep(&mut self, ticket: &Ticket, deadline: Timestamp) -> Timestamp {
         let dues = ticket.queues.iter().filter_map(|name| Some((name, self.queues.get(name)?.next_due()?)));
-        let uncovered = dues.filter(|(name, due)| !self.poppers.cover(name, *due, ticket.number));
+        let uncovered = dues.filter(|(name, due)| !self.consumers.covers(name, *due, ticket.number));
         let until = uncovered.map(|(_, due)| due).fold(deadline, Timestamp::min);
-        self.poppers.rest(ticket.number, until);
+        self.consumers.sleep(ticket.number, until);
         until
     }
 
-    /// Wakes as many poppers of a queue as it has hints, and one for the next due time if nobody waits for that.
-    fn call(&mut self, name: &QueueName) {
+    /// Wakes as many consumers of a queue as the queue has hints, and one for the next due time if none covers that.
+    fn wake_consumers(&mut self, name: &QueueName) {
         let Some(queue) = self.queues.get(name) else { return };
-        self.poppers.wake(name, queue.ready());
-        if let Some(due) = queue.next_due().filter(|due| !self.poppers.cover(name, *due, Ticket::NOBODY)) {
-            self.poppers.hurry(name, due);
+        self.consumers.wake(name, queue.ready());
+        if let Some(due) = queue.next_due().filter(|due| !self.consumers.covers(name, *due, Ticket::NOBODY)) {
+            self.consumers.wake_late_sleeper(name, due);
         }
     }
 }
@@ -182,7 +183,7 @@ mod tests {
         message.invocation
     }
 
-    /// A pop that waits already.
+    /// A pop that is already waiting.
     fn waiting(broker: &MemBroker) -> Popping<'_> {
         let pop = Pop { queues: vec!["default".into()], max: 1, wait: Duration::from_secs(3600) };
         let mut popping: Popping<'_> = Box::pin(async move { broker.pop(&pop).await });
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_away_after_its_wake_passes_it_on() {
+    fn a_woken_consumer_that_is_dropped_wakes_another() {
         let (broker, _) = broker();
         let (first, mut second) = (waiting(&broker), waiting(&broker));
         let id = push(&broker, None);
@@ -204,18 +205,18 @@ mod tests {
     }
 
     #[test]
-    fn one_hint_wakes_one_popper() {
+    fn one_hint_wakes_one_consumer() {
         let (broker, _) = broker();
         let (mut first, _second) = (waiting(&broker), waiting(&broker));
         push(&broker, None);
-        assert_eq!(broker.hints.lock().poppers.woken(), 1);
+        assert_eq!(broker.hints.lock().consumers.woken(), 1);
         assert!(popped(&mut first).is_some());
         drop(first);
-        assert_eq!(broker.hints.lock().poppers.woken(), 0);
+        assert_eq!(broker.hints.lock().consumers.woken(), 0);
     }
 
     #[test]
-    fn one_popper_sleeps_until_the_next_due_time_and_another_takes_its_place() {
+    fn one_consumer_sleeps_until_the_next_due_time_and_another_replaces_it() {
         let (broker, clock) = broker();
         let (mut first, mut second) = (waiting(&broker), waiting(&broker));
         let due = clock.now() + Duration::from_secs(5);

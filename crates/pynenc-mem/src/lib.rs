@@ -1,7 +1,7 @@
-//! The five stores in memory: for tests, for development, and for work that stays inside one process.
+//! The five stores in memory: for tests, for development, and for applications of one process.
 //!
-//! Each store is one mutex around plain data, so every verb is one atomic step. They keep every promise of their
-//! traits as long as the process lives, and nothing beyond it.
+//! Each store is plain data behind one mutex, so every method is one atomic step. The stores keep every promise of their
+//! traits until the process ends.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,12 +27,12 @@ pub use orchestrator::MemOrchestrator;
 pub use state_backend::MemStateBackend;
 pub use trigger_store::MemTriggerStore;
 
-/// Adds the stores of this crate to an app.
+/// Returns the plugin that adds the stores of this crate to an app.
 pub fn plugin() -> MemPlugin {
     MemPlugin
 }
 
-/// The plugin that registers the stores of this crate, each under `pynenc_mem::` and its name.
+/// Registers the stores of this crate, each as `pynenc_mem::` and its name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MemPlugin;
 

@@ -1,11 +1,11 @@
-//! What every store stands on: one mutex around its data, and the clock.
+//! The base of every store: its data behind one mutex, and the clock.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pynenc_core::{Clock, Timestamp};
 
-/// Data behind one mutex, with the time at which it is looked at.
+/// Data behind one mutex, with the clock that gives each step its time.
 pub(crate) struct Shared<T> {
     clock: Arc<dyn Clock>,
     data: Mutex<T>,
@@ -22,15 +22,15 @@ impl<T> Shared<T> {
         &*self.clock
     }
 
-    /// The data. A panic of another holder leaves it usable: every step checks first and writes last.
+    /// Locks the data. A panic of another holder leaves the data usable: every step checks first and writes last.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One atomic step at one point in time.
+    /// Performs one atomic step at one point in time.
     pub(crate) fn step<R>(&self, step: impl FnOnce(&mut T, Timestamp) -> R) -> R {
         let mut data = self.lock();
-        // Read behind the lock, so that steps are in the order of their times.
+        // The time is read under the lock, so that the order of the steps is the order of their times.
         let now = self.clock.now();
         step(&mut data, now)
     }

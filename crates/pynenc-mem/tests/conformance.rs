@@ -1,4 +1,4 @@
-//! The stores in memory, held to their traits.
+//! Conformance of the stores in memory.
 
 use pynenc_mem::{MemArgCache, MemBroker, MemOrchestrator, MemStateBackend, MemTriggerStore};
 

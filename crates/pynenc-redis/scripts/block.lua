@@ -1,39 +1,40 @@
--- Pauses a waiter until others have ended, unless that would close a circle.
+-- Pauses a waiter until others have finished, unless that would be a deadlock.
 local waiter, version, epoch, runner = parse('>c16I4I4c16', ARGV[1])
 local time, ids = now(), {unpack(ARGV, 2)}
-fetch(ids)
+prefetch(ids)
 
-local function living()
+local function unfinished()
   local seen, on = {}, {}
   for _, id in ipairs(ids) do
-    local e = not seen[id] and read(id)
-    if e and not is(T.final, e[E.status]) then on[#on + 1] = id end
+    local e = not seen[id] and read_entry(id)
+    if e and not contains(T.final, e[E.status]) then on[#on + 1] = id end
     seen[id] = true
   end
   return on
 end
 
-local function raised(on)
-  local raised = {}
+-- The queued invocations, each behind the number of its waiters, from which the caller computes the raised priority.
+local function with_waiters(on)
+  local queued = {}
   for _, id in ipairs(on) do
-    local e = read(id)
-    if is_queued(e) then raised[#raised + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw] end
+    local e = read_entry(id)
+    if is_queued(e) then queued[#queued + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw] end
   end
-  return raised
+  return queued
 end
 
-local e = read(waiter)
-if not e then return {refused('M', 0, 0)} end
-local code, one, other = pausable(e, version, epoch, runner, time)
-if code and code ~= 'A' then return {refused(code, one, other)} end
-local on = living()
+local e = read_entry(waiter)
+if not e then return {refusal_reply('M', 0, 0)} end
+local code, first, second = check_pause(e, version, epoch, runner, time)
+if code and code ~= 'A' then return {refusal_reply(code, first, second)} end
+local on = unfinished()
 if #on == 0 then return {'Y'} end
 local nodes = {}
-for place, id in ipairs(on) do nodes[place] = 'c' .. id end
-local way = circle(waiter, nodes)
-if way then return reply_with('K', way) end
-pass_without_memory()
-if code ~= 'A' then enter(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
-for first = 1, #on, 1000 do wait_for(waiter, {unpack(on, first, math.min(first + 999, #on))}) end
+for i, id in ipairs(on) do nodes[i] = 'c' .. id end
+local cycle = wait_cycle(waiter, nodes)
+if cycle then return reply_with('K', cycle) end
+allow_full_memory()
+if code ~= 'A' then change_status(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
+for start = 1, #on, 1000 do add_waits(waiter, {unpack(on, start, math.min(start + 999, #on))}) end
 flush_indexes()
-return reply_with('W' .. written(e), raised(on))
+return reply_with('W' .. header_of(e), with_waiters(on))

@@ -1,12 +1,12 @@
--- Each is its id, whether it stays, whether it is paused, and what was given.
+-- The live definitions: the trigger, then whether it stays, whether it is paused, and the definition.
 local time, all, replies = now(), call('HGETALL', K.definitions), {}
-for place = 1, #all, 2 do
-  local till, rest = parse('>I6', all[place + 1])
-  if till == 0 or till > time then
-    replies[#replies + 1] = all[place]
-    replies[#replies + 1] = pack('>BB', till == 0 and 1 or 0, call('SISMEMBER', K.paused, all[place])) .. sub(all[place + 1], rest)
+for i = 1, #all, 2 do
+  local expires, rest = parse('>I6', all[i + 1])
+  if expires == 0 or expires > time then
+    local flags = pack('>BB', expires == 0 and 1 or 0, call('SISMEMBER', K.paused, all[i]))
+    replies[#replies + 1], replies[#replies + 2] = all[i], flags .. sub(all[i + 1], rest)
   else
-    call('HDEL', K.definitions, all[place])
+    call('HDEL', K.definitions, all[i])
   end
 end
 return replies

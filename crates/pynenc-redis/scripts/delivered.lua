@@ -1,13 +1,13 @@
--- A delivery is a run, and why its call was refused, or nothing.
+-- Stores deliveries. A delivery is the run, and the reason if its call was refused, or nothing.
 local time = now()
-pass_without_memory()
-for place = 1, #ARGV, 2 do
-  local id = ARGV[place]
-  local kept, _, open = call('HGET', K.runs, id)
-  if kept then _, open = parse('>I6I2c0', kept) end
-  if open and call('ZREM', K.open, open) == 1 then
+allow_full_memory()
+for i = 1, #ARGV, 2 do
+  local id = ARGV[i]
+  local stored, _, position = call('HGET', K.runs, id)
+  if stored then _, position = parse('>I6I2c0', stored) end
+  if position and call('ZREM', K.undelivered, position) == 1 then
     call('ZADD', K.delivered, time, id)
-    call('HSET', K.deliveries, id, ARGV[place + 1])
+    call('HSET', K.deliveries, id, ARGV[i + 1])
   end
 end
 return true

@@ -1,10 +1,10 @@
--- Drops what is old: events, listeners that are gone, occurrences that were used up, those that nobody will ask for, and
--- runs that are over.
+-- Deletes old events, occurrences that were consumed long ago or are over, and runs that were delivered long ago. Gives
+-- their number. Old listeners are deleted too, but not counted.
 local time = now()
-local till, left, dropped = time - ARGV[1], tonumber(ARGV[2]), 0
-pass_without_memory()
+local latest, left, dropped = time - ARGV[1], tonumber(ARGV[2]), 0
+allow_full_memory()
 
-local function each_old(index, before, drop)
+local function drop_old(index, before, drop)
   if left <= 0 then return end
   for _, member in ipairs(call('ZRANGEBYSCORE', index, '-inf', before, 'LIMIT', 0, left)) do
     drop(member)
@@ -13,31 +13,31 @@ local function each_old(index, before, drop)
   end
 end
 
-each_old(K.event_ages, till, function(sequence)
-  local kept = call('HGET', K.events, sequence)
-  local _, name, rest = parse('>I6I2c0', kept)
-  if byte(kept, rest) == 1 then
-    local key = '1' .. parse('>I4c0', kept, rest + 1)
-    call('ZREM', K.keyed_events .. sub(kept, 7, rest - 1) .. key, sequence)
+drop_old(K.event_ages, latest, function(sequence)
+  local stored = call('HGET', K.events, sequence)
+  local _, name, rest = parse('>I6I2c0', stored)
+  if byte(stored, rest) == 1 then
+    local key = '1' .. parse('>I4c0', stored, rest + 1)
+    call('ZREM', K.keyed_events .. sub(stored, 7, rest - 1) .. key, sequence)
   end
   call('HDEL', K.events, sequence)
   call('ZREM', K.named_events .. name, sequence)
 end)
-each_old(K.used, till, function(id) call('HDEL', K.occurrences, id) end)
-each_old(K.occurrence_ends, time, function(id)
-  local _, _, line, waits = parse('>I6I6I2c0I2c0', call('HGET', K.occurrences, id))
+drop_old(K.consumed_occurrences, latest, function(id) call('HDEL', K.occurrences, id) end)
+drop_old(K.occurrence_expiries, time, function(id)
+  local _, _, condition, position = parse('>I6I6I2c0I2c0', call('HGET', K.occurrences, id))
   call('HDEL', K.occurrences, id)
-  call('ZREM', K.occurred .. line, waits)
+  call('ZREM', K.waiting_occurrences .. condition, position)
 end)
-each_old(K.delivered, till, function(id)
-  local _, open, trigger = parse('>I6I2c0I2c0', call('HGET', K.runs, id))
+drop_old(K.delivered, latest, function(id)
+  local _, position, trigger = parse('>I6I2c0I2c0', call('HGET', K.runs, id))
   call('HDEL', K.runs, id)
   call('HDEL', K.deliveries, id)
-  call('ZREM', K.fired .. trigger, open)
+  call('ZREM', K.runs_of .. trigger, position)
 end)
-local counted = dropped
-each_old(K.listener_ages, till, function(listener)
+local number = dropped
+drop_old(K.listener_ages, latest, function(listener)
   call('HDEL', K.listeners, listener)
-  call('DEL', K.taken .. listener)
+  call('DEL', K.offered_events .. listener)
 end)
-return counted
+return number

@@ -1,3 +1,3 @@
--- Looks into a journal.
+-- Reads a journal. Gives false if nobody has opened it.
 local id = ARGV[1]
-return call('EXISTS', K.fence .. id) == 1 and shown(id)
+return call('EXISTS', K.fence .. id) == 1 and read_journal(id)

@@ -1,14 +1,14 @@
--- Raises the fence and reads; a higher fence is the answer to who comes late.
-local id, epoch, attempt, workflow, other = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+-- Raises the fence of a journal, and reads the journal. Gives the fence alone if it is higher than the caller's epoch.
+local id, epoch, attempt, workflow, takes_over = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local header = K.fence .. id
 local fence = tonumber(call('HGET', header, 'f') or -1)
 if epoch < fence then return fence end
-pass_without_memory()
+allow_full_memory()
 
 local function begin()
-  if other ~= '' and call('EXISTS', K.fence .. other) == 1 then
-    call('COPY', K.fence .. other, header)
-    call('COPY', K.journal .. other, K.journal .. id)
+  if takes_over ~= '' and call('EXISTS', K.fence .. takes_over) == 1 then
+    call('COPY', K.fence .. takes_over, header)
+    call('COPY', K.journal .. takes_over, K.journal .. id)
     call('HDEL', header, 'a', 'r')
   end
   call('HSETNX', header, 'o', id)
@@ -22,4 +22,4 @@ if tonumber(call('HGET', header, 'a') or 0) < attempt then
 end
 local is_run = workflow == '' or workflow == call('HGET', header, 'o')
 if is_run and call('HSETNX', header, 'r', 1) == 1 then call('ZADD', K.workflow_runs, now(), id) end
-return shown(id)
+return read_journal(id)

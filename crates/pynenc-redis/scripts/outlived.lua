@@ -1,27 +1,33 @@
--- What has outlived its retention: the first of each list, until one hasn't.
-local limit, time, replies = tonumber(ARGV[1]), now(), {}
+-- Offers finished invocations whose retention is over, and offers each again later. An offered invocation moves from
+-- the list of its retention to an index by the time of its next offer.
+local limit, again_after, time, replies = tonumber(ARGV[1]), tonumber(ARGV[2]), now(), {}
+if limit == 0 then return replies end
+allow_full_memory()
 
--- Adds those of one list, and tells whether anything is left in it. A list may name what is gone.
-local function add(kept)
-  local list = K.retained .. kept
+local function offer(id)
+  call('ZADD', K.outlived, int(time + again_after), id)
+  replies[#replies + 1] = id
+end
+
+-- Offers the first invocations of a list, until one whose retention isn't over. Drops ids of forgotten invocations.
+local function offer_from(retention)
+  if #replies >= limit then return end
+  local list = K.retained .. retention
   local ids = call('LRANGE', list, '0', int(limit - 1))
-  fetch(ids)
+  prefetch(ids)
   for _, id in ipairs(ids) do
-    local e = read(id)
-    if not e or not is(T.final, e[E.status]) then
-      call('LREM', list, '1', id)
-    elseif e[E.at] + kept > time or #replies >= limit then
-      return true
-    else
-      replies[#replies + 1] = id
-    end
+    local e = read_entry(id)
+    local is_finished = e and contains(T.final, e[E.status])
+    if is_finished and (e[E.at] + retention > time or #replies >= limit) then return end
+    call('LREM', list, '1', id)
+    if is_finished then offer(id) end
   end
-  return #ids > 0
 end
 
-for _, kept in ipairs(call('SMEMBERS', K.lengths)) do
-  if not add(kept) then call('SREM', K.lengths, kept) end
+local again = call('ZRANGEBYSCORE', K.outlived, '-inf', int(time), 'LIMIT', '0', int(limit))
+for _, retention in ipairs(call('SMEMBERS', K.retentions)) do
+  offer_from(retention)
+  if call('EXISTS', K.retained .. retention) == 0 then call('SREM', K.retentions, retention) end
 end
-local longer = call('ZRANGEBYSCORE', K.kept_longer, '-inf', int(time), 'LIMIT', '0', int(limit - #replies))
-for _, id in ipairs(longer) do replies[#replies + 1] = id end
+for i = 1, math.min(#again, limit - #replies) do offer(again[i]) end
 return replies

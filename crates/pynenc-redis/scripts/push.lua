@@ -1,9 +1,8 @@
--- Hints: a place in a queue each.
 local time = now()
-pass_without_memory()
-for place = 1, #ARGV do
-  local id, priority, due, queue = parse('>c16I2I6', ARGV[place])
-  push(sub(ARGV[place], queue), id, priority, due, time)
+allow_full_memory()
+for i = 1, #ARGV do
+  local id, priority, due, queue = parse('>c16I2I6', ARGV[i])
+  push_hint(sub(ARGV[i], queue), id, priority, due, time)
 end
-wake_poppers()
+wake_consumers()
 return true

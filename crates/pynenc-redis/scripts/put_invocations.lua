@@ -1,5 +1,5 @@
 local time = now()
-for place = 1, #ARGV, 2 do
-  if put_record(ARGV[place], ARGV[place + 1]) then call('ZADD', K.aged, int(time), ARGV[place]) end
+for i = 1, #ARGV, 2 do
+  if put_record(ARGV[i], ARGV[i + 1]) then call('ZADD', K.record_ages, int(time), ARGV[i]) end
 end
 return true

@@ -1,5 +1,5 @@
--- Keeps outcomes, each an id, its epoch and what is kept of it.
-for place = 1, #ARGV do put_outcome(ARGV[place], false) end
-put_outcomes()
+-- Stores outcomes. An item is an id, an epoch and the outcome.
+for i = 1, #ARGV do put_outcome(ARGV[i], false) end
+flush_outcomes()
 flush_values()
 return true

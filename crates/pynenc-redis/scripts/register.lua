@@ -1,10 +1,10 @@
 local time, replies, keys = now(), {}, {}
-for place = 1, #ARGV do keys[place] = K.entry .. sub(ARGV[place], 1, 16) end
-local is_new = are_free(keys)
-for place = 1, #ARGV do
-  replies[place] = guarded(function()
-    local it = registration(ARGV[place])
-    return standing(it, is_new) or accept(it, time)
+for i = 1, #ARGV do keys[i] = K.entry .. sub(ARGV[i], 1, 16) end
+local is_new = none_exist(keys)
+for i = 1, #ARGV do
+  replies[i] = run_item(function()
+    local item = parse_registration(ARGV[i])
+    return existing_reply(item, is_new) or register_new(item, time)
   end)
 end
 flush_indexes()

@@ -1,14 +1,21 @@
--- Each is its time, what became of its call with a mark before it, and itself.
-local replies = {}
-for _, open in ipairs(call('ZREVRANGE', K.fired .. ARGV[1], 0, ARGV[2] - 1)) do
-  local id = sub(open, 7)
-  local kept = call('HGET', K.runs, id)
-  if kept then
-    local time, _, _, rest = parse('>I6I2c0I2c0', kept)
+-- Reads the last runs of a trigger, or undelivered runs that were fired long enough ago. A run is its time, the result
+-- of its delivery behind a mark or nothing, and the encoded run.
+local limit, kind, replies = tonumber(ARGV[1]), ARGV[2], {}
+local positions
+if kind == 'undelivered' then
+  positions = due_offers(K.undelivered, now(), ARGV[3], limit)
+else
+  positions = call('ZREVRANGE', K.runs_of .. ARGV[3], 0, limit - 1)
+end
+for _, position in ipairs(positions) do
+  local id = sub(position, 7)
+  local stored = call('HGET', K.runs, id)
+  if stored then
+    local time, _, _, rest = parse('>I6I2c0I2c0', stored)
     local delivery = call('HGET', K.deliveries, id)
     replies[#replies + 1] = time
     replies[#replies + 1] = delivery and ('D' .. delivery) or ''
-    replies[#replies + 1] = sub(kept, rest)
+    replies[#replies + 1] = sub(stored, rest)
   end
 end
 return replies

@@ -1,15 +1,16 @@
--- Keeps the record, registers and hints, an item after the other; one that another stands for leaves nothing.
+-- Stores records, registers invocations and pushes their hints. If another invocation stands for a call, the call
+-- leaves nothing.
 local time, replies, ids = now(), {}, {}
-for place = 1, #ARGV, 2 do ids[#ids + 1] = sub(ARGV[place], 1, 16) end
+for i = 1, #ARGV, 2 do ids[#ids + 1] = sub(ARGV[i], 1, 16) end
 local is_new = are_new(ids)
 
-local function submit_hinted(place)
-  local reply, hint = submit_one(ARGV[place], ARGV[place + 1], is_new, time)
-  if hint then push_new(hint.queue, sub(ARGV[place], 1, 16), hint.priority, hint.due, time) end
+local function submit(i)
+  local reply, hint = submit_call(ARGV[i], ARGV[i + 1], is_new, time)
+  if hint then push_new_hint(hint.queue, sub(ARGV[i], 1, 16), hint.priority, hint.due, time) end
   return reply
 end
 
-for place = 1, #ARGV, 2 do replies[#replies + 1] = guarded(submit_hinted, place) end
+for i = 1, #ARGV, 2 do replies[#replies + 1] = run_item(submit, i) end
 flush_indexes()
-wake_poppers()
+wake_consumers()
 return replies

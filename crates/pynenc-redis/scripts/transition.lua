@@ -1,11 +1,11 @@
 local time, replies = now(), {}
 local ids = {}
-pass_without_memory()
-for place = 1, #ARGV do ids[place] = sub(ARGV[place], 1, 16) end
-fetch(ids)
-for place = 1, #ARGV do
-  replies[place] = guarded(function()
-    local reply, handed = transition(ARGV[place], time)
+allow_full_memory()
+for i = 1, #ARGV do ids[i] = sub(ARGV[i], 1, 16) end
+prefetch(ids)
+for i = 1, #ARGV do
+  replies[i] = run_item(function()
+    local reply, handed = make_transition(ARGV[i], time)
     return reply_with(reply, handed)
   end)
 end

@@ -1,199 +1,156 @@
-//! The server, as the stores of one app in one process share it.
+//! The client of one app: runs scripts and commands over the app's connections.
 //!
-//! There are three classes of connections, each made at its first use: one for commands, which many callers use at once;
-//! one for signs of life, so that nothing stands before them; and one for each caller that blocks, out of a pool.
-//! What is pushed comes over a fourth.
+//! There are three classes of connections, each opened at its first use: one for commands, which many callers share;
+//! one for heartbeats, which no command may delay; and a pool with one connection for each caller that blocks. The
+//! fourth is the pub/sub connection in `pubsub.rs`.
 
 mod blocking;
-mod link;
+mod connection;
 mod server;
-mod start_check;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
-use pynenc_core::lane::StoreId;
-use pynenc_core::{Error, ErrorKind, Result, Timestamp};
+use pynenc_core::component::StoreId;
+use pynenc_core::{Error, Result, Timestamp};
 use redis::Value;
-use tokio::sync::OnceCell;
 
 use self::blocking::Blocking;
-use self::link::{Link, Request};
+use self::connection::{Connection, Request};
 use self::server::Server;
+use crate::arguments::BATCH;
 use crate::config::RedisConfig;
-use crate::error::misshapen;
+use crate::error::{is_corrupt, unexpected_reply};
 use crate::keys::{Family, Key, Keys};
-use crate::orchestrator::hub::Hub;
-use crate::script::Verb;
+use crate::script::{self, Script};
+use crate::value::{bytes, list, optional};
 
-/// At most so many items are handed to the server in one call.
-pub(crate) const BATCH: usize = 500;
-/// How many keys a step of a purge looks at.
+/// The number of keys that one step of a purge examines.
 const PURGE_STEP: usize = 1000;
 
-/// The server of one app. Clones are cheap and share their connections.
-#[derive(Clone)]
-pub struct RedisStore(Arc<Shared>);
-
-pub(crate) struct Shared {
+pub(crate) struct Client {
     keys: Keys,
     server: Arc<Server>,
-    commands: Link,
-    beats: Link,
+    commands: Connection,
+    heartbeats: Connection,
     blocking: Blocking,
-    hub: Hub,
-    checked: OnceCell<()>,
     config: RedisConfig,
 }
 
-impl fmt::Debug for RedisStore {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("keys", &self.0.keys).field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Client").field("keys", &self.keys).field("config", &self.config).finish_non_exhaustive()
     }
 }
 
-type Registry = Mutex<HashMap<(String, String), Weak<Shared>>>;
-
-/// The stores in use, by address and app: the components of an app find each other's connections here.
-static IN_USE: LazyLock<Registry> = LazyLock::new(Mutex::default);
-
-impl RedisStore {
-    /// The server of an app, over the connections that this process has to it already, or new ones.
-    ///
-    /// # Errors
-    ///
-    /// An address that isn't understood, a server that can't be reached or doesn't let in, and what
-    /// `redis.start_check` refuses.
-    pub async fn connect(config: &RedisConfig, app_id: &str) -> Result<Self> {
-        let store = Self::shared(config, app_id)?;
-        store.0.checked.get_or_try_init(|| start_check::check(&store)).await?;
-        Ok(store)
-    }
-
-    /// What of the server's settings may lose work.
-    pub(crate) async fn weaknesses(&self) -> Result<Vec<String>> {
-        start_check::weaknesses(self).await
-    }
-
-    fn shared(config: &RedisConfig, app_id: &str) -> Result<Self> {
-        let info = config.info()?;
-        // The password is shown by no `Debug`, and two of them are two stores, as are two authorities.
-        let trust = (info.redis_settings().password(), &config.redis_tls_ca);
-        let name = (format!("{info:?} {trust:?}"), app_id.to_owned());
-        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = in_use.get(&name).and_then(Weak::upgrade) {
-            return Ok(Self(shared));
-        }
-        in_use.retain(|_, shared| shared.strong_count() > 0);
-        let shared = Arc::new(Shared::new(config, app_id)?);
-        in_use.insert(name, Arc::downgrade(&shared));
-        Ok(Self(shared))
+impl Client {
+    pub(crate) fn new(config: &RedisConfig, app_id: &str) -> Result<Self> {
+        let server = Arc::new(Server::new(config)?);
+        Ok(Self {
+            keys: Keys::new(app_id),
+            commands: Connection::new(server.clone()),
+            heartbeats: Connection::new(server.clone()),
+            blocking: Blocking::new(server.clone()),
+            config: config.clone(),
+            server,
+        })
     }
 
     pub(crate) fn config(&self) -> &RedisConfig {
-        &self.0.config
+        &self.config
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.0.hub
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
-    pub(crate) fn server(&self) -> &Arc<Server> {
-        &self.0.server
+    pub(crate) fn key(&self, key: Key) -> Vec<u8> {
+        self.keys.one(key)
     }
 
-    pub(crate) fn downgrade(&self) -> Weak<Shared> {
-        Arc::downgrade(&self.0)
+    /// The key of one id or name.
+    pub(crate) fn key_of(&self, key: Key, rest: &[u8]) -> Vec<u8> {
+        self.keys.of(key, rest)
     }
 
-    pub(crate) fn upgrade(weak: &Weak<Shared>) -> Option<Self> {
-        weak.upgrade().map(Self)
-    }
-
-    pub(crate) fn one(&self, key: Key) -> Vec<u8> {
-        self.0.keys.one(key)
-    }
-
-    pub(crate) fn of(&self, key: Key, rest: &[u8]) -> Vec<u8> {
-        self.0.keys.of(key, rest)
-    }
-
-    pub(crate) fn id(&self) -> StoreId {
-        let place = self.0.config.place().unwrap_or_default();
-        StoreId(format!("{place} {}", self.0.keys.prefix()).into())
+    pub(crate) fn store_id(&self) -> StoreId {
+        let address = self.config.address().unwrap_or_default();
+        StoreId(format!("{address} {}", self.keys.prefix()).into())
     }
 
     /// Runs a script over the connection for commands.
-    pub(crate) async fn run(&self, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
-        self.run_over(&self.0.commands, verb, arguments).await
+    pub(crate) async fn run(&self, script: &'static Script, arguments: &[Vec<u8>]) -> Result<Value> {
+        self.run_over(&self.commands, script, arguments).await
     }
 
-    /// Runs a script over the connection for signs of life. It belongs to the runtime that calls here first, which for a
-    /// runner is that of its heartbeats: nothing else may come this way.
+    /// Runs a script over the connection for heartbeats. The connection belongs to the tokio runtime of its first
+    /// caller, which is the runtime of a runner's heartbeats. So no other caller may use the connection.
     ///
-    /// An answer, a new connection included, may take half of the response timeout: a dead connection has to be replaced
-    /// long before the lease is over.
-    pub(crate) async fn beat(&self, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
-        let limit = self.0.server.response_timeout() / 2;
-        let answer = tokio::time::timeout(limit, self.run_over(&self.0.beats, verb, arguments)).await;
-        answer.unwrap_or_else(|_| {
-            self.0.beats.replace();
+    /// A reply, with a new connection if needed, may take half of the response timeout: a dead connection has to be
+    /// replaced long before the lease expires.
+    pub(crate) async fn run_heartbeat(&self, script: &'static Script, arguments: &[Vec<u8>]) -> Result<Value> {
+        let timeout = self.server.response_timeout() / 2;
+        let reply = tokio::time::timeout(timeout, self.run_over(&self.heartbeats, script, arguments)).await;
+        reply.unwrap_or_else(|_| {
+            self.heartbeats.replace();
             Err(Error::unavailable("redis didn't answer a heartbeat in time"))
         })
     }
 
-    async fn run_over(&self, link: &Link, verb: Verb, arguments: &[Vec<u8>]) -> Result<Value> {
-        if let Some(function) = verb.function() {
+    async fn run_over(&self, connection: &Connection, script: &'static Script, arguments: &[Vec<u8>]) -> Result<Value> {
+        if let Some(function) = script::function_name(script) {
             let mut command = redis::cmd("FCALL");
-            command.arg(function).arg(1).arg(self.0.keys.prefix()).arg(arguments);
-            let ran = link.call_function(&command).await.map_err(|error| error.with("function", verb.name()))?;
-            if let Some(answer) = ran {
-                return Ok(answer);
+            command.arg(function).arg(1).arg(self.keys.prefix()).arg(arguments);
+            let reply =
+                connection.call_function(&command).await.map_err(|error| error.with("function", script.name))?;
+            if let Some(reply) = reply {
+                return Ok(reply);
             }
         }
+        let assembled = script.assembled();
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&verb.script().hash).arg(1).arg(self.0.keys.prefix()).arg(arguments);
-        let ran = link.call(&Request::Script(verb.script(), &command)).await;
-        ran.map_err(|error| error.with("script", verb.name()))
+        command.arg(&assembled.hash).arg(1).arg(self.keys.prefix()).arg(arguments);
+        let reply = connection.call(&Request::Script(assembled, &command)).await;
+        reply.map_err(|error| error.with("script", script.name))
     }
 
-    /// Asks again, over a new connection, if an answer can't be understood: it may have been garbled on its way. Scripts
-    /// recognize a repeat.
-    pub(crate) async fn intact<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
-        self.intact_if(ask, |answer| answer.as_ref().is_err_and(is_corrupt)).await
+    /// Asks again over a new connection if the reply is corrupt: the network may have garbled it. Scripts recognize a
+    /// repeat.
+    pub(crate) async fn retry_if_garbled<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
+        self.retry_if(ask, |reply| reply.as_ref().is_err_and(is_corrupt)).await
     }
 
-    /// As [`RedisStore::intact`], for answers of which each has an error of its own.
-    pub(crate) async fn intact_each<T, F>(&self, ask: impl Fn() -> F) -> Result<Vec<Result<T>>>
+    /// The same for a reply with a result for each item.
+    pub(crate) async fn retry_items_if_garbled<T, F>(&self, ask: impl Fn() -> F) -> Result<Vec<Result<T>>>
     where
         F: Future<Output = Result<Vec<Result<T>>>>,
     {
-        let is_garbled = |answer: &Result<Vec<Result<T>>>| match answer {
-            Ok(each) => each.iter().any(|one| one.as_ref().is_err_and(is_corrupt)),
+        let is_garbled = |reply: &Result<Vec<Result<T>>>| match reply {
+            Ok(items) => items.iter().any(|item| item.as_ref().is_err_and(is_corrupt)),
             Err(error) => is_corrupt(error),
         };
-        self.intact_if(ask, is_garbled).await
+        self.retry_if(ask, is_garbled).await
     }
 
-    async fn intact_if<T, F: Future<Output = Result<T>>>(
+    async fn retry_if<T, F: Future<Output = Result<T>>>(
         &self,
         ask: impl Fn() -> F,
         is_garbled: impl Fn(&Result<T>) -> bool,
     ) -> Result<T> {
-        let answer = ask().await;
-        if !is_garbled(&answer) {
-            return answer;
+        let reply = ask().await;
+        if !is_garbled(&reply) {
+            return reply;
         }
-        tracing::debug!("an answer of redis can't be understood; it is asked for again over a new connection");
-        self.0.commands.replace();
+        tracing::debug!("a reply of redis is corrupt; the request is repeated over a new connection");
+        self.commands.replace();
         ask().await
     }
 
-    /// Runs a script over items in chunks, each of `width` arguments behind the fixed ones, and gives all replies.
-    pub(crate) async fn run_chunked(
+    /// Runs a script over items in chunks, and returns all replies. `width` is the number of arguments of an item.
+    pub(crate) async fn run_in_chunks(
         &self,
-        verb: Verb,
+        script: &'static Script,
         fixed: &[Vec<u8>],
         items: &[Vec<u8>],
         width: usize,
@@ -201,17 +158,14 @@ impl RedisStore {
         let mut replies = Vec::with_capacity(items.len() / width);
         for chunk in items.chunks(BATCH * width) {
             let arguments = [fixed, chunk].concat();
-            match self.run(verb, &arguments).await? {
-                Value::Array(chunk) => replies.extend(chunk),
-                _ => return Err(misshapen("a list")),
-            }
+            replies.extend(list(self.run(script, &arguments).await?)?);
         }
         Ok(replies)
     }
 
-    /// Sends plain commands.
+    /// Sends a plain command.
     pub(crate) async fn send(&self, command: &redis::Cmd) -> Result<Value> {
-        self.0.commands.call(&Request::Command(command)).await
+        self.commands.call(&Request::Command(command)).await
     }
 
     /// Reads the values of keys, in chunks.
@@ -225,25 +179,25 @@ impl RedisStore {
         values.into_iter().collect()
     }
 
-    /// Waits for a token of one of the lists, or for the end of `wait`, over a connection that nobody else uses meanwhile.
+    /// Waits for a wake token in one of the lists, at most as long as `wait`, over a connection of its own.
     ///
     /// # Cancel safety
     ///
-    /// A dropped wait closes its connection, so that no token is handed to nobody.
-    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: std::time::Duration) -> Result<()> {
-        self.0.blocking.wait_for_token(lists, wait).await
+    /// A dropped wait closes its connection, so the server gives no token to a caller that is gone.
+    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
+        self.blocking.wait_for_token(lists, wait).await
     }
 
-    /// Drops every key of a component. What is written meanwhile may stay.
+    /// Deletes every key of a component. Keys that are written meanwhile may stay.
     pub(crate) async fn purge(&self, family: Family) -> Result<()> {
-        // A keyed command goes first: in a cluster it finds the node that has the app's keys.
+        // A command with a key goes first: in a cluster, its reply leads to the node that has the app's keys.
         self.now().await?;
         let mut cursor = b"0".to_vec();
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg(self.0.keys.pattern(family)).arg("COUNT").arg(PURGE_STEP);
-            let mut answer = list(self.send(&scan).await?)?.into_iter();
-            let (next, keys) = answer.next().zip(answer.next()).ok_or_else(|| misshapen("a cursor and keys"))?;
+            scan.arg(&cursor).arg("MATCH").arg(self.keys.pattern(family)).arg("COUNT").arg(PURGE_STEP);
+            let mut reply = list(self.send(&scan).await?)?.into_iter();
+            let (next, keys) = reply.next().zip(reply.next()).ok_or_else(|| unexpected_reply("a cursor and keys"))?;
             let keys = list(keys)?.into_iter().map(bytes).collect::<Result<Vec<_>>>()?;
             if !keys.is_empty() {
                 self.send(redis::cmd("UNLINK").arg(keys)).await?;
@@ -255,80 +209,21 @@ impl RedisStore {
         }
     }
 
-    async fn now(&self) -> Result<Timestamp> {
-        match self.run(Verb::Now, &[]).await? {
+    pub(crate) async fn now(&self) -> Result<Timestamp> {
+        match self.run(&script::NOW, &[]).await? {
             Value::Int(millis) => Ok(Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())),
-            _ => Err(misshapen("a time")),
+            _ => Err(unexpected_reply("a time")),
         }
     }
-}
 
-#[cfg(feature = "test-clock")]
-impl RedisStore {
-    /// The time by which the app's stores decide.
-    pub async fn present(&self) -> Result<Timestamp> {
-        self.now().await
-    }
-
-    /// Moves the app's time ahead, for all that use it.
-    pub async fn advance(&self, by: std::time::Duration) -> Result<()> {
+    /// Moves the app's clock ahead, and wakes blocked pops as real time would.
+    #[cfg(feature = "test-clock")]
+    pub(crate) async fn advance_clock(&self, by: Duration) -> Result<()> {
         let millis = crate::codec::millis(by);
-        self.send(redis::cmd("INCRBY").arg(self.one(Key::Clock)).arg(millis)).await?;
-        for list in self.0.blocking.waited_for() {
+        self.send(redis::cmd("INCRBY").arg(self.key(Key::Clock)).arg(millis)).await?;
+        for list in self.blocking.waited_for() {
             self.send(redis::cmd("RPUSH").arg(list).arg("")).await?;
         }
         Ok(())
     }
-}
-
-impl Shared {
-    fn new(config: &RedisConfig, app_id: &str) -> Result<Self> {
-        let keys = Keys::new(app_id);
-        let server = Arc::new(Server::new(config)?);
-        Ok(Self {
-            commands: Link::new(server.clone()),
-            beats: Link::new(server.clone()),
-            blocking: Blocking::new(server.clone()),
-            hub: Hub::new(&keys, config.response_timeout),
-            checked: OnceCell::new(),
-            config: config.clone(),
-            keys,
-            server,
-        })
-    }
-}
-
-pub(crate) fn is_corrupt(error: &Error) -> bool {
-    error.kind() == ErrorKind::Corrupt
-}
-
-pub(crate) fn list(value: Value) -> Result<Vec<Value>> {
-    match value {
-        Value::Array(values) => Ok(values),
-        _ => Err(misshapen("a list")),
-    }
-}
-
-pub(crate) fn bytes(value: Value) -> Result<Vec<u8>> {
-    match value {
-        Value::BulkString(bytes) => Ok(bytes),
-        Value::SimpleString(text) => Ok(text.into_bytes()),
-        _ => Err(misshapen("bytes")),
-    }
-}
-
-pub(crate) fn optional(value: Value) -> Result<Option<Vec<u8>>> {
-    if value == Value::Nil { Ok(None) } else { bytes(value).map(Some) }
-}
-
-pub(crate) fn number(value: &Value) -> Result<u64> {
-    match value {
-        Value::Int(number) => Ok(u64::try_from(*number).unwrap_or_default()),
-        _ => Err(misshapen("a number")),
-    }
-}
-
-/// Whether a script did what it was asked.
-pub(crate) fn is_one(value: &Value) -> bool {
-    *value == Value::Int(1)
 }

@@ -1,24 +1,22 @@
-//! What is stored, and what scripts are given and give, as bytes. Numbers are big-endian.
+//! Binary encoding of stored values, script arguments and script replies. Numbers are big-endian.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use pynenc_core::broker::Message;
-use pynenc_core::orchestrator::{Cursor, HistoryEntry, Tracked};
-use pynenc_core::record::{Priority, Registration, RegistrationKey, Retention, RunningKey, WhenBlocked};
+use pynenc_core::page::Cursor;
 use pynenc_core::status::{By, Due};
-use pynenc_core::{
-    Digest, Error, InvocationId, QueueName, Reason, Result, RunnerId, Status, StatusRecord, TaskId, Timestamp,
-};
+use pynenc_core::{Digest, Error, InvocationId, Result, RunnerId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::script;
+use crate::codes;
 
-/// The greatest number that six bytes hold; points in time and lengths beyond it are cut to it.
-const LAST_MILLIS: u64 = (1 << 43) - 1;
+/// The largest time or duration in milliseconds. A larger one is cut to this. A queue's scores multiply a time by 1024,
+/// and the product has to be exact as a float.
+const LARGEST_MILLIS: u64 = (1 << 43) - 1;
 
-/// Bytes that grow.
+/// Appends values to bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Pack(Vec<u8>);
 
@@ -43,7 +41,7 @@ impl Pack {
     }
 
     pub(crate) fn u48(mut self, value: u64) -> Self {
-        self.0.extend(&value.min(LAST_MILLIS).to_be_bytes()[2..]);
+        self.0.extend(&value.min(LARGEST_MILLIS).to_be_bytes()[2..]);
         self
     }
 
@@ -56,7 +54,7 @@ impl Pack {
         self
     }
 
-    /// Bytes with their length before them.
+    /// Bytes behind their length.
     pub(crate) fn sized(self, bytes: &[u8]) -> Self {
         self.u16(bytes.len() as u16).bytes(bytes)
     }
@@ -70,17 +68,17 @@ impl Pack {
         }
     }
 
-    /// Who makes a transition: its bit, and the runner or zeros.
+    /// The actor of a transition: its bit, and the runner or zeros.
     pub(crate) fn by(self, by: By) -> Self {
         match by {
-            By::Claimer(runner) => self.u8(script::CLAIMER).bytes(runner.as_bytes()),
-            By::Owner(runner) => self.u8(script::OWNER).bytes(runner.as_bytes()),
-            By::System => self.u8(script::SYSTEM).bytes(&[0; 16]),
+            By::Claimer(runner) => self.u8(codes::CLAIMER).bytes(runner.as_bytes()),
+            By::Owner(runner) => self.u8(codes::OWNER).bytes(runner.as_bytes()),
+            By::System => self.u8(codes::SYSTEM).bytes(&[0; 16]),
         }
     }
 
-    /// A place in a listing; the first place without one.
-    pub(crate) fn place(self, after: Option<Cursor>) -> Self {
+    /// A position in a listing; without one, the start.
+    pub(crate) fn cursor(self, after: Option<Cursor>) -> Self {
         match after {
             Some(Cursor { at, id }) => self.u48(at.as_millis()).bytes(id.as_bytes()),
             None => self.u48(0).bytes(&[0; 16]),
@@ -92,12 +90,12 @@ impl Pack {
     }
 }
 
-/// Whole milliseconds, rounded up so that nothing is early.
+/// Whole milliseconds, rounded up so that no delay is too short.
 pub(crate) fn millis(length: Duration) -> u64 {
-    (Timestamp::default() + length).as_millis().min(LAST_MILLIS)
+    (Timestamp::default() + length).as_millis().min(LARGEST_MILLIS)
 }
 
-/// Bytes that are read from the front.
+/// Reads values from the front of bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parse<'a>(&'a [u8]);
 
@@ -136,11 +134,11 @@ impl<'a> Parse<'a> {
         Ok(Timestamp::from_millis(self.u48()?))
     }
 
-    fn length(&mut self) -> Result<Duration> {
+    pub(crate) fn duration(&mut self) -> Result<Duration> {
         self.u48().map(Duration::from_millis)
     }
 
-    fn digest(&mut self) -> Result<Digest> {
+    pub(crate) fn digest(&mut self) -> Result<Digest> {
         self.array().map(Digest::from_bytes)
     }
 
@@ -156,7 +154,7 @@ impl<'a> Parse<'a> {
         self.array().map(RunnerId::from_bytes)
     }
 
-    pub(crate) fn place(&mut self) -> Result<Cursor> {
+    pub(crate) fn cursor(&mut self) -> Result<Cursor> {
         Ok(Cursor { at: self.time()?, id: self.id()? })
     }
 
@@ -175,39 +173,14 @@ impl<'a> Parse<'a> {
 }
 
 pub(crate) fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|error| Error::corrupt("a stored text isn't UTF-8").caused_by(error))
+    std::str::from_utf8(bytes).map_err(|error| Error::corrupt("stored text isn't UTF-8").caused_by(error))
 }
 
 fn cut_off() -> Error {
-    Error::corrupt("a stored value ends too early")
+    Error::corrupt("a stored value is too short")
 }
 
-/// The facts of an invocation as its entry keeps them.
-pub(crate) fn facts(registration: &Registration) -> Vec<u8> {
-    let Registration { running, registration: key, retention, .. } = registration;
-    let blocked = running.map_or(0, |running| match running.when_blocked {
-        WhenBlocked::End => 1,
-        WhenBlocked::Park => 2,
-    });
-    let mut pack = Pack::new()
-        .u8(blocked)
-        .u8(key.is_some().into())
-        .u16(registration.priority.level())
-        .millis(retention.results)
-        .millis(retention.failures)
-        .sized(registration.queue.as_str().as_bytes())
-        .sized(registration.task.as_str().as_bytes());
-    if let Some(running) = running {
-        // A key without a slot would park everything for ever.
-        pack = pack.bytes(running.key.as_bytes()).u32(running.limit.max(1).into());
-    }
-    if let Some(key) = key {
-        pack = pack.bytes(key.key.as_bytes()).bytes(key.arguments.as_bytes());
-    }
-    pack.done()
-}
-
-/// The names have their lengths in two bytes.
+/// Checks the lengths of names, which are stored in two bytes.
 pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<()> {
     match names.into_iter().find(|name| name.len() > usize::from(u16::MAX) / 2) {
         Some(name) => Err(Error::invalid("a name is too long for the store").with("bytes", name.len())),
@@ -215,124 +188,7 @@ pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resul
     }
 }
 
-/// The record of a header.
-pub(crate) fn header(bytes: &[u8]) -> Result<StatusRecord> {
-    header_from(&mut Parse::new(bytes))
-}
-
-/// The record of a header, and what follows it is left to be read.
-pub(crate) fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
-    let layout = parse.u8()?;
-    if layout != 1 {
-        return Err(Error::corrupt("a record has a layout that this version can't read").with("layout", layout));
-    }
-    let (status, reason) = (status(parse.u8()?)?, reason(parse.u8()?)?);
-    let [cancel, _granted, _named, _watched] = parse.array()?;
-    let record = StatusRecord {
-        status,
-        reason,
-        cancel_requested: cancel == 1,
-        version: parse.u32()?.into(),
-        epoch: parse.u32()?.into(),
-        deliveries: parse.u32()?,
-        starts: parse.u32()?,
-        losses: parse.u32()?,
-        retries: parse.u32()?,
-        at: parse.time()?,
-        due: Some(parse.time()?).filter(|due| due.as_millis() > 0),
-        owner: Some(parse.runner()?).filter(|owner| *owner.as_bytes() != [0; 16]),
-    };
-    parse.bytes(16)?;
-    Ok(record)
-}
-
-/// What an entry says of an invocation, and where it stands in the order of registration.
-pub(crate) fn entry(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {
-    let mut parse = Parse::new(raw);
-    let record = header_from(&mut parse)?;
-    let place = Cursor { at: parse.time()?, id };
-    parse.u16()?;
-    Ok((tracked(id, record, &mut parse)?, place))
-}
-
-/// What an invocation was registered with, as far as its entry keeps it.
-pub(crate) fn registration(id: InvocationId, raw: &[u8]) -> Result<Registration> {
-    let mut parse = Parse::new(raw);
-    header_from(&mut parse)?;
-    parse.u48()?;
-    parse.u16()?;
-    let (blocked, keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
-    let retention = Retention { results: parse.length()?, failures: parse.length()? };
-    let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
-    let running = if blocked > 0 { Some(running_key(blocked, &mut parse)?) } else { None };
-    let key = if keyed > 0 { Some(RegistrationKey { key: parse.digest()?, arguments: parse.digest()? }) } else { None };
-    let registration = Registration::new(id, task, queue);
-    Ok(Registration { priority: priority(level), registration: key, running, retention, ..registration })
-}
-
-fn running_key(blocked: u8, parse: &mut Parse<'_>) -> Result<RunningKey> {
-    let when_blocked = if blocked == 1 { WhenBlocked::End } else { WhenBlocked::Park };
-    Ok(RunningKey { key: parse.digest()?, limit: parse.u32()?, when_blocked })
-}
-
-pub(crate) fn tracked_entry(id: InvocationId, raw: &[u8]) -> Result<Tracked> {
-    entry(id, raw).map(|(tracked, _)| tracked)
-}
-
-/// An id and its entry.
-pub(crate) fn with_id(bytes: &[u8]) -> Result<(Tracked, Cursor)> {
-    let mut parse = Parse::new(bytes);
-    let id = parse.id()?;
-    entry(id, parse.rest())
-}
-
-fn tracked(id: InvocationId, record: StatusRecord, parse: &mut Parse<'_>) -> Result<Tracked> {
-    let (blocked, _keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
-    parse.bytes(12)?;
-    let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
-    Ok(Tracked { id, task, queue, priority: priority(level), limited: blocked > 0, record })
-}
-
-/// The priority of a level: one that callers choose, or one that was raised.
-fn priority(level: u16) -> Priority {
-    match u8::try_from(level) {
-        Ok(chosen) if chosen <= Priority::HIGHEST => Priority::new(chosen),
-        _ => Priority::new(0).raised(usize::from(level).saturating_sub(16)),
-    }
-}
-
-/// The history of an entry; what it says beyond the reasons is looked up by version.
-pub(crate) fn history(raw: &[u8], mut detail: impl FnMut(u64) -> Option<Box<str>>) -> Result<Vec<HistoryEntry>> {
-    let mut parse = Parse::new(raw);
-    header_from(&mut parse)?;
-    parse.u48()?;
-    parse.sized()?;
-    let (mut lines, mut last) = (Vec::new(), None);
-    while !parse.rest().is_empty() {
-        let version = lines.len() as u64 + 1;
-        let (status, reason) = (status(parse.u8()?)?, reason(parse.u8()?)?);
-        let (at, epoch, named) = (parse.time()?, parse.u32()?.into(), parse.u8()?);
-        if named & 3 == 2 {
-            last = Some(parse.runner()?);
-        }
-        let runner = last.filter(|_| named & 3 > 0);
-        let detail = if named & 4 > 0 { detail(version) } else { None };
-        lines.push(HistoryEntry { status, at, version, epoch, runner, reason, detail });
-    }
-    Ok(lines)
-}
-
-pub(crate) fn status(code: u8) -> Result<Status> {
-    let known = Status::ALL.iter().copied().find(|status| script::status_code(*status) == code);
-    known.ok_or_else(|| Error::corrupt("a status that this version doesn't know").with("code", code))
-}
-
-fn reason(code: u8) -> Result<Reason> {
-    let known = Reason::ALL.iter().copied().find(|reason| script::reason_code(*reason) == code);
-    known.ok_or_else(|| Error::corrupt("a reason that this version doesn't know").with("code", code))
-}
-
-/// A hint as the push script takes it.
+/// A hint as the script `push` takes it.
 pub(crate) fn hint(message: &Message) -> Vec<u8> {
     Pack::new()
         .bytes(message.invocation.as_bytes())
@@ -342,16 +198,16 @@ pub(crate) fn hint(message: &Message) -> Vec<u8> {
         .done()
 }
 
-/// A value that only this crate reads.
+/// Encodes a value that only this crate reads.
 pub(crate) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value).map_err(|error| Error::invalid("a value can't be encoded").caused_by(error))
+    rmp_serde::to_vec_named(value).map_err(|error| Error::invalid("can't encode a value").caused_by(error))
 }
 
 pub(crate) fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut rest = bytes;
     let value = rmp_serde::from_read(&mut rest)
-        .map_err(|error| Error::corrupt("a stored value can't be decoded").caused_by(error))?;
-    if rest.is_empty() { Ok(value) } else { Err(Error::corrupt("a stored value has bytes behind its end")) }
+        .map_err(|error| Error::corrupt("can't decode a stored value").caused_by(error))?;
+    if rest.is_empty() { Ok(value) } else { Err(Error::corrupt("a stored value has extra bytes at its end")) }
 }
 
 pub(crate) fn owned_bytes(bytes: &[u8]) -> Bytes {
@@ -374,15 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_keep_their_level() {
-        let raised = [0, 1, 500, 5000].map(|waiters| Priority::new(3).raised(waiters));
-        for expected in raised.into_iter().chain((0..=9).map(Priority::new)) {
-            assert_eq!(priority(expected.level()), expected);
-        }
-    }
-
-    #[test]
-    fn what_follows_a_value_is_refused() {
+    fn extra_bytes_behind_a_value_are_refused() {
         let mut bytes = encoded(&7u8).unwrap();
         assert_eq!(decoded::<u8>(&bytes).unwrap(), 7);
         bytes.push(0);
@@ -390,8 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn lengths_beyond_what_is_stored_are_cut() {
-        assert_eq!(millis(Duration::MAX), LAST_MILLIS);
+    fn durations_are_shortened_to_the_longest_one() {
+        assert_eq!(millis(Duration::MAX), LARGEST_MILLIS);
         assert_eq!(millis(Duration::from_micros(1)), 1);
     }
 }

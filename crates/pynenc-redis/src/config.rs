@@ -1,4 +1,4 @@
-//! How the store is reached: the section `redis`.
+//! The section `redis` of the configuration: the server's address and timeouts.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use serde::{Deserialize, Serialize};
 
-/// What a bad state of the server leads to at the start.
+/// The reaction to a server that may lose work, at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartCheck {
-    /// A line in the log.
+    /// Log a warning.
     #[default]
     Warn,
-    /// No start.
+    /// Refuse to start.
     Refuse,
-    /// Nothing: the server isn't asked.
+    /// Don't check.
     Off,
 }
 
-/// How the store is reached, in the section `redis`.
+/// The section `redis`: the server's address and timeouts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
-    /// The whole address, such as `redis://user:password@host:6379/0`; empty to use the parts below.
+    /// The address, such as `redis://user:password@host:6379/0`; empty to use the parts below.
     pub redis_url: String,
     /// The server's host.
     pub redis_host: String,
@@ -34,19 +34,19 @@ pub struct RedisConfig {
     pub redis_port: u16,
     /// The number of the database.
     pub redis_db: u16,
-    /// The user; empty for the default one.
+    /// The user; empty for the default user.
     pub redis_username: String,
     /// The password; empty for none.
     pub redis_password: String,
-    /// A file with the certificates that a server's own is checked against; empty for those of the public authorities.
+    /// A file with the certificates of the authority that signed the server's; empty to trust the public authorities.
     pub redis_tls_ca: String,
-    /// Whether a server that may lose data is warned about, refused or not looked at.
+    /// The reaction to a server that may lose data: `warn`, `refuse` or `off`.
     pub start_check: StartCheck,
-    /// How long a connection may take to be made: at most half of `runner.lease`, to which the default is shortened.
+    /// How long opening a connection may take: at most half of `runner.lease`. The default is shortened to that.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// How long an answer may take before the connection is taken for dead: at most half of `runner.lease`, to which the
-    /// default is shortened. A heartbeat is given half of it.
+    /// How long a reply may take before the connection counts as dead: at most half of `runner.lease`. The default is
+    /// shortened to that. A heartbeat may take half of this timeout.
     #[serde(with = "duration")]
     pub response_timeout: Duration,
 }
@@ -69,11 +69,11 @@ impl Default for RedisConfig {
 }
 
 impl fmt::Debug for RedisConfig {
-    /// Shows where the store is, and no secret.
+    /// Shows the address without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.place().unwrap_or_else(|_| "an address that isn't understood".to_owned());
+        let address = self.address().unwrap_or_else(|_| "an invalid address".to_owned());
         f.debug_struct("RedisConfig")
-            .field("place", &place)
+            .field("address", &address)
             .field("start_check", &self.start_check)
             .finish_non_exhaustive()
     }
@@ -85,9 +85,9 @@ impl Section for RedisConfig {
 
     fn validate(&self) -> Result<()> {
         self.info()?;
-        let lengths =
+        let timeouts =
             [("redis.connect_timeout", self.connect_timeout), ("redis.response_timeout", self.response_timeout)];
-        match lengths.into_iter().find(|(_, length)| length.is_zero()) {
+        match timeouts.into_iter().find(|(_, timeout)| timeout.is_zero()) {
             Some((key, _)) => Err(Error::config(format!("the setting `{key}` must be longer than zero"))),
             None => Ok(()),
         }
@@ -95,16 +95,16 @@ impl Section for RedisConfig {
 }
 
 impl RedisConfig {
-    /// The settings of a whole address.
+    /// The settings for an address.
     pub fn with_url(url: impl Into<String>) -> Self {
         Self { redis_url: url.into(), ..Self::default() }
     }
 
-    /// The section of an app, with timeouts that let a dead connection be replaced before a lease is over.
+    /// The section of an app, with timeouts that are short enough to replace a dead connection before a lease expires.
     ///
     /// # Errors
     ///
-    /// A timeout that is set, and is longer than half of `runner.lease`.
+    /// A timeout is set, and is longer than half of `runner.lease`.
     pub(crate) fn of(config: &Config) -> Result<Self> {
         let mut section: Self = config.section()?;
         let limit = config.section::<RunnerConfig>()?.lease / 2;
@@ -113,10 +113,10 @@ impl RedisConfig {
             ("redis.response_timeout", &mut section.response_timeout),
         ];
         for (key, timeout) in timeouts {
-            if *timeout > limit && config.is_given(key) {
+            if *timeout > limit && config.is_set(key) {
                 return Err(Error::config(format!(
-                    "the setting `{key}` must be at most half of `runner.lease`, or a runner whose connection dies would \
-                     lose its work before it notices"
+                    "the setting `{key}` must be at most half of `runner.lease`: otherwise a runner whose connection \
+                     dies loses its work before it notices"
                 ))
                 .with("longest", duration::text(limit)));
             }
@@ -125,8 +125,8 @@ impl RedisConfig {
         Ok(section)
     }
 
-    /// Where the store is, without secrets.
-    pub(crate) fn place(&self) -> Result<String> {
+    /// The address without the password.
+    pub(crate) fn address(&self) -> Result<String> {
         let info = self.info()?;
         Ok(format!("redis://{}/{}", info.addr(), info.redis_settings().db()))
     }
@@ -139,7 +139,7 @@ impl RedisConfig {
         Ok(info.set_tcp_settings(tcp))
     }
 
-    /// Has the operating system close an idle connection whose other end is gone. Its unit is the second.
+    /// Lets the operating system close an idle connection whose other end is gone. The unit is the second.
     fn keepalive(&self) -> TcpKeepalive {
         let second = Duration::from_secs(1);
         let (idle, interval) = (self.response_timeout / 2, self.response_timeout / 4);
@@ -155,11 +155,11 @@ impl RedisConfig {
         if !self.redis_password.is_empty() {
             settings = settings.set_password(&self.redis_password);
         }
-        let info = address.into_connection_info().map_err(|_| not_understood("redis.redis_host"))?;
+        let info = address.into_connection_info().map_err(|_| invalid_address("redis.redis_host"))?;
         Ok(info.set_redis_settings(settings))
     }
 
-    /// The cause isn't kept: its text may quote the address with its password.
+    /// The cause is dropped: its text may quote the address with the password.
     fn info_of_url(&self) -> Result<ConnectionInfo> {
         let scheme = self.redis_url.split("://").next().unwrap_or_default();
         if scheme == "rediss" && !cfg!(feature = "tls") {
@@ -167,12 +167,12 @@ impl RedisConfig {
                 Error::config("`rediss://` needs the feature `redis-tls` of pynenc").with("key", "redis.redis_url")
             );
         }
-        self.redis_url.as_str().into_connection_info().map_err(|_| not_understood("redis.redis_url"))
+        self.redis_url.as_str().into_connection_info().map_err(|_| invalid_address("redis.redis_url"))
     }
 }
 
-fn not_understood(key: &'static str) -> Error {
-    Error::config("not an address of redis; write it as `redis://[user[:password]@]host[:port][/db]`").with("key", key)
+fn invalid_address(key: &'static str) -> Error {
+    Error::config("not a redis address; the form is `redis://[user[:password]@]host[:port][/db]`").with("key", key)
 }
 
 #[cfg(test)]
@@ -180,15 +180,15 @@ mod tests {
     use super::*;
 
     fn check(config: &RedisConfig, expected: Result<&str, &str>) {
-        match (config.place(), expected) {
-            (Ok(place), Ok(expected)) => assert_eq!(place, expected),
+        match (config.address(), expected) {
+            (Ok(address), Ok(expected)) => assert_eq!(address, expected),
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (found, expected) => panic!("{found:?}, expected {expected:?}"),
         }
     }
 
     #[test]
-    fn an_address_is_a_url_or_parts() {
+    fn the_address_is_a_url_or_parts() {
         check(&RedisConfig::default(), Ok("redis://localhost:6379/0"));
         let parts = RedisConfig { redis_host: "store".into(), redis_port: 7, redis_db: 3, ..RedisConfig::default() };
         check(&parts, Ok("redis://store:7/3"));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn debug_and_errors_show_no_password() {
         for url in ["redis://me:hunter2@store:7/2", "redis://me:hunter2@store:x"] {
             let config = RedisConfig::with_url(url);
             assert!(!format!("{config:?} {:?}", config.info().err()).contains("hunter2"));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_takes_no_time() {
+    fn a_timeout_of_zero_is_refused() {
         assert!(RedisConfig::default().validate().is_ok());
         let config = RedisConfig { response_timeout: Duration::ZERO, ..RedisConfig::default() };
         assert!(config.validate().unwrap_err().to_string().contains("`redis.response_timeout`"));

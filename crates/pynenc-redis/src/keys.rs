@@ -1,19 +1,19 @@
-//! Every key there is: no other place names one.
+//! The keys of the stores. No other file builds a key.
 //!
-//! A key is the app's prefix, `{app_id}:`, whose braces keep an app in one slot of a cluster; the letters of the
-//! component; and for many the 16 bytes of an id. Scripts write a key as `K.name`.
+//! A key begins with the app's prefix, `{app_id}:`, whose braces keep an app in one slot of a cluster. Then come the
+//! letters of the component and of the key, and for many keys the 16 bytes of an id. Scripts write a key as `K.name`.
 
 use std::sync::Arc;
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $name:ident = $lua:literal, $text:literal;)+) => {
-        /// What a key is for.
+        /// The kinds of keys.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(dead_code, reason = "many are built by scripts alone")]
         pub(crate) enum Key { $($(#[$doc])* $name),+ }
 
         impl Key {
-            /// Every key's name in scripts, and what stands for it.
+            /// Every key's name in scripts, and its text.
             pub(crate) const ALL: &'static [(&'static str, &'static str)] = &[$(($lua, $text)),+];
 
             const fn text(self) -> &'static str {
@@ -24,44 +24,44 @@ macro_rules! keys {
 }
 
 keys! {
-    /// Never written: dropping it is a write without effect.
+    /// Never written: deleting this key is a write without effect.
     Nothing = "nothing", "nothing";
-    /// Milliseconds that tests have moved the clock ahead.
+    /// The milliseconds by which tests have moved the clock ahead.
     Clock = "clock", "clock";
 
-    /// By invocation: its header, facts and history.
+    /// By invocation: its entry, which is the header, the registration and the history.
     Entry = "entry", "o:i";
-    /// By invocation: what its history says beyond the reasons, by version.
+    /// By invocation: the details of its history, by version.
     Details = "details", "o:d";
-    /// What is queued, by the time of its registration.
+    /// Queued invocations, by the time of registration.
     Queued = "queued", "o:q";
-    /// What isn't queued, by the time of its registration.
+    /// The other invocations, by the time of registration.
     Rest = "rest", "o:r";
-    /// Invocations that have ended without a value, by the time of their registration.
+    /// Invocations that finished without a value, by the time of registration.
     Unsuccessful = "unsuccessful", "o:w";
-    /// By length of retention, in milliseconds: what has ended, in that order.
+    /// By retention in milliseconds: finished invocations, in the order in which they finished.
     Retained = "retained", "o:t";
-    /// The lengths of retention that something is kept for.
-    Lengths = "lengths", "o:0";
-    /// What has ended and is kept for longer, by the end of that.
-    KeptLonger = "kept_longer", "o:9";
-    /// How many there are: queued or not, by status and queue.
+    /// The retentions that have a list of finished invocations.
+    Retentions = "retentions", "o:0";
+    /// Invocations whose retention is over and that were offered, by the time of their next offer.
+    Outlived = "outlived", "o:9";
+    /// The numbers of invocations, by whether they are queued, by status and by queue.
     Counts = "counts", "o:c";
-    /// Who waits with a registration key.
-    Waiting = "waiting", "o:k";
-    /// What an idempotency key stands for.
-    Names = "names", "o:n";
-    /// By invocation: the idempotency keys that stand for it.
-    Named = "named", "o:m";
-    /// By running key: who holds a slot.
+    /// Registration keys, each with the invocation that waits with the key.
+    RegistrationKeys = "registration_keys", "o:k";
+    /// Idempotency keys, each with its invocation.
+    IdempotencyKeys = "idempotency_keys", "o:n";
+    /// By invocation: its idempotency keys.
+    IdempotencyKeysOf = "idempotency_keys_of", "o:m";
+    /// By running key: the holders of its slots.
     Holders = "holders", "o:h";
-    /// By running key: who waits for a slot.
+    /// By running key: the invocations that are parked, in order.
     Parked = "parked", "o:p";
-    /// The last place in a line of parked ones.
-    Turn = "turn", "o:u";
-    /// By invocation: what it waits for.
+    /// The last position of a parked invocation.
+    ParkedLast = "parked_last", "o:u";
+    /// By invocation: the invocations it waits for.
     Awaits = "awaits", "o:a";
-    /// By invocation: who waits for it.
+    /// By invocation: the invocations that wait for it.
     Awaited = "awaited", "o:b";
     /// The runners.
     Runners = "runners", "o:e";
@@ -69,125 +69,126 @@ keys! {
     Leases = "leases", "o:l";
     /// Retired runners by the time of their retirement.
     Retired = "retired", "o:x";
-    /// By runner: what it owns.
+    /// By runner: the invocations it owns.
     Owned = "owned", "o:o";
-    /// By runner: what it was asked to cancel.
+    /// By runner: its invocations with a cancel request.
     Cancels = "cancels", "o:v";
-    /// By runner: what it said of itself.
+    /// The introductions of runners.
     Introductions = "introductions", "o:6";
-    /// The last heartbeat of any runner, and the end of the amnesty.
+    /// The time of the last heartbeat of any runner, and the end of the amnesty.
     Alive = "alive", "o:y";
-    /// Who performs a service, and until when.
+    /// The leases of services: the holder and the end.
     Services = "services", "o:s";
-    /// Which ends are wanted in the outbox, by whom and until when; no purge drops it.
-    Wanted = "wanted", "k:w";
+    /// By final status and task: the listeners of the outbox and when their subscriptions expire. No purge deletes
+    /// them.
+    Interests = "interests", "k:w";
     /// The entries of the outbox.
     Outbox = "outbox", "o:g";
-    /// The last place in the outbox.
+    /// The last position in the outbox.
     OutboxLast = "outbox_last", "o:f";
-    /// By listener: entries that nobody was offered.
+    /// By listener: outbox entries that were never offered.
     Fresh = "fresh", "o:j";
-    /// By listener: entries by the time of their last offer.
+    /// By listener: outbox entries by the time of their last offer.
     Offered = "offered", "o:z";
-    /// By invocation: the places of its entries in the outbox.
-    Noted = "noted", "o:5";
-    /// By invocation: the channels of those who want to know its end.
+    /// By invocation: the positions of its entries in the outbox.
+    OutboxEntries = "outbox_entries", "o:5";
+    /// By invocation: the channels of the processes that watch it.
     Watchers = "watchers", "o:1";
-    /// A channel: what concerns every process.
-    News = "news", "o:2";
-    /// A channel by runner: what concerns it alone.
+    /// A channel: messages for every process.
+    Notifications = "notifications", "o:2";
+    /// A channel by runner: signals.
     Signals = "signals", "o:3";
-    /// A channel by process: ends that it asked for.
-    Ends = "ends", "o:4";
+    /// A channel by process: completions that the process watches.
+    Completions = "completions", "o:4";
 
-    /// By queue: what is ready.
+    /// By queue: ready hints.
     Ready = "ready", "b:r";
-    /// By queue: what is due later.
+    /// By queue: delayed hints.
     Delayed = "delayed", "b:d";
-    /// By queue: tokens that wake poppers.
+    /// By queue: the tokens that wake blocked pops.
     Wake = "wake", "b:w";
-    /// The last place in a queue.
+    /// The last position in a queue.
     Sequence = "sequence", "b:s";
 
-    /// By invocation: what was called.
+    /// By invocation: the record of its call.
     Record = "record", "s:r";
     /// By invocation: its outcomes, by epoch.
     Outcomes = "outcomes", "s:o";
-    /// By invocation: those that its body called.
+    /// By invocation: the invocations that its task function called.
     Children = "children", "s:c";
     /// Records by the time they were put.
-    Aged = "aged", "s:a";
-    /// By invocation: the fence of its journal, and the place of each position.
+    RecordAges = "record_ages", "s:a";
+    /// By invocation: the header of its journal, with the fence and the index of each position's entry.
     Fence = "fence", "s:f";
     /// By invocation: the entries of its journal.
     Journal = "journal", "s:j";
-    /// The runs of workflows, by the time they were first opened.
+    /// The runs of workflows, by the time of their first opening.
     WorkflowRuns = "workflow_runs", "s:w";
     /// By workflow: its data.
     Data = "data", "s:d";
 
     /// The definitions of triggers.
     Definitions = "definitions", "k:d";
-    /// The triggers that are paused.
+    /// The paused triggers.
     Paused = "paused", "k:p";
-    /// The last place in the log of events.
+    /// The last position in the event log.
     EventLast = "event_last", "k:e";
-    /// The log of events.
+    /// The event log.
     Events = "events", "t:e";
-    /// By name: the places of its events.
+    /// By name: the positions of its events.
     NamedEvents = "named_events", "t:n";
     /// Events by the time of their append.
     EventAges = "event_ages", "t:a";
     /// By listener: the last event that it was offered.
     Listeners = "listeners", "t:i";
-    /// Listeners by the time they last asked.
+    /// Listeners by the time of their last request.
     ListenerAges = "listener_ages", "t:g";
-    /// By listener: events by the time of their last offer, until they are done.
-    Taken = "taken", "t:k";
+    /// By listener: unacknowledged events by the time of their last offer.
+    OfferedEvents = "offered_events", "t:k";
     /// By name: the last event that any listener was offered.
-    Heard = "heard", "t:h";
-    /// By name and key: the places of its events.
+    LastOffered = "last_offered", "t:h";
+    /// By name and key: the positions of its events.
     KeyedEvents = "keyed_events", "t:1";
-    /// By name, and key where one is waited for: who waits for the next event.
+    /// By name, and key if the wait has one: the invocations that wait for the next event.
     EventWaits = "event_waits", "t:2";
-    /// By invocation: what it waits for.
-    WaitsOf = "waits_of", "t:3";
-    /// Heaps of those whose event has come, each with what they waited for.
-    Heaps = "heaps", "t:4";
-    /// By number: a heap of those whose event has come.
-    Heap = "heap", "t:5";
-    /// The last heap.
-    HeapLast = "heap_last", "t:6";
-    /// Those whose event has come, by the time of the last offer.
-    Awoken = "awoken", "t:7";
+    /// By invocation: its waits for events.
+    EventWaitsOf = "event_waits_of", "t:3";
+    /// The batches of waiters whose event has arrived, each with the name and key of the event.
+    ReadyBatches = "ready_batches", "t:4";
+    /// By number: a batch of waiters whose event has arrived.
+    ReadyBatch = "ready_batch", "t:5";
+    /// The number of the last batch.
+    ReadyBatchLast = "ready_batch_last", "t:6";
+    /// Waiters whose event has arrived, by the time of their last offer.
+    ReadyWaiters = "ready_waiters", "t:7";
     /// The occurrences.
     Occurrences = "occurrences", "t:o";
-    /// By condition and trigger: the occurrences that wait.
-    Occurred = "occurred", "t:w";
-    /// Occurrences that wait, by when nobody will ask for them.
-    OccurrenceEnds = "occurrence_ends", "t:q";
-    /// Used-up occurrences by the time of their use.
-    Used = "used", "t:u";
-    /// The runs.
+    /// By condition and trigger: the waiting occurrences.
+    WaitingOccurrences = "waiting_occurrences", "t:w";
+    /// Waiting occurrences by the time when they expire.
+    OccurrenceExpiries = "occurrence_expiries", "t:q";
+    /// Consumed occurrences by the time of their use.
+    ConsumedOccurrences = "consumed_occurrences", "t:u";
+    /// The runs of triggers.
     Runs = "runs", "t:r";
     /// By trigger: its runs, by the time of their firing.
-    Fired = "fired", "t:f";
-    /// Runs whose calls weren't seen to, by the time of their firing.
-    Open = "open", "t:p";
-    /// Runs that are over, by when.
+    RunsOf = "runs_of", "t:f";
+    /// Runs whose call isn't delivered, by the time of their firing.
+    Undelivered = "undelivered", "t:p";
+    /// Delivered runs and runs without a call, by the time they were done.
     Delivered = "delivered", "t:s";
-    /// What became of calls.
+    /// The results of delivered calls.
     Deliveries = "deliveries", "t:v";
-    /// How far schedules were looked at.
+    /// The watermarks of schedules.
     Watermarks = "watermarks", "t:m";
-    /// The last place among occurrences and runs.
+    /// The last position among occurrences and runs.
     TriggerLast = "trigger_last", "t:l";
 
     /// By digest: content.
     Content = "content", "a:";
 }
 
-/// The part of the keys that one component has, and purges.
+/// The keys of one component, which its purge deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     Broker,
@@ -220,7 +221,7 @@ impl Keys {
         Self { prefix: format!("{{{app_id}}}:").into() }
     }
 
-    /// What every key starts with, which scripts declare as their one key.
+    /// The prefix of every key, which scripts declare as their one key.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -234,7 +235,7 @@ impl Keys {
         [self.prefix.as_bytes(), key.text().as_bytes(), rest].concat()
     }
 
-    /// The pattern of a component's keys. An app id has no character that a pattern gives a meaning.
+    /// The pattern of a component's keys. An app id has no character with a meaning in patterns.
     pub(crate) fn pattern(&self, family: Family) -> String {
         format!("{}{}:*", self.prefix, family.letter())
     }
@@ -247,14 +248,14 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_key_carries_the_app_as_its_hash_tag() {
+    fn a_key_has_the_app_as_its_hash_tag() {
         let keys = Keys::new("shop");
         assert_eq!(keys.of(Key::Entry, &[7; 2]), b"{shop}:o:i\x07\x07");
         assert_eq!(keys.pattern(Family::Broker), "{shop}:b:*");
     }
 
     #[test]
-    fn no_two_keys_are_the_same() {
+    fn all_keys_differ() {
         let names: BTreeSet<_> = Key::ALL.iter().map(|(name, _)| name).collect();
         let texts: BTreeSet<_> = Key::ALL.iter().map(|(_, text)| text).collect();
         assert_eq!((names.len(), texts.len()), (Key::ALL.len(), Key::ALL.len()));
@@ -267,10 +268,11 @@ mod tests {
         wanted.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
     }
 
-    /// A single-node cluster accepts keys of any slot, so this is looked for in the sources.
+    /// A single-node cluster accepts keys of any slot, so this test searches the sources.
     #[test]
     fn no_other_file_builds_a_key() {
-        for (file, source) in sources("src", "rs").iter().chain(&sources("src/orchestrator", "rs")) {
+        let folders = ["src", "src/client", "src/orchestrator", "src/pubsub", "src/script"];
+        for (file, source) in folders.iter().flat_map(|folder| sources(folder, "rs")) {
             if !file.ends_with("keys.rs") {
                 assert!(!source.contains("prefix()") || file.ends_with("client.rs"), "{file} builds a key");
                 let braces = source.contains(concat!("\"{", "{{")) || source.contains(concat!("}}", "}:"));
@@ -279,14 +281,14 @@ mod tests {
         }
         for (file, source) in sources("scripts", "lua").iter().chain(&sources("scripts/lib", "lua")) {
             let is_prelude = file.ends_with("prelude.lua");
-            assert!(is_prelude || !source.contains("KEYS"), "{file} names a key that isn't declared");
+            assert!(is_prelude || !source.contains("KEYS"), "{file} uses a key that isn't declared");
             for (_, command) in source.match_indices("call('").map(|(at, _)| source.split_at(at)) {
                 check_command(file, command.lines().next().unwrap());
             }
         }
     }
 
-    /// The first argument of a command that has a key is one of the declared ones, or came in by a variable.
+    /// The first argument of a command with a key is a declared key or a variable.
     fn check_command(file: &str, line: &str) {
         let keyless = ["call('TIME')"];
         let key = line.split_once("', ").map_or("", |(_, rest)| rest);

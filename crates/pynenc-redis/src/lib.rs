@@ -1,9 +1,10 @@
-//! The five stores on Redis, for work that outlives its processes and is shared by many.
+//! The five stores on Redis, for work that outlives its processes and that many processes share.
 //!
-//! Every verb is one script, and so one atomic step in one trip. All keys of an app carry its name as their hash tag, so
-//! an app lives in one slot of a cluster. Time is the server's. Redis 6.2 or newer and Valkey serve.
+//! Nearly every method is one script, and so one atomic step in one round trip. All keys of an app have its name as
+//! their hash tag, so an app lives in one slot of a cluster. Time is the server's. The server is Redis 6.2 or newer, or
+//! Valkey.
 //!
-//! The stores are found by name through [`plugin`], and made by hand like this:
+//! [`plugin`] registers the stores, so a configuration can name them. To create them by hand:
 //!
 //! ```no_run
 //! # async fn made() -> pynenc_core::Result<()> {
@@ -17,35 +18,45 @@
 //! ```
 
 mod arg_cache;
+mod arguments;
 mod broker;
 mod client;
 mod codec;
+mod codes;
 mod config;
+mod entry;
 mod error;
+mod invocation_record;
 mod keys;
 mod lane;
 mod orchestrator;
+mod outcome;
+mod pubsub;
+mod replies;
 mod script;
+mod start_check;
 mod state_backend;
+mod store;
 mod trigger_store;
+mod value;
 
 use pynenc_core::{ComponentContext, Components, Plugin, Result};
 
 pub use arg_cache::RedisArgCache;
 pub use broker::RedisBroker;
-pub use client::RedisStore;
 pub use config::{RedisConfig, StartCheck};
 pub use lane::RedisLane;
 pub use orchestrator::RedisOrchestrator;
 pub use state_backend::RedisStateBackend;
+pub use store::RedisStore;
 pub use trigger_store::RedisTriggerStore;
 
-/// Adds the stores of this crate to an app.
+/// Creates the plugin that registers the stores of this crate.
 pub fn plugin() -> RedisPlugin {
     RedisPlugin
 }
 
-/// The plugin that registers the stores of this crate, each under `pynenc_redis::` and its name.
+/// Registers the stores of this crate, each under `pynenc_redis::` and its name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RedisPlugin;
 

@@ -1,23 +1,26 @@
-//! What triggers remember.
+//! The trigger store on Redis: definitions, events, occurrences, runs and watermarks.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use pynenc_core::lane::StoreId;
+use pynenc_core::component::StoreId;
 use pynenc_core::trigger_store::{
-    Defined, Delivered, Delivery, Event, EventListener, EventWait, FiredRun, Lookup, NewEvent, News, Occurrence,
-    Offered, RunOutcome, Slot, TriggerDefinition, TriggerId, TriggerRun, Watermarks,
+    Delivered, Delivery, Event, EventListener, EventWait, EventsTake, FiredRun, Firing, HandledEvent, Lookup, NewEvent,
+    Notification, Occurrence, Offered, ReadyTake, RunOutcome, ScheduleSlot, StoredTrigger, TriggerDefinition,
+    TriggerRuns, TriggerUpdate, Watermarks,
 };
-use pynenc_core::{InvocationId, Result, Timestamp, TriggerStore};
+use pynenc_core::{Component, InvocationId, Result, Timestamp, TriggerStore};
 use redis::Value;
 
-use crate::client::{BATCH, RedisStore, bytes, is_one, list, number};
+use crate::arguments::{self, BATCH, decimal};
+use crate::client::Client;
 use crate::codec::{Pack, Parse, check_names, decoded, encoded, millis, owned_bytes, text};
-use crate::error::misshapen;
+use crate::error::unexpected_reply;
 use crate::keys::Family;
-use crate::orchestrator::{decimal, id_items};
-use crate::script::Verb;
+use crate::script::{self, Script};
+use crate::store::RedisStore;
+use crate::value::{bytes, ids, is_one, list, number};
 
 /// A trigger store on Redis.
 #[derive(Debug, Clone)]
@@ -26,88 +29,73 @@ pub struct RedisTriggerStore {
 }
 
 impl RedisTriggerStore {
-    /// A trigger store on this server.
+    /// A trigger store in this store.
     pub fn new(store: RedisStore) -> Self {
         Self { store }
     }
 
-    async fn list(&self, verb: Verb, arguments: &[Vec<u8>]) -> Result<Vec<Value>> {
-        list(self.store.run(verb, arguments).await?)
+    fn client(&self) -> &Client {
+        self.store.client()
+    }
+
+    async fn run(&self, script: &'static Script, arguments: &[Vec<u8>]) -> Result<Vec<Value>> {
+        list(self.client().run(script, arguments).await?)
+    }
+}
+
+#[async_trait]
+impl Component for RedisTriggerStore {
+    async fn purge(&self) -> Result<()> {
+        self.client().purge(Family::Triggers).await
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(self.client().store_id())
     }
 }
 
 #[async_trait]
 impl TriggerStore for RedisTriggerStore {
-    async fn define(&self, definitions: &[TriggerDefinition], length: Option<Duration>) -> Result<()> {
-        check_names(definitions.iter().map(|definition| &*definition.id))?;
-        let length = length.map_or_else(|| b"-1".to_vec(), |length| decimal(millis(length)));
-        for chunk in definitions.chunks(BATCH) {
-            let mut arguments = vec![length.clone()];
-            arguments.extend(chunk.iter().flat_map(|of| [of.id.as_bytes().to_vec(), of.spec.to_vec()]));
-            self.store.run(Verb::Define, &arguments).await?;
+    async fn update_definitions(&self, updates: &[TriggerUpdate]) -> Result<()> {
+        for chunk in updates.chunks(BATCH) {
+            let mut arguments = Vec::with_capacity(4 * chunk.len());
+            for update in chunk {
+                arguments.extend(update_items(update)?);
+            }
+            self.client().run(&script::UPDATE_DEFINITIONS, &arguments).await?;
         }
         Ok(())
     }
 
-    async fn undefine(&self, ids: &[TriggerId]) -> Result<()> {
-        for chunk in ids.chunks(BATCH) {
-            self.store.run(Verb::Undefine, &names(chunk)).await?;
-        }
-        Ok(())
-    }
-
-    async fn definitions(&self) -> Result<Vec<Defined>> {
-        let values = self.list(Verb::Definitions, &[]).await?;
-        let mut defined = pairs(values).map(defined).collect::<Result<Vec<_>>>()?;
-        defined.sort_by(|a, b| a.definition.id.cmp(&b.definition.id));
-        Ok(defined)
-    }
-
-    async fn pause(&self, trigger: &str, paused: bool) -> Result<()> {
-        let arguments = [trigger.as_bytes().to_vec(), decimal(paused.into())];
-        self.store.run(Verb::Pause, &arguments).await.map(drop)
+    async fn definitions(&self) -> Result<Vec<StoredTrigger>> {
+        let values = self.run(&script::DEFINITIONS, &[]).await?;
+        let mut triggers = pairs(values).map(stored_trigger).collect::<Result<Vec<_>>>()?;
+        triggers.sort_by(|a, b| a.definition.id.cmp(&b.definition.id));
+        Ok(triggers)
     }
 
     async fn append_events(&self, events: &[NewEvent]) -> Result<Vec<u64>> {
         check_names(events.iter().flat_map(|event| [&*event.name, &*event.serializer]))?;
-        let mut places = Vec::with_capacity(events.len());
+        let mut positions = Vec::with_capacity(events.len());
         for chunk in events.chunks(BATCH) {
             let items = chunk
                 .iter()
                 .flat_map(|event| [event.name.as_bytes().to_vec(), marked(event.key.as_deref()), event_value(event)]);
-            let values = self.list(Verb::AppendEvents, &items.collect::<Vec<_>>()).await?;
-            for place in values {
-                places.push(number(&place)?);
+            for position in self.run(&script::APPEND_EVENTS, &items.collect::<Vec<_>>()).await? {
+                positions.push(number(&position)?);
             }
         }
-        Ok(places)
+        Ok(positions)
     }
 
-    async fn events(&self, name: &str, after: u64, limit: usize) -> Result<Vec<Event>> {
-        let arguments = [name.as_bytes().to_vec(), decimal(after), decimal(limit.min(BATCH) as u64)];
-        let values = self.list(Verb::ReadEvents, &arguments).await?;
-        pairs(values).map(|(sequence, kept)| event(&sequence, &kept)).collect()
-    }
-
-    async fn take_events(
-        &self,
-        listeners: &[EventListener],
-        limit: usize,
-        again_after: Duration,
-    ) -> Result<Vec<Offered>> {
-        let mut arguments = vec![decimal(limit.min(BATCH) as u64), decimal(millis(again_after))];
-        arguments.extend(listeners.iter().flat_map(|of| [of.id.as_bytes().to_vec(), of.name.as_bytes().to_vec()]));
-        let values = self.list(Verb::TakeEvents, &arguments).await?;
-        values.chunks_exact(3).map(|offer| offered(listeners, offer)).collect()
-    }
-
-    async fn events_done(&self, listener: &str, sequences: &[u64]) -> Result<()> {
-        for chunk in sequences.chunks(BATCH) {
-            let places = chunk.iter().copied().map(decimal);
-            let arguments: Vec<_> = std::iter::once(listener.as_bytes().to_vec()).chain(places).collect();
-            self.store.run(Verb::EventsDone, &arguments).await?;
+    async fn take_events(&self, take: &EventsTake) -> Result<Vec<Offered>> {
+        let batches = take.done.chunks_exact(BATCH);
+        let arguments = take_events_arguments(batches.remainder(), take);
+        for batch in batches {
+            self.run(&script::TAKE_EVENTS, &take_events_arguments(batch, &EventsTake::default())).await?;
         }
-        Ok(())
+        let values = self.run(&script::TAKE_EVENTS, &arguments).await?;
+        values.chunks_exact(3).map(|offer| offered(&take.listeners, offer)).collect()
     }
 
     async fn await_events(&self, waits: &[EventWait]) -> Result<Vec<Option<Event>>> {
@@ -115,136 +103,157 @@ impl TriggerStore for RedisTriggerStore {
         let mut found = Vec::with_capacity(waits.len());
         for chunk in waits.chunks(BATCH) {
             let arguments: Vec<_> = chunk.iter().flat_map(wait_items).collect();
-            let values = self.list(Verb::AwaitEvents, &arguments).await?;
-            for answer in values.chunks_exact(2) {
-                let kept = bytes(answer[1].clone())?;
-                found.push(if kept.is_empty() { None } else { Some(event(&answer[0], &kept)?) });
+            let values = self.run(&script::AWAIT_EVENTS, &arguments).await?;
+            for reply in values.chunks_exact(2) {
+                let stored = bytes(reply[1].clone())?;
+                found.push(if stored.is_empty() { None } else { Some(event(&reply[0], &stored)?) });
             }
         }
         Ok(found)
     }
 
-    async fn awoken(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>> {
-        let arguments = [decimal(limit.min(BATCH) as u64), decimal(millis(again_after))];
-        let values = self.list(Verb::Awoken, &arguments).await?;
-        values.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect()
-    }
-
-    async fn end_waits(&self, waiters: &[InvocationId]) -> Result<()> {
-        for chunk in waiters.chunks(BATCH) {
-            self.store.run(Verb::EndWaits, &id_items(chunk)).await?;
+    async fn take_ready(&self, take: &ReadyTake) -> Result<Vec<InvocationId>> {
+        let batches = take.done.chunks_exact(BATCH);
+        let arguments = take_ready_arguments(batches.remainder(), take);
+        for batch in batches {
+            self.run(&script::TAKE_READY, &take_ready_arguments(batch, &ReadyTake::default())).await?;
         }
-        Ok(())
+        ids(self.run(&script::TAKE_READY, &arguments).await?)
     }
 
-    async fn put_occurrences(&self, occurrences: &[Occurrence]) -> Result<()> {
+    async fn put_occurrences(
+        &self,
+        occurrences: &[Occurrence],
+        lookups: &[Lookup],
+        limit: usize,
+    ) -> Result<Vec<Vec<Occurrence>>> {
         check_names(occurrences.iter().flat_map(|occurrence| [&*occurrence.id, &*occurrence.trigger]))?;
-        for chunk in occurrences.chunks(BATCH) {
-            let items: Vec<_> = chunk.iter().flat_map(occurrence_items).collect();
-            self.store.run(Verb::PutOccurrences, &items).await?;
+        let batches = occurrences.chunks_exact(BATCH);
+        let last = batches.remainder();
+        for batch in batches {
+            self.run(&script::PUT_OCCURRENCES, &put_occurrences_arguments(batch, &[], 0)).await?;
         }
-        Ok(())
-    }
-
-    async fn occurrences(&self, lookups: &[Lookup], limit: usize) -> Result<Vec<Vec<Occurrence>>> {
-        let mut arguments = vec![decimal(limit.min(BATCH) as u64)];
-        arguments.extend(lookups.iter().flat_map(lookup_items));
-        let answers = self.list(Verb::Occurrences, &arguments).await?;
+        if last.is_empty() && lookups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replies = self.run(&script::PUT_OCCURRENCES, &put_occurrences_arguments(last, lookups, limit)).await?;
         let found = lookups
             .iter()
-            .zip(answers)
-            .map(|(lookup, answer)| pairs(list(answer)?).map(|(id, kept)| occurrence(lookup, id, &kept)).collect());
+            .zip(replies)
+            .map(|(lookup, reply)| pairs(list(reply)?).map(|(id, stored)| occurrence(lookup, id, &stored)).collect());
         found.collect()
     }
 
-    async fn fire(&self, runs: &[TriggerRun]) -> Result<Vec<bool>> {
-        let mut fired = Vec::with_capacity(runs.len());
-        for chunk in runs.chunks(BATCH) {
+    async fn fire(&self, firings: &[Firing]) -> Result<Vec<bool>> {
+        let mut fired = Vec::with_capacity(firings.len());
+        for chunk in firings.chunks(BATCH) {
             let mut arguments = Vec::new();
-            for run in chunk {
-                arguments.extend(run_items(run)?);
+            for firing in chunk {
+                arguments.extend(firing_items(firing)?);
             }
-            fired.extend(self.list(Verb::Fire, &arguments).await?.iter().map(is_one));
+            fired.extend(self.run(&script::FIRE, &arguments).await?.iter().map(is_one));
         }
         Ok(fired)
     }
 
-    async fn undelivered(&self, age: Duration, limit: usize) -> Result<Vec<TriggerRun>> {
-        let arguments = [decimal(millis(age)), decimal(limit.min(BATCH) as u64)];
-        let runs = self.list(Verb::Undelivered, &arguments).await?;
-        runs.into_iter().map(|run| decoded(&bytes(run)?)).collect()
+    async fn runs(&self, runs: &TriggerRuns, limit: usize) -> Result<Vec<FiredRun>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let [kind, selected] = match runs {
+            TriggerRuns::Of(trigger) => [b"of".to_vec(), trigger.as_bytes().to_vec()],
+            TriggerRuns::Undelivered(age) => [b"undelivered".to_vec(), decimal(millis(*age))],
+        };
+        let values = self.run(&script::RUNS, &[arguments::limit(limit), kind, selected]).await?;
+        values.chunks_exact(3).map(fired_run).collect()
     }
 
     async fn delivered(&self, delivered: &[Delivered]) -> Result<()> {
         for chunk in delivered.chunks(BATCH) {
-            let items = chunk.iter().flat_map(|one| [&*one.run, one.refused.as_deref().unwrap_or_default()]);
+            let items = chunk.iter().flat_map(|item| [&*item.run, item.refused.as_deref().unwrap_or_default()]);
             let items: Vec<_> = items.map(|item| item.as_bytes().to_vec()).collect();
-            self.store.run(Verb::Delivered, &items).await?;
+            self.client().run(&script::DELIVERED, &items).await?;
         }
         Ok(())
     }
 
-    async fn runs(&self, trigger: &str, limit: usize) -> Result<Vec<FiredRun>> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let arguments = [trigger.as_bytes().to_vec(), decimal(limit.min(BATCH) as u64)];
-        let values = self.list(Verb::Runs, &arguments).await?;
-        values.chunks_exact(3).map(fired_run).collect()
-    }
-
     async fn watermarks(&self, schedules: &[Box<str>]) -> Result<Watermarks> {
         check_names(schedules.iter().map(|schedule| &**schedule))?;
-        let values = self.list(Verb::ReadWatermarks, &names(schedules)).await?;
+        let values = self.run(&script::WATERMARKS, &names(schedules)).await?;
         let times = values.iter().map(|time| Ok(Timestamp::from_millis(number(time)?)));
         let mut times = times.collect::<Result<Vec<_>>>()?.into_iter();
-        let now = times.next().ok_or_else(|| misshapen("the present"))?;
+        let now = times.next().ok_or_else(|| unexpected_reply("the present time"))?;
         Ok(Watermarks { now, marks: times.collect() })
     }
 
-    async fn move_watermark(&self, slot: &Slot) -> Result<bool> {
-        Ok(is_one(&self.store.run(Verb::MoveWatermark, &slot_items(Some(slot))).await?))
-    }
-
-    async fn news(&self) -> Result<BoxStream<'static, News>> {
-        let hub = self.store.hub();
-        hub.open(&self.store).await?;
-        Ok(hub.follow())
+    async fn notifications(&self) -> Result<BoxStream<'static, Notification>> {
+        self.store.pubsub().notifications().await
     }
 
     async fn expire(&self, age: Duration, limit: usize) -> Result<usize> {
-        let arguments = [decimal(millis(age)), decimal(limit.min(BATCH) as u64)];
-        Ok(number(&self.store.run(Verb::Expire, &arguments).await?)? as usize)
+        let arguments = [decimal(millis(age)), arguments::limit(limit)];
+        Ok(number(&self.client().run(&script::EXPIRE, &arguments).await?)? as usize)
     }
+}
 
-    async fn purge(&self) -> Result<()> {
-        self.store.purge(Family::Triggers).await
-    }
+/// A change of a definition: its kind, the trigger, and for a definition its length, negative if it stays, and its
+/// spec.
+fn update_items(update: &TriggerUpdate) -> Result<[Vec<u8>; 4]> {
+    let change = |kind: &str, trigger: &str| [kind.into(), trigger.into(), Vec::new(), Vec::new()];
+    Ok(match update {
+        TriggerUpdate::Define { definition: TriggerDefinition { id, spec }, length } => {
+            check_names([&**id])?;
+            let length = length.map_or_else(|| b"-1".to_vec(), |length| decimal(millis(length)));
+            [b"define".to_vec(), id.as_bytes().to_vec(), length, spec.to_vec()]
+        }
+        TriggerUpdate::Pause(trigger) => change("pause", trigger),
+        TriggerUpdate::Resume(trigger) => change("resume", trigger),
+        TriggerUpdate::Remove(trigger) => change("remove", trigger),
+    })
+}
 
-    fn store_id(&self) -> Option<StoreId> {
-        Some(self.store.id())
-    }
+/// Acknowledges some events, then takes others.
+fn take_events_arguments(done: &[HandledEvent], take: &EventsTake) -> Vec<Vec<u8>> {
+    let mut arguments =
+        vec![arguments::limit(take.limit), decimal(millis(take.again_after)), decimal(done.len() as u64)];
+    arguments.extend(done.iter().flat_map(|event| [event.listener.as_bytes().to_vec(), decimal(event.sequence)]));
+    arguments.extend(take.listeners.iter().flat_map(listener_items));
+    arguments
+}
+
+/// Ends the waits of some waiters, then takes others.
+fn take_ready_arguments(done: &[InvocationId], take: &ReadyTake) -> Vec<Vec<u8>> {
+    let mut arguments = vec![arguments::limit(take.limit), decimal(millis(take.again_after))];
+    arguments.extend(arguments::ids(done));
+    arguments
+}
+
+fn put_occurrences_arguments(occurrences: &[Occurrence], lookups: &[Lookup], limit: usize) -> Vec<Vec<u8>> {
+    let mut arguments = vec![arguments::limit(limit), decimal(occurrences.len() as u64)];
+    arguments.extend(occurrences.iter().flat_map(occurrence_items));
+    arguments.extend(lookups.iter().flat_map(lookup_items));
+    arguments
 }
 
 fn names(names: &[Box<str>]) -> Vec<Vec<u8>> {
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
-/// Names or places, each with what is kept there; one whose value is gone is left out.
+/// Names or positions, each with its stored value. A name whose value is gone is left out.
 fn pairs(values: Vec<Value>) -> impl Iterator<Item = (Value, Vec<u8>)> {
     let mut values = values.into_iter();
     let pairs = std::iter::from_fn(move || values.next().zip(values.next()));
-    pairs.filter_map(|(name, kept)| Some((name, bytes(kept).ok()?)))
+    pairs.filter_map(|(name, stored)| Some((name, bytes(stored).ok()?)))
 }
 
-fn defined((id, kept): (Value, Vec<u8>)) -> Result<Defined> {
-    let mut parse = Parse::new(&kept);
+fn stored_trigger((id, stored): (Value, Vec<u8>)) -> Result<StoredTrigger> {
+    let mut parse = Parse::new(&stored);
     let (stays, paused) = (parse.u8()? == 1, parse.u8()? == 1);
     let definition = TriggerDefinition { id: text(&bytes(id)?)?.into(), spec: owned_bytes(parse.rest()) };
-    Ok(Defined { definition, paused, stays })
+    Ok(StoredTrigger { definition, paused, stays })
 }
 
-/// A key behind a mark, which tells one that is empty from none.
+/// A key behind a mark, which distinguishes an empty key from no key.
 fn marked(key: Option<&str>) -> Vec<u8> {
     key.map(|key| format!("1{key}").into_bytes()).unwrap_or_default()
 }
@@ -260,7 +269,7 @@ fn wait_items(wait: &EventWait) -> [Vec<u8>; 5] {
     ]
 }
 
-/// What the script doesn't put before it: the key, the serializer and the payload.
+/// The part of an event that the script doesn't add itself: the key, the serializer and the payload.
 fn event_value(event: &NewEvent) -> Vec<u8> {
     let pack = match &event.key {
         Some(key) => Pack::new().u8(1).u32(key.len() as u64).bytes(key.as_bytes()),
@@ -269,8 +278,8 @@ fn event_value(event: &NewEvent) -> Vec<u8> {
     pack.sized(event.serializer.as_bytes()).bytes(&event.payload).done()
 }
 
-fn event(sequence: &Value, kept: &[u8]) -> Result<Event> {
-    let mut parse = Parse::new(kept);
+fn event(sequence: &Value, stored: &[u8]) -> Result<Event> {
+    let mut parse = Parse::new(stored);
     let (at, name) = (parse.time()?, parse.sized_text()?.into());
     let key = match parse.u8()? {
         1 => {
@@ -283,8 +292,12 @@ fn event(sequence: &Value, kept: &[u8]) -> Result<Event> {
     Ok(Event { sequence: number(sequence)?, name, key, payload: owned_bytes(parse.rest()), serializer, at })
 }
 
+fn listener_items(listener: &EventListener) -> [Vec<u8>; 2] {
+    [listener.id.as_bytes().to_vec(), listener.name.as_bytes().to_vec()]
+}
+
 fn offered(listeners: &[EventListener], offer: &[Value]) -> Result<Offered> {
-    let listener = listeners.get(number(&offer[0])? as usize).ok_or_else(|| misshapen("a listener"))?;
+    let listener = listeners.get(number(&offer[0])? as usize).ok_or_else(|| unexpected_reply("a listener"))?;
     Ok(Offered { listener: listener.id.clone(), event: event(&offer[1], &bytes(offer[2].clone())?)? })
 }
 
@@ -305,8 +318,8 @@ fn lookup_items(lookup: &Lookup) -> [Vec<u8>; 3] {
     [trigger.as_bytes().to_vec(), decimal((*condition).into()), decimal(since.as_millis())]
 }
 
-fn occurrence(lookup: &Lookup, id: Value, kept: &[u8]) -> Result<Occurrence> {
-    let mut parse = Parse::new(kept);
+fn occurrence(lookup: &Lookup, id: Value, stored: &[u8]) -> Result<Occurrence> {
+    let mut parse = Parse::new(stored);
     let (at, until) = (parse.time()?, parse.time()?);
     parse.sized()?;
     parse.sized()?;
@@ -314,19 +327,28 @@ fn occurrence(lookup: &Lookup, id: Value, kept: &[u8]) -> Result<Occurrence> {
     Ok(Occurrence { id: text(&bytes(id)?)?.into(), trigger, condition, context: owned_bytes(parse.rest()), at, until })
 }
 
-fn run_items(run: &TriggerRun) -> Result<Vec<Vec<u8>>> {
+/// A run, or a skipped slot. Its kind is `call` for a run with a call, `run` for one without, and `skip`.
+fn firing_items(firing: &Firing) -> Result<Vec<Vec<u8>>> {
+    let run = match firing {
+        Firing::Run(run) => run,
+        Firing::Skip(slot) => {
+            let mut items = vec![b"skip".to_vec(), Vec::new(), Vec::new(), Vec::new()];
+            items.extend(slot_items(Some(slot)));
+            items.push(decimal(0));
+            return Ok(items);
+        }
+    };
     check_names([&*run.id, &*run.trigger])?;
-    let has_call = matches!(run.outcome, RunOutcome::Call { .. });
-    let mut items = vec![run.id.as_bytes().to_vec(), run.trigger.as_bytes().to_vec(), encoded(run)?];
-    items.push(decimal(has_call.into()));
+    let kind = if matches!(run.outcome, RunOutcome::Call { .. }) { "call" } else { "run" };
+    let mut items = vec![kind.into(), run.id.as_bytes().to_vec(), run.trigger.as_bytes().to_vec(), encoded(run)?];
     items.extend(slot_items(run.slot.as_ref()));
     items.push(decimal(run.consumes.len() as u64));
     items.extend(names(&run.consumes));
     Ok(items)
 }
 
-fn slot_items(slot: Option<&Slot>) -> [Vec<u8>; 3] {
-    slot.map_or_else(Default::default, |Slot { schedule, from, to }| {
+fn slot_items(slot: Option<&ScheduleSlot>) -> [Vec<u8>; 3] {
+    slot.map_or_else(Default::default, |ScheduleSlot { schedule, from, to }| {
         [schedule.as_bytes().to_vec(), decimal(from.as_millis()), decimal(to.as_millis())]
     })
 }

@@ -1,4 +1,4 @@
-//! The stores on Redis, held to their traits over one server; each trial has an app of its own.
+//! The conformance suites over one Redis server. Each trial has an app of its own.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -16,18 +16,18 @@ use pynenc_testkit::{RedisServer, Time};
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
-/// The shared server for an app that nobody else has.
+/// A store on the shared server, for a new app.
 async fn store() -> RedisStore {
     let config = RedisConfig { start_check: StartCheck::Off, ..RedisConfig::with_url(SERVER.url()) };
     RedisStore::connect(&config, &InvocationId::new().to_string()).await.expect("the server runs")
 }
 
-/// A server's clock that is moved ahead by an offset.
+/// The server's clock, which a test can move ahead.
 #[derive(Debug)]
-struct Ahead(RedisStore);
+struct TestClock(RedisStore);
 
 #[async_trait]
-impl Time for Ahead {
+impl Time for TestClock {
     async fn now(&self) -> Timestamp {
         self.0.present().await.expect("the server runs")
     }
@@ -44,7 +44,7 @@ macro_rules! suite {
             conformance::$name::check(async || {
                 let store = store().await;
                 let component: Arc<dyn $component> = Arc::new($made::new(store.clone()));
-                Harness::new(component, Arc::new(Ahead(store)))
+                Harness::new(component, Arc::new(TestClock(store)))
             });
         }
     };
@@ -65,7 +65,7 @@ async fn components() -> lane::Components {
     )
 }
 
-/// Components that fail hide their store, and then the lane is the engine's.
+/// The store's lane, or the engine's: components that fail on purpose hide their store.
 fn lane_over(
     broker: Arc<dyn Broker>,
     orchestrator: Arc<dyn Orchestrator>,

@@ -1,17 +1,17 @@
-//! A broker that does what brokers may do.
+//! A broker that loses and repeats hints.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pynenc_core::broker::{Message, Pop, QueueLen};
-use pynenc_core::{Broker, InvocationId, QueueName, Result, async_trait};
+use pynenc_core::broker::{Message, Pop, QueueState};
+use pynenc_core::{Broker, Component, InvocationId, QueueName, Result, async_trait};
 
-/// One in so many pushed hints is lost, and one in so many popped ones is given again.
+/// One in this many pushed hints is lost, and one in this many popped hints is delivered again.
 const ODDS: u64 = 8;
 
-/// Loses some of the hints that are pushed and repeats some that are popped, the same ones for the same seed and the
-/// same calls, until it is told to be calm.
+/// Loses some pushed hints and repeats some popped hints until [`ChaosBroker::calm`]. The same seed and the same calls
+/// give the same faults.
 #[derive(Debug)]
 pub struct ChaosBroker {
     inner: Arc<dyn Broker>,
@@ -22,27 +22,27 @@ pub struct ChaosBroker {
 struct Chaos {
     seed: u64,
     is_calm: bool,
-    echoes: VecDeque<Echo>,
+    duplicates: VecDeque<Duplicate>,
 }
 
-/// A hint that is to be given again to whoever serves the same queues.
+/// A hint that is delivered again to the next pop of the same queues.
 #[derive(Debug)]
-struct Echo {
+struct Duplicate {
     queues: Vec<QueueName>,
     invocation: InvocationId,
 }
 
 impl ChaosBroker {
-    /// The broker, with the chaos of `seed`.
+    /// Wraps a broker. `seed` determines the faults.
     pub fn new(inner: Arc<dyn Broker>, seed: u64) -> Self {
-        Self { inner, chaos: Mutex::new(Chaos { seed, is_calm: false, echoes: VecDeque::new() }) }
+        Self { inner, chaos: Mutex::new(Chaos { seed, is_calm: false, duplicates: VecDeque::new() }) }
     }
 
-    /// Passes everything through from now on. What was lost stays lost.
+    /// Stops all further faults. Lost hints stay lost.
     pub fn calm(&self) {
         let mut chaos = self.chaos();
         chaos.is_calm = true;
-        chaos.echoes.clear();
+        chaos.duplicates.clear();
     }
 
     fn chaos(&self) -> MutexGuard<'_, Chaos> {
@@ -51,21 +51,29 @@ impl ChaosBroker {
 }
 
 #[async_trait]
+impl Component for ChaosBroker {
+    async fn purge(&self) -> Result<()> {
+        self.chaos().duplicates.clear();
+        self.inner.purge().await
+    }
+}
+
+#[async_trait]
 impl Broker for ChaosBroker {
     async fn push(&self, messages: &[Message]) -> Result<()> {
         let kept: Vec<_> = {
             let mut chaos = self.chaos();
-            messages.iter().filter(|_| !chaos.strikes()).cloned().collect()
+            messages.iter().filter(|_| !chaos.draws_fault()).cloned().collect()
         };
         self.inner.push(&kept).await
     }
 
     async fn pop(&self, pop: &Pop) -> Result<Vec<InvocationId>> {
-        let mut ids = self.chaos().echoed(pop);
+        let mut ids = self.chaos().take_duplicates(pop);
         if ids.len() == pop.max {
             return Ok(ids);
         }
-        // Who has something to give doesn't wait for more.
+        // A pop that already has hints doesn't wait for more.
         let wait = if ids.is_empty() { pop.wait } else { Duration::ZERO };
         let rest = Pop { max: pop.max - ids.len(), wait, ..pop.clone() };
         let popped = self.inner.pop(&rest).await?;
@@ -78,34 +86,25 @@ impl Broker for ChaosBroker {
         self.inner.remove(queue, ids).await
     }
 
-    async fn len(&self, queue: &QueueName) -> Result<QueueLen> {
-        self.inner.len(queue).await
-    }
-
-    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
-        self.inner.place(queue, id).await
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.chaos().echoes.clear();
-        self.inner.purge().await
+    async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
+        self.inner.queue(queue, position_of).await
     }
 }
 
 impl Chaos {
-    /// Whether chance wants it, by the generator `SplitMix64`: small, and the same everywhere.
-    fn strikes(&mut self) -> bool {
+    /// Draws a fault with the generator `SplitMix64`, which is small and gives the same sequence on every platform.
+    fn draws_fault(&mut self) -> bool {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         !self.is_calm && (mixed ^ (mixed >> 31)).is_multiple_of(ODDS)
     }
 
-    fn echoed(&mut self, pop: &Pop) -> Vec<InvocationId> {
+    fn take_duplicates(&mut self, pop: &Pop) -> Vec<InvocationId> {
         let mut ids = Vec::new();
-        self.echoes.retain(|echo| {
-            let is_given = ids.len() < pop.max && echo.queues == pop.queues;
-            ids.extend(is_given.then_some(echo.invocation));
+        self.duplicates.retain(|duplicate| {
+            let is_given = ids.len() < pop.max && duplicate.queues == pop.queues;
+            ids.extend(is_given.then_some(duplicate.invocation));
             !is_given
         });
         ids
@@ -113,8 +112,8 @@ impl Chaos {
 
     fn remember(&mut self, pop: &Pop, popped: &[InvocationId]) {
         for &invocation in popped {
-            if self.strikes() {
-                self.echoes.push_back(Echo { queues: pop.queues.clone(), invocation });
+            if self.draws_fault() {
+                self.duplicates.push_back(Duplicate { queues: pop.queues.clone(), invocation });
             }
         }
     }

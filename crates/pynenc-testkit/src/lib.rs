@@ -1,7 +1,7 @@
-//! What a pynenc component is tested with.
+//! Test tools for pynenc components: conformance suites, a crash simulation and failing components.
 //!
-//! The [`conformance`] suites hold a component to its trait: one trial for each line of the trait's `# Behavior` lists,
-//! in the same words. A component's own crate runs a suite with one line:
+//! The [`conformance`] suites check a component against its trait: one trial for each line of the trait's `# Behavior`
+//! lists, in the same words. A component's own crate runs a suite with one line:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -24,12 +24,12 @@
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
 //! ```
 //!
-//! With the feature `redis`, a `RedisServer` is a server of one's own for as long as a test lasts, a `Proxy` a link to it
-//! that can be disturbed, a `TestProcess` a worker to kill, and a `Ledger` what bodies write down outside of every store.
-//! The `oracles` then tell which promises a scenario shows to be broken.
+//! The feature `redis` adds tools for tests with real processes. A `RedisServer` is a private server for one test, a
+//! `Proxy` is a network link that can fail, a `TestProcess` is a worker that a test can kill. Task functions write to a
+//! `Ledger`, a file outside of every store. The `oracles` report which promises a scenario broke.
 //!
-//! A [`ChaosBroker`] loses and repeats hints, as a broker may; the [`failing`] components fail at a chosen call,
-//! and the [`simulation`] walks through worlds in which everything fails.
+//! A [`ChaosBroker`] loses and repeats hints, which a broker is allowed to do. The [`failing`] components fail at a
+//! chosen call. The [`simulation`] runs a simulated system in which every component fails at random.
 
 pub mod chaos;
 pub mod conformance;
@@ -46,6 +46,7 @@ mod proxy;
 mod redis_server;
 pub mod simulation;
 mod time;
+mod wrap;
 
 pub use chaos::ChaosBroker;
 #[cfg(feature = "redis")]
@@ -53,7 +54,7 @@ pub use ledger::{Ledger, Note};
 #[cfg(feature = "redis")]
 pub use process::{TestProcess, signal};
 #[cfg(feature = "redis")]
-pub use proxy::{Fault, Flow, Proxy, Way};
+pub use proxy::{Direction, Fault, Flow, Proxy};
 pub use pynenc_core::clock::ManualClock;
 #[cfg(feature = "redis")]
 pub use redis_server::{RedisServer, RedisServerOptions};

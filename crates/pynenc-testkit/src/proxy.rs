@@ -1,4 +1,4 @@
-//! A link to a Redis server that can be disturbed.
+//! A network link to a Redis server that fails on demand.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -11,61 +11,62 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
-/// A way through the link.
+/// A direction through the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// What clients send.
+pub enum Direction {
+    /// From the clients to the server.
     ToServer,
-    /// What the server answers.
+    /// From the server to the clients.
     ToClient,
 }
 
-/// What happens to the bytes that go one way.
+/// The handling of bytes in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// They pass.
+    /// Forward the bytes.
     Pass,
-    /// Each piece waits so long, give or take `jitter`.
+    /// Delay each chunk by `by`, give or take `jitter`.
     Delay {
-        /// The wait.
+        /// The delay.
         by: Duration,
-        /// By how much it varies.
+        /// The maximum deviation from `by`.
         jitter: Duration,
     },
-    /// They stay where they are until the flow changes.
+    /// Hold the bytes back until the flow changes.
     Stall,
-    /// They vanish.
+    /// Discard the bytes.
     Drop,
-    /// They pass one by one.
+    /// Forward the bytes one by one.
     Trickle,
-    /// So many more of each connection pass, then the connection is reset.
+    /// Forward this many more bytes of each connection, then reset the connection.
     CutAfter(usize),
-    /// They end, as if their sender had nothing more to say.
+    /// Close this direction, as if the sender had finished.
     HalfClose,
 }
 
-/// What happens to one command.
+/// A fault for one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The server runs it, and the connection is reset instead of bringing the reply.
+    /// The server runs the command. The connection is reset before the reply.
     LoseReply,
-    /// The server runs it, and from then on nothing comes back: the way to the client is at [`Flow::Stall`].
+    /// The server runs the command. Afterwards the direction to the client is at [`Flow::Stall`].
     StallReply,
-    /// The server runs it, and every byte of the values in its reply is another one.
-    GarbleReply,
-    /// The server never sees it: this is the reply, such as `-LOADING Redis is loading the dataset in memory`.
-    Answer(&'static str),
+    /// The server runs the command. Every byte of the values in its reply is changed.
+    CorruptReply,
+    /// The server doesn't see the command. The client gets this reply, such as `-LOADING Redis is loading the dataset
+    /// in memory`.
+    Reply(&'static str),
 }
 
-/// A proxy in front of a server on the loopback. Dropped, it closes every connection.
+/// A proxy in front of a server on the loopback interface. Dropping the proxy closes every connection.
 ///
 /// ```no_run
-/// use pynenc_testkit::{Fault, Flow, Proxy, RedisServer, Way};
+/// use pynenc_testkit::{Fault, Flow, Proxy, RedisServer, Direction};
 ///
 /// let server = RedisServer::start();
-/// let proxy = Proxy::before(&server);
-/// proxy.set(Way::ToClient, Flow::Stall);
-/// proxy.set(Way::ToClient, Flow::Pass);
+/// let proxy = Proxy::in_front_of(&server);
+/// proxy.set(Direction::ToClient, Flow::Stall);
+/// proxy.set(Direction::ToClient, Flow::Pass);
 /// proxy.once(b"SET", Fault::LoseReply);
 /// println!("{}", proxy.url());
 /// ```
@@ -81,19 +82,19 @@ struct Shared {
     to_server: watch::Sender<Flow>,
     to_client: watch::Sender<Flow>,
     resets: watch::Sender<u64>,
-    swallowed: watch::Sender<Swallowed>,
+    blackholed: watch::Sender<Blackholed>,
     rules: Mutex<Vec<Rule>>,
 }
 
-type IsMeant = dyn Fn(&BTreeSet<String>) -> bool + Send + Sync;
+type Selects = dyn Fn(&BTreeSet<String>) -> bool + Send + Sync;
 
-/// Whether a connection that has carried these commands is among the ones that were swallowed last.
+/// Selects the connections to blackhole by the commands that they have carried.
 #[derive(Clone)]
-struct Swallowed(Arc<IsMeant>);
+struct Blackholed(Arc<Selects>);
 
-impl fmt::Debug for Swallowed {
+impl fmt::Debug for Blackholed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Swallowed")
+        f.write_str("Blackholed")
     }
 }
 
@@ -111,20 +112,20 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// A proxy on a port of its own, on a thread of its own.
+    /// Starts a proxy on its own port and its own thread.
     ///
     /// # Panics
     ///
-    /// No port is free, or no thread.
-    pub fn before(server: &crate::RedisServer) -> Self {
+    /// Panics if no port or no thread is available.
+    pub fn in_front_of(server: &crate::RedisServer) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a listener may be made not to block");
+        listener.set_nonblocking(true).expect("a listener can be set to non-blocking");
         let port = listener.local_addr().expect("a listener has an address").port();
         let shared = Arc::new(Shared {
             to_server: watch::Sender::new(Flow::Pass),
             to_client: watch::Sender::new(Flow::Pass),
             resets: watch::Sender::new(0),
-            swallowed: watch::Sender::new(Swallowed(Arc::new(|_| false))),
+            blackholed: watch::Sender::new(Blackholed(Arc::new(|_| false))),
             rules: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -134,25 +135,25 @@ impl Proxy {
         Self { port, url, shared, _stop: stop }
     }
 
-    /// The server's address by way of the proxy.
+    /// The server's address through the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its port.
+    /// The proxy's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Changes what happens to the bytes that go one way, of every connection, now and later.
-    pub fn set(&self, way: Way, flow: Flow) {
-        self.shared.flow(way).send_replace(flow);
+    /// Changes the flow of one direction, for open and later connections.
+    pub fn set(&self, direction: Direction, flow: Flow) {
+        self.shared.flow(direction).send_replace(flow);
     }
 
-    /// Changes both ways.
+    /// Changes the flow of both directions.
     pub fn set_both(&self, flow: Flow) {
-        self.set(Way::ToServer, flow);
-        self.set(Way::ToClient, flow);
+        self.set(Direction::ToServer, flow);
+        self.set(Direction::ToClient, flow);
     }
 
     /// Resets every connection.
@@ -160,33 +161,33 @@ impl Proxy {
         self.shared.resets.send_modify(|count| *count += 1);
     }
 
-    /// Has present connections die without being closed: nothing passes any more, either way. `is_meant` is told the names
-    /// of the commands that a connection has carried, in capitals. Later connections pass.
-    pub fn swallow(&self, is_meant: impl Fn(&BTreeSet<String>) -> bool + Send + Sync + 'static) {
-        self.shared.swallowed.send_replace(Swallowed(Arc::new(is_meant)));
+    /// Makes open connections die without being closed: no byte passes in either direction. `selects` gets the names of
+    /// the commands that a connection has carried, in capitals. Later connections work.
+    pub fn blackhole(&self, selects: impl Fn(&BTreeSet<String>) -> bool + Send + Sync + 'static) {
+        self.shared.blackholed.send_replace(Blackholed(Arc::new(selects)));
     }
 
-    /// Does this to the next command that holds these bytes.
+    /// Applies a fault to the next command that contains these bytes.
     pub fn once(&self, holds: &[u8], fault: Fault) {
         self.nth(0, holds, fault);
     }
 
-    /// Does this to a command that holds these bytes, behind as many others that do.
+    /// Applies a fault to a command that contains these bytes, after `skipped` other such commands.
     pub fn nth(&self, skipped: usize, holds: &[u8], fault: Fault) {
         self.shared.rules().push(Rule { holds: holds.to_vec(), skipped, fault });
     }
 
-    /// How many commands are still waited for by [`Proxy::once`] and [`Proxy::nth`].
+    /// The number of faults of [`Proxy::once`] and [`Proxy::nth`] that are still waiting for their command.
     pub fn pending(&self) -> usize {
         self.shared.rules().len()
     }
 }
 
 impl Shared {
-    fn flow(&self, way: Way) -> &watch::Sender<Flow> {
-        match way {
-            Way::ToServer => &self.to_server,
-            Way::ToClient => &self.to_client,
+    fn flow(&self, direction: Direction) -> &watch::Sender<Flow> {
+        match direction {
+            Direction::ToServer => &self.to_server,
+            Direction::ToClient => &self.to_client,
         }
     }
 
@@ -194,15 +195,15 @@ impl Shared {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be done to a command; a rule is used up.
+    /// Takes the fault for a command, if a rule matches.
     fn fault(&self, command: &[u8]) -> Option<Fault> {
         let mut rules = self.rules();
-        let place = rules.iter().position(|rule| contains(command, &rule.holds))?;
-        if rules[place].skipped > 0 {
-            rules[place].skipped -= 1;
+        let index = rules.iter().position(|rule| contains(command, &rule.holds))?;
+        if rules[index].skipped > 0 {
+            rules[index].skipped -= 1;
             return None;
         }
-        Some(rules.remove(place).fault)
+        Some(rules.remove(index).fault)
     }
 }
 
@@ -210,8 +211,8 @@ fn contains(command: &[u8], part: &[u8]) -> bool {
     command.windows(part.len().max(1)).any(|window| window.eq_ignore_ascii_case(part))
 }
 
-/// Changes the values of a reply, and leaves its frame as it is.
-fn garble(reply: &mut [u8]) {
+/// Changes the values of a reply and keeps its frame.
+fn corrupt(reply: &mut [u8]) {
     let Some(line) = reply.windows(2).position(|pair| pair == b"\r\n").map(|end| end + 2) else { return };
     match reply[0] {
         b'$' => {
@@ -221,7 +222,7 @@ fn garble(reply: &mut [u8]) {
         b'*' => {
             let mut start = line;
             while let Some(length) = frame(&reply[start..]).filter(|_| start < reply.len()) {
-                garble(&mut reply[start..start + length]);
+                corrupt(&mut reply[start..start + length]);
                 start += length;
             }
         }
@@ -229,20 +230,19 @@ fn garble(reply: &mut [u8]) {
     }
 }
 
-/// The name of a command, which stands behind its count of words and the length of the name.
+/// The name of a command. It follows the count of words and the length of the name.
 fn name(command: &[u8]) -> String {
     let word = command.split(|byte| *byte == b'\n').nth(2).unwrap_or_default();
     String::from_utf8_lossy(word).trim().to_ascii_uppercase()
 }
 
 fn run(listener: std::net::TcpListener, behind: u16, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a test may have a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
     runtime.block_on(async {
-        let listener = TcpListener::from_std(listener).expect("the listener doesn't block");
+        let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
         tokio::select! {
             () = accept(listener, behind, shared) => {}
-            // The sender's end is the proxy's.
+            // The sender is dropped with the proxy.
             _ = stopped => {}
         }
     });
@@ -251,22 +251,22 @@ fn run(listener: std::net::TcpListener, behind: u16, shared: Arc<Shared>, stoppe
 async fn accept(listener: TcpListener, behind: u16, shared: Arc<Shared>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        // Without a server there is nobody to be connected to, which the client sees as a connection that ends.
+        // While the server is down, the client sees its connection end.
         if let Ok(server) = TcpStream::connect(("127.0.0.1", behind)).await {
             tokio::spawn(link(client, server, shared.clone()));
         }
     }
 }
 
-/// One connection, until one of its ends is gone or it is cut.
+/// Forwards one connection until a side closes it or it is reset.
 async fn link(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     for stream in [&client, &server] {
-        // Without it a test would only be slower.
+        // A failure here only makes a test slower.
         let _ = stream.set_nodelay(true);
-        // What is closed is reset.
+        // With zero linger, closing a stream resets the connection.
         let _ = stream.set_zero_linger();
     }
-    let (mut resets, swallowed) = (shared.resets.subscribe(), shared.swallowed.subscribe());
+    let (mut resets, blackholed) = (shared.resets.subscribe(), shared.blackholed.subscribe());
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let replies = Replies::default();
@@ -286,42 +286,42 @@ async fn link(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     tokio::pin!(forwarding);
     tokio::select! {
         () = &mut forwarding => return,
-        () = requests.swallowed(swallowed) => {}
+        () = requests.blackholed(blackholed) => {}
     }
-    // Both ends stay open, and nobody reads from them.
+    // Both sides stay open, and nothing reads from them.
     std::future::pending::<()>().await;
 }
 
-/// What is owed to a client, in the order of its commands.
+/// The replies that a client expects, in the order of its commands.
 #[derive(Debug, Clone, Default)]
-struct Replies(Arc<Mutex<VecDeque<Owed>>>);
+struct Replies(Arc<Mutex<VecDeque<Expected>>>);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Owed {
-    Servers,
+enum Expected {
+    FromServer,
     Lost,
-    Garbled,
-    Ours(&'static str),
+    Corrupted,
+    Injected(&'static str),
 }
 
 impl Replies {
-    fn owe(&self, owed: Owed) {
+    fn expect_reply(&self, owed: Expected) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(owed);
     }
 
-    fn next(&self) -> Option<Owed> {
+    fn next(&self) -> Option<Expected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Takes the replies of ours that are next.
-    fn ours(&self) -> Vec<&'static str> {
+    /// Takes the injected replies at the front.
+    fn injected(&self) -> Vec<&'static str> {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ours = Vec::new();
-        while let Some(Owed::Ours(reply)) = owed.front() {
-            ours.push(*reply);
+        let mut injected = Vec::new();
+        while let Some(Expected::Injected(reply)) = owed.front() {
+            injected.push(*reply);
             owed.pop_front();
         }
-        ours
+        injected
     }
 
     async fn forward(&self, mut from: OwnedReadHalf, to: &tokio::sync::Mutex<Pipe>) -> io::Result<()> {
@@ -329,11 +329,11 @@ impl Replies {
         while from.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = frame(&buffer) {
                 let mut reply: Vec<u8> = buffer.drain(..length).collect();
-                // What is pushed answers no command.
+                // A push message answers no command.
                 let owed = if reply[0] == b'>' { None } else { self.next() };
                 match owed {
-                    Some(Owed::Lost) => return Ok(()),
-                    Some(Owed::Garbled) => garble(&mut reply),
+                    Some(Expected::Lost) => return Ok(()),
+                    Some(Expected::Corrupted) => corrupt(&mut reply),
                     _ => {}
                 }
                 to.lock().await.write(&reply).await?;
@@ -345,7 +345,7 @@ impl Replies {
 }
 
 async fn answer(replies: &Replies, to: &tokio::sync::Mutex<Pipe>) -> io::Result<()> {
-    for reply in replies.ours() {
+    for reply in replies.injected() {
         to.lock().await.write(format!("{reply}\r\n").as_bytes()).await?;
     }
     Ok(())
@@ -355,16 +355,16 @@ struct Requests {
     shared: Arc<Shared>,
     replies: Replies,
     to_client: Arc<tokio::sync::Mutex<Pipe>>,
-    /// The names of its commands.
+    /// The names of the commands of this connection.
     carried: Mutex<BTreeSet<String>>,
 }
 
 impl Requests {
-    /// Waits until this connection is to be swallowed.
-    async fn swallowed(&self, mut swallowed: watch::Receiver<Swallowed>) {
-        while swallowed.changed().await.is_ok() {
-            let Swallowed(is_meant) = swallowed.borrow_and_update().clone();
-            if is_meant(&self.carried()) {
+    /// Waits until this connection is blackholed.
+    async fn blackholed(&self, mut blackholed: watch::Receiver<Blackholed>) {
+        while blackholed.changed().await.is_ok() {
+            let Blackholed(selects) = blackholed.borrow_and_update().clone();
+            if selects(&self.carried()) {
                 return;
             }
         }
@@ -382,20 +382,20 @@ impl Requests {
                 let command: Vec<u8> = buffer.drain(..length).collect();
                 self.carried().insert(name(&command));
                 match self.shared.fault(&command) {
-                    Some(Fault::Answer(reply)) => {
-                        self.replies.owe(Owed::Ours(reply));
+                    Some(Fault::Reply(reply)) => {
+                        self.replies.expect_reply(Expected::Injected(reply));
                         if self.is_idle() {
                             answer(&self.replies, &self.to_client).await?;
                         }
                         continue;
                     }
-                    Some(Fault::LoseReply) => self.replies.owe(Owed::Lost),
-                    Some(Fault::GarbleReply) => self.replies.owe(Owed::Garbled),
+                    Some(Fault::LoseReply) => self.replies.expect_reply(Expected::Lost),
+                    Some(Fault::CorruptReply) => self.replies.expect_reply(Expected::Corrupted),
                     Some(Fault::StallReply) => {
                         self.shared.to_client.send_replace(Flow::Stall);
-                        self.replies.owe(Owed::Servers);
+                        self.replies.expect_reply(Expected::FromServer);
                     }
-                    None => self.replies.owe(Owed::Servers),
+                    None => self.replies.expect_reply(Expected::FromServer),
                 }
                 to.write(&command).await?;
             }
@@ -403,14 +403,14 @@ impl Requests {
         Ok(())
     }
 
-    /// Whether no reply of the server is due, behind which ours would have its turn.
+    /// Whether no reply of the server is due before an injected one.
     fn is_idle(&self) -> bool {
         let owed = self.replies.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(owed.front(), None | Some(Owed::Ours(_)))
+        matches!(owed.front(), None | Some(Expected::Injected(_)))
     }
 }
 
-/// The end of a way, with what happens to what goes through it.
+/// The write side of one direction, with its flow.
 struct Pipe {
     to: OwnedWriteHalf,
     flow: watch::Receiver<Flow>,
@@ -469,13 +469,13 @@ fn varied(by: Duration, jitter: Duration) -> Duration {
     (by + jitter.mul_f64(2.0 * fastrand::f64())).saturating_sub(jitter)
 }
 
-/// The length of the first value of a buffer, if all of it is there.
+/// The length of the first complete value in a buffer.
 fn frame(buffer: &[u8]) -> Option<usize> {
     let line = buffer.windows(2).position(|pair| pair == b"\r\n")? + 2;
     let count = || std::str::from_utf8(&buffer[1..line - 2]).ok()?.parse::<i64>().ok();
     match buffer[0] {
         b'$' | b'=' | b'!' => {
-            // A negative one says that there is no value.
+            // A negative length means that there is no value.
             let length = count().and_then(|count| usize::try_from(count).ok()).map_or(line, |count| line + count + 2);
             (buffer.len() >= length).then_some(length)
         }
@@ -500,7 +500,7 @@ mod tests {
     use crate::RedisServer;
 
     #[test]
-    fn a_value_is_as_long_as_it_says() {
+    fn a_frame_ends_where_its_length_says() {
         for (bytes, length) in [
             (&b"+OK\r\nrest"[..], Some(5)),
             (b"$3\r\nabc\r\n", Some(9)),
@@ -533,9 +533,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_run_and_its_reply_lost() {
+    fn a_lost_reply_belongs_to_a_command_that_ran() {
         let server = RedisServer::start();
-        let proxy = Proxy::before(&server);
+        let proxy = Proxy::in_front_of(&server);
         proxy.nth(1, b"incr", Fault::LoseReply);
         let mut stream = talk(&proxy);
         assert_eq!(ask(&mut stream, &["INCR n"], 4).unwrap(), ":1\r\n");
@@ -544,62 +544,62 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_a_reply_are_garbled_once() {
+    fn the_values_of_a_reply_are_corrupted_once() {
         let server = RedisServer::start();
-        let proxy = Proxy::before(&server);
+        let proxy = Proxy::in_front_of(&server);
         let mut stream = talk(&proxy);
         assert_eq!(ask(&mut stream, &["RPUSH l ab c"], 4).unwrap(), ":2\r\n");
-        proxy.once(b"LRANGE", Fault::GarbleReply);
+        proxy.once(b"LRANGE", Fault::CorruptReply);
         let all = "*2\r\n$2\r\n47\r\n$1\r\n6\r\n";
         assert_eq!(ask(&mut stream, &["LRANGE l 0 -1"], all.len()).unwrap(), all);
         assert_eq!(ask(&mut stream, &["LINDEX l 1"], 7).unwrap(), "$1\r\nc\r\n");
     }
 
     #[test]
-    fn a_reply_of_ours_comes_in_its_turn() {
+    fn an_injected_reply_keeps_the_order_of_commands() {
         let server = RedisServer::start();
-        let proxy = Proxy::before(&server);
-        proxy.once(b"SET", Fault::Answer("-OOM no"));
+        let proxy = Proxy::in_front_of(&server);
+        proxy.once(b"SET", Fault::Reply("-OOM no"));
         let answer = ask(&mut talk(&proxy), &["PING", "SET k v", "PING"], 23).unwrap();
         assert_eq!(answer, "+PONG\r\n-OOM no\r\n+PONG\r\n");
         assert_eq!(server.command(&["EXISTS", "k"]), "0");
     }
 
     #[test]
-    fn a_swallowed_connection_stays_open_and_carries_nothing() {
+    fn a_blackholed_connection_stays_open_and_carries_nothing() {
         let server = RedisServer::start();
-        let proxy = Proxy::before(&server);
-        let (mut swallowed, mut other) = (talk(&proxy), talk(&proxy));
-        assert_eq!(ask(&mut swallowed, &["SET n 1"], 5).unwrap(), "+OK\r\n");
+        let proxy = Proxy::in_front_of(&server);
+        let (mut blackholed, mut other) = (talk(&proxy), talk(&proxy));
+        assert_eq!(ask(&mut blackholed, &["SET n 1"], 5).unwrap(), "+OK\r\n");
         assert_eq!(ask(&mut other, &["PING"], 7).unwrap(), "+PONG\r\n");
-        proxy.swallow(|carried| carried.contains("SET"));
+        proxy.blackhole(|carried| carried.contains("SET"));
         assert_eq!(ask(&mut other, &["PING"], 7).unwrap(), "+PONG\r\n");
-        swallowed.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let silent = ask(&mut swallowed, &["INCR n"], 1).unwrap_err();
+        blackholed.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let silent = ask(&mut blackholed, &["INCR n"], 1).unwrap_err();
         assert!(matches!(silent.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{silent}");
-        proxy.swallow(|_| true);
+        proxy.blackhole(|_| true);
         other.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         assert!(ask(&mut other, &["PING"], 1).is_err());
         assert_eq!(ask(&mut talk(&proxy), &["GET n"], 7).unwrap(), "$1\r\n1\r\n");
     }
 
     #[test]
-    fn flows_change_while_a_connection_lasts() {
+    fn the_flow_of_an_open_connection_can_change() {
         let server = RedisServer::start();
-        let proxy = Proxy::before(&server);
+        let proxy = Proxy::in_front_of(&server);
         let mut stream = talk(&proxy);
         for flow in [Flow::Trickle, Flow::Delay { by: Duration::from_millis(2), jitter: Duration::from_millis(2) }] {
             proxy.set_both(flow);
             assert_eq!(ask(&mut stream, &["PING"], 7).unwrap(), "+PONG\r\n");
         }
-        proxy.set(Way::ToClient, Flow::Stall);
+        proxy.set(Direction::ToClient, Flow::Stall);
         stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         assert!(ask(&mut stream, &["PING"], 7).is_err());
-        proxy.set(Way::ToClient, Flow::CutAfter(3));
+        proxy.set(Direction::ToClient, Flow::CutAfter(3));
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut rest = Vec::new();
-        let ended = stream.read_to_end(&mut rest);
-        assert!(ended.is_err() || rest.len() == 3, "{ended:?} {rest:?}");
+        let closed = stream.read_to_end(&mut rest);
+        assert!(closed.is_err() || rest.len() == 3, "{closed:?} {rest:?}");
         proxy.set_both(Flow::Pass);
         let mut stream = talk(&proxy);
         assert_eq!(ask(&mut stream, &["PING"], 7).unwrap(), "+PONG\r\n");

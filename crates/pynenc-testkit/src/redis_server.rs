@@ -1,34 +1,36 @@
-//! A Redis server for a test, and the faults that can be done to it.
+//! A Redis server for tests that can be killed, paused and damaged.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a server may take to start or to answer.
+use crate::process::{TestProcess, signal};
+
+/// The longest time for a server to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How a server is started.
+/// Options of a server.
 #[derive(Debug, Clone, Default)]
 pub struct RedisServerOptions {
-    /// The port that it listens on; a free one where none is named.
+    /// The port. `None` picks a free one.
     pub port: Option<u16>,
-    /// Arguments behind those of the fixture, such as `["--maxmemory-policy", "allkeys-lru"]`.
+    /// Arguments after the fixture's own, such as `["--maxmemory-policy", "allkeys-lru"]`.
     pub arguments: Vec<String>,
-    /// The password that it asks for.
+    /// The password that clients must send.
     pub password: Option<String>,
-    /// Whether it is a node of a cluster.
+    /// Whether the server is a cluster node.
     pub cluster: bool,
-    /// Whether [`RedisServer::fill_disk`] may be done to it.
+    /// Whether [`RedisServer::fill_disk`] is supported.
     pub limited_disk: bool,
 }
 
-/// A private server on a free port of the loopback, with its data in a folder of its own. It is killed when it is
-/// dropped.
+/// A private server on a free loopback port, with its data in a temporary folder. Dropping it kills the server.
 ///
 /// ```no_run
 /// use pynenc_testkit::RedisServer;
@@ -46,35 +48,29 @@ pub struct RedisServer {
     process: Option<Process>,
 }
 
-/// The server's process, and one that ends it when the test's own process is gone: a server in a static is never dropped.
+/// The server's process, and a guard process. The guard kills the server when the test process exits, because statics
+/// are never dropped.
 struct Process {
-    server: Child,
+    server: TestProcess,
     guard: Child,
 }
 
 impl Process {
-    fn start(mut server: Child, folder: &Path) -> io::Result<Self> {
-        // What it reads from ends with the process that holds the other end.
+    fn start(server: TestProcess, folder: &Path) -> io::Result<Self> {
+        // The guard's standard input closes when the test process exits.
         let script = "cat > /dev/null; kill -9 \"$0\"; rm -rf \"$1\"";
         let id = server.id().to_string();
-        let guard = Command::new("sh").args(["-c", script, &id]).arg(folder).stdin(Stdio::piped()).spawn();
-        match guard {
-            Ok(guard) => Ok(Self { server, guard }),
-            Err(error) => {
-                server.kill()?;
-                server.wait()?;
-                Err(error)
-            }
-        }
+        let guard = Command::new("sh").args(["-c", script, &id]).arg(folder).stdin(Stdio::piped()).spawn()?;
+        Ok(Self { server, guard })
     }
+}
 
-    /// The guard goes first: it must not outlive the server's number.
-    fn kill(mut self) {
-        for process in [&mut self.guard, &mut self.server] {
-            // It may have ended by itself.
-            drop(process.kill());
-            drop(process.wait());
-        }
+impl Drop for Process {
+    /// Kills the guard before the server, because the server's process id may be reused afterwards.
+    fn drop(&mut self) {
+        // Both fail if the guard has already exited.
+        drop(self.guard.kill());
+        drop(self.guard.wait());
     }
 }
 
@@ -86,11 +82,11 @@ impl fmt::Debug for RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server that keeps what it acknowledges in an append-only file.
+    /// Starts a server that writes acknowledged commands to an append-only file.
     ///
     /// # Panics
     ///
-    /// No `redis-server` is installed, or it doesn't start; the message says what to do.
+    /// Panics if `redis-server` isn't installed or doesn't start. The message says how to fix it.
     pub fn start() -> Self {
         Self::start_with(RedisServerOptions::default())
     }
@@ -99,49 +95,47 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// As [`RedisServer::start`].
+    /// Panics like [`RedisServer::start`].
     pub fn start_with(options: RedisServerOptions) -> Self {
-        let folder = tempfile::tempdir().expect("a test may make a folder");
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
         let port = options.port.unwrap_or_else(free_port);
         let mut server = Self { options, port, folder, process: None };
         server.restart();
         server
     }
 
-    /// Its address.
+    /// The server's URL.
     pub fn url(&self) -> String {
         let password = self.options.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
         format!("redis://{password}127.0.0.1:{}/0", self.port)
     }
 
-    /// Its port.
+    /// The server's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The folder with its data.
+    /// The folder with the server's data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Kills it, without a chance to write anything.
+    /// Kills the server with SIGKILL.
     pub fn kill9(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.kill();
-        }
+        self.process = None;
     }
 
-    /// Starts it on its port and its data again; kills it first if it runs.
+    /// Starts the server again on its port and its data. A running server is killed first.
     pub fn restart(&mut self) {
         self.restart_with(&[], &["PONG"]);
     }
 
-    /// As [`RedisServer::restart`], but it takes so long for each command that it has written down, and this call doesn't
-    /// wait for it: until then the server answers with `-LOADING`. It answers only after each thousand commands.
+    /// Restarts the server with a delay for each command in its append-only file, without waiting for it. While it
+    /// loads, the server answers `-LOADING`, once per thousand commands.
     pub fn restart_slowly(&mut self, each: Duration) {
         let each = each.as_micros().to_string();
         let mut arguments = vec!["--key-load-delay", &each];
-        if is_seven_or_newer() {
+        if major_version() >= 7 {
             arguments.extend(["--loading-process-events-interval-bytes", "1024"]);
         }
         self.restart_with(&arguments, &["PONG", "LOADING"]);
@@ -152,12 +146,12 @@ impl RedisServer {
         for attempt in 0.. {
             match self.launch(more, is_up) {
                 Ok(server) => {
-                    self.process = Some(Process::start(server, self.folder()).expect("a test may start a shell"));
+                    self.process = Some(Process::start(server, self.folder()).expect("a shell can be started"));
                     return;
                 }
-                // Another process may have been faster to the port.
+                // Another process may have taken the port.
                 Err(_) if attempt < 3 && !self.has_data() && self.options.port.is_none() => self.port = free_port(),
-                Err(log) => panic!("redis-server doesn't start on port {}:\n{log}", self.port),
+                Err(log) => panic!("redis-server doesn't start on port {}; its log:\n{log}", self.port),
             }
         }
     }
@@ -166,14 +160,13 @@ impl RedisServer {
         self.folder().join("appendonlydir").exists() || self.folder().join("appendonly.aof").exists()
     }
 
-    fn launch(&self, more: &[&str], is_up: &[&str]) -> Result<Child, String> {
+    fn launch(&self, more: &[&str], is_up: &[&str]) -> Result<TestProcess, String> {
         let mut command = self.program();
         command.args(self.arguments()).args(more).current_dir(self.folder()).stdin(Stdio::null());
-        command.stdout(self.log()).stderr(self.log());
-        let mut process = command.spawn().unwrap_or_else(|error| panic!("{}", missing(&error)));
+        let mut process = TestProcess::start_with_log(&mut command, self.log_path());
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if process.try_wait().expect("a child may be asked").is_some() {
+            if !process.is_running() {
                 return Err(self.logged());
             }
             let answer = self.try_command(&["PING"]).unwrap_or_else(|error| error.to_string());
@@ -182,12 +175,10 @@ impl RedisServer {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        process.kill().expect("a child may be killed");
-        process.wait().expect("a child may be waited for");
         Err(self.logged())
     }
 
-    /// A process that ignores the signal of a file that has become too long is told so by the write.
+    /// A process that ignores SIGXFSZ gets a write error when a file reaches its size limit.
     fn program(&self) -> Command {
         if !self.options.limited_disk {
             return Command::new(program());
@@ -214,7 +205,7 @@ impl RedisServer {
         ]
         .map(str::to_owned)
         .into();
-        if is_seven_or_newer() {
+        if major_version() >= 7 {
             arguments.extend(["--enable-debug-command", "local"].map(str::to_owned));
         }
         if let Some(password) = &self.options.password {
@@ -227,11 +218,6 @@ impl RedisServer {
         arguments
     }
 
-    fn log(&self) -> Stdio {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());
-        file.expect("a test may write to its folder").into()
-    }
-
     fn log_path(&self) -> PathBuf {
         self.folder().join("log")
     }
@@ -240,63 +226,65 @@ impl RedisServer {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Stops its process where it stands, so that it answers nobody.
+    /// Stops the process with SIGSTOP, so that it answers no client.
     pub fn pause(&self) {
         self.send_signal("STOP");
     }
 
-    /// Lets a stopped process go on.
+    /// Resumes a paused process.
     pub fn resume(&self) {
         self.send_signal("CONT");
     }
 
     fn send_signal(&self, name: &str) {
         let process = self.process.as_ref().expect("the server runs");
-        crate::signal(process.server.id(), name);
+        signal(process.server.id(), name);
     }
 
-    /// Cuts the last bytes off what it has written down, as a crash of its machine may; it must not run.
+    /// Cuts the last bytes off the append-only file, as a crash of the machine may. The server must not run.
     ///
     /// # Panics
     ///
-    /// It runs, or has written nothing down.
+    /// Panics if the server runs or has no append-only file.
     pub fn truncate_aof(&self, bytes: u64) {
-        assert!(self.process.is_none(), "what a server has open isn't cut");
-        let path = self.last_aof().expect("the server wrote something down");
-        let file = std::fs::OpenOptions::new().write(true).open(path).expect("a test may write to its folder");
-        let length = file.metadata().expect("a file has a length").len();
-        file.set_len(length.saturating_sub(bytes)).expect("a file may be cut");
+        assert!(self.process.is_none(), "kill the server before you truncate its append-only file");
+        let path = self.last_aof().expect("the server has an append-only file");
+        let file =
+            std::fs::OpenOptions::new().write(true).open(path).expect("a file of the temporary folder can be opened");
+        let length = file.metadata().expect("a file has metadata").len();
+        file.set_len(length.saturating_sub(bytes)).expect("a file can be truncated");
     }
 
-    /// How much it has written down since its last rewrite, in bytes: a mark for [`RedisServer::forget_since`].
-    pub fn written_down(&self) -> u64 {
-        let path = self.last_aof().expect("the server wrote something down");
-        path.metadata().expect("a file has a length").len()
+    /// The size of the append-only file since its last rewrite, in bytes. Pass it to [`RedisServer::truncate_aof_to`].
+    pub fn aof_size(&self) -> u64 {
+        let path = self.last_aof().expect("the server has an append-only file");
+        path.metadata().expect("a file has metadata").len()
     }
 
-    /// Loses whatever was written down since a mark, though it was acknowledged, as a replica does that hadn't got it when
-    /// it took over; it must not run.
+    /// Loses every write since the append-only file had this size, even acknowledged ones. A replica that takes over
+    /// may lose writes in the same way. The server must not run.
     ///
     /// # Panics
     ///
-    /// As [`RedisServer::truncate_aof`].
-    pub fn forget_since(&self, mark: u64) {
-        self.truncate_aof(self.written_down().saturating_sub(mark));
+    /// Panics like [`RedisServer::truncate_aof`].
+    pub fn truncate_aof_to(&self, size: u64) {
+        self.truncate_aof(self.aof_size().saturating_sub(size));
     }
 
-    /// Lets it write nothing more to its files, as if the disk were full. Whether this machine can do that.
+    /// Makes every write to the server's files fail, as if the disk were full. Returns whether this machine supports
+    /// that.
     ///
     /// # Panics
     ///
-    /// It wasn't started with `limited_disk`.
+    /// Panics if the server was started without `limited_disk`.
     pub fn fill_disk(&self) -> bool {
-        assert!(self.options.limited_disk, "a server without `limited_disk` would be killed");
+        assert!(self.options.limited_disk, "start the server with `limited_disk`");
         self.limit_files("1:unlimited")
     }
 
-    /// Lets it write to its files again.
-    pub fn empty_disk(&self) {
-        assert!(self.limit_files("unlimited:unlimited"), "what could be limited can be freed");
+    /// Allows writes to the server's files again.
+    pub fn free_disk(&self) {
+        assert!(self.limit_files("unlimited:unlimited"), "the file size limit can be removed");
     }
 
     fn limit_files(&self, limit: &str) -> bool {
@@ -312,73 +300,73 @@ impl RedisServer {
         last.or_else(|| single.exists().then_some(single))
     }
 
-    /// Makes it a replica of another server.
+    /// Makes the server a replica of another server.
     pub fn replicate_from(&self, other: &Self) {
         assert_eq!(self.command(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]), "OK");
     }
 
-    /// Makes it a primary again.
+    /// Makes the server a primary again.
     pub fn promote(&self) {
         assert_eq!(self.command(&["REPLICAOF", "NO", "ONE"]), "OK");
     }
 
-    /// Answers no client for a while.
+    /// Stops answering clients for a while.
     pub fn client_pause(&self, length: Duration) {
         assert_eq!(self.command(&["CLIENT", "PAUSE", &length.as_millis().to_string(), "ALL"]), "OK");
     }
 
-    /// Changes a setting while it runs.
+    /// Changes a setting of the running server.
     pub fn config_set(&self, name: &str, value: &str) {
         assert_eq!(self.command(&["CONFIG", "SET", name, value]), "OK");
     }
 
-    /// Drops every script that it has cached.
+    /// Flushes the script cache.
     pub fn script_flush(&self) {
         assert_eq!(self.command(&["SCRIPT", "FLUSH"]), "OK");
     }
 
-    /// Drops every function that it keeps; a server before version 7 keeps none.
+    /// Flushes all functions. Servers before version 7 have none.
     pub fn function_flush(&self) {
         if self.has_command("FUNCTION") {
             assert_eq!(self.command(&["FUNCTION", "FLUSH"]), "OK");
         }
     }
 
-    /// Whether it knows a command.
+    /// Whether the server knows a command.
     pub fn has_command(&self, name: &str) -> bool {
         !self.command(&["COMMAND", "INFO", name]).is_empty()
     }
 
-    /// Cuts every connection of clients.
+    /// Closes every client connection.
     pub fn kill_clients(&self) {
         self.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         self.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     }
 
-    /// Runs a command and gives its answer as text; a list is given a line for each value.
+    /// Runs a command and returns its reply as text. A list has one line for each value.
     ///
     /// # Panics
     ///
-    /// It doesn't answer, or answers with an error.
+    /// Panics if the server doesn't answer or answers with an error.
     pub fn command(&self, words: &[&str]) -> String {
         self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Runs a command, as [`RedisServer::command`].
+    /// Runs a command like [`RedisServer::command`].
     ///
     /// # Errors
     ///
-    /// It doesn't answer, or answers with an error.
+    /// Fails if the server doesn't answer or answers with an error.
     pub fn try_command(&self, words: &[&str]) -> io::Result<String> {
         let stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut stream = BufReader::new(stream);
         if let Some(password) = &self.options.password {
             send(&mut stream, &["AUTH", password])?;
-            answer(&mut stream)?;
+            read_reply(&mut stream)?;
         }
         send(&mut stream, words)?;
-        answer(&mut stream)
+        read_reply(&mut stream)
     }
 }
 
@@ -392,26 +380,25 @@ fn program() -> String {
     std::env::var("PYNENC_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
-fn missing(error: &io::Error) -> String {
-    format!(
-        "`{}` can't be started ({error}): install it (`apt-get install redis-server`, `brew install redis`), or set \
-         PYNENC_TEST_REDIS_SERVER to where it is",
-        program()
-    )
-}
-
-/// Some options of the configuration came with version 7.
-fn is_seven_or_newer() -> bool {
-    static MAJOR: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+/// The server's major version. Some options need version 7.
+fn major_version() -> u32 {
+    static MAJOR: LazyLock<u32> = LazyLock::new(|| {
         let output = Command::new(program()).arg("--version").output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let output = output.unwrap_or_else(|error| {
+            panic!(
+                "can't start `{}`: {error}. Install it (`apt-get install redis-server`, `brew install redis`), or set \
+                 PYNENC_TEST_REDIS_SERVER to its path.",
+                program()
+            )
+        });
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = text.split("v=").nth(1).unwrap_or_default();
         version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     });
-    *MAJOR >= 7
+    *MAJOR
 }
 
-/// A port that nobody has; in a cluster the one 10,000 above is used too.
+/// Picks a free port. A cluster node also uses the port 10,000 above.
 fn free_port() -> u16 {
     for _ in 0..200 {
         let port = fastrand::u16(20_000..50_000);
@@ -420,7 +407,7 @@ fn free_port() -> u16 {
             return port;
         }
     }
-    panic!("no free port was found");
+    panic!("no free port found in 200 tries");
 }
 
 fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<()> {
@@ -431,7 +418,7 @@ fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<()> {
     stream.get_mut().write_all(&request)
 }
 
-fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -448,7 +435,7 @@ fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
             bytes.truncate(count());
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         }
-        "*" => Ok((0..count()).map(|_| answer(stream)).collect::<io::Result<Vec<_>>>()?.join("\n")),
+        "*" => Ok((0..count()).map(|_| read_reply(stream)).collect::<io::Result<Vec<_>>>()?.join("\n")),
         _ => Ok(rest.to_owned()),
     }
 }
@@ -458,7 +445,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_acknowledged_survives_a_kill() {
+    fn acknowledged_writes_survive_a_kill() {
         let mut server = RedisServer::start();
         server.config_set("appendfsync", "always");
         server.command(&["SET", "key", "value"]);
@@ -469,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_last_can_be_lost() {
+    fn the_last_write_can_be_lost() {
         let mut server = RedisServer::start();
         server.command(&["SET", "first", "kept"]);
         server.command(&["SET", "second", "lost"]);
@@ -480,20 +467,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_since_a_mark_can_be_lost() {
+    fn acknowledged_writes_can_be_lost() {
         let mut server = RedisServer::start();
         server.command(&["SET", "first", "kept"]);
-        let mark = server.written_down();
+        let size = server.aof_size();
         server.command(&["SET", "second", "lost"]);
         server.command(&["SET", "third", "lost"]);
         server.kill9();
-        server.forget_since(mark);
+        server.truncate_aof_to(size);
         server.restart();
         assert_eq!(server.command(&["MGET", "first", "second", "third"]), "kept\n\n");
     }
 
     #[test]
-    fn a_server_that_restarts_slowly_is_loading() {
+    fn a_slowly_restarted_server_answers_loading() {
         let mut server = RedisServer::start();
         server.command(&["EVAL", "for n = 1, 5000 do redis.call('SET', 'key-' .. n, n) end", "0"]);
         server.kill9();
@@ -507,15 +494,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_with_a_full_disk_takes_no_writes_until_it_is_mended() {
+    fn a_server_with_a_full_disk_refuses_writes() {
         let server = RedisServer::start_with(RedisServerOptions { limited_disk: true, ..Default::default() });
         if !server.fill_disk() {
-            return println!("this machine can't limit the files of a process");
+            return println!("skipped: this machine can't limit a process' file size");
         }
         let refused =
             || server.try_command(&["SET", "key", "value"]).is_err_and(|it| it.to_string().contains("MISCONF"));
         assert!((0..200).any(|_| refused()), "{}", server.command(&["INFO", "persistence"]));
-        server.empty_disk();
+        server.free_disk();
         while refused() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -533,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_server_goes_on() {
+    fn a_paused_server_can_be_resumed() {
         let server = RedisServer::start();
         server.pause();
         server.resume();

@@ -1,4 +1,4 @@
-//! Time that a test moves.
+//! A store's time, under the control of a test.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use pynenc_core::clock::ManualClock;
 use pynenc_core::{Clock, Timestamp, async_trait};
 
-/// The time by which a store under test decides.
+/// The time that a store under test uses.
 ///
-/// A store that is given a clock is given a [`ManualClock`]. One with a clock of its own implements this by an offset
-/// that it adds to its clock, so that the trials needn't wait for anything.
+/// A store that takes a clock gets a [`ManualClock`]. A store with a clock of its own implements this trait with an
+/// offset to its clock, so that trials don't have to wait.
 #[async_trait]
 pub trait Time: fmt::Debug + Send + Sync + 'static {
-    /// The store's present.
+    /// The store's current time.
     async fn now(&self) -> Timestamp;
 
-    /// Moves the store's present ahead.
+    /// Moves the store's time forward.
     async fn advance(&self, by: Duration);
 }
 

@@ -1,4 +1,4 @@
-//! The serializers of the core, held to their trait.
+//! Runs the serializer conformance suite against the serializers of the core.
 
 mod json {
     pynenc_testkit::serializer_conformance!(|| pynenc_core::serializer::JsonSerializer);

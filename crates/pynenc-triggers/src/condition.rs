@@ -1,338 +1,172 @@
-//! What a trigger may wait for, with its types.
+//! Conditions of triggers, their combinations, and the calls that they cause.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pynenc_core::{Status, TaskId};
 use pynenc_engine::{Call, Engine, Result, Task};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use crate::context::{Ends, Errors, Events, Results, Slots, Source};
-use crate::happening::Happening;
-use crate::schedule::{CronDialect, DayMatch, Misfire};
-use crate::spec::{Leaf, Node};
-use crate::trigger::Trigger;
+use crate::code::{CompiledCondition, MakeCall};
+use crate::observation::Observation;
+use crate::spec::ConditionTree;
+use crate::trigger::{CallSource, Trigger};
 
-/// The window of [`all`], where none is given.
-const WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// The window of [`all`] without a call of [`All::within`].
+const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// What a trigger waits for; ends in a call.
+/// A condition that a trigger waits for.
+///
+/// The functions whose names start with `on_` make single conditions; [`all`] and [`any`] combine several. Each
+/// [`Context`](Self::Context) has typed data about the occurrence, from which you make the call.
+///
+/// ```
+/// # use pynenc_engine::{Call, Task};
+/// # use pynenc_triggers::{Condition, Trigger, on_event};
+/// # #[derive(serde::Deserialize)] struct Login { user: String }
+/// # fn trigger<greet: Task>(greet: fn(String) -> Call<greet>) -> Trigger {
+/// on_event::<Login>("user.login").call(move |cx| greet(cx.into_payload().user))
+/// # }
+/// ```
+///
+/// The code of a condition (its filters, and the closure that makes the call) runs in the runner's trigger service, so
+/// it has to be quick. If the code fails or panics, the trigger records a failed run with the error, and other triggers
+/// go on.
 pub trait Condition: Sized + Send + Sync + 'static {
-    /// What a provider is given.
+    /// The data about an occurrence.
     type Context: Send + 'static;
 
-    /// Adds its parts, and says how they go together.
+    /// Adds the single conditions to `conditions`, and returns how they combine.
     #[doc(hidden)]
-    fn outline(&self, parts: &mut Vec<Part>) -> Node;
+    fn compile(&self, conditions: &mut Vec<CompiledCondition>) -> ConditionTree;
 
-    /// Reads what happened, if enough of it has.
+    /// Reads the context from observations; `None` if they don't meet the condition.
     #[doc(hidden)]
-    fn read<'a>(&'a self, happenings: &'a mut Happenings) -> BoxFuture<'a, Result<Option<Self::Context>>>;
+    fn read<'a>(&'a self, observations: &'a mut Observations) -> BoxFuture<'a, Result<Option<Self::Context>>>;
 
-    /// Makes the call of what happened.
+    /// Makes a trigger that makes its call from the context.
     fn call<T: Task>(self, provider: impl Fn(Self::Context) -> Call<T> + Send + Sync + 'static) -> Trigger {
-        Trigger::made(self, move |context| Ok(provider(context)))
+        made_by(self, move |context| Ok(provider(context)))
     }
 
-    /// Makes the call of what happened, or fails: the error is recorded with the run.
+    /// Makes a trigger that makes its call from the context with code that may fail. An error is recorded as a failed
+    /// run of the trigger, and isn't retried.
     fn try_call<T: Task, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         self,
         provider: impl Fn(Self::Context) -> Result<Call<T>, E> + Send + Sync + 'static,
     ) -> Trigger {
-        Trigger::made(self, move |context| provider(context).map_err(pynenc_engine::Error::other))
+        made_by(self, move |context| provider(context).map_err(pynenc_engine::Error::other))
     }
 
-    /// Makes the same call each time.
+    /// Makes a trigger that makes the same call each time.
     fn then<T: Task>(self, call: Call<T>) -> Trigger {
-        Trigger::fixed(&self, call)
+        let mut conditions = Vec::new();
+        let shape = self.compile(&mut conditions);
+        Trigger::new(conditions, shape, call.encode().map(CallSource::Fixed))
     }
 }
 
-/// One condition of a trigger, as the evaluation sees it.
-#[derive(Clone)]
-pub struct Part {
-    pub(crate) leaf: Leaf,
-    pub(crate) reads_call: bool,
-    pub(crate) reads_outcome: bool,
-    pub(crate) filter: Option<Filter>,
-}
-
-impl fmt::Debug for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part").field("leaf", &self.leaf).finish_non_exhaustive()
-    }
-}
-
-/// Whether something that happened is let through.
-pub(crate) type Filter = Arc<dyn for<'a> Fn(&'a Engine, &'a Happening) -> BoxFuture<'a, Result<bool>> + Send + Sync>;
-
-/// What happened of each condition, in their order.
-#[derive(Debug)]
-pub struct Happenings {
-    engine: Engine,
-    left: std::vec::IntoIter<Option<Happening>>,
-}
-
-impl Happenings {
-    pub(crate) fn new(engine: Engine, happenings: Vec<Option<Happening>>) -> Self {
-        Self { engine, left: happenings.into_iter() }
-    }
-}
-
-/// A filter of the user's.
-type Accepts<S> = Arc<dyn Fn(&<S as Source>::Context) -> bool + Send + Sync>;
-
-/// A condition by itself; made by the functions whose names start with `on_`.
-pub struct On<S: Source> {
-    leaf: Leaf,
-    filters: Vec<Accepts<S>>,
-    source: PhantomData<fn() -> S>,
-}
-
-impl<S: Source> fmt::Debug for On<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("On").field("leaf", &self.leaf).field("filters", &self.filters.len()).finish_non_exhaustive()
-    }
-}
-
-impl<S: Source> On<S> {
-    fn new(leaf: Leaf) -> Self {
-        Self { leaf, filters: Vec::new(), source: PhantomData }
-    }
-
-    /// Lets through what `filter` says. It has to be quick: it holds up the runner's other triggers.
-    #[must_use]
-    pub fn filter(mut self, filter: impl Fn(&S::Context) -> bool + Send + Sync + 'static) -> Self {
-        self.filters.push(Arc::new(filter));
-        self
-    }
-
-    fn filters(&self) -> Option<Filter> {
-        let filters = self.filters.clone();
-        (!filters.is_empty()).then(|| -> Filter {
-            Arc::new(move |engine, happening| {
-                let filters = filters.clone();
-                async move {
-                    let context = S::read(engine, happening).await?;
-                    Ok(filters.iter().all(|filter| filter(&context)))
-                }
-                .boxed()
-            })
-        })
-    }
-}
-
-impl<S: Source> Condition for On<S> {
-    type Context = S::Context;
-
-    fn outline(&self, parts: &mut Vec<Part>) -> Node {
-        let number = parts.len() as u32;
-        parts.push(Part {
-            leaf: self.leaf.clone(),
-            reads_call: S::READS_CALL,
-            reads_outcome: S::READS_OUTCOME,
-            filter: self.filters(),
-        });
-        Node::Leaf(number)
-    }
-
-    fn read<'a>(&'a self, happenings: &'a mut Happenings) -> BoxFuture<'a, Result<Option<S::Context>>> {
+fn made_by<C: Condition, T: Task>(
+    condition: C,
+    provider: impl Fn(C::Context) -> Result<Call<T>> + Send + Sync + 'static,
+) -> Trigger {
+    let mut conditions = Vec::new();
+    let shape = condition.compile(&mut conditions);
+    let shared = Arc::new((condition, provider));
+    let make_call: MakeCall = Arc::new(move |engine, observations| {
+        let shared = shared.clone();
         async move {
-            match happenings.left.next().flatten() {
-                Some(happening) => S::read(&happenings.engine, &happening).await.map(Some),
-                None => Ok(None),
-            }
+            let (condition, provider) = &*shared;
+            let context = condition.read(&mut Observations::new(engine.clone(), observations)).await?;
+            let call = provider(context.ok_or_else(incomplete)?)?;
+            engine.encode(call).await
         }
         .boxed()
+    });
+    Trigger::new(conditions, shape, Ok(CallSource::Made(T::definition().name.into(), make_call)))
+}
+
+fn incomplete() -> pynenc_core::Error {
+    pynenc_core::Error::corrupt("the stored occurrences of this run don't meet the trigger's conditions")
+}
+
+/// One observation for each single condition of a trigger, in the order of the conditions.
+#[derive(Debug)]
+pub struct Observations {
+    engine: Engine,
+    rest: std::vec::IntoIter<Option<Observation>>,
+}
+
+impl Observations {
+    fn new(engine: Engine, observations: Vec<Option<Observation>>) -> Self {
+        Self { engine, rest: observations.into_iter() }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes the observation of the next condition; `None` if it wasn't met.
+    pub(crate) fn take_next(&mut self) -> Option<Observation> {
+        self.rest.next().flatten()
     }
 }
 
-/// Comes true at the times of a cron text: five fields (minute, hour, day, month, weekday), or six with the seconds first.
-pub fn on_cron(expression: impl Into<String>) -> On<Slots> {
-    let (expression, timezone) = (expression.into(), "UTC".to_owned());
-    On::new(Leaf::Cron { expression, timezone, misfire: Misfire::default(), dialect: CronDialect::default() })
-}
-
-impl On<Slots> {
-    /// The time zone that the text is meant in, by its name in the tz database; UTC without one.
-    #[must_use]
-    pub fn timezone(mut self, name: impl Into<String>) -> Self {
-        if let Leaf::Cron { timezone, .. } = &mut self.leaf {
-            *timezone = name.into();
-        }
-        self
-    }
-
-    /// What becomes of slots that nobody was there for.
-    #[must_use]
-    pub fn misfire(mut self, policy: Misfire) -> Self {
-        if let Leaf::Cron { misfire, .. } = &mut self.leaf {
-            *misfire = policy;
-        }
-        self
-    }
-
-    /// Fires on days that fit both the field day and the field weekday, as Celery does: `0 0 13 * FRI` is each Friday
-    /// the 13th.
-    #[must_use]
-    pub fn both_days(self) -> Self {
-        self.dialect(|dialect| dialect.days = Some(DayMatch::Both))
-    }
-
-    /// Fires on days that fit the field day or the field weekday, as crontab(5) does: `0 0 13 * FRI` is each 13th and each
-    /// Friday. This is the default; the call removes the warning.
-    #[must_use]
-    pub fn either_day(self) -> Self {
-        self.dialect(|dialect| dialect.days = Some(DayMatch::Either))
-    }
-
-    /// Reads the text as Quartz does: weekdays count from 1, Sunday, to 7, and `5/15` means `5-59/15`.
-    #[must_use]
-    pub fn quartz(self) -> Self {
-        self.dialect(|dialect| dialect.quartz = true)
-    }
-
-    fn dialect(mut self, change: impl FnOnce(&mut CronDialect)) -> Self {
-        if let Leaf::Cron { dialect, .. } = &mut self.leaf {
-            change(dialect);
-        }
-        self
-    }
-}
-
-/// Comes true with each event of a name, whose payload is a `P`.
-pub fn on_event<P: DeserializeOwned + Send + 'static>(name: impl Into<String>) -> On<Events<P>> {
-    On::new(Leaf::Event { name: name.into(), key: None, matching: None })
-}
-
-impl<P: DeserializeOwned + Send + 'static> On<Events<P>> {
-    /// Events alone that concern `key`.
-    #[must_use]
-    pub fn key(mut self, wanted: impl Into<String>) -> Self {
-        if let Leaf::Event { key, .. } = &mut self.leaf {
-            *key = Some(wanted.into());
-        }
-        self
-    }
-
-    /// Events alone whose payload has in it what `pattern` has: of an object, the keys that the pattern names.
-    #[must_use]
-    pub fn matching(mut self, pattern: Value) -> Self {
-        if let Leaf::Event { matching, .. } = &mut self.leaf {
-            *matching = Some(pattern);
-        }
-        self
-    }
-}
-
-fn ended<T: Task>(statuses: Vec<Status>) -> Leaf {
-    let task = TaskId::from(T::definition().name);
-    Leaf::Ended { task, statuses, kinds: Vec::new(), arguments: None, result: None }
-}
-
-/// Comes true when an invocation of `T` ends with one of these final statuses.
-pub fn on_status<T: Task>(statuses: impl IntoIterator<Item = Status>) -> On<Ends<T>> {
-    On::new(ended::<T>(statuses.into_iter().collect()))
-}
-
-/// Comes true when an invocation of `T` succeeds.
-pub fn on_success<T: Task>() -> On<Results<T>> {
-    On::new(ended::<T>(vec![Status::Success]))
-}
-
-/// Comes true when an invocation of `T` has a result: the same as [`on_success`], for triggers that look at it.
-pub fn on_result<T: Task>() -> On<Results<T>> {
-    on_success()
-}
-
-/// Comes true when an invocation of `T` fails for good.
-pub fn on_exception<T: Task>() -> On<Errors<T>> {
-    On::new(ended::<T>(vec![Status::Failed]))
-}
-
-impl<T: Task> On<Errors<T>> {
-    /// Failures alone whose error is of one of these kinds: the name of its type without the path, or of its variant.
-    #[must_use]
-    pub fn types<K: Into<String>>(mut self, names: impl IntoIterator<Item = K>) -> Self {
-        if let Leaf::Ended { kinds, .. } = &mut self.leaf {
-            kinds.extend(names.into_iter().map(Into::into));
-        }
-        self
-    }
-}
-
-impl<T: Task> On<Results<T>> {
-    /// Results alone that have in them what `pattern` has.
-    #[must_use]
-    pub fn matching_result(mut self, pattern: Value) -> Self {
-        if let Leaf::Ended { result, .. } = &mut self.leaf {
-            *result = Some(pattern);
-        }
-        self
-    }
-}
-
-/// The sources that know what was called.
-pub trait OfTask: Source {}
-
-impl<T: Task> OfTask for Ends<T> {}
-impl<T: Task> OfTask for Results<T> {}
-impl<T: Task> OfTask for Errors<T> {}
-
-impl<S: OfTask> On<S> {
-    /// Invocations alone whose arguments, as an object of their names, have in them what `pattern` has.
-    #[must_use]
-    pub fn matching_arguments(mut self, pattern: Value) -> Self {
-        if let Leaf::Ended { arguments, .. } = &mut self.leaf {
-            *arguments = Some(pattern);
-        }
-        self
-    }
-}
-
-/// Several conditions, each of which has to come true; the context is a tuple of theirs.
+/// Several conditions, all of which have to be met; made by [`all`].
+///
+/// Its context is a tuple of the conditions' contexts.
 #[derive(Debug)]
 pub struct All<C> {
     of: C,
     within: Duration,
 }
 
-/// Comes true when each of a tuple of conditions has: the oldest occurrences go together, no further apart than a day.
+/// Makes a condition that is met when each condition of a tuple has been met, within a day or the time of
+/// [`All::within`].
+///
+/// The oldest occurrences combine first, and each occurrence is used once.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use pynenc_engine::{Call, Task};
+/// # use pynenc_triggers::{Condition, Trigger, all, on_event, on_success};
+/// # fn trigger<import: Task, report: Task>(report: fn() -> Call<report>) -> Trigger {
+/// all((on_success::<import>(), on_event::<String>("month.closed"))).within(Duration::from_secs(3600)).then(report())
+/// # }
+/// ```
 pub fn all<C>(conditions: C) -> All<C> {
-    All { of: conditions, within: WINDOW }
+    All { of: conditions, within: DEFAULT_WINDOW }
 }
 
 impl<C> All<C> {
-    /// The longest time between the first and the last of what goes together.
+    /// Sets the longest time between the first and the last occurrence that combine.
     #[must_use]
     pub fn within(self, window: Duration) -> Self {
         Self { within: window, ..self }
     }
 }
 
-/// Several conditions, one of which has to come true; the context is a tuple of what there is of theirs.
+/// Several conditions, one of which has to be met; made by [`any`].
+///
+/// Its context is a tuple of `Option`s of the conditions' contexts.
 #[derive(Debug)]
 pub struct Any<C> {
     of: C,
 }
 
-/// Comes true with each occurrence of each of a tuple of conditions.
+/// Makes a condition that is met each time one of the conditions of a tuple is met.
 pub fn any<C>(conditions: C) -> Any<C> {
     Any { of: conditions }
 }
 
-/// What the attribute of a task takes: a condition, or a tuple of them, each of which is a trigger.
+/// A condition, or a tuple of conditions each of which makes a trigger of its own: the value of `triggers` in a task's
+/// attribute.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no condition of a trigger",
+    message = "`{Self}` isn't a condition of a trigger",
     note = "write `on_cron(\"0 3 * * *\")`, `on_event::<P>(\"name\")`, `on_success::<task>()` or the like, or a tuple of them"
 )]
 pub trait IntoTriggers {
-    /// The triggers of calls that `call` makes.
+    /// Makes triggers that make the call that `call` returns.
     fn into_triggers<T: Task>(self, call: fn() -> Call<T>) -> Vec<Trigger>;
 }
 
@@ -342,20 +176,26 @@ impl<C: Condition> IntoTriggers for C {
     }
 }
 
+/// Makes the triggers of a task without arguments from the conditions in its attribute.
+#[doc(hidden)]
+pub fn of_task<T: Task>(conditions: impl IntoTriggers, call: fn() -> Call<T>) -> Vec<Trigger> {
+    conditions.into_triggers(call)
+}
+
 macro_rules! tuples {
     ($(($($name:ident $value:ident),+))+) => {$(
         impl<$($name: Condition),+> Condition for All<($($name,)+)> {
             type Context = ($($name::Context,)+);
 
-            fn outline(&self, parts: &mut Vec<Part>) -> Node {
+            fn compile(&self, conditions: &mut Vec<CompiledCondition>) -> ConditionTree {
                 let ($($value,)+) = &self.of;
-                Node::All { of: vec![$($value.outline(parts)),+], within: self.within }
+                ConditionTree::All { of: vec![$($value.compile(conditions)),+], within: self.within }
             }
 
-            fn read<'a>(&'a self, happenings: &'a mut Happenings) -> BoxFuture<'a, Result<Option<Self::Context>>> {
+            fn read<'a>(&'a self, observations: &'a mut Observations) -> BoxFuture<'a, Result<Option<Self::Context>>> {
                 async move {
                     let ($($value,)+) = &self.of;
-                    $(let $value = $value.read(happenings).await?;)+
+                    $(let $value = $value.read(observations).await?;)+
                     Ok((|| Some(($($value?,)+)))())
                 }
                 .boxed()
@@ -365,17 +205,17 @@ macro_rules! tuples {
         impl<$($name: Condition),+> Condition for Any<($($name,)+)> {
             type Context = ($(Option<$name::Context>,)+);
 
-            fn outline(&self, parts: &mut Vec<Part>) -> Node {
+            fn compile(&self, conditions: &mut Vec<CompiledCondition>) -> ConditionTree {
                 let ($($value,)+) = &self.of;
-                Node::Any(vec![$($value.outline(parts)),+])
+                ConditionTree::Any(vec![$($value.compile(conditions)),+])
             }
 
-            fn read<'a>(&'a self, happenings: &'a mut Happenings) -> BoxFuture<'a, Result<Option<Self::Context>>> {
+            fn read<'a>(&'a self, observations: &'a mut Observations) -> BoxFuture<'a, Result<Option<Self::Context>>> {
                 async move {
                     let ($($value,)+) = &self.of;
-                    $(let $value = $value.read(happenings).await?;)+
-                    let is_there = [$($value.is_some()),+].contains(&true);
-                    Ok(is_there.then_some(($($value,)+)))
+                    $(let $value = $value.read(observations).await?;)+
+                    let is_met = [$($value.is_some()),+].contains(&true);
+                    Ok(is_met.then_some(($($value,)+)))
                 }
                 .boxed()
             }

@@ -1,4 +1,4 @@
-//! How triggers are kept: the section `triggers`.
+//! The settings of triggers: the section `triggers`.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use pynenc_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Misfire;
-use crate::spec::{Leaf, Spec};
+use crate::spec::{ConditionSpec, TriggerSpec};
 
-/// How triggers are kept, in the section `triggers`.
+/// The settings of triggers, in the section `triggers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TriggersConfig {
-    /// How long events and runs are kept.
+    /// How long events and the runs of triggers are kept.
     #[serde(with = "duration")]
     pub retention: Duration,
-    /// How long a runner has for what it took, before it is offered to others.
+    /// How long a runner has to process an event or a completion, before it is offered to other runners.
     #[serde(with = "duration")]
     pub offer_timeout: Duration,
-    /// How long a trigger of the code lives on when no runner that has it does.
+    /// How long a trigger of the code stays active after the last runner that has it.
     #[serde(with = "duration")]
     pub definition_life: Duration,
 }
@@ -51,16 +51,17 @@ impl Section for TriggersConfig {
 }
 
 impl TriggersConfig {
-    /// Checks that what a trigger has to remember is kept as long.
-    pub(crate) fn check(&self, spec: &Spec) -> pynenc_engine::Result<()> {
-        let remembers = |leaf: &Leaf| match leaf {
-            Leaf::Cron { misfire: Misfire::All(window), .. } => *window <= self.retention,
-            Leaf::Cron { .. } | Leaf::Event { .. } | Leaf::Ended { .. } => true,
+    /// Checks that the occurrences of a trigger with `all` are kept as long as its misfire policy reaches back.
+    pub(crate) fn check(&self, spec: &TriggerSpec) -> pynenc_engine::Result<()> {
+        let is_kept = |condition: &ConditionSpec| match condition {
+            ConditionSpec::Cron { misfire: Misfire::All(window), .. } => *window <= self.retention,
+            ConditionSpec::Cron { .. } | ConditionSpec::Event { .. } | ConditionSpec::Completion { .. } => true,
         };
-        if spec.is_simple() || spec.conditions.iter().all(remembers) {
+        if spec.is_simple() || spec.conditions.iter().all(is_kept) {
             return Ok(());
         }
-        let message = "inside `all`, missed slots are made up for within the setting `triggers.retention` at most";
+        let message =
+            "inside `all`, the window of `Misfire::All` can't be longer than the setting `triggers.retention`";
         Err(pynenc_engine::Error::Config(Error::config(message).with("trigger", spec)))
     }
 }
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_length_is_zero() {
+    fn a_length_of_zero_is_refused() {
         assert!(TriggersConfig::default().validate().is_ok());
         let config = TriggersConfig { offer_timeout: Duration::ZERO, ..TriggersConfig::default() };
         assert!(config.validate().unwrap_err().to_string().contains("`triggers.offer_timeout`"));

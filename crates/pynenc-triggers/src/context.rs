@@ -1,4 +1,4 @@
-//! What a filter or a provider is given: what happened, with its types.
+//! Contexts: the typed data about an occurrence, for filters and for the closures that make calls.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,61 +9,68 @@ use futures_util::future::BoxFuture;
 use pynenc_core::record::{Outcome, TaskError};
 use pynenc_core::trigger_store::Event;
 use pynenc_core::{Error, InvocationId, SerializerExt, Status, Timestamp};
-use pynenc_engine::arguments::Arguments;
+use pynenc_engine::task::Arguments;
 use pynenc_engine::{Engine, Result, Task};
 use serde::de::DeserializeOwned;
 
-use crate::happening::{Ended, Happening};
+use crate::observation::{CompletionDetails, Observation};
 
-/// Where a condition's contexts come from.
+/// The kind of a condition: the observations that it is evaluated against, and the context that it reads from them.
 pub trait Source: Send + Sync + 'static {
-    /// What filters and providers are given.
+    /// The data about an occurrence.
     type Context: Send + 'static;
-    /// Whether the context holds what was called.
+    /// Whether the context holds the record of the call.
     #[doc(hidden)]
     const READS_CALL: bool = false;
-    /// Whether the context holds what the invocation left behind.
+    /// Whether the context holds the outcome of the invocation.
     #[doc(hidden)]
     const READS_OUTCOME: bool = false;
 
-    /// Reads what happened.
+    /// Reads the context from an observation.
     #[doc(hidden)]
-    fn read<'a>(engine: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>>;
+    fn read<'a>(engine: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>>;
 }
 
-/// An event.
+/// The sources whose contexts know the arguments of a call.
+pub trait TaskSource: Source {}
+
+impl<T: Task> TaskSource for Completions<T> {}
+impl<T: Task> TaskSource for Results<T> {}
+impl<T: Task> TaskSource for Errors<T> {}
+
+/// An event that met [`on_event`](crate::on_event).
 pub struct EventContext<P> {
     event: Event,
     payload: P,
 }
 
 impl<P> EventContext<P> {
-    /// The payload.
+    /// Returns the payload.
     pub fn payload(&self) -> &P {
         &self.payload
     }
 
-    /// The payload, to be moved into a call.
+    /// Returns the payload by value, to move it into a call.
     pub fn into_payload(self) -> P {
         self.payload
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     pub fn name(&self) -> &str {
         &self.event.name
     }
 
-    /// What the event concerns.
+    /// Returns the event's key, if the emitter gave one.
     pub fn key(&self) -> Option<&str> {
         self.event.key.as_deref()
     }
 
-    /// Its place in the log: later events have greater ones. Runs aren't ordered.
+    /// Returns the event's number in the log: later events have greater numbers. Runs of triggers aren't ordered.
     pub fn sequence(&self) -> u64 {
         self.event.sequence
     }
 
-    /// When it was emitted, by the store's clock.
+    /// Returns the time at which the event was emitted, by the store's clock.
     pub fn at(&self) -> Timestamp {
         self.event.at
     }
@@ -82,9 +89,9 @@ pub struct Events<P>(PhantomData<fn() -> P>);
 impl<P: DeserializeOwned + Send + 'static> Source for Events<P> {
     type Context = EventContext<P>;
 
-    fn read<'a>(engine: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>> {
+    fn read<'a>(engine: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>> {
         async move {
-            let Happening::Event(event) = happening else { return Err(another_kind()) };
+            let Observation::Event(event) = observation else { return Err(wrong_kind()) };
             let payload = engine.reader(&event.serializer)?.decode_as(&event.payload);
             let payload = payload.map_err(|error| error.with("event", &event.name))?;
             Ok(EventContext { event: event.clone(), payload })
@@ -93,94 +100,97 @@ impl<P: DeserializeOwned + Send + 'static> Source for Events<P> {
     }
 }
 
-/// The end of an invocation.
-pub struct EndContext<T: Task> {
-    ended: Ended,
+/// A completion that met [`on_status`](crate::on_status).
+pub struct CompletionContext<T: Task> {
+    completion: CompletionDetails,
     arguments: T::Arguments,
 }
 
-impl<T: Task> EndContext<T> {
-    /// What it was called with.
+impl<T: Task> CompletionContext<T> {
+    /// Returns the arguments of the call.
     pub fn arguments(&self) -> &T::Arguments {
         &self.arguments
     }
 
-    /// The invocation.
+    /// Returns the invocation.
     pub fn invocation(&self) -> InvocationId {
-        self.ended.entry.id
+        self.completion.entry.id
     }
 
-    /// How it ended.
+    /// Returns the final status.
     pub fn status(&self) -> Status {
-        self.ended.entry.record.status
+        self.completion.entry.record.status
     }
 
-    /// Its place among the ends that were told: later ones have greater ones. Runs aren't ordered.
+    /// Returns the number of the completion in the outbox: later completions have greater numbers. Runs of triggers
+    /// aren't ordered.
     pub fn sequence(&self) -> u64 {
-        self.ended.entry.sequence
+        self.completion.entry.sequence
     }
 
-    /// When it ended, by the store's clock.
+    /// Returns the time of the completion, by the store's clock.
     pub fn at(&self) -> Timestamp {
-        self.ended.entry.record.at
+        self.completion.entry.record.at
     }
 
-    async fn read(engine: &Engine, happening: &Happening) -> Result<Self> {
-        let Happening::Ended(ended) = happening else { return Err(another_kind()) };
-        let call = ended.call.as_ref().ok_or_else(|| gone(ended, "what was called is no longer kept"))?;
+    async fn read(engine: &Engine, observation: &Observation) -> Result<Self> {
+        let Observation::Completion(completion) = observation else { return Err(wrong_kind()) };
+        let call = completion.call.as_ref();
+        let call = call.ok_or_else(|| gone(completion, "the record of the call is no longer kept"))?;
         let arguments = T::Arguments::decode(&mut engine.arguments(call).await?)?;
-        Ok(Self { ended: Ended::clone(ended), arguments })
+        Ok(Self { completion: CompletionDetails::clone(completion), arguments })
     }
 }
 
-impl<T: Task> fmt::Debug for EndContext<T> {
+impl<T: Task> fmt::Debug for CompletionContext<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndContext").field("entry", &self.ended.entry).finish_non_exhaustive()
+        f.debug_struct("CompletionContext").field("entry", &self.completion.entry).finish_non_exhaustive()
     }
 }
 
-/// The source of [`EndContext`].
+/// The source of [`CompletionContext`].
 #[derive(Debug)]
-pub struct Ends<T>(PhantomData<fn() -> T>);
+pub struct Completions<T>(PhantomData<fn() -> T>);
 
-impl<T: Task> Source for Ends<T> {
-    type Context = EndContext<T>;
+impl<T: Task> Source for Completions<T> {
+    type Context = CompletionContext<T>;
     const READS_CALL: bool = true;
 
-    fn read<'a>(engine: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>> {
-        EndContext::read(engine, happening).boxed()
+    fn read<'a>(engine: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>> {
+        CompletionContext::read(engine, observation).boxed()
     }
 }
 
-/// The end of an invocation that succeeded.
+/// A completion with a result, which met [`on_success`](crate::on_success) or [`on_result`](crate::on_result). It
+/// dereferences to [`CompletionContext`].
 pub struct ResultContext<T: Task> {
-    end: EndContext<T>,
+    completion: CompletionContext<T>,
     result: T::Output,
 }
 
 impl<T: Task> ResultContext<T> {
-    /// The value.
+    /// Returns the result.
     pub fn result(&self) -> &T::Output {
         &self.result
     }
 
-    /// The value, to be moved into a call.
+    /// Returns the result by value, to move it into a call.
     pub fn into_result(self) -> T::Output {
         self.result
     }
 }
 
 impl<T: Task> Deref for ResultContext<T> {
-    type Target = EndContext<T>;
+    type Target = CompletionContext<T>;
 
-    fn deref(&self) -> &EndContext<T> {
-        &self.end
+    fn deref(&self) -> &CompletionContext<T> {
+        &self.completion
     }
 }
 
 impl<T: Task> fmt::Debug for ResultContext<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResultContext").field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("ResultContext").field("completion", &self.completion).finish_non_exhaustive()
     }
 }
 
@@ -193,48 +203,49 @@ impl<T: Task> Source for Results<T> {
     const READS_CALL: bool = true;
     const READS_OUTCOME: bool = true;
 
-    fn read<'a>(engine: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>> {
+    fn read<'a>(engine: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>> {
         async move {
-            let end = EndContext::read(engine, happening).await?;
-            let Some(Outcome::Value { value, serializer }) = &end.ended.outcome else {
-                return Err(gone(&end.ended, "the result is no longer kept"));
+            let completion = CompletionContext::read(engine, observation).await?;
+            let Some(Outcome::Value { value, serializer }) = &completion.completion.outcome else {
+                return Err(gone(&completion.completion, "the result is no longer kept"));
             };
             let result = engine.value(value, serializer).await?;
-            Ok(ResultContext { end, result })
+            Ok(ResultContext { completion, result })
         }
         .boxed()
     }
 }
 
-/// The end of an invocation that failed.
+/// The completion of a failed invocation, which met [`on_exception`](crate::on_exception). It dereferences to
+/// [`CompletionContext`].
 pub struct ErrorContext<T: Task> {
-    end: EndContext<T>,
+    completion: CompletionContext<T>,
     error: TaskError,
 }
 
 impl<T: Task> ErrorContext<T> {
-    /// The error of the last attempt.
+    /// Returns the error of the last attempt.
     pub fn error(&self) -> &TaskError {
         &self.error
     }
 
-    /// The name of the error's type or variant; for what failed without an error of its body, such as a poison pill, the
-    /// reason of its history.
+    /// Returns the name of the error's type or variant. If the invocation failed without an error of its task function,
+    /// such as a poison pill, it is the reason of the last transition.
     pub fn kind(&self) -> &str {
         &self.error.kind
     }
 
-    /// The error's message.
+    /// Returns the error's message.
     pub fn message(&self) -> &str {
         &self.error.message
     }
 }
 
 impl<T: Task> Deref for ErrorContext<T> {
-    type Target = EndContext<T>;
+    type Target = CompletionContext<T>;
 
-    fn deref(&self) -> &EndContext<T> {
-        &self.end
+    fn deref(&self) -> &CompletionContext<T> {
+        &self.completion
     }
 }
 
@@ -253,37 +264,38 @@ impl<T: Task> Source for Errors<T> {
     const READS_CALL: bool = true;
     const READS_OUTCOME: bool = true;
 
-    fn read<'a>(engine: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>> {
+    fn read<'a>(engine: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>> {
         async move {
-            let end = EndContext::read(engine, happening).await?;
-            let error = error_of(&end.ended);
-            Ok(ErrorContext { end, error })
+            let completion = CompletionContext::read(engine, observation).await?;
+            let error = error_of(&completion.completion);
+            Ok(ErrorContext { completion, error })
         }
         .boxed()
     }
 }
 
-/// The error that an invocation failed with, or the reason where no body returned one.
-pub(crate) fn error_of(ended: &Ended) -> TaskError {
-    match &ended.outcome {
+/// Returns the error of a failed invocation. If the task function returned none, the error's kind is the reason of the
+/// last transition.
+pub(crate) fn error_of(completion: &CompletionDetails) -> TaskError {
+    match &completion.outcome {
         Some(Outcome::Error(error)) => error.clone(),
         _ => TaskError {
-            kind: ended.entry.record.reason.to_string(),
+            kind: completion.entry.record.reason.to_string(),
             message: String::new(),
             source_chain: Vec::new(),
-            attempt: ended.entry.record.retries + 1,
+            attempt: completion.entry.record.retries + 1,
         },
     }
 }
 
-/// A slot of a schedule.
+/// A slot of a schedule, which met [`on_cron`](crate::on_cron).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotContext {
     slot: Timestamp,
 }
 
 impl SlotContext {
-    /// The time of the slot, which is not that of the run.
+    /// Returns the time of the slot. The run may be later.
     pub fn slot(&self) -> Timestamp {
         self.slot
     }
@@ -296,21 +308,21 @@ pub struct Slots(());
 impl Source for Slots {
     type Context = SlotContext;
 
-    fn read<'a>(_: &'a Engine, happening: &'a Happening) -> BoxFuture<'a, Result<Self::Context>> {
+    fn read<'a>(_: &'a Engine, observation: &'a Observation) -> BoxFuture<'a, Result<Self::Context>> {
         async move {
-            match happening {
-                Happening::Slot(slot) => Ok(SlotContext { slot: *slot }),
-                Happening::Event(_) | Happening::Ended(_) => Err(another_kind()),
+            match observation {
+                Observation::Slot(slot) => Ok(SlotContext { slot: *slot }),
+                Observation::Event(_) | Observation::Completion(_) => Err(wrong_kind()),
             }
         }
         .boxed()
     }
 }
 
-fn another_kind() -> pynenc_engine::Error {
-    Error::corrupt("something else happened than the condition is for").into()
+fn wrong_kind() -> pynenc_engine::Error {
+    Error::corrupt("the observation is of another kind than the condition").into()
 }
 
-fn gone(ended: &Ended, message: &'static str) -> pynenc_engine::Error {
-    Error::new(pynenc_core::ErrorKind::NotFound, message).with("invocation", ended.entry.id).into()
+fn gone(completion: &CompletionDetails, message: &'static str) -> pynenc_engine::Error {
+    Error::new(pynenc_core::ErrorKind::NotFound, message).with("invocation", completion.entry.id).into()
 }

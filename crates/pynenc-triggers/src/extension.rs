@@ -1,72 +1,76 @@
-//! The part of an app that reacts.
+//! The extension that evaluates triggers, and its service in each runner.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use pynenc_core::config::Config;
 use pynenc_core::orchestrator::Signal;
-use pynenc_core::trigger_store::News;
+use pynenc_core::trigger_store::{Notification, TriggerUpdate};
 use pynenc_core::{RunnerId, Timestamp, async_trait};
+use pynenc_engine::service::{self, NextWork, Service};
 use pynenc_engine::stop::Stop;
 use pynenc_engine::task::TaskRegistry;
 use pynenc_engine::{Engine, Extension, Result};
 use tokio::sync::Notify;
 
+use crate::active::ActiveTriggers;
 use crate::config::TriggersConfig;
-use crate::live::Roster;
-use crate::trigger::{Coded, TaskTriggers, Trigger, identified};
+use crate::trigger::{CodedTrigger, TaskTriggers, Trigger, assign_ids};
 
-/// Runners of an app may drop what is old only one at a time.
+/// The lease of the one runner that drops old data.
 const LEASE: &str = "triggers";
 
-/// Reacts to events, to ends of invocations and to time, in every runner, for the triggers whose code the program has and
-/// for those that were added at run time. No runner leads: whatever one takes and doesn't see to is offered to others.
+/// Evaluates the triggers of the program's code and the triggers that were added at run time, in every runner.
+///
+/// No runner leads. An event or a completion that a runner takes and doesn't process is offered to another runner after
+/// [`offer_timeout`](TriggersConfig::offer_timeout).
 #[derive(Debug)]
 pub struct TriggerExtension {
     pub(crate) config: TriggersConfig,
-    pub(crate) coded: Vec<Coded>,
-    roster: RwLock<Arc<Roster>>,
+    pub(crate) coded: Vec<CodedTrigger>,
+    active: RwLock<Arc<ActiveTriggers>>,
     outbox: Notify,
 }
 
 impl TriggerExtension {
-    /// The extension of an app with these triggers, and those that attributes of `tasks` name.
+    /// Makes the extension of an app from these triggers and the triggers in the attributes of `tasks`.
     ///
     /// # Errors
     ///
-    /// [`pynenc_engine::Error::Config`] for a trigger or a setting that can't be as it is.
+    /// [`Error::Config`](pynenc_engine::Error::Config) for an invalid trigger or setting, and
+    /// [`Error::UnknownTask`](pynenc_engine::Error::UnknownTask) for a trigger that calls a task the app doesn't have.
     pub fn new(config: &Config, tasks: &TaskRegistry, triggers: Vec<Trigger>) -> Result<Self> {
-        let named = tasks.all().into_iter().filter_map(|task| task.attachments().attached::<TaskTriggers>());
-        let named: Vec<Trigger> = named.flat_map(|triggers| (triggers.0)()).collect();
-        let checked = triggers.into_iter().chain(named).map(|trigger| trigger.check(tasks));
-        let coded = identified(checked.collect::<Result<_>>()?)?;
+        let of_tasks = tasks.all().into_iter().filter_map(|task| task.attachments().attached::<TaskTriggers>());
+        let of_tasks: Vec<Trigger> = of_tasks.flat_map(|triggers| (triggers.0)()).collect();
+        let checked = triggers.into_iter().chain(of_tasks).map(|trigger| trigger.check(tasks));
+        let coded = assign_ids(checked.collect::<Result<_>>()?)?;
         let config: TriggersConfig = config.section()?;
         coded.iter().try_for_each(|trigger| config.check(&trigger.spec))?;
-        coded.iter().for_each(Coded::warn);
-        let roster = RwLock::new(Arc::new(Roster::new(&coded, &[], tasks)));
-        Ok(Self { config, coded, roster, outbox: Notify::new() })
+        coded.iter().for_each(CodedTrigger::log_warnings);
+        let active = RwLock::new(Arc::new(ActiveTriggers::new(&coded, &[], tasks)));
+        Ok(Self { config, coded, active, outbox: Notify::new() })
     }
 
-    /// The triggers as they were read last.
-    pub(crate) fn roster(&self) -> Arc<Roster> {
-        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the active triggers, as they were last read from the store.
+    pub(crate) fn active(&self) -> Arc<ActiveTriggers> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says which triggers the program has, and what they want to be told.
+    /// Renews the definitions of the program's triggers, reads the active triggers, and renews the subscriptions to
+    /// completions.
     async fn renew(&self, engine: &Engine) -> Result<()> {
         let (parts, life) = (engine.parts(), self.config.definition_life);
-        let definitions = self.coded.iter().map(Coded::definition).collect::<Result<Vec<_>>>()?;
-        if !definitions.is_empty() {
-            parts.triggers.define(&definitions, Some(life)).await?;
+        let define =
+            |coded: &CodedTrigger| Ok(TriggerUpdate::Define { definition: coded.definition()?, length: Some(life) });
+        let updates = self.coded.iter().map(define).collect::<Result<Vec<_>>>()?;
+        if !updates.is_empty() {
+            parts.triggers.update_definitions(&updates).await?;
         }
-        let defined = parts.triggers.definitions().await?;
-        let roster = Arc::new(Roster::new(&self.coded, &defined, engine.tasks()));
-        if !roster.interests.is_empty() {
-            parts.orchestrator.want(&roster.interests, life).await?;
+        let stored = parts.triggers.definitions().await?;
+        let active = Arc::new(ActiveTriggers::new(&self.coded, &stored, engine.tasks()));
+        if !active.interests.is_empty() {
+            parts.orchestrator.subscribe(&active.interests, life).await?;
         }
-        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
         Ok(())
     }
 }
@@ -84,153 +88,112 @@ impl Extension for TriggerExtension {
     }
 
     async fn serve(&self, engine: Engine, runner: RunnerId, stop: Stop) -> Result<()> {
-        Service::new(self, engine, runner).run(stop).await;
+        service::run(TriggerService::new(self, &engine, runner), &engine, stop).await;
         Ok(())
     }
 }
 
-/// The service of one runner.
-struct Service<'a> {
+/// The trigger service of one runner.
+struct TriggerService<'a> {
     extension: &'a TriggerExtension,
-    engine: Engine,
     runner: RunnerId,
-    news: Option<BoxStream<'static, News>>,
-    todo: Todo,
+    due: Due,
     next: Deadlines,
-    failures: u32,
 }
 
-/// What there is to do at once.
+/// The work that is due at once.
 #[derive(Debug, Clone, Copy)]
-struct Todo {
-    renew: bool,
-    outbox: bool,
+struct Due {
+    renewal: bool,
+    completions: bool,
     events: bool,
 }
 
-/// When there is something to do again, by the clock of this process.
+/// The times at which work is due again, by the process's clock.
 #[derive(Debug, Clone, Copy)]
 struct Deadlines {
     renewal: Timestamp,
-    rescue: Timestamp,
+    redelivery: Timestamp,
     expiry: Timestamp,
     slot: Timestamp,
 }
 
 impl Deadlines {
     fn first(self) -> Timestamp {
-        self.renewal.min(self.rescue).min(self.expiry).min(self.slot)
+        self.renewal.min(self.redelivery).min(self.expiry).min(self.slot)
     }
 }
 
-enum Woken {
-    Stopped,
-    Outbox,
-    News(Option<News>),
-    Deadline,
+impl<'a> TriggerService<'a> {
+    fn new(extension: &'a TriggerExtension, engine: &Engine, runner: RunnerId) -> Self {
+        let now = engine.parts().clock.now();
+        let next = Deadlines { renewal: now, redelivery: now, expiry: now, slot: now };
+        let due = Due { renewal: true, completions: true, events: true };
+        Self { extension, runner, due, next }
+    }
+
+    async fn expire(&mut self, engine: &Engine, now: Timestamp) -> Result<()> {
+        let interval = engine.settings().retention.interval;
+        self.next.expiry = now + interval;
+        if engine.parts().orchestrator.acquire_lease(LEASE, self.runner, interval * 3).await? {
+            self.extension.expire(engine).await?;
+        }
+        Ok(())
+    }
 }
 
-impl<'a> Service<'a> {
-    fn new(extension: &'a TriggerExtension, engine: Engine, runner: RunnerId) -> Self {
+#[async_trait]
+impl Service for TriggerService<'_> {
+    fn subject(&self) -> &'static str {
+        "triggers"
+    }
+
+    fn mark_all_due(&mut self) {
+        self.due = Due { renewal: true, completions: true, events: true };
+    }
+
+    fn notified(&mut self, notification: Notification) {
+        match notification {
+            Notification::Events => self.due.events = true,
+            Notification::Definitions => self.due.renewal = true,
+        }
+    }
+
+    async fn signaled(&mut self) {
+        self.extension.outbox.notified().await;
+        self.due.completions = true;
+    }
+
+    /// Processes at most one batch of completions and one batch of events before it fires due slots, so that a backlog
+    /// doesn't delay schedules.
+    async fn work(&mut self, engine: &Engine) -> Result<NextWork> {
+        let extension = self.extension;
         let now = engine.parts().clock.now();
-        let next = Deadlines { renewal: now, rescue: now, expiry: now, slot: now };
-        let todo = Todo { renew: true, outbox: true, events: true };
-        Self { extension, engine, runner, news: None, todo, next, failures: 0 }
-    }
-
-    async fn run(mut self, mut stop: Stop) {
-        while !stop.is_draining() {
-            let wait_until = match self.work().await {
-                // A batch at a time, so that nothing stands before the slots of schedules.
-                Ok(()) if self.todo.outbox || self.todo.events => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-                Ok(()) => {
-                    self.failures = 0;
-                    self.next.first()
-                }
-                Err(error) => self.failed(&error),
-            };
-            match self.woken(&mut stop, wait_until).await {
-                Woken::Stopped => return,
-                Woken::Outbox => self.todo.outbox = true,
-                Woken::News(Some(News::Events)) => self.todo.events = true,
-                Woken::News(Some(News::Definitions)) => self.todo.renew = true,
-                Woken::News(None) => self.news = None,
-                Woken::Deadline => {}
-            }
-        }
-    }
-
-    /// Says once what keeps triggers from being seen to, and when to try again.
-    fn failed(&mut self, error: &pynenc_engine::Error) -> Timestamp {
-        if self.failures == 0 {
-            tracing::warn!(%error, "triggers can't be seen to; trying again until the stores are back");
-        }
-        let pause = Duration::from_millis(50 << self.failures.min(6)).min(Duration::from_secs(2));
-        self.failures += 1;
-        self.engine.parts().clock.now() + pause
-    }
-
-    async fn woken(&mut self, stop: &mut Stop, until: Timestamp) -> Woken {
-        let news = async {
-            match &mut self.news {
-                Some(news) => news.next().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = stop.draining() => Woken::Stopped,
-            () = self.extension.outbox.notified() => Woken::Outbox,
-            news = news => Woken::News(news),
-            () = self.engine.parts().clock.sleep_until(until) => Woken::Deadline,
-        }
-    }
-
-    /// Does all that there is to do now. What fails stays to be done.
-    async fn work(&mut self) -> Result<()> {
-        let (extension, engine) = (self.extension, &self.engine);
-        if self.news.is_none() {
-            // What came while nobody listened was told to nobody.
-            self.news = Some(engine.parts().triggers.news().await?);
-            self.todo = Todo { renew: true, outbox: true, events: true };
-        }
-        let now = engine.parts().clock.now();
-        if self.todo.renew || now >= self.next.renewal {
+        if self.due.renewal || now >= self.next.renewal {
             extension.renew(engine).await?;
             self.next.renewal = now + extension.config.definition_life / 3;
-            // Something may have waited for a trigger that has just been added.
-            self.todo = Todo { renew: false, outbox: true, events: true };
+            // Events, completions and slots may have waited for a trigger that was added.
+            self.due = Due { renewal: false, completions: true, events: true };
             self.next.slot = now;
         }
-        if now >= self.next.rescue {
-            extension.rescue(engine).await?;
-            self.next.rescue = now + extension.config.offer_timeout;
-            (self.todo.outbox, self.todo.events) = (true, true);
+        if now >= self.next.redelivery {
+            extension.redeliver(engine).await?;
+            self.next.redelivery = now + extension.config.offer_timeout;
+            (self.due.completions, self.due.events) = (true, true);
         }
-        if self.todo.outbox {
-            self.todo.outbox = extension.react_to_ends(engine).await?;
+        if self.due.completions {
+            self.due.completions = extension.process_completions(engine).await?;
         }
-        if self.todo.events {
-            self.todo.events = extension.react_to_events(engine).await?;
+        if self.due.events {
+            self.due.events = extension.process_events(engine).await?;
         }
         if engine.parts().clock.now() >= self.next.slot {
-            self.next.slot = extension.react_to_time(engine).await?.unwrap_or(Timestamp::from_millis(u64::MAX));
+            self.next.slot = extension.fire_due_slots(engine).await?.unwrap_or(Timestamp::from_millis(u64::MAX));
         }
         if now >= self.next.expiry {
-            self.expire(now).await?;
+            self.expire(engine, now).await?;
         }
-        Ok(())
-    }
-
-    async fn expire(&mut self, now: Timestamp) -> Result<()> {
-        let interval = self.engine.settings().retention.interval;
-        self.next.expiry = now + interval;
-        if self.engine.parts().orchestrator.lease(LEASE, self.runner, interval * 3).await? {
-            self.extension.expire(&self.engine).await?;
-        }
-        Ok(())
+        let has_more = self.due.completions || self.due.events;
+        Ok(if has_more { NextWork::Now } else { NextWork::At(self.next.first()) })
     }
 }

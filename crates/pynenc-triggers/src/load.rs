@@ -1,4 +1,4 @@
-//! What there is to know of an end, as far as its trigger looks at it.
+//! Loads the details of completions: as much of the call and the outcome as each condition reads.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use pynenc_core::record::Outcome;
 use pynenc_core::serializer::{JsonSerializer, Serializer};
 use pynenc_engine::{Engine, Result};
 
-use crate::happening::{Ended, Happening};
-use crate::live::LiveLeaf;
-use crate::react::Told;
-use crate::spec::Leaf;
+use crate::active::ActiveCondition;
+use crate::candidate::Candidate;
+use crate::observation::{CompletionDetails, Observation};
+use crate::spec::ConditionSpec;
 
-/// Which facts a condition looks at.
+/// The details that a condition reads.
 #[derive(Debug, Clone, Copy, Default)]
 struct Needs {
     call: bool,
@@ -21,24 +21,24 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(to: &LiveLeaf) -> Self {
-        let Leaf::Ended { kinds, arguments, result, .. } = to.spec() else { return Self::default() };
-        let by_code = to.trigger.code.as_ref().map_or(Self::default(), |code| {
-            let part = &code.parts[to.leaf as usize];
-            let is_read = code.make.is_some() || part.filter.is_some();
-            Self { call: is_read && part.reads_call, outcome: is_read && part.reads_outcome }
-        });
+    fn of(condition: &ActiveCondition) -> Self {
+        let ConditionSpec::Completion { kinds, arguments, result, .. } = condition.spec() else {
+            return Self::default();
+        };
+        let makes_call = condition.trigger.code.as_ref().is_some_and(|code| code.make_call.is_some());
+        let code = condition.code().filter(|code| makes_call || code.filter.is_some());
         Self {
-            call: by_code.call || arguments.is_some(),
-            outcome: by_code.outcome || result.is_some() || !kinds.is_empty(),
+            call: code.is_some_and(|code| code.reads_call) || arguments.is_some(),
+            outcome: code.is_some_and(|code| code.reads_outcome) || result.is_some() || !kinds.is_empty(),
         }
     }
 }
 
-/// Reads as much of each end as its trigger looks at.
-pub(crate) async fn load(engine: &Engine, entries: Vec<(LiveLeaf, OutboxEntry)>) -> Result<Vec<Told>> {
+/// Loads completions for the conditions that they were offered to.
+pub(crate) async fn load(engine: &Engine, entries: Vec<(ActiveCondition, OutboxEntry)>) -> Result<Vec<Candidate>> {
     let state = &engine.parts().state;
-    let entries: Vec<_> = entries.into_iter().map(|(to, entry)| (Needs::of(&to), to, entry)).collect();
+    let entries: Vec<_> =
+        entries.into_iter().map(|(condition, entry)| (Needs::of(&condition), condition, entry)).collect();
     let ids: Vec<_> = entries.iter().filter(|(needs, ..)| needs.call).map(|(.., entry)| entry.id).collect();
     let calls = if ids.is_empty() { Vec::new() } else { state.invocations(&ids).await? };
     let outcomes = entries
@@ -46,15 +46,16 @@ pub(crate) async fn load(engine: &Engine, entries: Vec<(LiveLeaf, OutboxEntry)>)
         .map(async |(needs, _, entry)| if needs.outcome { outcome(engine, entry).await } else { Ok(None) });
     let outcomes = try_join_all(outcomes).await?;
     let mut calls = calls.into_iter();
-    let told = entries.into_iter().zip(outcomes).map(|((needs, to, entry), outcome)| {
+    let candidates = entries.into_iter().zip(outcomes).map(|((needs, condition, entry), outcome)| {
         let call = if needs.call { calls.next().flatten() } else { None };
-        let ended = Ended { entry, call: call.map(Arc::unwrap_or_clone), outcome };
-        Told { to, happening: Happening::Ended(Box::new(ended)) }
+        let completion = CompletionDetails { entry, call: call.map(Arc::unwrap_or_clone), outcome };
+        Candidate { condition, observation: Observation::Completion(Box::new(completion)) }
     });
-    Ok(told.collect())
+    Ok(candidates.collect())
 }
 
-/// What a body left behind; an error that is kept apart for its size is fetched, if it is still there.
+/// Reads the outcome of an invocation. A large error, which is stored as content of its own, is read too if it is still
+/// kept.
 async fn outcome(engine: &Engine, entry: &OutboxEntry) -> pynenc_core::Result<Option<Outcome>> {
     let outcome = engine.parts().state.outcome(entry.id, entry.record.epoch).await?;
     let Some(Outcome::LargeError(content)) = outcome else { return Ok(outcome) };
@@ -62,7 +63,7 @@ async fn outcome(engine: &Engine, entry: &OutboxEntry) -> pynenc_core::Result<Op
         Ok(error) => Ok(Some(Outcome::Error(error))),
         Err(error) if error.is_retryable() => Err(error),
         Err(error) => {
-            tracing::warn!(invocation = %entry.id, %error, "the error that a trigger looks at can't be read");
+            tracing::warn!(invocation = %entry.id, %error, "can't read the error of a failed invocation");
             Ok(None)
         }
     }

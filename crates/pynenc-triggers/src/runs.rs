@@ -1,4 +1,4 @@
-//! The runs of triggers: their identities, and the calls they come to.
+//! The runs of triggers: their ids, and the calls that they make.
 
 use std::collections::BTreeMap;
 
@@ -7,63 +7,66 @@ use pynenc_core::trigger_store::{RunOutcome, TriggerRun};
 use pynenc_core::{InvocationId, Serializer};
 use pynenc_engine::{EncodedCall, Engine, Error, Result};
 
-use crate::happening::Happening;
-use crate::judge::{guarded, lasting};
-use crate::live::{Live, LiveLeaf};
+use crate::active::ActiveTrigger;
+use crate::candidate::Candidate;
+use crate::failure::{catch_panic, split_permanent};
+use crate::observation::Observation;
 use crate::spec::Target;
 
-/// What makes a run one and the same.
-pub(crate) fn run_id(to: &LiveLeaf, happening: &Happening) -> Box<str> {
-    format!("{}/{}/{}", to.trigger.id, to.leaf, happening.id()).into()
-}
-
-/// The invocation that comes of a run.
+/// Derives the id of the invocation that a run submits.
 fn invocation_of(run: &str) -> InvocationId {
-    const RUNS: [u8; 16] = *b"pynenc trigger  ";
-    InvocationId::derived(InvocationId::from_bytes(RUNS).as_uuid(), run)
+    const NAMESPACE: [u8; 16] = *b"pynenc trigger  ";
+    InvocationId::derived(InvocationId::from_bytes(NAMESPACE).as_uuid(), run)
 }
 
-pub(crate) fn failed_run(to: &LiveLeaf, happening: &Happening, why: String) -> TriggerRun {
-    let outcome = RunOutcome::Failed(why.into());
-    new_run(&to.trigger, run_id(to, happening), happening.cause(), outcome)
+/// Returns the run that records a failed evaluation.
+pub(crate) fn failed_run(candidate: &Candidate, error: String) -> TriggerRun {
+    let (trigger, outcome) = (&candidate.condition.trigger, RunOutcome::Failed(error.into()));
+    new_run(trigger, candidate.id(), candidate.observation.cause(), outcome)
 }
 
-pub(crate) fn new_run(trigger: &Live, id: Box<str>, cause: String, outcome: RunOutcome) -> TriggerRun {
+pub(crate) fn new_run(trigger: &ActiveTrigger, id: Box<str>, cause: String, outcome: RunOutcome) -> TriggerRun {
     TriggerRun { id, trigger: trigger.id.clone(), cause: cause.into(), outcome, consumes: Vec::new(), slot: None }
 }
 
-/// The run of something that fires by itself.
-pub(crate) async fn simple_run(engine: &Engine, to: &LiveLeaf, happening: Happening) -> Result<TriggerRun> {
-    let (id, cause) = (run_id(to, &happening), happening.cause());
-    let happenings = BTreeMap::from([(to.leaf, happening)]);
-    let outcome = outcome(engine, &to.trigger, &id, happenings).await?;
-    Ok(new_run(&to.trigger, id, cause, outcome))
+/// Returns the run of an observation that fires its trigger by itself.
+pub(crate) async fn simple_run(engine: &Engine, candidate: Candidate) -> Result<TriggerRun> {
+    let (id, cause) = (candidate.id(), candidate.observation.cause());
+    let Candidate { condition, observation } = candidate;
+    let observations = BTreeMap::from([(condition.index, observation)]);
+    let outcome = outcome(engine, &condition.trigger, &id, observations).await?;
+    Ok(new_run(&condition.trigger, id, cause, outcome))
 }
 
-/// What a run comes to: its call, or how the code that makes it failed.
+/// Makes the outcome of a run from observations, by the indexes of their conditions: the call, or the error of the code
+/// that makes it.
 pub(crate) async fn outcome(
     engine: &Engine,
-    trigger: &Live,
+    trigger: &ActiveTrigger,
     run: &str,
-    happenings: BTreeMap<u32, Happening>,
+    observations: BTreeMap<u32, Observation>,
 ) -> Result<RunOutcome> {
-    let made = match lasting(guarded(make(engine, trigger, happenings)).await)? {
+    let call = match split_permanent(catch_panic(make_call(engine, trigger, observations)).await)? {
         Ok(call) => call,
-        Err(why) => return Ok(RunOutcome::Failed(why.into())),
+        Err(error) => return Ok(RunOutcome::Failed(error.into())),
     };
-    let call = MsgPackSerializer.encode(&made)?.into();
+    let call = MsgPackSerializer.encode(&call)?.into();
     Ok(RunOutcome::Call { invocation: invocation_of(run), call })
 }
 
-async fn make(engine: &Engine, trigger: &Live, mut happenings: BTreeMap<u32, Happening>) -> Result<EncodedCall> {
-    match (&trigger.spec.target, trigger.code.as_ref().and_then(|code| code.make.as_ref())) {
-        (_, Some(make)) => {
+async fn make_call(
+    engine: &Engine,
+    trigger: &ActiveTrigger,
+    mut observations: BTreeMap<u32, Observation>,
+) -> Result<EncodedCall> {
+    match (&trigger.spec.target, trigger.code.as_ref().and_then(|code| code.make_call.as_ref())) {
+        (_, Some(make_call)) => {
             let count = trigger.spec.conditions.len() as u32;
-            make(engine.clone(), (0..count).map(|leaf| happenings.remove(&leaf)).collect()).await
+            make_call(engine.clone(), (0..count).map(|index| observations.remove(&index)).collect()).await
         }
         (Target::Fixed(call), None) => Ok(EncodedCall::clone(call)),
         (Target::Made(task), None) => {
-            let error = pynenc_core::Error::config("the call is made by code that this program doesn't have");
+            let error = pynenc_core::Error::config("this program doesn't have the code that makes the trigger's call");
             Err(Error::Config(error.with("task", task)))
         }
     }

@@ -1,4 +1,4 @@
-//! Cron: when its slots are, and which of them are to be fired.
+//! Cron schedules: the times of their slots, and the plan for slots that are due.
 
 use std::time::Duration;
 
@@ -9,61 +9,65 @@ use jiff::tz::TimeZone;
 use pynenc_core::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use self::text::Text;
+use self::text::CronText;
 
+mod description;
 mod dialect;
 mod text;
-mod words;
+mod warnings;
 
 pub use dialect::{CronDialect, DayMatch};
 
-/// A longer text is refused before it is read.
+/// The longest cron text, in bytes. A longer text is refused before it is parsed.
 const MAX_TEXT: usize = 256;
-/// How late a slot may be and still be on time.
+/// The longest delay of a slot under [`Misfire::Skip`].
 const ON_TIME: Duration = Duration::from_secs(5);
-/// How late the one run for missed slots may be.
+/// The longest delay of a slot under [`Misfire::One`].
 const ONE_WITHIN: Duration = Duration::from_secs(3600);
-/// At most so many slots are fired in one step, and at most so many missed ones are counted.
+/// The largest number of slots that fire in one step, and the largest number of missed slots that are counted.
 const BATCH: usize = 500;
 
-/// What becomes of slots that nobody was there for.
+/// The policy for missed slots: the slots of a schedule that no runner was there for.
+///
+/// A slot that isn't made up for is recorded as a run of its trigger, and logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Misfire {
-    /// A slot that can't be fired within five seconds is skipped.
+    /// Skips a slot that can't fire within five seconds.
     Skip,
-    /// All of them together make one run, if the last of them is at most an hour old.
+    /// Fires once for all missed slots, if the last of them is at most an hour old.
     #[default]
     One,
-    /// Each makes a run of its own, if it is at most so old.
+    /// Fires once for each missed slot that is at most this old.
     All(Duration),
 }
 
 /// A cron text in a time zone.
 ///
-/// One minute of one hour is a time of day: in the night in which clocks go forward over it, it is fired when the gap is over,
-/// and in the one in which they go back, once. Any other text goes by what the clock on the wall shows.
+/// A text with one minute and one hour is a time of day, and fires once a day. If clocks go forward over that time, it
+/// fires when the gap is over. If clocks go back over it, it fires the first time. Any other text goes by the local
+/// time: a time in a gap doesn't fire, and a time that repeats fires twice.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     cron: Cron,
     zone: TimeZone,
-    text: Text,
+    text: CronText,
     dialect: CronDialect,
 }
 
 impl Schedule {
-    /// Reads a cron text of five fields, or of six with the seconds first.
+    /// Parses a cron text of five fields, or of six with the seconds first.
     ///
     /// # Errors
     ///
-    /// The text or the name of the time zone isn't understood, or no time ever fits.
+    /// The text or the name of the time zone can't be read, or no time ever fits the text.
     pub(crate) fn parse(expression: &str, timezone: &str, dialect: CronDialect) -> Result<Self> {
         if expression.len() > MAX_TEXT {
-            let error = Error::config("cron text is too long").with("bytes", expression.len());
+            let error = Error::config("the cron text is too long").with("bytes", expression.len());
             return Err(error.with("limit", MAX_TEXT));
         }
         let expression = text::expanded(expression);
-        let text = Text::read(expression, dialect)?;
+        let text = CronText::read(expression, dialect)?;
         let parser = CronParser::builder()
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
@@ -72,11 +76,11 @@ impl Schedule {
             .sloppy_ranges(dialect.quartz)
             .build();
         let cron = parser.parse(expression).map_err(|error| {
-            Error::config(format!("cron text isn't understood: {error}")).with("cron", expression).caused_by(error)
+            Error::config(format!("can't read the cron text: {error}")).with("cron", expression).caused_by(error)
         })?;
         let zone = TimeZone::get(timezone).map_err(|error| {
             let advice = "write a name of the tz database, such as Europe/Madrid";
-            Error::config("time zone isn't known").with("timezone", timezone).with("advice", advice).caused_by(error)
+            Error::config("unknown time zone").with("timezone", timezone).with("advice", advice).caused_by(error)
         })?;
         let schedule = Self { cron, zone, text, dialect };
         match schedule.next_after(Timestamp::from_millis(0)) {
@@ -85,44 +89,45 @@ impl Schedule {
         }
     }
 
-    /// The text in words, such as `at 02:30 on Monday to Friday`.
+    /// Describes the text in words, such as `at 02:30 on Monday to Friday`.
     pub(crate) fn description(&self) -> String {
-        words::describe(&self.text)
+        description::describe(&self.text)
     }
 
-    /// The warnings about other systems that read the text differently, while no meaning is chosen.
+    /// Returns the warnings about other systems that read the text differently. There are none once a meaning is
+    /// chosen.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        dialect::warnings(&self.text, self.dialect)
+        warnings::warnings(&self.text, self.dialect)
     }
 
-    /// A slot by the clock on the wall, such as `2026-03-29T03:00:00+02:00[Europe/Madrid]`.
+    /// Formats a slot in local time, such as `2026-03-29T03:00:00+02:00[Europe/Madrid]`.
     pub(crate) fn local_time(&self, slot: Timestamp) -> String {
-        self.local(slot).map_or_else(|| shown(slot), |time| time.to_string())
+        self.local(slot).map_or_else(|| rfc3339(slot), |time| time.to_string())
     }
 
-    /// The first slot behind a point in time.
+    /// Returns the first slot after a time.
     pub(crate) fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         let next = self.cron.find_next_occurrence(&self.local(time)?, false).ok()?;
         timestamp(&next).filter(|next| *next > time)
     }
 
-    /// The last slot up to a point in time.
+    /// Returns the last slot at a time or before it.
     pub(crate) fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
         timestamp(&self.cron.find_previous_occurrence(&self.local(time)?, true).ok()?)
     }
 
-    /// The slots behind a point in time.
+    /// Returns the slots after a time.
     pub(crate) fn after(&self, time: Timestamp) -> impl Iterator<Item = Timestamp> {
         std::iter::successors(self.next_after(time), |slot| self.next_after(*slot))
     }
 
     fn local(&self, time: Timestamp) -> Option<Zoned> {
-        // Slots are at whole seconds: the second that a point in time lies in is its place among them.
+        // Slots are at whole seconds, so that milliseconds make no difference.
         let second = i64::try_from(time.as_millis() / 1000).ok()?;
         Some(jiff::Timestamp::from_second(second).ok()?.to_zoned(self.zone.clone()))
     }
 
-    /// What is to be done about the slots behind `mark`, up to `now`.
+    /// Plans the slots after `mark`, up to `now`.
     pub(crate) fn plan(&self, misfire: Misfire, mark: Timestamp, now: Timestamp) -> Plan {
         let Some(last) = self.last_until(now).filter(|last| *last > mark) else { return Plan::Wait };
         let window = match misfire {
@@ -131,7 +136,7 @@ impl Schedule {
             Misfire::All(window) => window,
         };
         if last + window < now {
-            return Plan::Pass { to: last, missed: self.missed(mark, last) + 1 };
+            return Plan::Skip { to: last, missed: self.missed(mark, last) + 1 };
         }
         let slots = match misfire {
             Misfire::Skip | Misfire::One => vec![last],
@@ -144,7 +149,7 @@ impl Schedule {
         Plan::Fire { slots, missed }
     }
 
-    /// How many slots lie between two points in time, as far as they are counted.
+    /// Counts the slots between two times. Counting stops at [`BATCH`].
     fn missed(&self, after: Timestamp, before: Timestamp) -> usize {
         self.after(after).take_while(|slot| *slot < before).take(BATCH).count()
     }
@@ -154,29 +159,29 @@ fn timestamp(time: &Zoned) -> Option<Timestamp> {
     u64::try_from(time.timestamp().as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
-/// What is to be done about a schedule's slots.
+/// The plan for the slots of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// None has come.
+    /// No slot is due.
     Wait,
-    /// All that have come are too old.
-    Pass {
-        /// The last of them.
+    /// All due slots are too old.
+    Skip {
+        /// The last due slot.
         to: Timestamp,
-        /// How many they are, at least.
+        /// The number of due slots. Counting stops at [`BATCH`].
         missed: usize,
     },
-    /// Some are to be fired, in this order.
+    /// These slots fire.
     Fire {
-        /// Their times.
+        /// The slots, in their order.
         slots: Vec<Timestamp>,
-        /// How many before them are passed over, at least.
+        /// The number of due slots before them, which are skipped. Counting stops at [`BATCH`].
         missed: usize,
     },
 }
 
-/// A point in time for people, in universal time.
-pub(crate) fn shown(time: Timestamp) -> String {
+/// Formats a time as RFC 3339, in UTC.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
     let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
 }
@@ -202,12 +207,12 @@ mod tests {
 
     fn check(expression: &str, timezone: &str, after: &str, expected: &[&str]) {
         let schedule = parse(expression, timezone).unwrap();
-        let slots: Vec<_> = schedule.after(at(after)).take(expected.len()).map(shown).collect();
+        let slots: Vec<_> = schedule.after(at(after)).take(expected.len()).map(rfc3339).collect();
         assert_eq!(slots, expected, "{expression} in {timezone} after {after}");
     }
 
     #[test]
-    fn slots_are_where_the_text_says() {
+    fn slots_follow_the_cron_text() {
         check("*/30 * * * *", "UTC", "2026-03-01T10:00:00Z", &["2026-03-01T10:30:00Z", "2026-03-01T11:00:00Z"]);
         check("*/7 * * * *", "UTC", "2026-03-01T10:50:00Z", &["2026-03-01T10:56:00Z", "2026-03-01T11:00:00Z"]);
         check("* * * * * *", "UTC", "2026-03-01T10:00:00.999Z", &["2026-03-01T10:00:01Z", "2026-03-01T10:00:02Z"]);
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_go_forward_delay_what_falls_into_the_gap() {
+    fn clocks_that_go_forward_delay_a_time_of_day_in_the_gap() {
         let spring = "2026-03-28T12:00:00Z";
         check("30 2 * * *", "Europe/Madrid", spring, &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
         check("0 3 * * *", "Europe/Madrid", spring, &["2026-03-29T01:00:00Z", "2026-03-30T01:00:00Z"]);
@@ -236,13 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn half_hour_shifts_are_known() {
+    fn a_half_hour_shift_moves_the_slots() {
         let first = &["2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"];
         check("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T00:00:00Z", first);
     }
 
     #[test]
-    fn what_isnt_understood_is_explained() {
+    fn an_unreadable_text_is_refused_with_advice() {
         let error = |expression: &str, timezone: &str| parse(expression, timezone).unwrap_err().to_string();
         for text in ["", "* * *", "61 * * * *", "* * * * * * * *", "a b c d e", "\0", "*/0 * * * *"] {
             assert!(error(text, "UTC").contains("five fields"), "{text}: {}", error(text, "UTC"));
@@ -257,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_follows_the_policy() {
+    fn a_plan_follows_the_misfire_policy() {
         let schedule = parse("*/10 * * * *", "UTC").unwrap();
         let (mark, now) = (at("2026-03-01T10:00:00Z"), at("2026-03-01T10:42:00Z"));
         let plan = |misfire, now| schedule.plan(misfire, mark, now);
         let slots = |times: &[&str]| times.iter().map(|time| at(&format!("2026-03-01T{time}:00Z"))).collect();
         assert_eq!(plan(Misfire::One, at("2026-03-01T10:09:59.999Z")), Plan::Wait);
         assert_eq!(plan(Misfire::Skip, at("2026-03-01T10:10:01Z")), Plan::Fire { slots: slots(&["10:10"]), missed: 0 });
-        assert_eq!(plan(Misfire::Skip, now), Plan::Pass { to: at("2026-03-01T10:40:00Z"), missed: 4 });
+        assert_eq!(plan(Misfire::Skip, now), Plan::Skip { to: at("2026-03-01T10:40:00Z"), missed: 4 });
         assert_eq!(plan(Misfire::One, now), Plan::Fire { slots: slots(&["10:40"]), missed: 3 });
         let late = at("2026-03-01T10:42:00Z") + minutes(60 * 24);
         assert_eq!(plan(Misfire::One, late), Plan::Fire { slots: vec![at("2026-03-02T10:40:00Z")], missed: 147 });
@@ -275,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_for_one_run_is_passed_over() {
+    fn slots_too_old_for_the_misfire_policy_are_skipped() {
         let schedule = parse("0 3 * * *", "UTC").unwrap();
         let (mark, now) = (at("2026-03-01T03:00:00Z"), at("2026-03-02T04:00:01Z"));
-        assert_eq!(schedule.plan(Misfire::One, mark, now), Plan::Pass { to: at("2026-03-02T03:00:00Z"), missed: 1 });
+        assert_eq!(schedule.plan(Misfire::One, mark, now), Plan::Skip { to: at("2026-03-02T03:00:00Z"), missed: 1 });
     }
 
     proptest! {
@@ -292,7 +297,11 @@ mod tests {
         }
 
         #[test]
-        fn a_next_slot_is_later_and_a_last_one_isnt(seconds in 0..4_000_000_000u64, minute in 0..60u8, hour in 0..24u8) {
+        fn the_next_slot_is_later_and_the_last_slot_is_not(
+            seconds in 0..4_000_000_000u64,
+            minute in 0..60u8,
+            hour in 0..24u8,
+        ) {
             let schedule = parse(&format!("{minute} {hour} * * *"), "Europe/Madrid").unwrap();
             let time = Timestamp::from_millis(seconds * 1000 + 7);
             let next = schedule.next_after(time).unwrap();

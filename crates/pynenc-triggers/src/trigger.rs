@@ -1,112 +1,87 @@
-//! A trigger: conditions that end in a call.
+//! A trigger: conditions and the call that they cause.
 
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use pynenc_core::trigger_store::{TriggerDefinition, TriggerId};
 use pynenc_core::{Digest, TaskId};
 use pynenc_engine::task::{Attachments, TaskRegistry};
-use pynenc_engine::{Call, EncodedCall, Engine, Error, Result, Task};
+use pynenc_engine::{EncodedCall, Error, Result};
 
-use crate::condition::{Condition, Happenings, IntoTriggers, Part};
-use crate::happening::Happening;
+use crate::code::{CompiledCondition, MakeCall, TriggerCode};
 use crate::schedule::Schedule;
-use crate::spec::{Leaf, Node, Spec, Target};
+use crate::spec::{ConditionSpec, ConditionTree, Target, TriggerSpec};
 
-/// A longer id is refused.
+/// The longest id of a trigger, in bytes.
 const MAX_ID: usize = 200;
 
-/// Conditions that end in a call; made by a condition's `call`, `try_call` or `then`.
+/// Conditions and the call that they cause.
+///
+/// [`Condition::then`](crate::Condition::then), [`Condition::call`](crate::Condition::call) and
+/// [`Condition::try_call`](crate::Condition::try_call) make a trigger. Give it to the app's builder, or to
+/// [`Triggers::add`](crate::Triggers::add) while the app runs. Both report the errors in the trigger, such as a cron
+/// text that can't be read.
 #[must_use = "a trigger does nothing until an app has it"]
 pub struct Trigger {
     id: Option<String>,
-    parts: Vec<Part>,
-    shape: Node,
-    aim: Result<Aim>,
+    conditions: Vec<CompiledCondition>,
+    shape: ConditionTree,
+    call: Result<CallSource>,
 }
 
-/// What makes the call.
+/// The source of a trigger's calls.
 #[derive(Clone)]
-enum Aim {
+pub(crate) enum CallSource {
+    /// The same call each time.
     Fixed(EncodedCall),
-    Made(TaskId, Make),
+    /// Code that makes a call of this task.
+    Made(TaskId, MakeCall),
 }
-
-/// Makes a call of what happened of each condition.
-pub(crate) type Make =
-    Arc<dyn Fn(Engine, Vec<Option<Happening>>) -> BoxFuture<'static, Result<EncodedCall>> + Send + Sync>;
 
 impl fmt::Debug for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trigger").field("id", &self.id).field("parts", &self.parts).finish_non_exhaustive()
+        f.debug_struct("Trigger").field("id", &self.id).field("conditions", &self.conditions).finish_non_exhaustive()
     }
 }
 
 impl Trigger {
-    /// Its identity, which firing once hangs on. Without one it is derived from the conditions, the task that is called and
-    /// the place among equal triggers.
+    /// Sets the trigger's id: 1 to 200 bytes without control characters, unique in the app.
+    ///
+    /// A trigger fires once per occurrence under its id. Without this call, the id is derived from the conditions, the
+    /// task and the position among equal triggers, so that a changed condition makes a new trigger.
     pub fn id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    pub(crate) fn made<C: Condition, T: Task>(
-        condition: C,
-        provider: impl Fn(C::Context) -> Result<Call<T>> + Send + Sync + 'static,
-    ) -> Self {
-        let mut parts = Vec::new();
-        let shape = condition.outline(&mut parts);
-        let shared = Arc::new((condition, provider));
-        let make: Make = Arc::new(move |engine, happenings| {
-            let shared = shared.clone();
-            async move {
-                let (condition, provider) = &*shared;
-                let context = condition.read(&mut Happenings::new(engine.clone(), happenings)).await?;
-                let call = provider(context.ok_or_else(incomplete)?)?;
-                engine.encode(call).await
-            }
-            .boxed()
-        });
-        Self { id: None, parts, shape, aim: Ok(Aim::Made(T::definition().name.into(), make)) }
+    pub(crate) fn new(conditions: Vec<CompiledCondition>, shape: ConditionTree, call: Result<CallSource>) -> Self {
+        Self { id: None, conditions, shape, call }
     }
 
-    pub(crate) fn fixed<T: Task>(condition: &impl Condition, call: Call<T>) -> Self {
-        let mut parts = Vec::new();
-        let shape = condition.outline(&mut parts);
-        Self { id: None, parts, shape, aim: call.encode().map(Aim::Fixed) }
-    }
-
-    /// Checks it against the tasks of an app.
+    /// Checks the trigger against the tasks of an app.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`]: a cron text or time zone isn't understood, a status isn't final, or the app doesn't know the
-    /// task that is called.
-    pub(crate) fn check(self, tasks: &TaskRegistry) -> Result<Checked> {
-        let Self { id, parts, shape, aim } = self;
-        let aim = aim?;
-        let target = match &aim {
-            Aim::Fixed(call) => Target::Fixed(Box::new(call.clone())),
-            Aim::Made(task, _) => Target::Made(task.clone()),
+    /// [`Error::Config`] for a cron text or time zone that can't be read, a status that isn't final, and an invalid id;
+    /// [`Error::UnknownTask`] if the app doesn't have the task that is called.
+    pub(crate) fn check(self, tasks: &TaskRegistry) -> Result<CheckedTrigger> {
+        let Self { id, conditions, shape, call } = self;
+        let (target, make_call) = match call? {
+            CallSource::Fixed(call) => (Target::Fixed(Box::new(call)), None),
+            CallSource::Made(task, make_call) => (Target::Made(task), Some(make_call)),
         };
         let task = target.task().clone();
         if tasks.find(task.as_str()).is_none() {
             return Err(tasks.unknown(task.as_str()));
         }
-        let spec = Spec { conditions: parts.iter().map(|part| part.leaf.clone()).collect(), shape, target };
-        let name = id.clone().unwrap_or_else(|| task.to_string());
+        let specs = conditions.iter().map(|condition| condition.spec.clone()).collect();
+        let spec = TriggerSpec { conditions: specs, shape, target };
         check_id(id.as_deref())?;
-        for leaf in &spec.conditions {
-            check_leaf(leaf).map_err(|error| Error::Config(error.with("trigger", &name)))?;
+        let name = id.as_deref().unwrap_or(task.as_str());
+        for condition in &spec.conditions {
+            check_condition(condition).map_err(|error| Error::Config(error.with("trigger", name)))?;
         }
-        let make = if let Aim::Made(_, make) = aim { Some(make) } else { None };
-        Ok(Checked { id, spec, code: Code { parts, make } })
+        Ok(CheckedTrigger { id, spec, code: TriggerCode { conditions, make_call } })
     }
-}
-
-fn incomplete() -> pynenc_core::Error {
-    pynenc_core::Error::corrupt("less has happened than the trigger waits for")
 }
 
 fn check_id(id: Option<&str>) -> Result<()> {
@@ -119,60 +94,46 @@ fn check_id(id: Option<&str>) -> Result<()> {
     }
 }
 
-fn check_leaf(leaf: &Leaf) -> pynenc_core::Result<()> {
-    match leaf {
-        Leaf::Cron { expression, timezone, dialect, .. } => Schedule::parse(expression, timezone, *dialect).map(drop),
-        Leaf::Event { name, .. } if name.is_empty() => Err(pynenc_core::Error::config("an event needs a name")),
-        Leaf::Ended { task, statuses, .. } => {
-            let ended = !statuses.is_empty() && statuses.iter().all(|status| status.is_final());
+fn check_condition(condition: &ConditionSpec) -> pynenc_core::Result<()> {
+    match condition {
+        ConditionSpec::Cron { expression, timezone, dialect, .. } => {
+            Schedule::parse(expression, timezone, *dialect).map(drop)
+        }
+        ConditionSpec::Event { name, .. } if name.is_empty() => {
+            Err(pynenc_core::Error::config("`on_event` needs a name that isn't empty"))
+        }
+        ConditionSpec::Completion { task, statuses, .. } => {
+            if !statuses.is_empty() && statuses.iter().all(|status| status.is_final()) {
+                return Ok(());
+            }
             let message = "a trigger reacts to final statuses alone: success, failed, cancelled or \
                            concurrency_controlled_final";
-            if ended { Ok(()) } else { Err(pynenc_core::Error::config(message).with("task", task)) }
+            Err(pynenc_core::Error::config(message).with("task", task))
         }
-        Leaf::Event { .. } => Ok(()),
+        ConditionSpec::Event { .. } => Ok(()),
     }
 }
 
-/// A trigger that an app can have.
+/// A trigger that has passed its checks.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedTrigger {
     pub(crate) id: Option<String>,
-    pub(crate) spec: Spec,
-    pub(crate) code: Code,
+    pub(crate) spec: TriggerSpec,
+    pub(crate) code: TriggerCode,
 }
 
-/// What a program alone knows of a trigger.
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) parts: Vec<Part>,
-    pub(crate) make: Option<Make>,
-}
-
-impl fmt::Debug for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Code").field("parts", &self.parts).finish_non_exhaustive()
-    }
-}
-
-impl Code {
-    /// Whether a store can keep all of the trigger: no closure belongs to it.
-    pub(crate) fn is_data(&self) -> bool {
-        self.make.is_none() && self.parts.iter().all(|part| part.filter.is_none())
-    }
-}
-
-/// A trigger of this program's code.
+/// A trigger of this program's code, with its id.
 #[derive(Debug)]
-pub(crate) struct Coded {
+pub(crate) struct CodedTrigger {
     pub(crate) id: TriggerId,
-    pub(crate) spec: Spec,
-    pub(crate) code: Arc<Code>,
+    pub(crate) spec: TriggerSpec,
+    pub(crate) code: Arc<TriggerCode>,
 }
 
-impl Coded {
-    /// Logs the warnings about its cron texts, one line for each schedule.
-    pub(crate) fn warn(&self) {
-        let warnings = self.spec.conditions.iter().map(Leaf::warnings);
+impl CodedTrigger {
+    /// Logs the warnings about the cron texts, one line for each schedule.
+    pub(crate) fn log_warnings(&self) {
+        let warnings = self.spec.conditions.iter().map(ConditionSpec::warnings);
         for warnings in warnings.filter(|warnings| !warnings.is_empty()) {
             tracing::warn!(trigger = %self.id, "{}", warnings.join(". "));
         }
@@ -183,49 +144,44 @@ impl Coded {
     }
 }
 
-/// Gives each trigger its identity.
+/// Gives each trigger its id.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] where two have the same.
-pub(crate) fn identified(triggers: Vec<Checked>) -> Result<Vec<Coded>> {
-    let mut coded: Vec<Coded> = Vec::with_capacity(triggers.len());
-    for Checked { id, spec, code } in triggers {
+/// [`Error::Config`] if two triggers have the same id.
+pub(crate) fn assign_ids(triggers: Vec<CheckedTrigger>) -> Result<Vec<CodedTrigger>> {
+    let mut coded: Vec<CodedTrigger> = Vec::with_capacity(triggers.len());
+    for CheckedTrigger { id, spec, code } in triggers {
         let is_taken = |id: &str| coded.iter().any(|other| &*other.id == id);
         let id = match id {
             Some(id) if is_taken(&id) => {
-                let error = pynenc_core::Error::config("two triggers have one id; give one of them another");
+                let error = pynenc_core::Error::config("two triggers have the same id; give one of them another id");
                 return Err(Error::Config(error.with("id", id)));
             }
             Some(id) => id,
-            None => derived(&spec, is_taken)?,
+            None => derived_id(&spec, is_taken)?,
         };
-        coded.push(Coded { id: id.into(), spec, code: Arc::new(code) });
+        coded.push(CodedTrigger { id: id.into(), spec, code: Arc::new(code) });
     }
     Ok(coded)
 }
 
-fn derived(spec: &Spec, is_taken: impl Fn(&str) -> bool) -> Result<String> {
+fn derived_id(spec: &TriggerSpec, is_taken: impl Fn(&str) -> bool) -> Result<String> {
     let target = Target::Made(spec.target.task().clone());
-    let digest = Digest::of(&Spec { target, ..spec.clone() }.bare().encode()?).to_string();
+    let spec_of_task = TriggerSpec { target, ..spec.clone() }.without_default_options();
+    let digest = Digest::of(&spec_of_task.encode()?).to_string();
     let base = format!("{}@{}", spec.target.task(), &digest[..12]);
     let numbered = (2..).map(|number| format!("{base}.{number}"));
-    let mut names = std::iter::once(base.clone()).chain(numbered);
-    Ok(names.find(|name| !is_taken(name)).unwrap_or(base))
+    let mut ids = std::iter::once(base.clone()).chain(numbered);
+    Ok(ids.find(|id| !is_taken(id)).unwrap_or(base))
 }
 
 /// The triggers that a task's attribute names.
 #[derive(Debug)]
 pub(crate) struct TaskTriggers(pub(crate) fn() -> Vec<Trigger>);
 
-/// Leaves the triggers of a task's attribute for the extension.
+/// Attaches the triggers of a task's attribute to its definition, where the extension finds them.
 #[doc(hidden)]
 pub fn attach(attachments: &mut Attachments, triggers: fn() -> Vec<Trigger>) {
     attachments.attach(TaskTriggers(triggers));
-}
-
-/// The triggers that `conditions` make of a task without arguments.
-#[doc(hidden)]
-pub fn of_task<T: Task>(conditions: impl IntoTriggers, call: fn() -> Call<T>) -> Vec<Trigger> {
-    conditions.into_triggers(call)
 }

@@ -1,4 +1,4 @@
-//! How workflows are run: the section `workflow`.
+//! The settings of workflows: the section `workflow`.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use pynenc_core::config::{Section, duration};
 use pynenc_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How workflows are run, in the section `workflow`.
+/// The settings of workflows, in the section `workflow`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkflowConfig {
-    /// How long a body has nothing open but sleeps and waits for events before it is put aside.
+    /// How long a run only sleeps or waits for events before it is suspended.
     #[serde(with = "duration")]
     pub put_aside_after: Duration,
-    /// How many operations one journal may hold.
+    /// The largest number of operations in a journal.
     pub max_steps: usize,
-    /// How many bytes one recorded value may have.
+    /// The largest size of a recorded value, in bytes.
     pub max_value_size: usize,
-    /// How long a runner has for what it was told to wake or to cancel, before others are told.
+    /// How long a runner has to resume a workflow or to cancel its children, before the work is offered to other
+    /// runners.
     #[serde(with = "duration")]
     pub offer_timeout: Duration,
 }
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_limit_is_zero() {
+    fn a_limit_of_zero_is_refused() {
         assert!(WorkflowConfig::default().validate().is_ok());
         let config = WorkflowConfig { max_steps: 0, ..WorkflowConfig::default() };
         assert!(config.validate().is_err_and(|error| error.to_string().contains("`workflow.max_steps`")));

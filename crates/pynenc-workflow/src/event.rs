@@ -1,4 +1,4 @@
-//! Waits for events of the app's log.
+//! Waits for events.
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use pynenc_core::state_backend::Recorded;
+use pynenc_core::state_backend::JournalRecord;
 use pynenc_core::trigger_store::{Event, EventWait};
 use pynenc_core::{Digest, SerializerExt, Timestamp};
 use pynenc_engine::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::kind;
-use crate::operation::{Ended, Operation};
-use crate::replay::Wait;
+use crate::operation::{Operation, OperationEnd};
+use crate::operation_kind;
+use crate::replay::DurableWait;
 
-/// A wait for an event, which awaiting it begins.
+/// A wait for an event; made by [`Workflow::wait_for_event`](crate::Workflow::wait_for_event). Awaiting it starts the
+/// wait and returns the payload.
 #[derive(Debug)]
-#[must_use = "a wait begins when this is awaited"]
+#[must_use = "the wait starts when you await it"]
 pub struct WaitForEvent<T> {
     operation: Operation,
     key: Option<Box<str>>,
@@ -31,13 +32,14 @@ impl<T: DeserializeOwned + Send> WaitForEvent<T> {
         Self { operation, key: None, payload: PhantomData }
     }
 
-    /// Only an event of this key, as [`Emit::key`](pynenc_engine::Emit::key) gives it.
+    /// Waits only for an event with this key, which the emitter gave with [`Emit::key`](pynenc_engine::Emit::key).
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// No longer than `limit` from the first run that came here on: then the wait gives `None`.
+    /// Limits the wait to `limit` after a run first reached it, by the store's clock. After that the wait returns
+    /// `None`.
     pub fn within(self, limit: Duration) -> WaitWithin<T> {
         WaitWithin { wait: self, limit }
     }
@@ -53,19 +55,21 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for WaitForEvent<T> {
             operation.arguments = digest(key.as_deref(), None);
             let recorded = match operation.replayed().await? {
                 Some(recorded) => recorded,
-                None => Waiter { operation: &operation, key: key.clone(), until: None }.recorded().await?,
+                None => OpenWait { operation: &operation, key: key.clone(), until: None }.recorded().await?,
             };
-            let chosen: Option<Chosen> = operation.value(&recorded)?;
-            let chosen =
-                chosen.ok_or_else(|| pynenc_core::Error::corrupt("a wait without a limit was given no event"))?;
-            taken(&operation, key.as_deref(), chosen)
+            let event: Option<ReceivedEvent> = operation.value(&recorded)?;
+            let event = event.ok_or_else(|| {
+                pynenc_core::Error::corrupt("the journal has no event for a wait without a time limit")
+            })?;
+            payload(&operation, key.as_deref(), event)
         })
     }
 }
 
-/// A wait for an event with a time limit.
+/// A wait for an event with a time limit; made by [`WaitForEvent::within`]. Awaiting it returns the payload, or `None`
+/// when the time is over.
 #[derive(Debug)]
-#[must_use = "a wait begins when this is awaited"]
+#[must_use = "the wait starts when you await it"]
 pub struct WaitWithin<T> {
     wait: WaitForEvent<T>,
     limit: Duration,
@@ -79,22 +83,22 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for WaitWithin<T> {
         Box::pin(async move {
             let Self { wait: WaitForEvent { mut operation, key, .. }, limit } = self;
             operation.arguments = digest(key.as_deref(), Some(limit));
-            let began = operation.once(|| operation.encoded(&Limit { within: limit })).await?;
-            let recorded = match operation.ended().await {
-                Ended::Recorded(recorded) => recorded,
-                Ended::Implied | Ended::Open => {
-                    let until = Some(began.at + limit);
-                    let chosen = Waiter { operation: &operation, key: key.clone(), until }.chosen().await?;
-                    operation.record_end(kind::EVENT, operation.encoded(&chosen)?).await?
+            let started = operation.once(|| operation.encoded(&Limit { within: limit })).await?;
+            let recorded = match operation.end().await {
+                OperationEnd::Recorded(recorded) => recorded,
+                OperationEnd::Implied | OperationEnd::Open => {
+                    let until = Some(started.at + limit);
+                    let event = OpenWait { operation: &operation, key: key.clone(), until }.received().await?;
+                    operation.record_end(operation_kind::EVENT, operation.encoded(&event)?).await?
                 }
             };
-            let chosen: Option<Chosen> = operation.value(&recorded)?;
-            chosen.map(|chosen| taken(&operation, key.as_deref(), chosen)).transpose()
+            let event: Option<ReceivedEvent> = operation.value(&recorded)?;
+            event.map(|event| payload(&operation, key.as_deref(), event)).transpose()
         })
     }
 }
 
-/// What is recorded of a wait that has begun.
+/// The recorded start of a wait with a time limit.
 #[derive(Serialize, Deserialize)]
 struct Limit {
     within: Duration,
@@ -104,64 +108,63 @@ fn digest(key: Option<&str>, limit: Option<Duration>) -> Digest {
     Digest::of(format!("{key:?} {:?}", limit.map(|limit| limit.as_millis())).as_bytes())
 }
 
-/// The event that a wait was given, as the journal has it.
+/// The event that a wait received, as the journal stores it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Chosen {
+struct ReceivedEvent {
     sequence: u64,
     key: Option<Box<str>>,
     at: Timestamp,
     serializer: Box<str>,
-    payload: Recording,
+    payload: EncodedPayload,
 }
 
-/// An encoded payload: as text where people can read it. A JSON value in place of the text would have lost the digits of
-/// large integers and the order of a map.
+/// An encoded payload. JSON is stored as text, which keeps the digits of large integers and the order of a map.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Recording {
+enum EncodedPayload {
     Json(String),
     Bytes(Bytes),
 }
 
-/// A wait that is open.
-struct Waiter<'a> {
+/// A wait whose event isn't recorded.
+struct OpenWait<'a> {
     operation: &'a Operation,
     key: Option<Box<str>>,
     until: Option<Timestamp>,
 }
 
-impl Waiter<'_> {
-    async fn recorded(&self) -> Result<Recorded> {
-        let chosen = self.chosen().await?;
-        self.operation.record(self.operation.encoded(&chosen)?).await
+impl OpenWait<'_> {
+    async fn recorded(&self) -> Result<JournalRecord> {
+        let event = self.received().await?;
+        self.operation.record(self.operation.encoded(&event)?).await
     }
 
-    /// Waits for the event, or until its time is over.
-    async fn chosen(&self) -> Result<Option<Chosen>> {
+    /// Waits for the event; `None` when the time is over.
+    async fn received(&self) -> Result<Option<ReceivedEvent>> {
         let run = &self.operation.run;
-        let since = run.since().await?;
+        let since = run.submitted_at().await?;
         loop {
             let wait = self.wait(since);
-            let come = run.extension().come();
-            if let Some(event) = self.ask(&wait).await? {
+            let next_event = run.shared.next_event();
+            if let Some(event) = self.find(&wait).await? {
                 if self.until.is_some_and(|until| event.at > until) {
                     return Ok(None);
                 }
                 if self.take(&event) {
-                    run.extension().took(run.id());
-                    return Ok(Some(Self::read(event)));
+                    run.shared.wait_is_over(run.id());
+                    return Ok(Some(Self::encode(event)));
                 }
                 continue;
             }
-            let asleep = Wait { until: self.until, event: Some(wait) };
-            if self.operation.wait(asleep, self.come_in_time(come)).await {
+            let durable = DurableWait { until: self.until, event: Some(wait) };
+            if self.operation.wait(durable, self.in_time(next_event)).await {
                 continue;
             }
-            // What was appended in the last moment counts.
-            let last = self.ask(&self.wait(since)).await?.filter(|event| self.until.is_some_and(|it| event.at <= it));
-            run.extension().took(run.id());
+            // An event of the last moment, whose notification is still on its way, counts.
+            let last = self.find(&self.wait(since)).await?.filter(|event| self.until.is_some_and(|it| event.at <= it));
+            run.shared.wait_is_over(run.id());
             return match last {
-                Some(event) if self.take(&event) => Ok(Some(Self::read(event))),
+                Some(event) if self.take(&event) => Ok(Some(Self::encode(event))),
                 Some(_) | None => Ok(None),
             };
         }
@@ -169,21 +172,22 @@ impl Waiter<'_> {
 
     fn wait(&self, since: Timestamp) -> EventWait {
         let (name, key) = (self.operation.name(), self.key.clone());
-        let after = self.operation.run.replay().last_chosen(name, key.as_deref());
+        let after = self.operation.run.replay().last_received(name, key.as_deref());
         EventWait { waiter: self.operation.run.id(), name: name.into(), key, since, after }
     }
 
-    async fn ask(&self, wait: &EventWait) -> Result<Option<Event>> {
+    /// Asks the store for the event. If there is none, the store keeps the wait.
+    async fn find(&self, wait: &EventWait) -> Result<Option<Event>> {
         let run = &self.operation.run;
         let store = &run.engine().parts().triggers;
-        let found = run.insisted(|| store.await_events(std::slice::from_ref(wait))).await?;
+        let found = run.until_available(|| store.await_events(std::slice::from_ref(wait))).await?;
         Ok(found.into_iter().next().flatten())
     }
 
-    /// Whether events have come before the time was over.
-    async fn come_in_time(&self, come: impl Future<Output = ()>) -> bool {
+    /// Whether `next_event` completes before the time is over.
+    async fn in_time(&self, next_event: impl Future<Output = ()>) -> bool {
         let run = &self.operation.run;
-        let over = async {
+        let time_over = async {
             match self.until {
                 Some(until) => {
                     let local = run.replay().local(until);
@@ -194,44 +198,43 @@ impl Waiter<'_> {
         };
         tokio::select! {
             biased;
-            () = come => true,
-            () = over => false,
+            () = next_event => true,
+            () = time_over => false,
         }
     }
 
-    /// Takes an event for this wait, if no other one of this run has meanwhile.
+    /// Takes an event for this wait, unless another wait of this run took it meanwhile.
     fn take(&self, event: &Event) -> bool {
         let (name, key) = (self.operation.name(), self.key.as_deref());
         let mut replay = self.operation.run.replay();
-        let is_free = replay.last_chosen(name, key) < event.sequence;
+        let is_free = replay.last_received(name, key) < event.sequence;
         if is_free {
-            replay.choose(name, key, event.sequence);
+            replay.set_received(name, key, event.sequence);
         }
         is_free
     }
 
-    fn read(event: Event) -> Chosen {
+    fn encode(event: Event) -> ReceivedEvent {
         let Event { sequence, key, payload, serializer, at, .. } = event;
         let payload = match std::str::from_utf8(&payload) {
-            Ok(text) if serializer.starts_with("Json") => Recording::Json(text.to_owned()),
-            Ok(_) | Err(_) => Recording::Bytes(payload),
+            Ok(text) if serializer.starts_with("Json") => EncodedPayload::Json(text.to_owned()),
+            Ok(_) | Err(_) => EncodedPayload::Bytes(payload),
         };
-        Chosen { sequence, key, at, serializer, payload }
+        ReceivedEvent { sequence, key, at, serializer, payload }
     }
 }
 
-/// Gives a chosen event to the body, which the next wait for the same goes on behind.
-fn taken<T: DeserializeOwned>(operation: &Operation, key: Option<&str>, chosen: Chosen) -> Result<T> {
-    let unfit = |error: &pynenc_core::Error| {
-        let error = pynenc_core::Error::invalid("the event isn't what the workflow waits for").with("cause", error);
-        error.with("event", operation.name())
-    };
-    let Chosen { sequence, serializer, payload, .. } = chosen;
-    operation.run.replay().choose(operation.name(), key, sequence);
+/// Decodes the payload of a received event. The next wait for the same name and key receives a later event.
+fn payload<T: DeserializeOwned>(operation: &Operation, key: Option<&str>, event: ReceivedEvent) -> Result<T> {
+    let ReceivedEvent { sequence, serializer, payload, .. } = event;
+    operation.run.replay().set_received(operation.name(), key, sequence);
     let bytes = match payload {
-        Recording::Json(text) => text.into(),
-        Recording::Bytes(bytes) => bytes,
+        EncodedPayload::Json(text) => text.into(),
+        EncodedPayload::Bytes(bytes) => bytes,
     };
     let reader = operation.run.engine().reader(&serializer)?;
-    Ok(reader.decode_as(&bytes).map_err(|error| unfit(&error))?)
+    Ok(reader.decode_as(&bytes).map_err(|error| {
+        let message = "the event's payload isn't of the type that the workflow waits for";
+        pynenc_core::Error::invalid(message).with("cause", error).with("event", operation.name())
+    })?)
 }

@@ -1,36 +1,39 @@
-//! A run as a file: what was called, and what was recorded.
+//! Exports a run to a file, and restores it for a replay.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Priority, Registration, WorkflowIdentity};
-use pynenc_core::state_backend::{JournalEntry, JournalOpening, Recorded};
+use pynenc_core::state_backend::{JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::{InvocationId, TaskId, Timestamp};
 use pynenc_engine::{Engine, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The form of the file. A later one may be read by programs of its time alone.
+/// The version of the file's format.
 const FORMAT: u32 = 1;
 
-/// A run of a workflow, to be kept in a file and replayed.
+/// An exported run of a workflow: the call and the recorded operations.
+///
+/// [`Workflows::export`](crate::Workflows::export) makes it. It serializes to a file, and `pynenc::testing::replay`
+/// replays it against the current code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// The form of the file.
+    /// The version of the file's format: 1.
     pub format: u32,
-    /// The invocation.
+    /// The id of the run.
     pub invocation: InvocationId,
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow: InvocationId,
     /// The task.
     pub task: TaskId,
-    /// The serializer of all values.
+    /// The name of the serializer that wrote all values.
     pub serializer: String,
-    /// What it was called with.
+    /// The arguments of the call.
     pub arguments: Vec<HistoryArgument>,
-    /// What was recorded, in its order.
+    /// The recorded operations, in their order.
     pub steps: Vec<HistoryStep>,
 }
 
@@ -38,37 +41,37 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryArgument {
-    /// The parameter.
+    /// The name of the parameter.
     pub name: String,
-    /// The value.
-    pub value: Held,
+    /// The value of the argument.
+    pub value: HistoryValue,
 }
 
 /// A recorded operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryStep {
-    /// Its position.
+    /// The position in the journal: a path of branch names and a number.
     pub position: String,
-    /// What kind of operation.
+    /// The kind of the operation, such as `step`.
     pub kind: String,
-    /// Which one of its kind.
+    /// The name of the step, task, event or key.
     pub name: String,
-    /// The digest of what it was called with, in hexadecimal digits.
+    /// The digest of the arguments, in hexadecimal digits.
     pub arguments: String,
-    /// When it was recorded, in milliseconds since the Unix epoch.
+    /// The time of the recording, in milliseconds since the Unix epoch.
     pub at: Timestamp,
-    /// Its value.
-    pub value: Held,
+    /// The recorded value.
+    pub value: HistoryValue,
 }
 
 /// A serialized value in a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// A value that is JSON.
+pub enum HistoryValue {
+    /// A value that the serializer wrote as JSON.
     Json(Value),
-    /// Any other, and JSON with an integer beyond 64 bits: its bytes in hexadecimal digits.
+    /// The bytes of any other value, and of JSON with an integer beyond 64 bits, in hexadecimal digits.
     Hex(String),
 }
 
@@ -79,7 +82,7 @@ impl History {
         let record = state.invocations(&[id]).await?.pop().flatten().ok_or(Error::InvocationNotFound(id))?;
         let mut arguments = Vec::with_capacity(record.arguments.len());
         for argument in &record.arguments {
-            let value = Held::of(&engine.bytes(&argument.value).await?, &record.serializer);
+            let value = HistoryValue::of(&engine.bytes(&argument.value).await?, &record.serializer);
             arguments.push(HistoryArgument { name: argument.name.to_string(), value });
         }
         let mut steps = Vec::with_capacity(journal.entries.len());
@@ -97,15 +100,16 @@ impl History {
         })
     }
 
-    /// Puts the run into an app of its own, where it waits for a runner.
+    /// Puts the run into an app, where it waits for a runner. Use an app of its own with stores in memory.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a file that can't be one; [`Error::UnknownTask`].
+    /// [`Error::Invalid`] for another format, or a value that isn't in hexadecimal digits; [`Error::UnknownTask`] for a
+    /// task that the app doesn't have.
     pub async fn restore(&self, engine: &Engine) -> Result<InvocationId> {
         if self.format != FORMAT {
-            let error = pynenc_core::Error::invalid("the history is of a form that this program doesn't know");
-            return Err(Error::Invalid(error.with("found", self.format).with("known", FORMAT)));
+            let error = pynenc_core::Error::invalid("this program can't read the format of the history");
+            return Err(Error::Invalid(error.with("found", self.format).with("supported", FORMAT)));
         }
         let task = self.task.as_str();
         let task = engine.tasks().find(task).ok_or_else(|| engine.tasks().unknown(task))?;
@@ -120,7 +124,7 @@ impl History {
         Ok(id)
     }
 
-    /// A failure of the body is told, and not repeated.
+    /// Makes the record of the call. It has no retries, so that a replay reports a failure at once.
     fn record(&self, queue: &str) -> Result<InvocationRecord> {
         let argument = |it: &HistoryArgument| {
             let value = Payload::Inline(it.value.bytes()?.into());
@@ -145,10 +149,10 @@ impl History {
 }
 
 impl HistoryStep {
-    async fn of(engine: &Engine, recorded: Recorded, serializer: &str) -> Result<Self> {
-        let Recorded { entry, at } = recorded;
+    async fn of(engine: &Engine, recorded: JournalRecord, serializer: &str) -> Result<Self> {
+        let JournalRecord { entry, at } = recorded;
         Ok(Self {
-            value: Held::of(&engine.bytes(&entry.value).await?, serializer),
+            value: HistoryValue::of(&engine.bytes(&entry.value).await?, serializer),
             position: entry.position.into(),
             kind: entry.kind.into(),
             name: entry.name.into(),
@@ -168,23 +172,26 @@ impl HistoryStep {
     }
 }
 
-impl Held {
+impl HistoryValue {
     fn of(bytes: &[u8], serializer: &str) -> Self {
         let json = serializer.starts_with("Json").then(|| serde_json::from_slice(bytes).ok()).flatten();
-        json.filter(is_exact).map_or_else(|| Self::Hex(hexed(bytes)), Self::Json)
+        json.filter(is_exact).map_or_else(|| Self::Hex(to_hex(bytes)), Self::Json)
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
         match self {
             Self::Json(value) => serde_json::to_vec(value).map_err(Error::other),
-            Self::Hex(text) => unhexed(text).ok_or_else(|| {
-                Error::Invalid(pynenc_core::Error::invalid("not hexadecimal digits").with("text", text))
+            Self::Hex(text) => from_hex(text).ok_or_else(|| {
+                Error::Invalid(
+                    pynenc_core::Error::invalid("a value in the history isn't in hexadecimal digits")
+                        .with("text", text),
+                )
             }),
         }
     }
 }
 
-/// Whether a JSON value has every digit of its text: an integer beyond 64 bits has become a float.
+/// Whether a parsed JSON value kept all digits. An integer beyond 64 bits is parsed as a float.
 fn is_exact(value: &Value) -> bool {
     match value {
         Value::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|float| float.abs() < 2_f64.powi(63)),
@@ -194,17 +201,19 @@ fn is_exact(value: &Value) -> bool {
     }
 }
 
-fn hexed(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string doesn't fail.
+        // Writing to a string can't fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-fn unhexed(text: &str) -> Option<Vec<u8>> {
+fn from_hex(text: &str) -> Option<Vec<u8>> {
     let is_whole = text.is_ascii() && text.len().is_multiple_of(2);
-    is_whole.then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect())?
+    is_whole.then(|| {
+        (0..text.len()).step_by(2).map(|index| u8::from_str_radix(&text[index..index + 2], 16).ok()).collect()
+    })?
 }
 
 #[cfg(test)]
@@ -212,15 +221,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_in_a_file_keeps_every_digit() {
+    fn a_value_in_a_history_keeps_every_digit() {
         for (json, is_readable) in [
             (r#"{"a":[1.5,18446744073709551615,-9223372036854775808]}"#, true),
             ("340282366920938463463374607431768211455", false),
             (r#"[{"a":-9223372036854775809}]"#, false),
         ] {
-            let held = Held::of(json.as_bytes(), "JsonSerializer");
-            assert_eq!(matches!(held, Held::Json(_)), is_readable, "{json}");
-            assert_eq!(held.bytes().unwrap(), json.as_bytes());
+            let value = HistoryValue::of(json.as_bytes(), "JsonSerializer");
+            assert_eq!(matches!(value, HistoryValue::Json(_)), is_readable, "{json}");
+            assert_eq!(value.bytes().unwrap(), json.as_bytes());
         }
     }
 }

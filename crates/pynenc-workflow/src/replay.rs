@@ -1,258 +1,276 @@
-//! Which operation of a body gets which entry of its journal, and when: decided without doing anything.
+//! Replay: decides which operation gets which journal entry, and when. It performs no I/O.
 //!
-//! Entries are given out in the order in which they were appended, whichever operation asks first: of several that are
-//! open at once, they come to their ends in the same order in every run. What isn't recorded begins when everything that
-//! is has been given out.
+//! Entries are replayed in the order in which they were appended, whichever operation asks first. So concurrent
+//! operations complete in the same order in every run. New operations are performed after all recorded entries have
+//! been replayed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pynenc_core::record::{Payload, TaskError};
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
-use pynenc_core::state_backend::{Journal, JournalEntry, Recorded};
+use pynenc_core::state_backend::{Journal, JournalEntry, JournalRecord};
 use pynenc_core::trigger_store::EventWait;
 use pynenc_core::{Digest, InvocationId, Serializer, SerializerExt, Timestamp};
 use pynenc_engine::Mismatch;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::kind;
+use crate::operation_kind;
 
-/// What an operation waits for while its body needn't be in memory.
+/// A wait for a time or an event, during which the run may be suspended.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wait {
-    /// By the store's clock.
+pub(crate) struct DurableWait {
+    /// The time, by the store's clock.
     pub(crate) until: Option<Timestamp>,
     pub(crate) event: Option<EventWait>,
 }
 
-/// An operation that was called, until its future is dropped.
+/// An operation that was called and whose future isn't dropped.
 #[derive(Debug)]
-struct Called {
+struct OpenOperation {
     branch: Box<str>,
     position: Box<str>,
-    shown: String,
+    description: String,
+    /// Whether the future was polled. Operations that were only called don't wait for anything.
     is_polled: bool,
     awaits_turn: bool,
-    wait: Option<Wait>,
+    wait: Option<DurableWait>,
 }
 
-impl Called {
+impl OpenOperation {
     fn is_at(&self, position: &str) -> bool {
-        let position = again_at(position).unwrap_or(position);
+        let position = repeated_position(position).unwrap_or(position);
         *self.position == *position || position.strip_suffix(END) == Some(&*self.position)
     }
 }
 
-/// What is behind the position of an operation where its end is recorded beside its beginning.
+/// The suffix of a position at which the end of an operation is recorded.
 pub(crate) const END: &str = ".end";
 
-/// The position that another one stands for, whose failure ended an earlier try.
-fn again_at(position: &str) -> Option<&str> {
-    let (before, number) = position.rsplit_once(AGAIN)?;
+/// The separator between a position and the number of the attempt that repeated its operation.
+const REPEATED: char = '~';
+
+/// Returns the original position of an operation that was repeated after its failure.
+fn repeated_position(position: &str) -> Option<&str> {
+    let (before, number) = position.rsplit_once(REPEATED)?;
     number.bytes().all(|digit| digit.is_ascii_digit()).then_some(before)
 }
 
-/// What is between a position and the number of the try that came there again.
-const AGAIN: char = '~';
-
-/// A call's place.
+/// The number and the position of a called operation.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) position: Box<str>,
-    /// What was open in the same branch, which makes the order unstable.
+    /// An open operation of the same branch, which makes the order of operations unstable.
     pub(crate) overlaps: Option<String>,
 }
 
-/// What an operation gets when it asks for its entry.
+/// The reply to an operation that asks for its entry.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Turn {
-    /// Its entry.
-    Recorded(Recorded),
-    /// There is none, and everything that is recorded was given out.
-    Live,
-    /// Others come first.
-    Later,
+    /// The operation's entry.
+    Replay(JournalRecord),
+    /// The operation isn't recorded, and all recorded entries have been replayed.
+    Perform,
+    /// Other operations come first.
+    Wait,
 }
 
-/// A journal, and how far a body has come in it.
+/// A journal, and how far a run has replayed it.
 #[derive(Debug)]
 pub(crate) struct Replay {
+    /// The invocation that began the journal.
     pub(crate) origin: InvocationId,
-    pub(crate) tries: u32,
-    /// How far the store's clock is ahead of this process's, in milliseconds.
-    ahead: i64,
-    recorded: Vec<Recorded>,
-    places: FxHashMap<Box<str>, usize>,
+    /// The number of attempts that opened the journal.
+    pub(crate) attempts: u32,
+    /// How far the store's clock is ahead of this process's clock, in milliseconds.
+    clock_offset: i64,
+    entries: Vec<JournalRecord>,
+    /// The indexes of the entries that count, by position.
+    indexes: FxHashMap<Box<str>, usize>,
+    /// For each entry, whether it has been replayed or is skipped.
     passed: Vec<bool>,
-    /// The positions at which something is recorded that doesn't count any more.
-    again: FxHashSet<Box<str>>,
+    /// The positions of recorded failures that are tried again.
+    repeated: FxHashSet<Box<str>>,
+    /// The index of the next entry to replay.
     next: usize,
+    /// The number of entries that this run has appended.
     appended: usize,
-    calls: BTreeMap<u64, Called>,
-    last_call: u64,
+    open: BTreeMap<u64, OpenOperation>,
+    last_number: u64,
+    /// The number of operations that were called, by branch.
     branches: FxHashMap<Box<str>, u64>,
-    /// Failures that were given to the body: they are recorded if it goes on.
+    /// Failures that the task function got. They are recorded if the function calls another operation.
     failures: Vec<JournalEntry>,
-    /// Those that it went on from.
+    /// Failures that the task function has handled, and that aren't recorded yet.
     handled: Vec<JournalEntry>,
-    /// By name and key: the last event that was chosen.
-    chosen: FxHashMap<(Box<str>, Option<Box<str>>), u64>,
+    /// The sequence number of the last received event, by name and key.
+    received: FxHashMap<(Box<str>, Option<Box<str>>), u64>,
 }
 
 impl Replay {
-    /// The state before anything is read.
-    pub(crate) fn unread(id: InvocationId) -> Self {
+    /// Makes the replay of a run that hasn't opened its journal.
+    pub(crate) fn unopened(id: InvocationId) -> Self {
         Self {
             origin: id,
-            tries: 1,
-            ahead: 0,
-            recorded: Vec::new(),
-            places: FxHashMap::default(),
+            attempts: 1,
+            clock_offset: 0,
+            entries: Vec::new(),
+            indexes: FxHashMap::default(),
             passed: Vec::new(),
-            again: FxHashSet::default(),
+            repeated: FxHashSet::default(),
             next: 0,
             appended: 0,
-            calls: BTreeMap::new(),
-            last_call: 0,
+            open: BTreeMap::new(),
+            last_number: 0,
             branches: FxHashMap::default(),
             failures: Vec::new(),
             handled: Vec::new(),
-            chosen: FxHashMap::default(),
+            received: FxHashMap::default(),
         }
     }
 
-    /// Takes what was read, when this process's clock shows `local`. What ended an earlier try is tried again: a failure
-    /// whose message is in one of `endings`, and behind which nothing is recorded that may follow from it.
-    pub(crate) fn open(&mut self, journal: Journal, local: Timestamp, endings: &[Box<str>]) {
+    /// Takes over a journal that was read at the time `local` of this process's clock.
+    ///
+    /// `errors` are those with which earlier attempts ended. An operation is tried again if its recorded failure ended one
+    /// of them: an error contains its message, and no later entry is in the same branch, an outer or an inner one.
+    pub(crate) fn open(&mut self, journal: Journal, local: Timestamp, errors: &[Box<str>]) {
         let Journal { origin, tries, entries, now } = journal;
-        (self.origin, self.tries) = (origin, tries);
-        self.ahead =
+        (self.origin, self.attempts) = (origin, tries);
+        self.clock_offset =
             i64::try_from(now.as_millis()).unwrap_or(i64::MAX) - i64::try_from(local.as_millis()).unwrap_or(i64::MAX);
         self.passed = vec![false; entries.len()];
-        self.recorded = entries;
-        for place in 0..self.recorded.len() {
-            let position = &*self.recorded[place].entry.position;
-            let position: Box<str> = again_at(position).unwrap_or(position).into();
-            if let Some(earlier) = self.places.insert(position.clone(), place) {
+        self.entries = entries;
+        for index in 0..self.entries.len() {
+            let position = self.original_position(index);
+            if let Some(earlier) = self.indexes.insert(position.clone(), index) {
                 self.passed[earlier] = true;
-                self.again.insert(position);
+                self.repeated.insert(position);
             }
         }
-        self.leave_out_endings(endings);
+        self.skip_final_failures(errors);
         self.advance();
     }
 
-    fn leave_out_endings(&mut self, endings: &[Box<str>]) {
-        for place in 0..self.recorded.len() {
-            if !self.passed[place] && self.is_ending(place, endings) {
-                let position = &*self.recorded[place].entry.position;
-                let position: Box<str> = again_at(position).unwrap_or(position).into();
-                self.passed[place] = true;
-                self.places.remove(&position);
-                self.again.insert(position);
+    fn original_position(&self, index: usize) -> Box<str> {
+        let position = &*self.entries[index].entry.position;
+        repeated_position(position).unwrap_or(position).into()
+    }
+
+    fn skip_final_failures(&mut self, errors: &[Box<str>]) {
+        for index in 0..self.entries.len() {
+            if !self.passed[index] && self.is_final_failure(index, errors) {
+                let position = self.original_position(index);
+                self.passed[index] = true;
+                self.indexes.remove(&position);
+                self.repeated.insert(position);
             }
         }
     }
 
-    fn is_ending(&self, place: usize, endings: &[Box<str>]) -> bool {
-        let entry = &self.recorded[place].entry;
+    /// Whether an entry is the failure that ended an earlier attempt.
+    fn is_final_failure(&self, index: usize, errors: &[Box<str>]) -> bool {
+        let entry = &self.entries[index].entry;
         let branch = branch_of(&entry.position);
-        let follows = |other: &Recorded| {
+        let may_follow = |other: &JournalRecord| {
             let other = branch_of(&other.entry.position);
-            other.starts_with(branch) || branch.starts_with(other)
+            is_within(other, branch) || is_within(branch, other)
         };
-        kind::has_failed(entry)
-            && endings.iter().any(|ending| tells_of(ending, entry))
-            && !self.recorded[place + 1..].iter().any(follows)
+        operation_kind::is_failure(entry)
+            && errors.iter().any(|error| contains_failure(error, entry))
+            && !self.entries[index + 1..].iter().any(may_follow)
     }
 
-    /// Where an operation at a position is recorded.
-    pub(crate) fn to_record_at(&self, position: &str) -> Box<str> {
-        if self.again.contains(position) { format!("{position}{AGAIN}{}", self.tries).into() } else { position.into() }
+    /// Returns the position at which to record an operation: another one if its failure is recorded and tried again.
+    pub(crate) fn recording_position(&self, position: &str) -> Box<str> {
+        if self.repeated.contains(position) {
+            format!("{position}{REPEATED}{}", self.attempts).into()
+        } else {
+            position.into()
+        }
     }
 
-    /// A point of the store's clock by that of this process.
+    /// Converts a time of the store's clock to this process's clock.
     pub(crate) fn local(&self, store: Timestamp) -> Timestamp {
-        let length = Duration::from_millis(self.ahead.unsigned_abs());
-        if self.ahead > 0 { store - length } else { store + length }
+        let offset = Duration::from_millis(self.clock_offset.unsigned_abs());
+        if self.clock_offset > 0 { store - offset } else { store + offset }
     }
 
-    /// A point of this process's clock by that of the store.
+    /// Converts a time of this process's clock to the store's clock.
     pub(crate) fn in_store(&self, local: Timestamp) -> Timestamp {
-        let length = Duration::from_millis(self.ahead.unsigned_abs());
-        if self.ahead > 0 { local + length } else { local - length }
+        let offset = Duration::from_millis(self.clock_offset.unsigned_abs());
+        if self.clock_offset > 0 { local + offset } else { local - offset }
     }
 
-    /// Gives a call its place. What went wrong before was handled by the body: it goes on.
-    pub(crate) fn call(&mut self, branch: &str, kind: &str, name: &str) -> Place {
+    /// Calls an operation. The task function has handled the failures that it got before.
+    pub(crate) fn call(&mut self, branch: &str, kind: &str, name: &str) -> Call {
         self.handled.append(&mut self.failures);
-        let open = self.calls.values().find(|call| call.is_polled && *call.branch == *branch);
-        let overlaps = open.map(|call| format!("{} at {}", call.shown, call.position));
+        let open = self.open.values().find(|operation| operation.is_polled && *operation.branch == *branch);
+        let overlaps = open.map(|operation| format!("{} at {}", operation.description, operation.position));
         let last = self.branches.entry(branch.into()).or_default();
         *last += 1;
-        self.last_call += 1;
-        let (number, position): (_, Box<str>) = (self.last_call, format!("{branch}{last}").into());
-        let called = Called {
+        self.last_number += 1;
+        let (number, position): (_, Box<str>) = (self.last_number, format!("{branch}{last}").into());
+        let operation = OpenOperation {
             branch: branch.into(),
             position: position.clone(),
-            shown: kind::shown(kind, name),
+            description: operation_kind::describe(kind, name),
             is_polled: false,
             awaits_turn: false,
             wait: None,
         };
-        self.calls.insert(number, called);
-        Place { number, position, overlaps }
+        self.open.insert(number, operation);
+        Call { number, position, overlaps }
     }
 
-    pub(crate) fn polled(&mut self, number: u64) {
-        if let Some(call) = self.calls.get_mut(&number) {
-            call.is_polled = true;
+    pub(crate) fn mark_polled(&mut self, number: u64) {
+        if let Some(operation) = self.open.get_mut(&number) {
+            operation.is_polled = true;
         }
     }
 
-    /// Ends a call, whether it came to its end or was dropped: its entries aren't waited for any more.
+    /// Closes an operation that has completed or was dropped. Its entries are skipped.
     pub(crate) fn close(&mut self, number: u64) {
-        let Some(call) = self.calls.remove(&number) else { return };
-        for position in [call.position.clone(), format!("{}{END}", call.position).into()] {
-            if let Some(place) = self.places.get(&position) {
-                self.passed[*place] = true;
+        let Some(operation) = self.open.remove(&number) else { return };
+        for position in [operation.position.clone(), format!("{}{END}", operation.position).into()] {
+            if let Some(index) = self.indexes.get(&position) {
+                self.passed[*index] = true;
             }
         }
         self.advance();
     }
 
-    /// Whether it is the turn of a call's entry; if so, the entry is passed.
+    /// Returns the entry at a position if its turn has come, and moves on to the next entry.
     pub(crate) fn turn(&mut self, number: u64, position: &str) -> Turn {
-        let turn = match self.places.get(position) {
-            Some(place) if *place == self.next => Turn::Recorded(self.recorded[*place].clone()),
-            None if self.is_over() => Turn::Live,
-            Some(_) | None => Turn::Later,
+        let turn = match self.indexes.get(position) {
+            Some(index) if *index == self.next => Turn::Replay(self.entries[*index].clone()),
+            None if self.is_over() => Turn::Perform,
+            Some(_) | None => Turn::Wait,
         };
-        if matches!(turn, Turn::Recorded(_)) {
+        if matches!(turn, Turn::Replay(_)) {
             self.passed[self.next] = true;
             self.advance();
         }
-        if let Some(call) = self.calls.get_mut(&number) {
-            call.awaits_turn = turn == Turn::Later;
+        if let Some(operation) = self.open.get_mut(&number) {
+            operation.awaits_turn = turn == Turn::Wait;
         }
         turn
     }
 
-    /// Whether a call is the only one that is open.
+    /// Whether no other operation is open.
     pub(crate) fn is_alone(&self, number: u64) -> bool {
-        self.calls.keys().all(|other| *other == number)
+        self.open.keys().all(|other| *other == number)
     }
 
-    /// Whether a call will be the only one in the next run too: one that has failed is open there until its entry comes,
-    /// which is recorded later.
+    /// Whether no other operation will be open in the next run either. An operation that has failed is open there until
+    /// its failure is replayed, which is recorded later.
     pub(crate) fn stays_alone(&self, number: u64) -> bool {
         self.is_alone(number) && self.failures.is_empty() && self.handled.is_empty()
     }
 
-    /// Whether everything that is recorded was given out.
-    pub(crate) fn is_over(&self) -> bool {
-        self.next >= self.recorded.len()
+    /// Whether all recorded entries have been replayed.
+    fn is_over(&self) -> bool {
+        self.next >= self.entries.len()
     }
 
     fn advance(&mut self) {
@@ -261,58 +279,60 @@ impl Replay {
         }
     }
 
-    /// The entry that the body should have come to.
-    pub(crate) fn head(&self) -> Option<&JournalEntry> {
-        self.recorded.get(self.next).map(|recorded| &recorded.entry)
+    /// Returns the next entry to replay.
+    pub(crate) fn next_entry(&self) -> Option<&JournalEntry> {
+        self.entries.get(self.next).map(|recorded| &recorded.entry)
     }
 
-    /// Whether all that is open waits for an entry that nobody asks for.
+    /// Whether all open operations wait for their turn, and no operation asks for the next entry.
     pub(crate) fn is_stalled(&self) -> bool {
-        let Some(head) = self.head() else { return false };
-        let mut open = self.calls.values().filter(|call| call.is_polled);
-        open.all(|call| call.awaits_turn) && !self.calls.values().any(|call| call.is_at(&head.position))
+        let Some(next) = self.next_entry() else { return false };
+        let mut polled = self.open.values().filter(|operation| operation.is_polled);
+        polled.all(|operation| operation.awaits_turn)
+            && !self.open.values().any(|operation| operation.is_at(&next.position))
     }
 
-    pub(crate) fn set_wait(&mut self, number: u64, wait: Option<Wait>) {
-        if let Some(call) = self.calls.get_mut(&number) {
-            call.wait = wait;
+    pub(crate) fn set_wait(&mut self, number: u64, wait: Option<DurableWait>) {
+        if let Some(operation) = self.open.get_mut(&number) {
+            operation.wait = wait;
         }
     }
 
-    /// What all that is open waits for, if that is nothing that needs the body in memory.
-    pub(crate) fn durable_waits(&self) -> Option<Vec<Wait>> {
-        let open = self.calls.values().filter(|call| call.is_polled);
-        let waits: Vec<Wait> = open.map(|call| call.wait.clone()).collect::<Option<_>>()?;
+    /// Returns the waits of the open operations, if there are any and all of them wait for times or events.
+    pub(crate) fn durable_waits(&self) -> Option<Vec<DurableWait>> {
+        let open = self.open.values().filter(|operation| operation.is_polled);
+        let waits: Vec<DurableWait> = open.map(|operation| operation.wait.clone()).collect::<Option<_>>()?;
         Some(waits).filter(|waits| !waits.is_empty())
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries in the journal.
     pub(crate) fn len(&self) -> usize {
-        self.recorded.len() + self.appended
+        self.entries.len() + self.appended
     }
 
-    /// Keeps a failure in mind that is given to the body.
+    /// Keeps a failure that the task function gets.
     pub(crate) fn failed(&mut self, entry: JournalEntry) {
         self.failures.push(entry);
     }
 
-    /// What has to be recorded before `entry`, and that.
-    pub(crate) fn to_append(&self, entry: JournalEntry) -> Vec<JournalEntry> {
+    /// Returns the handled failures, followed by `entry`.
+    pub(crate) fn with_handled_failures(&self, entry: JournalEntry) -> Vec<JournalEntry> {
         self.handled.iter().cloned().chain([entry]).collect()
     }
 
+    /// Notes that handled failures and one more entry were appended: `count` entries in total.
     pub(crate) fn appended(&mut self, count: usize) {
         self.handled.drain(..count.saturating_sub(1).min(self.handled.len()));
         self.appended += count;
     }
 
-    /// The last event that a wait for this name and key was given.
-    pub(crate) fn last_chosen(&self, name: &str, key: Option<&str>) -> u64 {
-        self.chosen.get(&(name.into(), key.map(Into::into))).copied().unwrap_or_default()
+    /// Returns the sequence number of the last event that a wait for this name and key received; 0 if none did.
+    pub(crate) fn last_received(&self, name: &str, key: Option<&str>) -> u64 {
+        self.received.get(&(name.into(), key.map(Into::into))).copied().unwrap_or_default()
     }
 
-    pub(crate) fn choose(&mut self, name: &str, key: Option<&str>, sequence: u64) {
-        self.chosen.insert((name.into(), key.map(Into::into)), sequence);
+    pub(crate) fn set_received(&mut self, name: &str, key: Option<&str>, sequence: u64) {
+        self.received.insert((name.into(), key.map(Into::into)), sequence);
     }
 }
 
@@ -320,20 +340,27 @@ fn branch_of(position: &str) -> &str {
     position.rsplit_once('/').map_or("", |(branch, _)| branch)
 }
 
-/// Whether the error that ended a try is the failure of an entry: its message is in the error's, however it was wrapped.
-fn tells_of(ending: &str, entry: &JournalEntry) -> bool {
-    let Payload::Inline(bytes) = &entry.value else { return false };
-    let failure = FAILURES.iter().find_map(|serializer| serializer.decode_as::<TaskError>(bytes).ok());
-    failure.is_some_and(|failure| !failure.message.is_empty() && ending.contains(&failure.message))
+/// Whether a branch is another one, or inside it.
+fn is_within(branch: &str, outer: &str) -> bool {
+    let inner = branch.strip_prefix(outer);
+    inner.is_some_and(|inner| inner.is_empty() || outer.is_empty() || inner.starts_with('/'))
 }
 
-/// What failures may have been written with.
-const FAILURES: [&dyn Serializer; 2] = [&JsonSerializer, &MsgPackSerializer];
+/// Whether the error that ended an attempt was caused by the failure of an entry: the error contains the failure's
+/// message, however the task function wrapped it.
+fn contains_failure(error: &str, entry: &JournalEntry) -> bool {
+    let Payload::Inline(bytes) = &entry.value else { return false };
+    let failure = FAILURE_SERIALIZERS.iter().find_map(|serializer| serializer.decode_as::<TaskError>(bytes).ok());
+    failure.is_some_and(|failure| !failure.message.is_empty() && error.contains(&failure.message))
+}
 
-/// Compares an entry with the operation that has come to its position.
+/// The serializers that may have written a failure.
+const FAILURE_SERIALIZERS: [&dyn Serializer; 2] = [&JsonSerializer, &MsgPackSerializer];
+
+/// Compares an entry with the operation at its position, and returns the difference.
 pub(crate) fn mismatch(entry: &JournalEntry, kind: &str, name: &str, arguments: Digest) -> Option<Mismatch> {
-    let recorded = kind::shown(kind::of(entry), &entry.name);
-    let found = kind::shown(kind, name);
+    let recorded = operation_kind::describe(operation_kind::of_entry(entry), &entry.name);
+    let found = operation_kind::describe(kind, name);
     let found = if recorded != found {
         found
     } else if entry.arguments != arguments {
@@ -342,4 +369,19 @@ pub(crate) fn mismatch(entry: &JournalEntry, kind: &str, name: &str, arguments: 
         return None;
     };
     Some(Mismatch { position: entry.position.to_string(), recorded, found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_is_within_itself_and_its_outer_branches_but_not_within_a_namesake() {
+        for (branch, outer) in [("item1", "item1"), ("item1", ""), ("orders/item1", "orders"), ("", "")] {
+            assert!(is_within(branch, outer), "{branch} in {outer}");
+        }
+        for (branch, outer) in [("item10", "item1"), ("item1", "item10"), ("orders", "orders/item1"), ("", "item1")] {
+            assert!(!is_within(branch, outer), "{branch} in {outer}");
+        }
+    }
 }

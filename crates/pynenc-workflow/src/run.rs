@@ -1,4 +1,4 @@
-//! One run of a workflow: its context, and its journal as it is read and written.
+//! One run of a workflow: its context, and the reads and writes of its journal.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -6,29 +6,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pynenc_core::record::WorkflowIdentity;
-use pynenc_core::state_backend::{Appended, JournalEntry, JournalOpening, Recorded};
+use pynenc_core::state_backend::{Appended, JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::status::Due;
-use pynenc_core::{ErrorKind, InvocationId, Serializer, Status, Timestamp};
-use pynenc_engine::{Engine, Error, Halt, Mismatch, Result, TaskContext};
+use pynenc_core::{ErrorKind, InvocationId, Serializer, Status, Timestamp, reads};
+use pynenc_engine::{Engine, Error, Halt, Mismatch, Result, TaskContext, store_backoff};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::config::WorkflowConfig;
-use crate::extension::WorkflowExtension;
-use crate::kind;
-use crate::replay::{Replay, Wait};
+use crate::operation_kind;
+use crate::replay::{DurableWait, Replay};
+use crate::shared::Shared;
 
-/// How long all that is open waits for an entry that nobody asks for, before the code is said not to match.
+/// How long the open operations wait for each other when no operation asks for the next entry. Then the run fails with
+/// a mismatch.
 const STALL: Duration = Duration::from_secs(10);
 
-/// A run, as all handles of its body share it.
+/// A run of a workflow, shared by all handles of its task function.
 pub(crate) struct Run {
     pub(crate) context: TaskContext,
     pub(crate) workflow: WorkflowIdentity,
+    pub(crate) shared: Arc<Shared>,
+    /// Notifies the open operations that the replay has changed.
     pub(crate) changed: Notify,
     opened: OnceCell<()>,
-    since: OnceCell<Timestamp>,
+    submitted_at: OnceCell<Timestamp>,
     replay: Mutex<Replay>,
-    /// Entries are appended one after the other, and each is told to the body before the next.
+    /// Held during an append. The task function gets each entry before the next is appended.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -39,24 +42,25 @@ impl fmt::Debug for Run {
 }
 
 impl Run {
-    /// The run of a context, the same one however often it is asked for.
-    pub(crate) fn of(context: &TaskContext) -> Arc<Self> {
-        let run = context.share(|| Self::new(context.clone()));
+    /// Returns the run of a context; the same run for each call.
+    pub(crate) fn of(context: &TaskContext, shared: &Arc<Shared>) -> Arc<Self> {
+        let run = context.share(|| Self::new(context.clone(), shared.clone()));
         let weak = Arc::downgrade(&run);
-        context.judge_return(move || weak.upgrade().and_then(|run| run.unreached()));
+        context.check_return(move || weak.upgrade().and_then(|run| run.mismatch("the end of the body")));
         run
     }
 
-    fn new(context: TaskContext) -> Self {
+    fn new(context: TaskContext, shared: Arc<Shared>) -> Self {
         let id = context.invocation_id();
-        context.found_workflow(WorkflowIdentity { id, parent: None });
+        context.start_workflow(WorkflowIdentity { id, parent: None });
         Self {
             workflow: context.workflow().unwrap_or(WorkflowIdentity { id, parent: None }),
             context,
+            shared,
             changed: Notify::new(),
             opened: OnceCell::new(),
-            since: OnceCell::new(),
-            replay: Mutex::new(Replay::unread(id)),
+            submitted_at: OnceCell::new(),
+            replay: Mutex::new(Replay::unopened(id)),
             writing: tokio::sync::Mutex::default(),
         }
     }
@@ -69,15 +73,11 @@ impl Run {
         self.context.invocation_id()
     }
 
-    pub(crate) fn extension(&self) -> &WorkflowExtension {
-        self.engine().extension().expect("a workflow is injected where the extension is")
-    }
-
     pub(crate) fn config(&self) -> &WorkflowConfig {
-        &self.extension().config
+        &self.shared.config
     }
 
-    /// What writes and reads the journal: what wrote the call, whatever the settings say by now.
+    /// Returns the serializer of the journal: the serializer that wrote the call, even if the settings have changed.
     pub(crate) fn serializer(&self) -> Result<Arc<dyn Serializer>> {
         Ok(self.engine().reader(&self.context.record().serializer)?)
     }
@@ -86,12 +86,12 @@ impl Run {
         self.replay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the journal, once a run, and makes this run the only one that may append to it.
+    /// Opens the journal, once per run: reads it, and fences off older claims of this invocation.
     pub(crate) async fn open(&self) -> Result<()> {
-        self.opened.get_or_try_init(|| self.read()).await.copied()
+        self.opened.get_or_try_init(|| self.open_journal()).await.copied()
     }
 
-    async fn read(&self) -> Result<()> {
+    async fn open_journal(&self) -> Result<()> {
         let record = self.context.record();
         let opening = JournalOpening {
             id: record.id,
@@ -101,86 +101,89 @@ impl Run {
             takes_over: record.retry_of,
         };
         let state = &self.engine().parts().state;
-        let journal = self.insisted(|| state.open_journal(&opening)).await?;
+        let journal = self.until_available(|| state.open_journal(&opening)).await?;
         let local = self.engine().parts().clock.now();
-        let has_failures = journal.entries.iter().any(|recorded| kind::has_failed(&recorded.entry));
-        let endings = if journal.tries > 1 && has_failures { self.endings().await? } else { Vec::new() };
-        self.replay().open(journal, local, &endings);
+        let has_failures = journal.entries.iter().any(|recorded| operation_kind::is_failure(&recorded.entry));
+        let errors = if journal.tries > 1 && has_failures { self.errors_of_attempts().await? } else { Vec::new() };
+        self.replay().open(journal, local, &errors);
         Ok(())
     }
 
-    /// The errors that ended earlier tries.
-    async fn endings(&self) -> Result<Vec<Box<str>>> {
-        let mut endings = Vec::new();
+    /// Reads the errors with which earlier attempts failed.
+    async fn errors_of_attempts(&self) -> Result<Vec<Box<str>>> {
+        let mut errors = Vec::new();
         let orchestrator = &self.engine().parts().orchestrator;
         for id in [Some(self.id()), self.context.record().retry_of].into_iter().flatten() {
-            let history = self.insisted(|| orchestrator.history(id)).await?;
-            let ended = history.into_iter().filter(|line| matches!(line.status, Status::Retry | Status::Failed));
-            endings.extend(ended.filter_map(|line| line.detail));
+            let history = self.until_available(|| reads::history(&**orchestrator, id)).await?;
+            let failed = history.into_iter().filter(|line| matches!(line.status, Status::Retry | Status::Failed));
+            errors.extend(failed.filter_map(|line| line.detail));
         }
-        Ok(endings)
+        Ok(errors)
     }
 
-    /// Asks a store until it answers: what passes must not show in a body, which would take another way in the next run.
-    pub(crate) async fn insisted<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    /// Repeats a request until the store answers. An outage must not reach the task function, because the next run of
+    /// the function would take another way. A run that is fenced off stops here.
+    pub(crate) async fn until_available<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = pynenc_core::Result<T>>,
     {
         let mut failures = 0;
         loop {
-            match ask().await {
-                Err(error) if error.is_retryable() => self.pause(&mut failures).await,
+            match request().await {
+                Err(error) if error.is_retryable() => self.back_off(&mut failures).await,
                 Err(error) if error.kind() == ErrorKind::Fenced => self.halt(Halt::Lost).await,
-                answer => return Ok(answer?),
+                reply => return Ok(reply?),
             }
         }
     }
 
-    /// Waits before a store is asked again: 50 ms, doubled each time, at most 2 s.
-    pub(crate) async fn pause(&self, failures: &mut u32) {
-        let pause = Duration::from_millis(50 << (*failures).min(6)).min(Duration::from_secs(2));
+    /// Waits before a request is repeated.
+    pub(crate) async fn back_off(&self, failures: &mut u32) {
+        let pause = store_backoff(*failures);
         *failures += 1;
         self.engine().parts().clock.sleep(pause).await;
     }
 
-    /// Appends an entry, and before it what the body has handled; gives what is recorded at its position.
-    pub(crate) async fn append(&self, entry: JournalEntry) -> Result<Recorded> {
+    /// Appends an entry, after the failures that the task function has handled before it. Returns the entry at its
+    /// position, which an earlier append may have recorded.
+    pub(crate) async fn append(&self, entry: JournalEntry) -> Result<JournalRecord> {
         let _writing = self.writing.lock().await;
-        let entries = self.replay().to_append(entry);
+        let entries = self.replay().with_handled_failures(entry);
         let (state, id, epoch) = (&self.engine().parts().state, self.id(), self.context.epoch());
-        let mut replies = self.insisted(|| state.append_journal(id, epoch, &entries)).await?;
+        let mut replies = self.until_available(|| state.append_journal(id, epoch, &entries)).await?;
         self.replay().appended(entries.len());
         let entry = entries.into_iter().next_back();
         match (replies.pop(), entry) {
-            (Some(Appended::New(at)), Some(entry)) => Ok(Recorded { entry, at }),
+            (Some(Appended::New(at)), Some(entry)) => Ok(JournalRecord { entry, at }),
             (Some(Appended::Existing(recorded)), _) => Ok(recorded),
             _ => Err(pynenc_core::Error::unavailable("an append to a journal had no reply").into()),
         }
     }
 
-    /// The time from which on events count: when the workflow was submitted.
-    pub(crate) async fn since(&self) -> Result<Timestamp> {
-        let since = self.since.get_or_try_init(|| async {
+    /// Returns the time at which the workflow was submitted, by the store's clock. Earlier events don't count.
+    pub(crate) async fn submitted_at(&self) -> Result<Timestamp> {
+        let submitted_at = self.submitted_at.get_or_try_init(|| async {
             let orchestrator = &self.engine().parts().orchestrator;
             for id in [self.workflow.id, self.id()] {
-                let history = self.insisted(|| orchestrator.history(id)).await?;
+                let history = self.until_available(|| reads::history(&**orchestrator, id)).await?;
                 if let Some(first) = history.first() {
                     return Ok::<_, Error>(first.at);
                 }
             }
             Ok(Timestamp::default())
         });
-        since.await.copied()
+        submitted_at.await.copied()
     }
 
-    /// Ends the body; nothing behind this runs.
+    /// Ends the task function. The returned future never completes.
     pub(crate) async fn halt<T>(&self, halt: Halt) -> T {
         self.context.halt(halt);
         pending().await
     }
 
-    /// Waits until something has changed in the replay; says that the code doesn't match if nothing does for long.
-    pub(crate) async fn stall(&self, changed: impl Future<Output = ()>) {
+    /// Waits until the replay has changed. If all open operations wait and no operation asks for the next entry, the
+    /// code doesn't match the journal, and the run fails after [`STALL`].
+    pub(crate) async fn wait_for_change(&self, changed: impl Future<Output = ()>) {
         if !self.is_stalled() {
             return changed.await;
         }
@@ -188,8 +191,8 @@ impl Run {
             biased;
             () = changed => {}
             () = self.engine().parts().clock.sleep(STALL) => {
-                let unasked = self.is_stalled().then(|| self.unasked("nothing")).flatten();
-                if let Some(halt) = unasked {
+                let mismatch = self.is_stalled().then(|| self.mismatch("nothing")).flatten();
+                if let Some(halt) = mismatch {
                     self.halt::<()>(halt).await;
                 }
             }
@@ -200,54 +203,52 @@ impl Run {
         self.context.open_waits() == 0 && self.replay().is_stalled()
     }
 
-    /// What becomes of a body that has returned before it came to everything that is recorded.
-    fn unreached(&self) -> Option<Halt> {
-        self.unasked("the end of the body")
-    }
-
-    fn unasked(&self, found: &str) -> Option<Halt> {
+    /// Returns a mismatch with the next entry of the journal: `found` is what the code did instead. At the end of the
+    /// journal there is none.
+    fn mismatch(&self, found: &str) -> Option<Halt> {
         let replay = self.replay();
-        let head = replay.head()?;
-        let recorded = kind::shown(kind::of(head), &head.name);
-        Some(Halt::Mismatch(Mismatch { position: head.position.to_string(), recorded, found: found.to_owned() }))
+        let next = replay.next_entry()?;
+        let recorded = operation_kind::describe(operation_kind::of_entry(next), &next.name);
+        Some(Halt::Mismatch(Mismatch { position: next.position.to_string(), recorded, found: found.to_owned() }))
     }
 
-    /// Puts the body aside when nothing has been open for a while that needs it in memory. Ends only when that doesn't
-    /// hold any more.
-    pub(crate) async fn put_aside_when_idle(&self) {
-        if !self.is_worth_putting_aside() {
+    /// Suspends the run when its open operations have only waited for times and events for a while. Completes only if
+    /// the run stopped waiting meanwhile.
+    pub(crate) async fn suspend_when_idle(&self) {
+        if !self.is_worth_suspending() {
             return pending().await;
         }
-        self.engine().parts().clock.sleep(self.patience()).await;
-        if let Some(waits) = self.idle_waits() {
+        self.engine().parts().clock.sleep(self.idle_time()).await;
+        if let Some(waits) = self.durable_waits() {
             let until = waits.iter().filter_map(|wait| wait.until).min();
-            self.extension().aside(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
-            self.halt::<()>(Halt::PutAside(until.map(Due::At))).await;
+            self.shared.suspending(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
+            self.halt::<()>(Halt::Suspend(until.map(Due::At))).await;
         }
     }
 
-    /// Tells those who wait for it that something has changed, and the engine whether the body only waits.
-    pub(crate) fn tell(&self) {
-        self.context.rest(self.idle_waits().is_some());
+    /// Notifies the open operations that the replay has changed, and the engine whether the task function only waits.
+    pub(crate) fn notify_changed(&self) {
+        self.context.set_idle(self.durable_waits().is_some());
         self.changed.notify_waiters();
     }
 
-    /// What all that is open waits for, if nothing of it needs the body in memory.
-    fn idle_waits(&self) -> Option<Vec<Wait>> {
+    /// Returns the waits of the open operations, if all of them wait for times or events.
+    fn durable_waits(&self) -> Option<Vec<DurableWait>> {
         if self.context.open_waits() == 0 { self.replay().durable_waits() } else { None }
     }
 
-    /// What comes before the body would be put aside isn't worth it.
-    fn is_worth_putting_aside(&self) -> bool {
-        let Some(waits) = self.idle_waits() else { return false };
-        let patience = self.patience();
+    /// Whether the run waits for longer than the time after which it is suspended.
+    fn is_worth_suspending(&self) -> bool {
+        let Some(waits) = self.durable_waits() else { return false };
+        let idle_time = self.idle_time();
         let Some(until) = waits.iter().filter_map(|wait| wait.until).min() else { return true };
-        let aside = self.engine().parts().clock.now() + patience;
-        patience.is_zero() || self.replay().local(until) > aside
+        let suspension = self.engine().parts().clock.now() + idle_time;
+        idle_time.is_zero() || self.replay().local(until) > suspension
     }
 
-    /// How long the body has to be idle; nobody else would wait for it in synchronous mode.
-    fn patience(&self) -> Duration {
+    /// Returns how long the run has to be idle before it is suspended. In synchronous mode nothing else could resume
+    /// it, so it's suspended at once.
+    fn idle_time(&self) -> Duration {
         if self.engine().settings().synchronous.is_some() { Duration::ZERO } else { self.config().put_aside_after }
     }
 }

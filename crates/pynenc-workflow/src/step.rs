@@ -1,4 +1,4 @@
-//! Code that runs once.
+//! Steps: code whose value is recorded.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -25,18 +25,18 @@ where
     }
 }
 
-/// The error as it is given in each run. A wish to be run again is the body's, and is given as it is.
+/// Converts the code's error to the form that each run gets. A [`Retry`] is returned as it is, because it asks for a
+/// retry of the task function.
 fn failed<E>(operation: &Operation, error: &(dyn StdError + Send + Sync + 'static)) -> Result<Error> {
     let kind = std::any::type_name::<E>().split('<').next().unwrap_or_default().rsplit("::").next();
-    let told = TaskError {
+    let failure = operation.fail(TaskError {
         kind: kind.unwrap_or_default().to_owned(),
         message: error.to_string(),
         source_chain: chain(error).skip(1).map(ToString::to_string).collect(),
         attempt: operation.run.context.attempt_number(),
-    };
-    let failed = operation.fail(told)?;
+    })?;
     let retry = chain(error).find_map(|error| error.downcast_ref::<Retry>());
-    Ok(retry.map_or(failed, |retry| Error::Retry(retry.clone())))
+    Ok(retry.map_or(failure, |retry| Error::Retry(retry.clone())))
 }
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

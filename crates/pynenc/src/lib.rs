@@ -1,4 +1,9 @@
-//! Distributed task orchestration: a function becomes a task, a call becomes an invocation, and no accepted work is lost.
+//! Distributed task orchestration: turn a function into a task, submit calls, and let workers run them.
+//!
+//! A *task* is a function with the attribute [`#[task]`](macro@task). Submitting a call of a task creates an
+//! *invocation*, which has a status, a history, and finally a result or an error. *Runners* claim invocations from
+//! queues and run their task functions. An app works in the memory of one process, or over Redis in as many processes
+//! as you like.
 //!
 //! ```
 //! use pynenc::prelude::*;
@@ -12,11 +17,76 @@
 //! async fn main() -> pynenc::Result<()> {
 //!     let app = Pynenc::builder().memory().without_config_file().build().await?;
 //!     let runner = app.start_runner().await?;
-//!     let sum = app.submit(add(1, 2)).await?.result().await?;
-//!     assert_eq!(sum, 3);
+//!
+//!     let invocation = app.submit(add(1, 2)).await?;
+//!     assert_eq!(invocation.result().await?, 3);
+//!
 //!     runner.shutdown().await
 //! }
 //! ```
+//!
+//! # Why pynenc
+//!
+//! - **No accepted work is lost.** An invocation is accepted when `submit` returns `Ok`. If a worker dies, another
+//!   worker runs its invocations again. So a task function can run more than once, but exactly one outcome is recorded.
+//! - **Calls are type-checked.** A call with wrong arguments doesn't compile. The result has the type that the function
+//!   returns, and each kind of failure is a variant of [`Error`].
+//! - **Waiting tasks block no worker.** A task can call other tasks and wait for their results. While a task waits, its
+//!   runner slot is free for other invocations. It keeps the slot of its concurrency key. A deadlock, in which
+//!   invocations wait for each other, is an error at once.
+//! - **Concurrency limits hold across all workers,** per task, per arguments, or per value of some arguments.
+//! - **Tests are fast.** Call the function itself as `add::run(1, 2)`, or test a whole app in memory under virtual
+//!   time, in which hours pass in a moment.
+//!
+//! # Options of tasks and calls
+//!
+//! The attribute sets the options of a task, and methods of [`Call`] set those of one call. Here a third charge of an
+//! account waits for a slot; without `reroute_on_concurrency_control` it would be dropped:
+//!
+//! ```
+//! use pynenc::prelude::*;
+//!
+//! #[task(
+//!     max_retries = 3,
+//!     timeout = "30s",
+//!     running_concurrency = keys(account),
+//!     running_limit = 2,
+//!     reroute_on_concurrency_control,
+//! )]
+//! async fn charge(account: u64, cents: u64) -> Result<u64, String> {
+//!     if cents == 0 { Err("nothing to charge".to_owned()) } else { Ok(account + cents) }
+//! }
+//!
+//! let call = charge(7, 100).delay(minutes(5)).priority(9).idempotency_key("order-7");
+//! assert_eq!(call.arguments().cents, 100);
+//! ```
+//!
+//! # Apps and workers
+//!
+//! [`Pynenc::new`] reads `pynenc.toml` and the `PYNENC__` variables. [`Pynenc::builder`] sets the same settings in
+//! code: `.memory()` for one process, `.redis(url)` for several. A worker is a program that links the tasks and calls
+//! [`Pynenc::run`], or `pynenc::cli::main` for a worker with a command line.
+//!
+//! # Features
+//!
+//! | feature | content |
+//! |---|---|
+//! | `mem` (default) | components in memory |
+//! | `redis`, `redis-tls` | components on Redis, optionally through TLS |
+//! | `triggers` | schedules, events and completions that call tasks: `pynenc::triggers` |
+//! | `workflow` | durable workflows: the attribute `workflow`, and `pynenc::workflows` |
+//! | `cli` | the command line for a program with tasks: `pynenc::cli` |
+//! | `logging` | a `tracing` subscriber that follows the settings: `pynenc::logging` |
+//! | `yaml` | settings in `pynenc.yaml` |
+//! | `testing` | an app for tests, with virtual time: `pynenc::testing` |
+//!
+//! # Where to go next
+//!
+//! - [`prelude`] has the items that most programs use.
+//! - [`#[task]`](macro@task) lists the options of tasks.
+//! - [`Engine`] has the methods of an app: submit, cancel, retry, find, and explain why an invocation doesn't run.
+//! - [`config::DEFAULT_FILE`] lists every setting with its default.
+//! - [`pynenc::core`](mod@core) has the traits of components, for a backend of your own.
 
 #[cfg(feature = "triggers")]
 pub use pynenc_builder::backends::pynenc_triggers as triggers;
@@ -26,11 +96,13 @@ pub use pynenc_builder::*;
 pub use pynenc_core::cached::Cached;
 pub use pynenc_core::record::TaskError;
 pub use pynenc_core::{InvocationId, Plugin, Reason, Status, TaskId, config};
-pub use pynenc_engine::returns::VariantName;
+pub use pynenc_engine::task::VariantName;
 pub use pynenc_engine::{
     ArgumentDiff, Call, Cancel, CancelAll, Emit, EncodedCall, Engine, Error, Extension, FromContext, Invocation,
     InvocationGroup, Mismatch, ProcessRunner, Result, Retry, Runner, State, Task, TaskContext, ThreadRunner, tasks,
 };
+/// Defines a task:
+///
 /// ```
 /// use pynenc::prelude::*;
 ///
@@ -45,6 +117,8 @@ pub use pynenc_engine::{
 /// assert!(add::NAME.ends_with("::add"));
 /// ```
 pub use pynenc_macros::task;
+/// Defines a workflow:
+///
 /// ```
 /// use pynenc::prelude::*;
 ///
@@ -53,7 +127,7 @@ pub use pynenc_macros::task;
 ///     Ok(order.len() as u64)
 /// }
 ///
-/// /// Charges an order, and waits a day before it says so.
+/// /// Charges an order, waits a day, and returns a confirmation.
 /// #[workflow]
 /// async fn process(#[inject] wf: Workflow, order: String) -> Result<String> {
 ///     let payment = wf.execute(charge(order.clone())).await?;
@@ -64,9 +138,9 @@ pub use pynenc_macros::task;
 #[cfg(feature = "workflow")]
 pub use pynenc_macros::workflow;
 
-/// What a component is written against.
+/// The core: component traits, ids, records and configuration. Depend on it to write a component.
 pub use pynenc_core as core;
-/// What a runner or an extension is written against.
+/// The engine: submitting, running and recovering invocations. Depend on it to write a runner or an extension.
 pub use pynenc_engine as engine;
 
 #[cfg(feature = "cli")]
@@ -75,7 +149,7 @@ pub use pynenc_cli as cli;
 pub mod testing;
 pub mod time;
 
-/// What most programs use.
+/// The items that most programs use.
 pub mod prelude {
     #[cfg(feature = "cli")]
     pub use crate::cli::CommandLine as _;
@@ -95,7 +169,7 @@ pub mod prelude {
     };
 }
 
-/// What the expansion of [`task`] names.
+/// The items that the code generated by [`task`](macro@task) uses.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
@@ -103,8 +177,10 @@ pub mod __private {
     pub use pynenc_builder::backends::pynenc_triggers as triggers;
     pub use pynenc_core::Result as ComponentResult;
     pub use pynenc_core::task_options::{Backoff, Concurrency, Fence, TaskPatch};
-    pub use pynenc_engine::arguments::{ArgumentSink, ArgumentSource, Arguments};
-    pub use pynenc_engine::returns::{Failure, Infallible, KindByType, KindByVariant, KindOf, Ret, Returns, finish};
-    pub use pynenc_engine::task::{Body, LinkedTask, check_arguments};
-    pub use pynenc_engine::{Call, FromContext, Task, TaskDefinition};
+    pub use pynenc_engine::task::{ArgumentSink, ArgumentSource, Arguments};
+    pub use pynenc_engine::task::{
+        Failure, Infallible, KindByType, KindByVariant, KindOf, LinkedTask, ReturnType, TaskFunction, TaskReturn,
+        check_arguments, finish,
+    };
+    pub use pynenc_engine::{Call, FromContext, Task, TaskContext, TaskDefinition};
 }

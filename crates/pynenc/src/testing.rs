@@ -1,4 +1,4 @@
-//! Tests of code that uses tasks: an app in memory, with a runner, under virtual time.
+//! An app for tests: in memory, with a runner, and with virtual time.
 
 #[cfg(feature = "workflow")]
 mod replay;
@@ -11,26 +11,26 @@ use pynenc_core::clock::TokioClock;
 use pynenc_core::config::RunnerConfig;
 use pynenc_core::orchestrator::Find;
 use pynenc_core::{InvocationId, Status};
-use pynenc_engine::arguments::{ArgumentSource, Arguments};
+use pynenc_engine::task::{ArgumentSource, Arguments};
 use pynenc_engine::{Error, Result, Task, ThreadRunner};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 #[cfg(feature = "workflow")]
 pub use replay::{Replayed, replay, replay_with};
 
-/// An app in memory whose runner stops when it is dropped, and whose time stands still until it is told to go on.
+/// An app in memory with a runner and virtual time. Dropping the app stops the runner.
 ///
-/// It pauses the time of its tokio runtime, which has to be a current-thread one (that of `#[tokio::test]`). Time then
-/// leaps whenever nothing is left to do but to wait: by itself while a test awaits a result, and by
-/// [`TestApp::advance`]. Delays, retries, time limits, leases and the sleeps of bodies all follow it.
+/// The app pauses the time of its tokio runtime, which must be a current-thread runtime like that of `#[tokio::test]`.
+/// Virtual time jumps ahead when all tasks of the runtime wait: while a test awaits a result, and in
+/// [`TestApp::advance`]. Delays, retries, timeouts, leases and sleeps in task functions follow virtual time.
 ///
 /// ```
 /// use pynenc::prelude::*;
 /// use pynenc::testing::TestApp;
 ///
 /// #[task]
-/// async fn remind(whom: String) -> String {
-///     format!("remember, {whom}")
+/// async fn remind(name: String) -> String {
+///     format!("remember, {name}")
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -58,19 +58,19 @@ impl Deref for TestApp {
     }
 }
 
-/// A call that was submitted.
+/// A submitted call.
 #[derive(Debug)]
 pub struct Submitted<T: Task> {
-    /// Its invocation.
+    /// The id of the invocation.
     pub id: InvocationId,
-    /// Its arguments.
+    /// The arguments of the call.
     pub arguments: T::Arguments,
-    /// Where it stands.
+    /// The current status of the invocation.
     pub status: Status,
 }
 
 impl TestApp {
-    /// An app with every task that the test links.
+    /// Creates an app with every task that the test links.
     ///
     /// # Errors
     ///
@@ -79,11 +79,11 @@ impl TestApp {
         Self::with(|builder| builder).await
     }
 
-    /// An app with states, settings and plugins of the test's own; neither files nor the environment are read.
+    /// Creates an app with the states, settings and plugins that `configure` adds. Ignores files and the environment.
     ///
     /// # Errors
     ///
-    /// As [`PynencBuilder::build`] and [`Pynenc::start_runner`]; and [`Error::Config`] in a multi-thread runtime.
+    /// As [`PynencBuilder::build`] and [`Pynenc::start_runner`]. Also [`Error::Config`] in a multi-thread runtime.
     pub async fn with(configure: impl FnOnce(PynencBuilder) -> PynencBuilder) -> Result<Self> {
         pause_time()?;
         let builder = Pynenc::builder().without_config_file().environment([]).memory();
@@ -96,22 +96,22 @@ impl TestApp {
         Ok(test_app)
     }
 
-    /// Lets `duration` pass, and everything happen that is due in it, in its order.
+    /// Lets `duration` of virtual time pass. Everything that is due in this time happens in its order.
     pub async fn advance(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
         self.run_until_idle().await;
     }
 
-    /// Waits until nothing is left to do but to wait for time to pass. That takes a millisecond of virtual time.
+    /// Waits until all work is done that needs no time to pass. This takes one millisecond of virtual time.
     pub async fn run_until_idle(&self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
-    /// The calls of a task that were submitted, oldest first.
+    /// Returns the submitted calls of a task, the oldest first.
     ///
     /// # Errors
     ///
-    /// An argument can't be decoded.
+    /// A store fails, or an argument can't be decoded.
     pub async fn submitted<T: Task>(&self) -> Result<Vec<Submitted<T>>> {
         let mut find = Find { task: Some(T::definition().name.into()), limit: usize::MAX, ..Find::default() };
         let mut found = Vec::new();
@@ -135,7 +135,8 @@ impl TestApp {
         Ok(calls)
     }
 
-    /// A runner's first heartbeat starts an amnesty; past it, tests of lost runners see what production sees.
+    /// Waits until the amnesty is over that starts with a runner's first heartbeat. Later, lost runners are recovered
+    /// as in production.
     async fn wait_for_amnesty(&self) {
         let RunnerConfig { heartbeat_interval, .. } = self.app.settings().runner;
         tokio::time::sleep(heartbeat_interval * 2).await;
@@ -144,8 +145,8 @@ impl TestApp {
 
 fn pause_time() -> Result<()> {
     if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
-        let error = pynenc_core::Error::config("TestApp needs a current-thread runtime, because it pauses its time")
-            .with("advice", "use #[tokio::test] without a flavor");
+        let message = "TestApp needs a current-thread tokio runtime, because TestApp pauses the runtime's time";
+        let error = pynenc_core::Error::config(message).with("advice", "use #[tokio::test] without a flavor");
         return Err(Error::Config(error));
     }
     if !is_paused() {
@@ -154,7 +155,7 @@ fn pause_time() -> Result<()> {
     Ok(())
 }
 
-/// Tokio doesn't tell whether its time is paused; whether it moves does.
+/// Whether tokio's time is paused. Tokio has no function for this, so check whether its time moves.
 fn is_paused() -> bool {
     let before = tokio::time::Instant::now();
     std::thread::sleep(Duration::from_millis(2));

@@ -1,23 +1,23 @@
-//! Durations as one says them.
+//! Short functions for durations.
 
 use std::time::Duration;
 
-/// `n` milliseconds.
+/// Returns `n` milliseconds.
 pub const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// `n` seconds.
+/// Returns `n` seconds.
 pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// `n` minutes.
+/// Returns `n` minutes.
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(60))
 }
 
-/// `n` hours.
+/// Returns `n` hours.
 pub const fn hours(n: u64) -> Duration {
     minutes(n.saturating_mul(60))
 }

@@ -1,11 +1,13 @@
-//! What `#[task]` makes of a function. The lints are those of a strict user's crate.
+//! Tests of the items that `#[task]` generates. The lints are as strict as in a strict user's crate.
 #![deny(warnings, clippy::pedantic, missing_docs, missing_debug_implementations, unreachable_pub, unsafe_code)]
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use pynenc::__private::{ArgumentSink, ArgumentSource, Arguments, Backoff, Body, Concurrency, Fence, Task, TaskPatch};
+use pynenc::__private::{
+    ArgumentSink, ArgumentSource, Arguments, Backoff, Concurrency, Fence, Task, TaskFunction, TaskPatch,
+};
 use pynenc::prelude::*;
 use pynenc_core::serializer::JsonSerializer;
 
@@ -18,10 +20,10 @@ pub enum Declined {
     /// The bank is busy.
     #[error("busy")]
     Busy,
-    /// Not before.
+    /// The payment is possible later.
     #[error("in {seconds}")]
     Later {
-        /// The wait.
+        /// The wait in seconds.
         seconds: u64,
     },
     /// There is no account.
@@ -30,12 +32,12 @@ pub enum Declined {
 }
 
 impl Declined {
-    fn is_passing(&self) -> bool {
+    fn is_transient(&self) -> bool {
         !matches!(self, Self::NoAccount)
     }
 }
 
-/// A place of tasks, as a user's module is one.
+/// A module with tasks, like a user's module.
 mod tasks {
     use super::{Db, Declined, Shared};
     use pynenc::prelude::*;
@@ -79,12 +81,12 @@ mod tasks {
     }
 }
 
-/// What tasks are given.
+/// A state that tasks inject.
 #[derive(Debug)]
 pub struct Db(u8);
 
 #[test]
-fn one_import_brings_the_function_and_the_type() {
+fn one_import_has_the_function_and_the_type() {
     use tasks::add;
     let call: Call<add> = add(1, 2);
     assert_eq!((call.arguments().x, call.arguments().y), (1, 2));
@@ -104,7 +106,7 @@ fn tasks_are_found_at_link_time() {
 }
 
 #[tokio::test]
-async fn the_body_runs_by_itself() {
+async fn run_calls_the_task_function() {
     assert_eq!(tasks::add::run(1, 2).await, 3);
     assert!(matches!(tasks::aliased::run(false).await, Err(Declined::Busy)));
     assert_eq!(tasks::two_arguments::run(true).ok(), Some(1));
@@ -115,7 +117,7 @@ async fn the_body_runs_by_itself() {
 }
 
 #[test]
-fn the_value_is_told_from_the_result() {
+fn the_output_of_a_task_is_the_ok_type_of_its_result() {
     fn check<T: Task<Output = V>, V>() {}
     check::<tasks::add, i64>();
     check::<tasks::aliased, u8>();
@@ -125,22 +127,22 @@ fn the_value_is_told_from_the_result() {
 }
 
 #[test]
-fn an_async_body_runs_on_the_runtime_and_a_plain_one_on_threads() {
-    assert!(matches!(tasks::add::definition().body, Body::Async(_)));
-    assert!(matches!(tasks::nothing::definition().body, Body::Blocking(_)));
+fn async_functions_run_on_the_runtime_and_synchronous_ones_on_threads() {
+    assert!(matches!(tasks::add::definition().function, TaskFunction::Async(_)));
+    assert!(matches!(tasks::nothing::definition().function, TaskFunction::Blocking(_)));
 }
 
 #[test]
-fn injected_parameters_arent_arguments() {
+fn injected_parameters_are_not_arguments() {
     let call = tasks::injected(1, 2);
     assert_eq!((call.arguments().first, call.arguments().second), (1, 2));
     assert_eq!(tasks::injected::definition().arguments, ["first", "second"]);
-    let mut required = pynenc_engine::context::Requirements::default();
+    let mut required = pynenc_engine::task::Requirements::default();
     (tasks::injected::definition().requires)(&mut required);
     assert!(format!("{required:?}").contains("task_macro::Db"), "{required:?}");
 }
 
-fn travelled<T: Task>(call: &Call<T>) -> pynenc_core::Result<T::Arguments> {
+fn round_trip<T: Task>(call: &Call<T>) -> pynenc_core::Result<T::Arguments> {
     let mut sink = ArgumentSink::new(&JsonSerializer, false);
     call.arguments().encode(&mut sink)?;
     let encoded = sink.into_parts().0.into_iter().map(|(name, value)| (Cow::Borrowed(name), value.bytes));
@@ -148,12 +150,12 @@ fn travelled<T: Task>(call: &Call<T>) -> pynenc_core::Result<T::Arguments> {
 }
 
 #[test]
-fn arguments_travel() -> pynenc_core::Result<()> {
+fn arguments_are_decoded_as_they_were() -> pynenc_core::Result<()> {
     let counts = HashMap::from([("a".to_owned(), 1)]);
-    let arguments = travelled(&tasks::with_collections(None, counts.clone()))?;
+    let arguments = round_trip(&tasks::with_collections(None, counts.clone()))?;
     assert_eq!((arguments.maybe, arguments.counts), (None, counts));
-    let _none = travelled(&tasks::nothing())?;
-    let arguments = travelled(&injected_values())?;
+    let _none = round_trip(&tasks::nothing())?;
+    let arguments = round_trip(&injected_values())?;
     assert_eq!((arguments.first, arguments.second), (1, 2));
     Ok(())
 }
@@ -163,7 +165,7 @@ fn injected_values() -> Call<tasks::injected> {
 }
 
 #[test]
-fn arguments_that_the_task_lacks_are_an_error() {
+fn unknown_arguments_are_an_error() {
     let given = vec![(Cow::Borrowed("z"), b"1".to_vec().into())];
     let decoded = <tasks::nothing as Task>::Arguments::decode(&mut ArgumentSource::new(
         std::sync::Arc::new(JsonSerializer),
@@ -176,7 +178,7 @@ fn arguments_that_the_task_lacks_are_an_error() {
 ///
 /// # Errors
 ///
-/// As the bank says.
+/// The bank declines the payment.
 #[task(
     name = "billing.pay",
     queue = "gpu",
@@ -195,13 +197,13 @@ fn arguments_that_the_task_lacks_are_an_error() {
     fence = cancel,
     crate = pynenc
 )]
-#[allow(clippy::unused_async, reason = "a bank would be asked here")]
+#[allow(clippy::unused_async, reason = "a real task would call a bank here")]
 async fn pay(account: u64, r#type: u8, note: String) -> Result<(), Declined> {
     if note.is_empty() && account > u64::from(r#type) { Err(Declined::NoAccount) } else { Ok(()) }
 }
 
 #[test]
-fn options_are_constants() {
+fn options_become_a_constant_patch() {
     let keys: &[Cow<'_, str>] = &["account".into(), "type".into()];
     let expected = TaskPatch {
         queue: Some("gpu".into()),
@@ -227,8 +229,8 @@ fn options_are_constants() {
     assert_eq!((pay::NAME, pay::definition().name), ("billing.pay", "billing.pay"));
 }
 
-#[task(backoff = none, running_concurrency = task, disable_cache_args(*), retry_if = Declined::is_passing)]
-fn judged() -> Shared<()> {
+#[task(backoff = none, running_concurrency = task, disable_cache_args(*), retry_if = Declined::is_transient)]
+fn retries_transient_errors() -> Shared<()> {
     Err(Declined::NoAccount)
 }
 
@@ -236,59 +238,61 @@ fn judged() -> Shared<()> {
 fn constant_wait() {}
 
 #[task(backoff = exponential)]
-fn usual_wait() {}
+fn default_exponential() {}
 
 #[test]
-fn words_stand_for_variants() {
-    let options = &judged::definition().options;
+fn option_values_become_variants() {
+    let options = &retries_transient_errors::definition().options;
     assert_eq!((&options.backoff, &options.running_concurrency), (&Some(Backoff::None), &Some(Concurrency::Task)));
     assert_eq!(options.disable_cache_args, Some(vec!["*".into()].into()));
-    assert!(judged::run().is_err_and(|error| error.is_passing() == matches!(error, Declined::Busy)));
+    assert!(
+        retries_transient_errors::run().is_err_and(|error| error.is_transient() == matches!(error, Declined::Busy))
+    );
     let options = &constant_wait::definition().options;
     assert_eq!(options.backoff, Some(Backoff::Constant(Duration::from_secs(5))));
     assert_eq!((&options.registration_concurrency, options.fence), (&Some(Concurrency::Disabled), Some(Fence::Run)));
-    assert_eq!(usual_wait::definition().options.backoff, Some(Backoff::default()));
+    assert_eq!(default_exponential::definition().options.backoff, Some(Backoff::default()));
 }
 
-/// Public tasks, with what a user may write around them.
+/// Public tasks with attributes that users may add.
 pub mod public {
     use pynenc::prelude::*;
 
-    /// Its documentation stays.
+    /// A task keeps its documentation.
     #[task]
     #[deprecated(note = "try `r#try` in its place")]
     #[must_use]
     pub fn old(a: bool, b: bool, c: bool, d: bool) -> bool {
-        #![allow(clippy::fn_params_excessive_bools, reason = "it has always been so")]
+        #![allow(clippy::fn_params_excessive_bools, reason = "the flags are part of the test")]
         a && b && c && d
     }
 
-    /// A task whose name is a keyword, under a condition that holds.
+    /// A task whose name is a keyword, with a `cfg` that is true.
     #[task]
     #[cfg(not(any()))]
     pub fn r#try(error: String, source: u8, context: u8, arguments: u8, _unused: u8) -> String {
         format!("{error}{source}{context}{arguments}")
     }
 
-    /// Under a condition that doesn't hold.
+    /// A task with a `cfg` that is false.
     #[task]
     #[cfg(any())]
     pub fn absent(missing: Missing) {}
 }
 
 #[test]
-fn names_of_parameters_and_tasks_meet_none_of_the_macros() {
+fn names_of_parameters_and_tasks_dont_clash_with_names_of_the_macro() {
     use public::r#try;
     assert_eq!(r#try::NAME, "task_macro::public::try");
     assert_eq!(r#try::run("e".into(), 1, 2, 3, 4), "e123");
     assert_eq!(r#try("e".into(), 1, 2, 3, 4).arguments().source, 1);
-    #[allow(deprecated, reason = "it is what is tested")]
+    #[allow(deprecated, reason = "the test checks a deprecated task")]
     let call = public::old(true, true, true, false);
     assert!(call.arguments().a && !public::old::run(true, true, true, false));
 }
 
 #[test]
-fn a_task_can_stand_in_a_function() {
+fn a_task_can_be_defined_in_a_function() {
     #[task]
     fn local(x: u8) -> u8 {
         x + 1
@@ -309,7 +313,7 @@ macro_rules! task_of {
 task_of!(made, "5s", Vec<u8>);
 
 #[test]
-fn a_macro_can_write_a_task() {
+fn a_macro_can_define_a_task() {
     assert_eq!(made::definition().options.timeout, Some(Duration::from_secs(5)));
     assert_eq!(made::run(vec![1]), made(vec![1]).arguments().value);
 }

@@ -1,9 +1,10 @@
-//! Misuse of `#[task]`, of `#[workflow]` and of triggers is told at the token, in words.
+//! Tests of the compile errors for misuse of `#[task]`, `#[workflow]` and triggers.
 //!
-//! What rustc adds of its own differs between its versions: `TRYBUILD=overwrite` writes the files of the current one.
+//! The notes of rustc differ between versions. `TRYBUILD=overwrite` updates the expected output for the current
+//! version.
 
 #[test]
-fn misuse_is_explained() {
+fn misuse_of_tasks_is_explained() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
 

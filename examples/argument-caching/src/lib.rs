@@ -1,14 +1,14 @@
-//! The mean of each column of a large table, each by a task of its own.
+//! Computes the mean of each column of a large table, with one task for each column.
 
 use std::time::{Duration, Instant};
 
 use pynenc::prelude::*;
 
-/// How many columns the table has.
+/// The number of columns of the table.
 pub const COLUMNS: usize = 20;
 
 // ANCHOR: task
-/// The mean of one column. The table comes to each process once, however many columns it works on, and is read once.
+/// Returns the mean of one column. With `Cached`, a process reads and decodes the table once, for all of its columns.
 #[task]
 pub fn column_mean(table: Cached<Vec<f64>>, column: usize) -> f64 {
     let values = table.iter().skip(column).step_by(COLUMNS);
@@ -17,23 +17,24 @@ pub fn column_mean(table: Cached<Vec<f64>>, column: usize) -> f64 {
 }
 // ANCHOR_END: task
 
-/// A table of so many rows.
+/// Makes a table with this number of rows. The values of a column are equal.
 pub fn table(rows: usize) -> Vec<f64> {
-    (0..rows * COLUMNS).map(|place| (place % COLUMNS) as f64 + 0.5).collect()
+    (0..rows * COLUMNS).map(|index| (index % COLUMNS) as f64 + 0.5).collect()
 }
 
 // ANCHOR: submit
-/// The means of all columns, with how long they took.
+/// Returns the means of all columns, and the time that the tasks took.
 pub async fn means(app: &Pynenc, table: Vec<f64>) -> Result<(Vec<f64>, Duration)> {
     let start = Instant::now();
     let table = Cached::new(table);
+    // Clones of a `Cached` value share the value and its serialized bytes.
     let calls = (0..COLUMNS).map(|column| column_mean(table.clone(), column));
     let means = app.submit_all(calls).await?.results().await?;
     Ok((means, start.elapsed()))
 }
 // ANCHOR_END: submit
 
-/// The bytes that were sent: of every argument that stands in its call, and of each content that stands in the cache.
+/// Counts the stored bytes: the arguments inside calls, and each cached content once.
 pub async fn stored(app: &Pynenc) -> Result<u64> {
     use pynenc::core::orchestrator::Find;
     use std::collections::BTreeMap;

@@ -1,11 +1,14 @@
-//! What does it cost to pass a large value to many tasks? With the argument cache it is kept once, and read once by each
-//! process; without, it travels with every call. With a Redis at hand, its URL as an argument has it measured there.
+//! How many bytes does it take to pass a large value to many tasks? With the argument cache, the value is stored once
+//! and each process reads it once. Without the cache, every call contains the value.
 //!
 //! Run with
 //!
 //! ```not_rust
 //! cargo run -p argument-caching
+//! cargo run -p argument-caching -- redis://127.0.0.1:6379
 //! ```
+//!
+//! The second command measures with a Redis server.
 
 use argument_caching::{means, stored, table};
 use pynenc::ArgCacheMode;
@@ -14,7 +17,7 @@ use pynenc::prelude::*;
 #[tokio::main]
 async fn main() -> Result<()> {
     let redis = std::env::args().nth(1);
-    println!("{:<10} {:>14} {:>10}", "cache", "bytes sent", "time");
+    println!("{:<10} {:>14} {:>10}", "cache", "bytes stored", "time");
     for mode in [if redis.is_some() { ArgCacheMode::Redis } else { ArgCacheMode::Memory }, ArgCacheMode::Disabled] {
         let builder = Pynenc::builder().app_id("argument-caching").arg_cache(mode, 1024, 1000);
         let builder = if let Some(url) = &redis { builder.redis(url) } else { builder };

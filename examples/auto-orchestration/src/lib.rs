@@ -1,8 +1,8 @@
-//! A task that waits for tasks.
+//! A task that calls itself and waits for the results.
 
 use pynenc::prelude::*;
 
-/// The n-th Fibonacci number. Each `.await` submits a call, and gives the slot away until that call has ended.
+/// Returns the n-th Fibonacci number. Each `.await` submits a call and waits for it. The task's slot is free meanwhile.
 #[task]
 pub async fn fibonacci(n: u64) -> Result<u64> {
     if n < 2 {

@@ -1,5 +1,5 @@
-//! How do tasks wait for tasks without taking all the slots? A body that waits is paused, and its slot goes to what it
-//! waits for: here hundreds of invocations get through a runner that runs one at a time.
+//! How can tasks wait for tasks without occupying all slots? A waiting task is paused and frees its slot for the task
+//! that it waits for. Here a runner with one slot completes hundreds of nested calls.
 //!
 //! Run with
 //!
@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let invocation = app.submit(fibonacci(12)).await?;
     println!("fibonacci(12) = {}", invocation.result().await?);
     println!("invocations   = {}", app.count(Status::Success).await?);
-    println!("the first one:");
+    println!("history of the first one:");
     for line in invocation.history().await? {
         println!("  {:<10} {}", line.status, line.reason);
     }

@@ -1,4 +1,4 @@
-//! A runner with one slot finishes whatever waits for itself, level by level.
+//! A runner with one slot completes nested calls.
 
 use auto_orchestration::fibonacci;
 use pynenc::prelude::*;
@@ -9,12 +9,12 @@ async fn one_slot_is_enough() -> Result<()> {
     let app = TestApp::with(|builder| builder.set("runner.concurrency", 1)).await?;
     let invocation = app.submit(fibonacci(15)).await?;
     assert_eq!(invocation.result().await?, 610);
-    assert_eq!(app.count(Status::Success).await?, 1973, "one invocation a call");
+    assert_eq!(app.count(Status::Success).await?, 1973, "each call has an invocation of its own");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_body_that_waits_is_paused() -> Result<()> {
+async fn a_waiting_task_is_paused() -> Result<()> {
     let app = TestApp::with(|builder| builder.set("runner.concurrency", 1)).await?;
     let invocation = app.submit(fibonacci(2)).await?;
     invocation.result().await?;

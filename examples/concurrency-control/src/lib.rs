@@ -1,4 +1,4 @@
-//! Four ways to treat calls for one account, and a bank that counts the collisions.
+//! Four tasks with different concurrency limits, and a bank that counts their collisions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,7 +9,7 @@ use pynenc::prelude::*;
 const ACCOUNTS: u32 = 4;
 const CALLS_FOR_EACH: u32 = 6;
 
-/// A service that can't take two at once for the same account, and counts when it is asked to.
+/// A service that can handle one visit at a time for each account. It counts the visits that come during another one.
 #[derive(Debug, Default)]
 pub struct Bank(Mutex<HashMap<&'static str, Books>>);
 
@@ -21,71 +21,71 @@ struct Books {
 }
 
 impl Bank {
-    async fn book(&self, way: &'static str, account: u32) {
-        self.change(way, |books| {
+    async fn visit(&self, task: &'static str, account: u32) {
+        self.change(task, |books| {
             let inside = books.inside.entry(account).or_default();
             books.collisions += u32::from(*inside > 0);
             *inside += 1;
             books.visits += 1;
         });
         tokio::time::sleep(millis(5)).await;
-        self.change(way, |books| *books.inside.entry(account).or_default() -= 1);
+        self.change(task, |books| *books.inside.entry(account).or_default() -= 1);
     }
 
-    fn change<R>(&self, way: &'static str, change: impl FnOnce(&mut Books) -> R) -> R {
-        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(way).or_default())
+    fn change<R>(&self, task: &'static str, change: impl FnOnce(&mut Books) -> R) -> R {
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(task).or_default())
     }
 }
 
 // ANCHOR: ways
-/// Every call runs, as soon as there is a place for it.
+/// No limit: every call runs as soon as the runner has a free slot.
 #[task]
 pub async fn uncontrolled(account: u32, #[inject] bank: State<Arc<Bank>>) {
-    bank.book("uncontrolled", account).await;
+    bank.visit("uncontrolled", account).await;
 }
 
-/// While a call for an account waits, another one is the same.
+/// One call waits for each account: a submit returns the waiting invocation instead of a new one.
 #[task(registration_concurrency = keys(account))]
 pub async fn one_waits(account: u32, #[inject] bank: State<Arc<Bank>>) {
-    bank.book("one_waits", account).await;
+    bank.visit("one_waits", account).await;
 }
 
-/// One runs for each account, and the others wait for their turn.
+/// One call runs for each account. The other calls wait.
 #[task(running_concurrency = keys(account), reroute_on_concurrency_control)]
 pub async fn one_runs(account: u32, #[inject] bank: State<Arc<Bank>>) {
-    bank.book("one_runs", account).await;
+    bank.visit("one_runs", account).await;
 }
 
-/// One runs for each account, and what would have to wait is dropped.
+/// One call runs for each account. A call that would have to wait is dropped.
 #[task(running_concurrency = keys(account))]
 pub async fn one_runs_or_none(account: u32, #[inject] bank: State<Arc<Bank>>) {
-    bank.book("one_runs_or_none", account).await;
+    bank.visit("one_runs_or_none", account).await;
 }
 // ANCHOR_END: ways
 
-/// What became of the calls of one way.
+/// Counts for the calls of one task.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The name of its task.
-    pub way: &'static str,
-    /// Calls that were given another's invocation.
-    pub same_as_another: usize,
-    /// Invocations that ended without having run.
+    /// The name of the task.
+    pub task: &'static str,
+    /// Calls whose submit returned the invocation of another call.
+    pub joined_another: usize,
+    /// Invocations that were dropped before they ran.
     pub dropped: usize,
     /// Visits at the bank.
     pub ran: u32,
-    /// Visits that found another one inside.
+    /// Visits during another visit for the same account.
     pub collisions: u32,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { way, same_as_another, dropped, ran, collisions } = self;
-        write!(f, "{way:<18} {same_as_another:>16} {dropped:>8} {ran:>5} {collisions:>11}")
+        let Self { task, joined_another, dropped, ran, collisions } = self;
+        write!(f, "{task:<18} {joined_another:>14} {dropped:>8} {ran:>5} {collisions:>11}")
     }
 }
 
-/// Submits the same calls in each of the four ways, one way after the other.
+/// Submits the same calls with each of the four tasks, one task after the other.
 pub async fn compare(app: &Pynenc, bank: &Bank) -> Result<Vec<Row>> {
     Ok(vec![
         row(app, bank, "uncontrolled", uncontrolled).await?,
@@ -95,16 +95,16 @@ pub async fn compare(app: &Pynenc, bank: &Bank) -> Result<Vec<Row>> {
     ])
 }
 
-async fn row<T: Task>(app: &Pynenc, bank: &Bank, way: &'static str, call: fn(u32) -> Call<T>) -> Result<Row> {
+async fn row<T: Task>(app: &Pynenc, bank: &Bank, task: &'static str, call: fn(u32) -> Call<T>) -> Result<Row> {
     let calls = app.submit_all((0..ACCOUNTS * CALLS_FOR_EACH).map(|n| call(n % ACCOUNTS))).await?;
     let mut dropped = 0;
     for invocation in calls.invocations() {
         match invocation.result().await {
             Err(Error::DroppedByConcurrencyControl(_)) => dropped += 1,
-            ended => drop(ended?),
+            other => drop(other?),
         }
     }
-    let same_as_another = calls.invocations().iter().filter(|invocation| invocation.is_reused()).count();
-    let Books { visits, collisions, .. } = bank.change(way, |books| books.clone());
-    Ok(Row { way, same_as_another, dropped, ran: visits, collisions })
+    let joined_another = calls.invocations().iter().filter(|invocation| invocation.is_reused()).count();
+    let Books { visits, collisions, .. } = bank.change(task, |books| books.clone());
+    Ok(Row { task, joined_another, dropped, ran: visits, collisions })
 }

@@ -1,5 +1,5 @@
-//! How do calls for one account keep out of each other's way? Four tasks do the same work under four rules, and a bank
-//! that can't take two at once for an account counts the collisions.
+//! How do I limit the calls that wait or run at once for one account? Four tasks do the same work with different
+//! limits, and a bank counts the collisions: visits for an account during another visit.
 //!
 //! Run with
 //!
@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let app = Pynenc::builder().state(bank.clone()).build().await?;
     let runner = app.start_runner().await?;
 
-    println!("{:<18} {:>16} {:>8} {:>5} {:>11}", "way", "same as another", "dropped", "ran", "collisions");
+    println!("{:<18} {:>14} {:>8} {:>5} {:>11}", "task", "joined another", "dropped", "ran", "collisions");
     for row in compare(&app, &bank).await? {
         println!("{row}");
     }

@@ -1,4 +1,4 @@
-//! What becomes of 24 calls for four accounts in each of the four ways.
+//! Counts 24 calls for four accounts with each of the four tasks.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use pynenc::prelude::*;
 use pynenc::testing::TestApp;
 
 #[tokio::test]
-async fn each_way_treats_the_same_calls_differently() -> Result<()> {
+async fn each_limit_treats_the_same_calls_differently() -> Result<()> {
     let bank = Arc::new(Bank::default());
     let app = TestApp::with(|builder| builder.state(bank.clone())).await?;
-    let row = |way, same_as_another, dropped, ran, collisions| Row { way, same_as_another, dropped, ran, collisions };
+    let row = |task, joined_another, dropped, ran, collisions| Row { task, joined_another, dropped, ran, collisions };
     let expected = [
         row("uncontrolled", 0, 0, 24, 20),
         row("one_waits", 20, 0, 4, 0),

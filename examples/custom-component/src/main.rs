@@ -1,4 +1,4 @@
-//! How does an app take a component that it doesn't bring itself? A plug-in adds it by name, and `pynenc.toml` chooses it.
+//! How does an app use a component of my own? A plug-in registers it under a name, and `pynenc.toml` selects that name.
 //!
 //! Run with
 //!
@@ -6,7 +6,7 @@
 //! cargo run -p custom-component
 //! ```
 //!
-//! The component itself is the crate `file-broker` in this folder.
+//! The component is the crate `file-broker` in this folder: a broker that keeps each message in a file.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use file_broker::{FileBrokerConfig, FilePlugin};
 use pynenc::config::Section;
 use pynenc::prelude::*;
 
-/// Turns a text around.
+/// Reverses a text.
 #[task]
 async fn reverse(text: String) -> String {
     text.chars().rev().collect()
@@ -27,16 +27,17 @@ async fn main() -> Result<()> {
     let settings = app.explain();
     let directory = settings.iter().find(|setting| setting.key == format!("{}.directory", FileBrokerConfig::NAME));
     let directory = directory.map(|setting| setting.value.clone()).unwrap_or_default();
-    println!("hints are kept in {directory}");
+    println!("directory:     {directory}");
 
     let invocation = app.submit(reverse("tekorb".to_owned())).await?;
-    println!("submitted:    {} file(s)", files(&directory));
+    println!("submitted:     {} file(s)", files(&directory));
     let runner = app.start_runner().await?;
-    println!("reverse gave: {}", invocation.result().await?);
-    println!("taken:        {} file(s)", files(&directory));
+    println!("result:        {}", invocation.result().await?);
+    println!("after the run: {} file(s)", files(&directory));
     runner.shutdown().await
 }
 
+/// Counts the files of a directory.
 fn files(directory: &str) -> usize {
     Path::new(directory.trim_matches('"')).read_dir().map_or(0, Iterator::count)
 }

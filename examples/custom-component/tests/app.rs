@@ -1,4 +1,4 @@
-//! The program runs over the broker that its file names.
+//! Runs the program as a user does, with the broker of its `pynenc.toml`.
 
 use std::process::Command;
 
@@ -14,12 +14,12 @@ fn run(variables: &[(&str, &str)]) -> (bool, String) {
 }
 
 #[test]
-fn a_hint_is_a_file_until_it_is_taken() {
+fn a_message_is_a_file_until_it_is_taken() {
     let directory = TempDir::new().expect("a temporary directory can be made");
     let path = directory.path().to_str().expect("its name is Unicode");
     let (succeeded, text) = run(&[("PYNENC__FILE_BROKER__DIRECTORY", path)]);
     assert!(succeeded, "{text}");
-    for line in [path, "submitted:    1 file(s)", "reverse gave: broket", "taken:        0 file(s)"] {
+    for line in [path, "submitted:     1 file(s)", "result:        broket", "after the run: 0 file(s)"] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
 }

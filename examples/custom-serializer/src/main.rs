@@ -1,4 +1,5 @@
-//! How do values become bytes in a way of one's own? A plug-in adds a serializer by name, and `serializer_cls` chooses it.
+//! How do I use a serializer of my own? A plug-in registers it under a name, and the setting `serializer_cls` selects
+//! it.
 //!
 //! Run with
 //!
@@ -24,9 +25,10 @@ async fn main() -> Result<()> {
     let runner = app.start_runner().await?;
 
     let invocation = app.submit(greet("Ada".to_owned())).await?;
-    println!("greet gave:  {}", invocation.result().await?);
+    println!("result:      {}", invocation.result().await?);
+    // The stored record shows the name of the serializer, and the argument with its checksum.
     for record in app.parts().state.invocations(&[invocation.id()]).await?.into_iter().flatten() {
-        println!("written by:  {}", record.serializer);
+        println!("serializer:  {}", record.serializer);
         for argument in &record.arguments {
             if let Payload::Inline(bytes) = &argument.value {
                 println!("{:<12} {}", format!("{}:", argument.name), String::from_utf8_lossy(bytes));

@@ -1,5 +1,5 @@
-//! How are tasks tested as they run in production, with a runner, but without a server? With components in memory; and
-//! with a `TestApp`, whose time is virtual.
+//! How do I test tasks with a runner, as in production, but without a server? With in-memory components. `TestApp` also
+//! has virtual time, so that hours pass in a moment.
 //!
 //! Run with
 //!
@@ -9,7 +9,7 @@
 
 use pynenc::prelude::*;
 
-/// What the mails go through.
+/// A mail server in memory, which the tasks get as a state.
 #[derive(Debug)]
 pub struct Postbox(pub std::sync::Mutex<Vec<String>>);
 
@@ -21,7 +21,7 @@ pub async fn send_mail(to: String, subject: String, #[inject] postbox: State<Pos
     Ok(())
 }
 
-/// Greets a new user at once, and asks how it goes eight hours later.
+/// Mails a new user now, and again eight hours later.
 #[task]
 pub async fn welcome(user: String, #[inject] context: TaskContext) -> Result<()> {
     context.submit(send_mail(user.clone(), "welcome".to_owned())).await?;

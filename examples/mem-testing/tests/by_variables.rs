@@ -1,4 +1,4 @@
-//! Memory mode by four variables, as a test job would set them for code that reads its configuration elsewhere.
+//! Four environment variables put an app into memory, whatever stores its code or its file has chosen.
 
 use std::sync::Mutex;
 
@@ -15,7 +15,7 @@ const MEMORY: [(&str, &str); 4] = [
 fn builder(variables: &[(&str, &str)]) -> pynenc::PynencBuilder {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let builder = Pynenc::builder().without_config_file().environment(variables.collect::<Vec<_>>());
-    // As if the code had chosen another store: the environment is stronger.
+    // This code chooses another broker. The environment overrides the code.
     builder.set("broker_cls", "elsewhere::Broker").state(Postbox(Mutex::default()))
 }
 
@@ -28,7 +28,7 @@ async fn a_task_runs_in_memory() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_the_variables_the_code_chooses() {
-    let Err(Error::Config(error)) = builder(&[]).build().await else { panic!("there is no such broker") };
+async fn without_the_variables_the_choice_of_the_code_applies() {
+    let Err(Error::Config(error)) = builder(&[]).build().await else { panic!("`elsewhere::Broker` doesn't exist") };
     assert!(error.to_string().contains("elsewhere::Broker"), "{error}");
 }

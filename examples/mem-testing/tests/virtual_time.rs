@@ -1,4 +1,4 @@
-//! Hours pass in a moment, and what was submitted is there to be looked at.
+//! `TestApp` moves the time forward, and lists the submitted calls with their arguments.
 
 use std::sync::Mutex;
 
@@ -11,7 +11,7 @@ async fn app() -> Result<TestApp> {
 }
 
 #[tokio::test]
-async fn two_mails_are_submitted() -> Result<()> {
+async fn a_welcome_submits_two_mails() -> Result<()> {
     let app = app().await?;
     app.submit(welcome("ana@example.org".to_owned())).await?.result().await?;
     let mails = app.submitted::<send_mail>().await?;
@@ -22,7 +22,7 @@ async fn two_mails_are_submitted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_second_mail_waits_for_hours() -> Result<()> {
+async fn the_second_mail_waits_for_eight_hours() -> Result<()> {
     let app = app().await?;
     app.submit(welcome("ana@example.org".to_owned())).await?;
     app.advance(hours(7)).await;
@@ -36,7 +36,7 @@ async fn the_second_mail_waits_for_hours() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_state_that_is_missing_keeps_the_runner_from_starting() {
-    let Err(Error::Injection { type_name, .. }) = TestApp::new().await else { panic!("no mail without a postbox") };
+async fn a_runner_does_not_start_without_a_required_state() {
+    let Err(Error::Injection { type_name, .. }) = TestApp::new().await else { panic!("`send_mail` needs a `Postbox`") };
     assert!(type_name.ends_with("Postbox"));
 }

@@ -1,4 +1,4 @@
-//! The quickstart prints what it says it does, and its tasks do what they say.
+//! Tests of the program's output, and of its tasks in virtual time.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use pynenc::testing::TestApp;
 use quickstart::{divide, forecast, remind};
 
 #[test]
-fn it_prints_what_each_call_gave() {
+fn the_program_prints_the_result_of_each_call() {
     let output = Command::new(env!("CARGO_BIN_EXE_quickstart")).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -17,9 +17,11 @@ fn it_prints_what_each_call_gave() {
 }
 
 #[tokio::test]
-async fn a_failure_is_not_repeated_unless_asked() -> Result<()> {
+async fn a_failed_task_without_retries_runs_once() -> Result<()> {
     let app = TestApp::new().await?;
-    let Err(Error::TaskFailed(error)) = app.submit(divide(7, 0)).await?.result().await else { panic!("no failure") };
+    let Err(Error::TaskFailed(error)) = app.submit(divide(7, 0)).await?.result().await else {
+        panic!("a division by zero fails")
+    };
     assert_eq!((error.kind.as_str(), error.attempt), ("DivisionByZero", 1));
     assert_eq!(app.submit(divide(7, 2)).await?.result().await?, 3);
     Ok(())

@@ -1,4 +1,4 @@
-//! The two programs, as a user starts them.
+//! Runs the two programs as a user does.
 
 #![cfg(unix)]
 
@@ -9,7 +9,7 @@ use pynenc_testkit::{RedisServer, TestProcess};
 use redis_workers::{add, count_all_words};
 
 #[test]
-fn a_producer_reads_what_workers_made() {
+fn a_producer_reads_the_results_of_workers() {
     let server = RedisServer::start();
     let port = server.port().to_string();
     let program = |path: &str| {
@@ -21,7 +21,9 @@ fn a_producer_reads_what_workers_made() {
     let output = program(env!("CARGO_BIN_EXE_producer")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["2 + 3 = 5, says process", "200 sums came from", "15 words, by way of", "paused", "success"] {
+    for part in
+        ["2 + 3 = 5, computed by process", "200 sums came from", "15 words, after these steps", "paused", "success"]
+    {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
     let listed = program(env!("CARGO_BIN_EXE_worker")).args(["invocations", "--status", "success"]).output().unwrap();
@@ -30,13 +32,13 @@ fn a_producer_reads_what_workers_made() {
     assert!(worker.wait().unwrap().success());
 }
 
-/// The variables alone decide how the same app runs in a unit test; no server listens where its file says.
+/// Builds the app with these environment variables. No server listens at the port that the tests set.
 async fn with_variables(variables: &[(&str, &str)]) -> Result<Pynenc> {
     let variables = variables.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned()));
     redis_workers::app().environment(variables).build().await
 }
 
-async fn sums_and_counts(app: &Pynenc) -> Result<()> {
+async fn check_sum_and_word_count(app: &Pynenc) -> Result<()> {
     let (sum, _) = app.submit(add(1, 2)).await?.result().await?;
     let texts = vec!["one two".to_owned(), "three".to_owned()];
     let words = app.submit(count_all_words(texts)).await?.result().await?;
@@ -45,13 +47,13 @@ async fn sums_and_counts(app: &Pynenc) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_app_runs_synchronously_when_a_variable_says_so() {
+async fn a_variable_makes_the_app_synchronous() {
     let app = with_variables(&[("DEV_MODE_FORCE_SYNC_TASKS", "true"), ("REDIS__REDIS_PORT", "1")]).await.unwrap();
-    sums_and_counts(&app).await.unwrap();
+    check_sum_and_word_count(&app).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_app_runs_in_memory_when_variables_say_so() {
+async fn variables_move_the_app_into_memory() {
     let variables = [
         ("DEV_MODE_FORCE_SYNC_TASKS", "false"),
         ("ORCHESTRATOR_CLS", "MemOrchestrator"),
@@ -63,6 +65,6 @@ async fn the_app_runs_in_memory_when_variables_say_so() {
     ];
     let app = with_variables(&variables).await.unwrap();
     let runner = app.start_runner().await.unwrap();
-    sums_and_counts(&app).await.unwrap();
+    check_sum_and_word_count(&app).await.unwrap();
     runner.shutdown().await.unwrap();
 }

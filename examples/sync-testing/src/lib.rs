@@ -1,5 +1,5 @@
-//! How are tasks tested without a runner? In synchronous mode a submit runs the task before it returns: retries, nested
-//! calls and groups included, and waits between retries are leapt over.
+//! How do I test tasks without a runner? In synchronous mode, a submit runs the task before it returns, with its
+//! retries and nested calls. Delays and waits between retries take no time.
 //!
 //! Run with
 //!
@@ -9,7 +9,7 @@
 
 use pynenc::prelude::*;
 
-/// The price of one item, in cents.
+/// Returns the price of one item, in cents.
 #[task]
 pub async fn price(item: String) -> Result<u64, String> {
     match item.as_str() {
@@ -19,14 +19,14 @@ pub async fn price(item: String) -> Result<u64, String> {
     }
 }
 
-/// The price of a basket: a task that calls tasks.
+/// Returns the price of a basket. This task calls other tasks.
 #[task]
 pub async fn total(items: Vec<String>, #[inject] context: TaskContext) -> Result<u64> {
     let prices = context.submit_all(items.into_iter().map(price)).await?.results().await?;
     Ok(prices.iter().sum())
 }
 
-/// Pays at a counter that opens after two refusals.
+/// Pays at a counter that opens for the third attempt.
 #[task(max_retries = 3, backoff = constant("1h"))]
 pub async fn pay(cents: u64, #[inject] context: TaskContext) -> Result<String, String> {
     if context.attempt_number() < 3 { Err("closed".to_owned()) } else { Ok(format!("paid {cents}")) }
@@ -46,9 +46,9 @@ mod tests {
         items.iter().map(|item| (*item).to_owned()).collect()
     }
 
-    /// No app at all: the bare function.
+    /// `run` calls the task function without an app.
     #[tokio::test]
-    async fn a_body_is_a_function() {
+    async fn a_task_function_can_be_called_without_an_app() {
         assert_eq!(price::run("milk".to_owned()).await, Ok(120));
     }
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nested_calls_run_inside_it() {
+    async fn nested_calls_run_before_the_submit_returns() {
         let app = app().await;
         let invocation = app.submit(total(basket(&["bread", "milk", "milk"]))).await.unwrap();
         assert_eq!(invocation.result().await.unwrap(), 490);
@@ -68,17 +68,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_failure_of_a_child_is_its_callers_failure() {
+    async fn a_failed_child_fails_its_caller() {
         let invocation = app().await.submit(total(basket(&["bread", "gold"]))).await.unwrap();
         let Err(Error::TaskFailed(error)) = invocation.result().await else { panic!("gold has no price") };
         assert!(error.to_string().contains("no price for gold"), "{error}");
     }
 
     #[tokio::test]
-    async fn retries_wait_for_nothing() {
-        let begun = std::time::Instant::now();
+    async fn retries_take_no_time() {
+        let start = std::time::Instant::now();
         let invocation = app().await.submit(pay(490)).await.unwrap();
         assert_eq!(invocation.result().await.unwrap(), "paid 490");
-        assert!(begun.elapsed() < minutes(1), "two hours of back-off were leapt over");
+        assert!(start.elapsed() < minutes(1), "two hours of back-off take no time");
     }
 }

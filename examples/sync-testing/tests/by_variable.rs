@@ -1,4 +1,4 @@
-//! The mode can come from outside: the code under test builds its app as it always does.
+//! An environment variable turns on synchronous mode, so code that builds its own app can be tested unchanged.
 
 use pynenc::prelude::*;
 use sync_testing::total;
@@ -9,14 +9,14 @@ async fn app(variable: &str) -> Result<Pynenc> {
 }
 
 #[tokio::test]
-async fn the_variable_turns_the_mode_on() -> Result<()> {
+async fn the_variable_turns_synchronous_mode_on() -> Result<()> {
     let invocation = app("true").await?.submit(total(vec!["milk".to_owned()])).await?;
     assert_eq!(invocation.result().await?, 120);
     Ok(())
 }
 
 #[tokio::test]
-async fn without_it_a_call_waits_for_a_runner() -> Result<()> {
+async fn without_synchronous_mode_a_call_waits_for_a_runner() -> Result<()> {
     let invocation = app("no").await?.submit(total(vec!["milk".to_owned()])).await?;
     assert_eq!(invocation.status().await?, Status::Registered);
     Ok(())

@@ -1,4 +1,4 @@
-//! What calls a task when nobody does? A trigger of each kind, and who fired whom.
+//! How are tasks called at certain times, for events, or after other tasks? With triggers: here is one of each kind.
 //!
 //! Run with
 //!
@@ -36,12 +36,12 @@ async fn charge(id: String) -> String {
     id
 }
 
-#[task(name = "tell")]
-async fn tell(text: String) {
-    println!("tell: {text}");
+#[task(name = "notify")]
+async fn notify(text: String) {
+    println!("notify: {text}");
 }
 
-/// The attribute form: for tasks without arguments.
+/// A task without arguments can have its triggers in the attribute.
 #[task(name = "each_second", triggers = on_cron("* * * * * *"))]
 async fn each_second() {
     println!("each_second");
@@ -54,33 +54,40 @@ async fn count_order() {
 // ANCHOR_END: tasks
 
 // ANCHOR: triggers
+/// Builds the app with its triggers. A trigger consists of a condition and the call that it makes.
 async fn app() -> Result<Pynenc> {
     Pynenc::builder()
         .without_config_file()
         .memory()
+        // For a result that passes the filter.
         .trigger(
             on_result::<process_order>()
                 .filter(|cx| cx.arguments().priority == "high" && cx.result().amount > 1000.0)
-                .call(|cx| tell(format!("{} needs an approval", cx.result().id)))
+                .call(|cx| notify(format!("{} needs an approval", cx.result().id)))
                 .id("approval"),
         )
+        // For each success of a task.
         .trigger(on_success::<process_order>().call(|cx| charge(cx.result().id.clone())).id("charging"))
-        .trigger(on_exception::<process_order>().call(|cx| tell(cx.message().to_owned())).id("trouble"))
+        // For each failure of a task, after its last retry.
+        .trigger(on_exception::<process_order>().call(|cx| notify(cx.message().to_owned())).id("trouble"))
+        // For each event whose payload matches the pattern.
         .trigger(
             on_event::<Login>("user.login")
                 .matching(json!({"role": "admin"}))
-                .call(|cx| tell(format!("{} is an admin", cx.payload().user)))
+                .call(|cx| notify(format!("{} is an admin", cx.payload().user)))
                 .id("admins"),
         )
+        // When both conditions have occurred within an hour of each other.
         .trigger(
             all((on_success::<charge>(), on_event::<String>("packed")))
                 .within(hours(1))
-                .call(|(charged, packed)| tell(format!("{} goes out as {}", charged.result(), packed.payload())))
+                .call(|(charged, packed)| notify(format!("{} goes out as {}", charged.result(), packed.payload())))
                 .id("shipping"),
         )
+        // For each occurrence of either condition.
         .trigger(
             any((on_event::<String>("stop"), on_cron("0 3 * * *").timezone("Europe/Madrid")))
-                .call(|(event, night)| tell(format!("stop: {}, night: {}", event.is_some(), night.is_some())))
+                .call(|(event, night)| notify(format!("stop: {}, night: {}", event.is_some(), night.is_some())))
                 .id("stop"),
         )
         .build()
@@ -93,6 +100,7 @@ async fn main() -> Result<()> {
     let app = app().await?;
     let runner = app.start_runner().await?;
 
+    // The first order succeeds and needs an approval, the second one fails.
     app.submit(process_order("order-1".to_owned(), 2000.0, "high".to_owned())).await?;
     app.submit(process_order("order-2".to_owned(), 0.0, "low".to_owned())).await?;
     for (user, role) in [("ana", "admin"), ("bea", "guest")] {
@@ -101,10 +109,12 @@ async fn main() -> Result<()> {
     }
     app.emit_event("packed", "parcel-7").await?;
     app.emit_event("stop", "now").await?;
+    // Time for the triggers to fire, and for the tasks that they call.
     tokio::time::sleep(millis(1500)).await;
     runner.shutdown().await?;
 
     // ANCHOR: runs
+    // Each trigger records its runs, with their causes.
     for trigger in app.triggers().list().await? {
         for fired in app.triggers().runs(&trigger.id, 10).await? {
             let RunOutcome::Call { .. } = fired.run.outcome else { continue };

@@ -1,4 +1,4 @@
-//! How does a workflow wait for a person, for hours, without a process that waits? And for how long?
+//! How does a workflow wait hours for a person, with a timeout, while no process has to keep running?
 //!
 //! Run with
 //!
@@ -9,10 +9,10 @@
 use pynenc::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What a person says.
+/// The answer of a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Who says it.
+    /// The person.
     pub by: String,
     /// Whether the expense is approved.
     pub approved: bool,
@@ -25,11 +25,13 @@ pub async fn ask(expense: String) -> String {
 }
 
 // ANCHOR: workflow
-/// Waits for an approval for four hours, asks again, and gives up after four more.
+/// Asks for an approval and waits four hours, asks again, and gives up after four more hours.
 #[workflow]
 pub async fn approve(#[inject] wf: Workflow, expense: String) -> Result<String> {
     for _ in 0..2 {
+        // `execute` runs the task once. After a restart, the workflow gets the recorded result instead.
         wf.execute(ask(expense.clone())).await?;
+        // The key selects the events of this expense. `None` means that the time is over.
         let wait = wf.wait_for_event::<Approval>("approval").key(&expense).within(hours(4));
         match wait.await? {
             Some(Approval { by, approved: true }) => return Ok(format!("{expense} was approved by {by}")),
@@ -37,6 +39,6 @@ pub async fn approve(#[inject] wf: Workflow, expense: String) -> Result<String> 
             None => {}
         }
     }
-    Ok(format!("nobody cared about {expense}"))
+    Ok(format!("nobody answered about {expense}"))
 }
 // ANCHOR_END: workflow

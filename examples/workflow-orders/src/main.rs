@@ -1,5 +1,5 @@
-//! What does a workflow do again when it fails halfway? Nothing that is recorded: an order that is paid and shipped, one
-//! whose body fails in between, and one whose payment is declined.
+//! Which steps does a workflow repeat after a failure? None that its journal has recorded. One order is paid and
+//! shipped, one fails between payment and shipping, and one has its payment declined.
 //!
 //! Run with
 //!
@@ -40,21 +40,26 @@ async fn release(order: String) {
 }
 
 #[workflow(name = "process_order", max_retries = 1, backoff = none)]
-async fn process_order(#[inject] wf: Workflow, #[inject] mishap: State<Mishap>, order: String) -> Result<Receipt> {
+async fn process_order(
+    #[inject] wf: Workflow,
+    #[inject] warehouse: State<Warehouse>,
+    order: String,
+) -> Result<Receipt> {
     println!("  process {order}");
     let tracking = format!("TRK-{order}-{:05}", (wf.random().await? * 1e5) as u32);
     let amount = wf.execute(reserve(order.clone())).await?;
 
     let paid = match wf.execute(pay(order.clone(), amount)).await {
         Ok(paid) => paid,
-        // The failure is what the body goes on from, so it is recorded: no later run pays.
+        // The journal records the failed payment, too. A retry of the workflow gets this error and doesn't pay again.
         Err(declined) => {
             wf.execute(release(order.clone())).await?;
             wf.set_data("state", "compensated").await?;
             return Err(declined);
         }
     };
-    mishap.strike(&order)?;
+    warehouse.check_open(&order)?;
+    // `step` records the result of code that is no task.
     wf.step("ship", || async {
         ship(&order, &tracking);
         Ok::<_, Error>(())
@@ -64,24 +69,27 @@ async fn process_order(#[inject] wf: Workflow, #[inject] mishap: State<Mishap>, 
     Ok(Receipt { order, tracking, paid, workflow: wf.id() })
 }
 
-/// What is no task, and has to be done once all the same.
+/// Ships the order. Not a task, but recorded as a step of the workflow.
 fn ship(order: &str, tracking: &str) {
     println!("  ship {order} as {tracking}");
 }
 // ANCHOR_END: workflow
 
-/// Something goes wrong once, after the payment.
+/// A warehouse that is closed for the first try of the order `unlucky`, after the payment.
 #[derive(Debug, Default)]
-struct Mishap(AtomicBool);
+struct Warehouse {
+    was_closed: AtomicBool,
+}
 
-impl Mishap {
-    fn strike(&self, order: &str) -> Result<()> {
-        let strikes = order == "unlucky" && !self.0.swap(true, Ordering::SeqCst);
-        if strikes { Err(Error::other("the warehouse is closed")) } else { Ok(()) }
+impl Warehouse {
+    fn check_open(&self, order: &str) -> Result<()> {
+        let is_closed = order == "unlucky" && !self.was_closed.swap(true, Ordering::SeqCst);
+        if is_closed { Err(Error::other("the warehouse is closed")) } else { Ok(()) }
     }
 }
 
 // ANCHOR: run
+/// Runs the workflow for one order, and prints its journal.
 async fn run(app: &Pynenc, order: &str) -> Result<()> {
     println!("{order}:");
     let invocation = app.submit(process_order(order.to_owned())).await?;
@@ -90,9 +98,9 @@ async fn run(app: &Pynenc, order: &str) -> Result<()> {
         Err(error) => println!("  {error}"),
     }
     let state: Option<String> = app.workflows().data(invocation.id(), "state").await?;
-    println!("  the order is {}. Recorded:", state.unwrap_or_default());
+    println!("  the order is {}. Journal:", state.unwrap_or_default());
     for step in app.workflows().journal(invocation.id()).await? {
-        let outcome = if step.failed { "failed with" } else { "gave" };
+        let outcome = if step.failed { "failed with" } else { "returned" };
         println!("    {} {} {} {outcome} {}", step.position, step.kind, step.name, step.value);
     }
     Ok(())
@@ -101,7 +109,7 @@ async fn run(app: &Pynenc, order: &str) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let app = Pynenc::builder().without_config_file().memory().state(Mishap::default()).build().await?;
+    let app = Pynenc::builder().without_config_file().memory().state(Warehouse::default()).build().await?;
     let runner = app.start_runner().await?;
     for order in ["lucky", "unlucky", "poor"] {
         run(&app, order).await?;

@@ -1,6 +1,6 @@
-//! Breaks things at random while work goes on, and judges what is left of the promises.
+//! Injects faults at random while an app works, then checks every promise.
 //!
-//! `scripts/chaos` builds and runs it. The processes that it starts are this program too.
+//! `scripts/chaos` builds and runs this program. It starts its worker and client processes from the same program.
 
 #[cfg(unix)]
 #[tokio::main]
@@ -10,7 +10,7 @@ async fn main() -> std::process::ExitCode {
 
 #[cfg(not(unix))]
 fn main() -> std::process::ExitCode {
-    eprintln!("chaos: processes are stopped by signals of Unix");
+    eprintln!("chaos: needs the signals of Unix");
     std::process::ExitCode::FAILURE
 }
 
@@ -22,22 +22,22 @@ mod unix {
     use clap::Parser;
     use pynenc_tests::chaos::{self, Plan, ROLE};
 
-    /// Kills, stops, cuts off and restarts workers, clients and a server while work goes on, then checks every promise.
+    /// Kills, pauses, cuts off and restarts workers, clients and a server while an app works, then checks every promise
     #[derive(Debug, Parser)]
     struct Arguments {
-        /// How many minutes things are broken for
+        /// Minutes with faults
         #[arg(long, default_value_t = 1.0)]
         minutes: f64,
-        /// From which all that is random is drawn; a new one where none is given
+        /// Seed of all random choices; a new one by default
         #[arg(long)]
         seed: Option<u64>,
-        /// Breaks nothing, and looks whether memory and keys grow
+        /// Injects no faults, and checks that memory and keys don't grow
         #[arg(long)]
         soak: bool,
-        /// Worker processes
+        /// Number of worker processes
         #[arg(long, default_value_t = 4)]
         workers: usize,
-        /// Client processes
+        /// Number of client processes
         #[arg(long, default_value_t = 2)]
         clients: usize,
     }
@@ -45,31 +45,35 @@ mod unix {
     pub(super) async fn main() -> ExitCode {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
         match std::env::var(ROLE).as_deref() {
-            Ok("client") => ended(&chaos::be_client().await),
-            Ok(_) => ended(&chaos::be_worker().await),
-            Err(_) => look(&Arguments::parse()).await,
+            Ok("client") => process_exit_code(&chaos::run_client().await),
+            Ok(_) => process_exit_code(&chaos::run_worker().await),
+            Err(_) => run(&Arguments::parse()).await,
         }
     }
 
-    fn ended(result: &pynenc::Result<()>) -> ExitCode {
+    fn process_exit_code(result: &pynenc::Result<()>) -> ExitCode {
         if let Err(error) = result {
-            tracing::error!(%error, "this process can't go on");
+            tracing::error!(%error, "this process can't continue");
         }
-        chaos::exit_code(result.is_ok())
+        exit_code(result.is_ok())
     }
 
-    async fn look(arguments: &Arguments) -> ExitCode {
+    async fn run(arguments: &Arguments) -> ExitCode {
         let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
         let length = Duration::from_secs_f64(arguments.minutes * 60.0);
         let plan = Plan { seed, length, workers: arguments.workers, clients: arguments.clients };
         println!("seed {seed}");
         if arguments.soak {
-            let soaked = chaos::soak(plan).await;
-            println!("{soaked}");
-            return chaos::exit_code(soaked.is_well());
+            let report = chaos::soak(plan).await;
+            println!("{report}");
+            return exit_code(report.is_success());
         }
-        let ended = chaos::burn(plan).await;
-        println!("{ended}");
-        chaos::exit_code(ended.is_well())
+        let report = chaos::run(plan).await;
+        println!("{report}");
+        exit_code(report.is_success())
+    }
+
+    fn exit_code(is_success: bool) -> ExitCode {
+        if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -1,4 +1,4 @@
-//! A worker process for tests of triggers: it calls a task at each second, and another one for each event.
+//! A worker process for the tests of triggers. It calls one task each second and another for each event.
 
 use pynenc::prelude::*;
 

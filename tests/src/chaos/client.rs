@@ -1,5 +1,5 @@
-//! What a client process does until it is told to stop: it submits calls of all kinds, some of which it waits for, and
-//! writes down what was acknowledged and what it was given.
+//! A client process. Until it is stopped, it submits calls of all kinds, waits for some of them, and records
+//! acknowledged submits and received results.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -9,33 +9,38 @@ use pynenc::prelude::*;
 use tokio::task::JoinSet;
 
 use super::load::{self, blocking, flaky, flow, limited, of_flow, of_parent, parent, plain, single, slow};
-use crate::work::Stage;
+use crate::worker_tasks::SharedFolder;
 
-/// The gate at which clients stop.
+/// The gate that stops clients.
 pub(super) const STOP: &str = "stop";
-/// What a client writes down of an event whose emission was acknowledged.
+/// The action that a client records for an acknowledged event.
 pub(super) const EMITTED: &str = "emitted";
-/// What a client writes down of a value that isn't what it should be.
+/// The action that a client records for a wrong result.
 pub(super) const WRONG: &str = "wrong";
-/// The variables that tell a client its seed and how long it pauses between calls.
+/// The variables with a client's seed and its pause between two calls.
 pub(super) const SEED: &str = "PYNENC_CHAOS_SEED";
 pub(super) const PAUSE: &str = "PYNENC_CHAOS_PAUSE_MS";
 
-/// More than so many aren't waited for at once.
+/// The maximum number of concurrent waits.
 const MOST_WAITS: usize = 200;
-/// What isn't there then is looked at by the oracles alone.
+/// The longest wait. The oracles check later results.
 const WAIT: Duration = Duration::from_secs(60);
 
 fn variable(name: &str) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-pub(super) async fn run() -> Result<()> {
-    let stage = Stage::of_environment();
-    let app = load::built(&stage).await?;
-    let mut client = Client { app, stage, random: Rng::with_seed(variable(SEED)), waits: JoinSet::new() };
+/// Runs a client process until it is stopped.
+///
+/// # Errors
+///
+/// The app can't be built. An unavailable store isn't an error.
+pub async fn run() -> Result<()> {
+    let shared = SharedFolder::of_environment();
+    let app = load::build_app(&shared).await?;
+    let mut client = Client { app, shared, random: Rng::with_seed(variable(SEED)), waits: JoinSet::new() };
     let pause = millis(variable(PAUSE));
-    while !client.stage.is_open(STOP) {
+    while !client.shared.is_open(STOP) {
         client.act().await;
         tokio::time::sleep(pause).await;
     }
@@ -44,7 +49,7 @@ pub(super) async fn run() -> Result<()> {
 
 struct Client {
     app: Pynenc,
-    stage: Stage,
+    shared: SharedFolder,
     random: Rng,
     waits: JoinSet<()>,
 }
@@ -64,11 +69,11 @@ impl Client {
             82..87 => self.submit_single(account).await,
             87..90 => self.cancel(n).await,
             90..95 => self.emit(n).await,
-            _ => self.found(n).await,
+            _ => self.start_workflow(n).await,
         }
     }
 
-    /// Submits until it is acknowledged, and has somebody wait for the value.
+    /// Submits a call until it is acknowledged, and waits for its result in the background.
     async fn submit<T>(&mut self, call: impl Fn() -> Call<T>, value: T::Output)
     where
         T: Task<Output: PartialEq + Debug>,
@@ -78,11 +83,11 @@ impl Client {
         }
     }
 
-    /// Submits until it is acknowledged: under its key a repeat means the same call.
+    /// Submits a call until it is acknowledged. The idempotency key makes repeats safe.
     async fn accepted<T: Task>(&mut self, call: impl Fn() -> Call<T>) -> Option<Invocation<T>> {
         let key = self.key();
         let invocation = self.acknowledged(async |app| app.submit(call().idempotency_key(&key)).await).await?;
-        self.accept(&invocation);
+        self.record_accepted(&invocation);
         Some(invocation)
     }
 
@@ -90,29 +95,29 @@ impl Client {
         format!("{:016x}", self.random.u64(..))
     }
 
-    /// Tries until a store answers, or everything stops.
+    /// Repeats a request until a store answers or the run stops.
     async fn acknowledged<R>(&self, call: impl AsyncFn(&Pynenc) -> Result<R>) -> Option<R> {
-        while !self.stage.is_open(STOP) {
+        while !self.shared.is_open(STOP) {
             match call(&self.app).await {
                 Ok(reply) => return Some(reply),
                 Err(Error::Unavailable { .. }) => tokio::time::sleep(millis(50)).await,
-                Err(error) => return self.wrong(&format!("a submit gave {error:?}")),
+                Err(error) => return self.record_wrong(&format!("a submit failed: {error:?}")),
             }
         }
         None
     }
 
-    fn wrong<R>(&self, what: &str) -> Option<R> {
+    fn record_wrong<R>(&self, what: &str) -> Option<R> {
         self.write(&format!("{WRONG} {}", what.replace('\n', " ")));
         None
     }
 
     fn write(&self, line: &str) {
-        self.stage.ledger.write(line).expect("the stage is there as long as the client");
+        self.shared.ledger.write(line).expect("the shared folder outlives the client");
     }
 
-    fn accept<T: Task>(&self, invocation: &Invocation<T>) {
-        self.stage.ledger.accept(invocation.id()).expect("the stage is there as long as the client");
+    fn record_accepted<T: Task>(&self, invocation: &Invocation<T>) {
+        self.shared.ledger.record_accepted(invocation.id()).expect("the shared folder outlives the client");
     }
 
     fn wait_for<T>(&mut self, invocation: Invocation<T>, value: T::Output)
@@ -121,7 +126,7 @@ impl Client {
     {
         while self.waits.try_join_next().is_some() {}
         if self.waits.len() < MOST_WAITS {
-            self.waits.spawn(see(self.stage.clone(), invocation, value));
+            self.waits.spawn(record_result(self.shared.clone(), invocation, value));
         }
     }
 
@@ -129,14 +134,14 @@ impl Client {
         let keys: Vec<String> = (0..20).map(|_| self.key()).collect();
         let calls = || keys.iter().map(|key| plain(n).idempotency_key(key));
         let Some(group) = self.acknowledged(async |app| app.submit_all(calls()).await).await else { return };
-        group.invocations().iter().for_each(|invocation| self.accept(invocation));
+        group.invocations().iter().for_each(|invocation| self.record_accepted(invocation));
     }
 
-    /// One for which another one may stand, which is acknowledged in its place.
+    /// Submits a call that may be merged with another waiting one. The other's id is acknowledged then.
     async fn submit_single(&mut self, account: u64) {
         let call = || single(account).delay(millis(100));
         if let Some(invocation) = self.acknowledged(async |app| app.submit(call()).await).await {
-            self.accept(&invocation);
+            self.record_accepted(&invocation);
         }
     }
 
@@ -152,37 +157,37 @@ impl Client {
         }
     }
 
-    /// Founds a workflow, and emits what it waits for; if this process doesn't come to that, whoever started it does.
-    async fn found(&mut self, n: u64) {
+    /// Starts a workflow and emits its event. If this client is killed in between, the chaos run emits the event.
+    async fn start_workflow(&mut self, n: u64) {
         if let Some(invocation) = self.accepted(|| flow(n)).await {
-            self.acknowledged(async |app| load::tell_flow(app, n).await).await;
+            self.acknowledged(async |app| load::emit_flow_event(app, n).await).await;
             self.wait_for(invocation, of_flow(n));
         }
     }
 }
 
-/// Waits for a value, and writes it down.
-async fn see<T>(stage: Stage, invocation: Invocation<T>, value: T::Output)
+/// Waits for a result and records it.
+async fn record_result<T>(shared: SharedFolder, invocation: Invocation<T>, value: T::Output)
 where
     T: Task<Output: PartialEq + Debug>,
 {
     let id = invocation.id();
-    let line = match tokio::time::timeout(WAIT, given(&invocation)).await {
-        Ok(Ok(given)) if given == value => {
-            let given = serde_json::to_string(&given).expect("a number has a text");
-            format!("saw {id} {given}")
+    let line = match tokio::time::timeout(WAIT, result_of(&invocation)).await {
+        Ok(Ok(result)) if result == value => {
+            let result = serde_json::to_string(&result).expect("a number can be written as JSON");
+            format!("saw {id} {result}")
         }
-        Ok(given) => format!("{WRONG} {id} gave {given:?}, and not {value:?}").replace('\n', " "),
+        Ok(result) => format!("{WRONG} {id} returned {result:?} instead of {value:?}").replace('\n', " "),
         Err(_) => return,
     };
-    stage.ledger.write(&line).expect("the stage is there as long as the client");
+    shared.ledger.write(&line).expect("the shared folder outlives the client");
 }
 
-async fn given<T: Task>(invocation: &Invocation<T>) -> Result<T::Output> {
+async fn result_of<T: Task>(invocation: &Invocation<T>) -> Result<T::Output> {
     loop {
         match invocation.result().await {
             Err(Error::Unavailable { .. }) => tokio::time::sleep(millis(100)).await,
-            given => return given,
+            result => return result,
         }
     }
 }

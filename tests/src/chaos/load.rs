@@ -1,95 +1,99 @@
-//! What is run in the house: tasks of every kind, each of which writes down what it does and gives what can be foretold.
+//! The load: tasks of every kind. Each records its start and has a predictable result.
 
 use pynenc::prelude::*;
 use pynenc::{PynencBuilder, TaskContext};
 
-use crate::work::Stage;
+use crate::worker_tasks::SharedFolder;
 
 /// The trigger that fires each second.
 pub(super) const EACH_SECOND: &str = "each second";
 /// Every trigger.
 pub(super) const TRIGGERS: [&str; 3] = [EACH_SECOND, "each event", "each end"];
 
-/// The event that workflows wait for, each with its number.
+/// The event that workflows wait for. Its key is the workflow's number.
 const GO_ON: &str = "go on";
 
 type Noted = TaskContext;
 
-/// Doubles.
+/// Doubles its argument.
 #[task]
-pub(super) async fn plain(n: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "plain", &context)?;
+pub(super) async fn plain(n: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", "plain", &context)?;
     Ok(2 * n)
 }
 
-/// Fails the first time.
+/// Fails on the first attempt.
 #[task(max_retries = 3, backoff = constant("200ms"))]
-pub(super) async fn flaky(n: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "flaky", &context)?;
+pub(super) async fn flaky(n: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", "flaky", &context)?;
     if context.attempt_number() == 1 { Err(Error::other("the first time")) } else { Ok(2 * n) }
 }
 
-/// Takes its time.
+/// Sleeps.
 #[task]
-pub(super) async fn slow(ms: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "slow", &context)?;
+pub(super) async fn slow(ms: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", "slow", &context)?;
     tokio::time::sleep(millis(ms)).await;
-    stage.note("end", "slow", &context)?;
+    shared.note("end", "slow", &context)?;
     Ok(2 * ms)
 }
 
-/// Takes its time on a thread of its own.
+/// Sleeps on a thread of its own.
 #[task]
-pub(super) fn blocking(ms: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "blocking", &context)?;
+pub(super) fn blocking(ms: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", "blocking", &context)?;
     std::thread::sleep(millis(ms));
     Ok(2 * ms)
 }
 
-/// Two at a time for each account.
+/// Two run at a time for each account.
 #[task(running_concurrency = keys(account), running_limit = 2, reroute_on_concurrency_control = true)]
 pub(super) async fn limited(
     account: u64,
     n: u64,
-    #[inject] stage: State<Stage>,
+    #[inject] shared: State<SharedFolder>,
     #[inject] context: Noted,
 ) -> Result<u64> {
-    stage.note("begin", "limited", &context)?;
+    shared.note("begin", "limited", &context)?;
     tokio::time::sleep(millis(20 + account)).await;
     Ok(2 * n)
 }
 
-/// Waits once for each account.
+/// One waits at a time for each account.
 #[task(registration_concurrency = keys(account))]
-pub(super) async fn single(account: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "single", &context)?;
+pub(super) async fn single(
+    account: u64,
+    #[inject] shared: State<SharedFolder>,
+    #[inject] context: Noted,
+) -> Result<u64> {
+    shared.note("begin", "single", &context)?;
     Ok(2 * account)
 }
 
-/// Calls others and waits for them. A submit that a store refuses fails it, and it is repeated.
+/// Calls other tasks and waits for them. It is retried when a store refuses a submit.
 #[task(max_retries = 1000, backoff = constant("200ms"))]
-pub(super) async fn parent(n: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", "parent", &context)?;
+pub(super) async fn parent(n: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", "parent", &context)?;
     let children = context.submit_all((0..3).map(|child| plain(n + child))).await?;
     let slow = context.submit(slow(50)).await?;
     Ok(children.results().await?.iter().sum::<u64>() + slow.result().await?)
 }
 
-/// The value of `parent`.
+/// The result of `parent`.
 pub(super) fn of_parent(n: u64) -> u64 {
     2 * (3 * n + 3) + 100
 }
 
-/// A workflow of every kind of operation, which writes down each value that it is given.
+/// A workflow with every kind of operation. It records each value that an operation returns.
 #[workflow(max_retries = 1000, backoff = constant("200ms"))]
 pub(super) async fn flow(
     #[inject] wf: Workflow,
     n: u64,
-    #[inject] stage: State<Stage>,
+    #[inject] shared: State<SharedFolder>,
     #[inject] context: Noted,
 ) -> Result<u64> {
-    stage.note("begin", "flow", &context)?;
-    let got = |position: &str, value: String| stage.note("got", &format!("{position}={value}"), &context);
+    shared.note("begin", "flow", &context)?;
+    let got = |position: &str, value: String| shared.note("got", &format!("{position}={value}"), &context);
     got("random", wf.random().await?.to_string())?;
     let one = wf.execute(plain(n)).await?;
     got("one", one.to_string())?;
@@ -104,56 +108,66 @@ pub(super) async fn flow(
     Ok(one + more.iter().sum::<u64>())
 }
 
-/// The value of `flow`.
+/// The result of `flow`.
 pub(super) fn of_flow(n: u64) -> u64 {
     2 * (3 * n + 3)
 }
 
-/// Emits what a workflow of this number waits for.
-pub(super) async fn tell_flow(app: &Pynenc, n: u64) -> Result<u64> {
+/// Emits the event that the workflow with this number waits for.
+pub(super) async fn emit_flow_event(app: &Pynenc, n: u64) -> Result<u64> {
     app.emit_event(GO_ON, &(3 * n)).key(&n.to_string()).await
 }
 
 /// Is called each second.
 #[task]
-pub(super) async fn tick(slot: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", &format!("tick-{slot}"), &context)?;
+pub(super) async fn tick(slot: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", &format!("tick-{slot}"), &context)?;
     Ok(slot)
 }
 
 /// Is called for each event.
 #[task]
-pub(super) async fn heard(n: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", &format!("heard-{n}"), &context)?;
+pub(super) async fn heard(n: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", &format!("heard-{n}"), &context)?;
     Ok(n)
 }
 
-/// Is called for each end of `heard`.
+/// Is called for each completion of `heard`.
 #[task]
-pub(super) async fn after(n: u64, #[inject] stage: State<Stage>, #[inject] context: Noted) -> Result<u64> {
-    stage.note("begin", &format!("after-{n}"), &context)?;
+pub(super) async fn after(n: u64, #[inject] shared: State<SharedFolder>, #[inject] context: Noted) -> Result<u64> {
+    shared.note("begin", &format!("after-{n}"), &context)?;
     Ok(n)
 }
 
-/// The app, once its server is there: a process that ends because it isn't would be started again by its supervisor.
-pub(super) async fn built(stage: &Stage) -> Result<Pynenc> {
+/// Runs a worker process until it is stopped.
+///
+/// # Errors
+///
+/// The app can't be built. An unavailable store isn't an error.
+pub async fn run_worker() -> Result<()> {
+    build_app(&SharedFolder::of_environment()).await?.run().await
+}
+
+/// Builds the app, and waits for its server. A process that exits without a server would be restarted by its
+/// supervisor.
+pub(super) async fn build_app(shared: &SharedFolder) -> Result<Pynenc> {
     loop {
-        match app(stage.clone()).build().await {
-            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the server isn't there yet"),
-            built => return built,
+        match app(shared.clone()).build().await {
+            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the server isn't up yet"),
+            app => return app,
         }
         tokio::time::sleep(millis(100)).await;
     }
 }
 
-/// An app with these tasks and their triggers, set up by the environment.
-pub(super) fn app(stage: Stage) -> PynencBuilder {
+/// Creates an app with these tasks and their triggers from the environment.
+pub(super) fn app(shared: SharedFolder) -> PynencBuilder {
     let tasks = tasks![plain, flaky, slow, blocking, limited, single, parent, flow, tick, heard, after];
     Pynenc::builder()
         .without_config_file()
         .without_linked_tasks()
         .tasks(tasks)
-        .state(stage)
+        .state(shared)
         .trigger(
             on_cron("* * * * * *")
                 .misfire(Misfire::All(minutes(10)))

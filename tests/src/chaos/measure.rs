@@ -1,15 +1,15 @@
-//! What is measured of processes and series.
+//! Measures processes and series.
 
 use std::process::Command;
 
-/// The resident memory of a process in bytes; `None` where that can't be told.
+/// The resident memory of a process in bytes, where `ps` reports it.
 pub(super) fn resident(process: u32) -> Option<u64> {
     let output = Command::new("ps").args(["-o", "rss=", "-p", &process.to_string()]).output().ok()?;
     let kibibytes: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// By how much a series of (x, y) grows for each unit of x: the slope of the line that is nearest by least squares.
+/// The slope of a series of (x, y), by linear least squares.
 pub(super) fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slope_is_that_of_the_nearest_line() {
+    fn a_slope_fits_the_least_squares() {
         let line: Vec<_> = (0..10).map(|x| (f64::from(x), 3.0 * f64::from(x) + 7.0)).collect();
         assert!((slope(&line) - 3.0).abs() < 1e-9);
         let noisy: Vec<_> = (0..10).map(|x| (f64::from(x), if x % 2 == 0 { 5.0 } else { 6.0 })).collect();
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_has_memory() {
+    fn the_memory_of_a_process_is_measured() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
     }
 }

@@ -1,4 +1,4 @@
-//! A house under a steady load that nobody disturbs: nothing in it may grow.
+//! Runs a steady load without faults. Memory and keys must not grow.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,172 +9,177 @@ use pynenc::core::clock::SystemClock;
 use pynenc::prelude::*;
 
 use super::client;
+use super::deployment::{Deployment, SHORT};
 use super::load::EACH_SECOND;
 use super::measure::{resident, slope};
-use super::run::Plan;
-use super::site::{SHORT, Site};
+use super::plan::Plan;
 
-/// What may stay behind when the load is over: what numbers and lists things has a key of its own from its first use on.
+/// The maximum number of additional keys after the load. Some counters and lists exist from their first use on.
 const NEW_KEYS: u64 = 30;
-/// How long the ended may take to be forgotten.
+/// The longest time until finished invocations are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What was measured at one time.
+/// Measurements at one time.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Timestamp,
-    /// Since the beginning.
+    /// Minutes since the start.
     minutes: f64,
-    /// Bytes of the workers, all together.
+    /// The resident memory of all workers in bytes.
     resident: f64,
     keys: f64,
-    /// Bytes of the server.
+    /// The server's memory in bytes.
     memory: f64,
 }
 
-/// How something grew in the second half.
+/// The growth of one measurement in the second half of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Flatness {
+pub struct Trend {
     name: &'static str,
     mean: f64,
     a_minute: f64,
     a_thousand: f64,
-    /// By how much of its mean it grew.
+    /// The growth relative to the mean.
     growth: f64,
-    /// By how much it may.
+    /// The maximum growth.
     bound: f64,
 }
 
-impl Flatness {
-    /// Whether it grew no more than it may.
-    pub fn is_flat(&self) -> bool {
+impl Trend {
+    /// Whether the growth is within its bound.
+    pub fn is_within_bound(&self) -> bool {
         self.growth <= self.bound
     }
 }
 
-impl fmt::Display for Flatness {
+impl fmt::Display for Trend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, mean, a_minute, a_thousand, growth, bound } = self;
         let (growth, bound) = (100.0 * growth, 100.0 * bound);
-        let said = if self.is_flat() { "flat" } else { "GROWS" };
+        let verdict = if self.is_within_bound() { "flat" } else { "GROWS" };
         write!(
             f,
             "{name}: mean {mean:.0}, {a_minute:+.1} a minute, {a_thousand:+.2} per 1,000 invocations; \
-             {growth:+.1} % of its mean over the second half, at most {bound:.0} %: {said}"
+             {growth:+.1} % of its mean over the second half, at most {bound:.0} %: {verdict}"
         )
     }
 }
 
-/// What a soak has shown.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Soaked {
+pub struct SoakReport {
     invocations: usize,
     length: Duration,
-    flatness: Vec<Flatness>,
+    trends: Vec<Trend>,
     keys_before: u64,
     keys_after: u64,
 }
 
-impl Soaked {
-    /// Whether nothing grows, and nothing stays.
-    pub fn is_well(&self) -> bool {
-        self.flatness.iter().all(Flatness::is_flat) && self.is_clean()
+impl SoakReport {
+    /// Whether nothing grows and nothing is left.
+    pub fn is_success(&self) -> bool {
+        self.trends.iter().all(Trend::is_within_bound) && self.is_clean()
     }
 
-    /// Whether the server has as many keys as before.
+    /// Whether the server has about as many keys as before.
     pub fn is_clean(&self) -> bool {
         self.keys_after <= self.keys_before + NEW_KEYS
     }
 
-    /// How many invocations there were.
+    /// The number of invocations.
     pub fn invocations(&self) -> usize {
         self.invocations
     }
 }
 
-impl fmt::Display for Soaked {
+impl fmt::Display for SoakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { invocations, length, keys_before, keys_after, .. } = self;
-        writeln!(f, "{invocations} bodies in {length:?}")?;
-        self.flatness.iter().try_for_each(|flatness| writeln!(f, "{flatness}"))?;
-        write!(f, "{keys_before} keys before, {keys_after} when all was forgotten, at most {NEW_KEYS} more")
+        writeln!(f, "{invocations} runs in {length:?}")?;
+        self.trends.iter().try_for_each(|trend| writeln!(f, "{trend}"))?;
+        write!(f, "{keys_before} keys before, {keys_after} after every retention, at most {NEW_KEYS} more")
     }
 }
 
-pub(super) async fn run(plan: Plan) -> Soaked {
-    let mut site = Site::new(&plan, SHORT).await;
-    (0..plan.workers).for_each(|number| site.start_worker(number));
+/// Runs a steady load without faults, and checks that nothing grows.
+///
+/// # Panics
+///
+/// Panics if the server or a process can't be started.
+pub async fn run(plan: Plan) -> SoakReport {
+    let mut deployment = Deployment::new(&plan, SHORT).await;
+    (0..plan.workers).for_each(|number| deployment.start_worker(number));
     tokio::time::sleep(secs(1)).await;
-    let keys_before = keys(&site);
-    (0..plan.clients).for_each(|number| site.start_client(number));
-    let samples = sample(&site, plan.length).await;
-    let keys_after = empty(&site, keys_before).await;
+    let keys_before = keys(&deployment);
+    (0..plan.clients).for_each(|number| deployment.start_client(number));
+    let samples = sample(&deployment, plan.length).await;
+    let keys_after = empty(&deployment, keys_before).await;
     let starts: Vec<Timestamp> =
-        site.stage.ledger.notes().iter().filter(|note| note.what == "begin").map(|note| note.at).collect();
-    Soaked {
+        deployment.shared.ledger.notes().iter().filter(|note| note.action == "begin").map(|note| note.at).collect();
+    SoakReport {
         invocations: starts.len(),
         length: plan.length,
-        flatness: judge(&samples, &starts),
+        trends: trends_of(&samples, &starts),
         keys_before,
         keys_after,
     }
 }
 
-async fn sample(site: &Site, length: Duration) -> Vec<Sample> {
-    let (begun, mut samples) = (Instant::now(), Vec::new());
-    while begun.elapsed() < length {
+async fn sample(deployment: &Deployment, length: Duration) -> Vec<Sample> {
+    let (start, mut samples) = (Instant::now(), Vec::new());
+    while start.elapsed() < length {
         tokio::time::sleep((length / 120).clamp(millis(250), secs(5))).await;
-        let workers = site.workers.iter().filter_map(|seat| resident(seat.process.as_ref()?.id()));
+        let workers = deployment.workers.iter().filter_map(|instance| resident(instance.process.as_ref()?.id()));
         samples.push(Sample {
             at: SystemClock.now(),
-            minutes: begun.elapsed().as_secs_f64() / 60.0,
+            minutes: start.elapsed().as_secs_f64() / 60.0,
             resident: workers.sum::<u64>() as f64,
-            keys: keys(site) as f64,
-            memory: memory(site) as f64,
+            keys: keys(deployment) as f64,
+            memory: memory(deployment) as f64,
         });
     }
     samples
 }
 
-fn keys(site: &Site) -> u64 {
-    site.server.command(&["DBSIZE"]).trim().parse().unwrap_or_default()
+fn keys(deployment: &Deployment) -> u64 {
+    deployment.server.command(&["DBSIZE"]).trim().parse().unwrap_or_default()
 }
 
-fn memory(site: &Site) -> u64 {
-    let told = site.server.command(&["INFO", "memory"]);
-    let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+fn memory(deployment: &Deployment) -> u64 {
+    let report = deployment.server.command(&["INFO", "memory"]);
+    let used = report.lines().find_map(|line| line.strip_prefix("used_memory:"));
     used.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or_default()
 }
 
-/// Stops the load, and tells how many keys there are when nothing more is forgotten.
-async fn empty(site: &Site, before: u64) -> u64 {
-    site.app.triggers().pause(EACH_SECOND).await.expect("the server runs");
-    site.stage.open(client::STOP).expect("the folder is ours");
-    let begun = Instant::now();
-    while keys(site) > before + NEW_KEYS && begun.elapsed() < PATIENCE {
+/// Stops the load, and counts the keys when every retention is over.
+async fn empty(deployment: &Deployment, before: u64) -> u64 {
+    deployment.app.triggers().pause(EACH_SECOND).await.expect("the server runs");
+    deployment.shared.open(client::STOP).expect("the shared folder exists");
+    let start = Instant::now();
+    while keys(deployment) > before + NEW_KEYS && start.elapsed() < PATIENCE {
         tokio::time::sleep(millis(100)).await;
     }
-    keys(site)
+    keys(deployment)
 }
 
-fn judge(samples: &[Sample], starts: &[Timestamp]) -> Vec<Flatness> {
+fn trends_of(samples: &[Sample], starts: &[Timestamp]) -> Vec<Trend> {
     let half = &samples[samples.len() / 2..];
     let ran = |sample: &Sample| starts.iter().filter(|start| **start <= sample.at).count() as f64 / 1000.0;
     let thousands: Vec<f64> = half.iter().map(ran).collect();
-    let flatness = |name, bound, of: fn(&Sample) -> f64| {
+    let trend = |name, bound, of: fn(&Sample) -> f64| {
         let by_minute: Vec<_> = half.iter().map(|sample| (sample.minutes, of(sample))).collect();
         let by_thousand: Vec<_> = thousands.iter().copied().zip(half.iter().map(of)).collect();
         let mean = half.iter().map(of).sum::<f64>() / half.len().max(1) as f64;
         let a_minute = slope(&by_minute);
         let minutes = half.last().map_or(0.0, |last| last.minutes) - half.first().map_or(0.0, |first| first.minutes);
         let growth = if mean > 0.0 { a_minute * minutes / mean } else { 0.0 };
-        Flatness { name, mean, a_minute, a_thousand: slope(&by_thousand), growth, bound }
+        Trend { name, mean, a_minute, a_thousand: slope(&by_thousand), growth, bound }
     };
-    // What the server holds follows the pace of the load, which isn't even; what stays for good is seen at the end.
+    // The server's memory follows the load's rate, which varies. Permanent growth shows in the final count of keys.
     vec![
-        flatness("memory of the workers in bytes", 0.1, |sample| sample.resident),
-        flatness("keys of the server", 0.5, |sample| sample.keys),
-        flatness("memory of the server in bytes", 0.2, |sample| sample.memory),
+        trend("memory of the workers in bytes", 0.1, |sample| sample.resident),
+        trend("keys of the server", 0.5, |sample| sample.keys),
+        trend("memory of the server in bytes", 0.2, |sample| sample.memory),
     ]
 }
 
@@ -182,7 +187,7 @@ fn judge(samples: &[Sample], starts: &[Timestamp]) -> Vec<Flatness> {
 mod tests {
     use super::*;
 
-    fn judged(resident: impl Fn(u32) -> f64) -> Vec<Flatness> {
+    fn trends(resident: impl Fn(u32) -> f64) -> Vec<Trend> {
         let sample = |n: u32| Sample {
             at: Timestamp::from_millis(u64::from(n) * 1000),
             minutes: f64::from(n) / 60.0,
@@ -192,14 +197,16 @@ mod tests {
         };
         let samples: Vec<_> = (0..100).map(sample).collect();
         let starts: Vec<_> = (0..100_000).map(Timestamp::from_millis).collect();
-        judge(&samples, &starts)
+        trends_of(&samples, &starts)
     }
 
     #[test]
-    fn what_grows_is_told() {
-        assert!(judged(|_| 1e8).iter().all(Flatness::is_flat));
-        let [resident, keys, memory] = judged(|n| 1e8 + 1e6 * f64::from(n))[..] else { panic!("there are three") };
-        assert!(!resident.is_flat() && keys.is_flat() && memory.is_flat(), "{resident}");
+    fn growth_is_noticed() {
+        assert!(trends(|_| 1e8).iter().all(Trend::is_within_bound));
+        let [resident, keys, memory] = trends(|n| 1e8 + 1e6 * f64::from(n))[..] else {
+            panic!("expected three trends")
+        };
+        assert!(!resident.is_within_bound() && keys.is_within_bound() && memory.is_within_bound(), "{resident}");
         assert!((resident.a_minute - 6e7).abs() < 1e3 && (resident.a_thousand - 1e6).abs() < 1e3, "{resident}");
     }
 }

@@ -13,10 +13,10 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, File, Item, UseTree, Visibility};
 
 /// The files of a crate, with the files that each of them imports and the paths that lead there.
-pub type Imports = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
+pub(crate) type Imports = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 /// Reads a crate from the file of its root module.
-pub fn read(root: &Path) -> Imports {
+pub(crate) fn read(root: &Path) -> Imports {
     let mut modules = Modules::new();
     load(root, &[], &mut modules);
     let mut imports = Imports::new();
@@ -33,12 +33,29 @@ pub fn read(root: &Path) -> Imports {
 }
 
 /// The groups of files that import each other, directly or through others of the group.
-pub fn cycles(imports: &Imports) -> BTreeSet<BTreeSet<PathBuf>> {
+pub(crate) fn cycles(imports: &Imports) -> BTreeSet<BTreeSet<PathBuf>> {
     let reachable: BTreeMap<_, _> = imports.keys().map(|file| (file, reachable(file, imports))).collect();
     let group = |file: &PathBuf| -> BTreeSet<PathBuf> {
-        reachable[file].iter().filter(|other| reachable.get(other).is_some_and(|back| back.contains(file))).cloned().collect()
+        reachable[file]
+            .iter()
+            .filter(|other| reachable.get(other).is_some_and(|back| back.contains(file)))
+            .cloned()
+            .collect()
     };
     imports.keys().map(group).filter(|group| !group.is_empty()).collect()
+}
+
+/// Lists the imports within a group of files.
+pub(crate) fn describe(files: &BTreeSet<PathBuf>, imports: &Imports) -> String {
+    let within = |file: &PathBuf| {
+        let imported = imports[file].iter().filter(|(target, _)| files.contains(*target));
+        let imported = imported.map(|(target, paths)| {
+            let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+            format!("  {} imports {}: {}", file.display(), target.display(), paths.join(", "))
+        });
+        imported.collect::<Vec<_>>()
+    };
+    files.iter().flat_map(within).collect::<Vec<_>>().join("\n")
 }
 
 fn reachable(from: &Path, imports: &Imports) -> BTreeSet<PathBuf> {
@@ -94,7 +111,8 @@ fn load(path: &Path, name: &[String], modules: &mut Modules) {
 /// The file of the module `child` that is declared in the file `parent`.
 fn file_of(parent: &Path, child: &str, parent_is_root: bool) -> PathBuf {
     let is_folder = parent_is_root || parent.ends_with("mod.rs");
-    let folder = if is_folder { parent.parent().expect("a file is in a folder").to_owned() } else { parent.with_extension("") };
+    let folder =
+        if is_folder { parent.parent().expect("a file is in a folder").to_owned() } else { parent.with_extension("") };
     let flat = folder.join(child).with_extension("rs");
     if flat.exists() { flat } else { folder.join(child).join("mod.rs") }
 }
@@ -241,4 +259,47 @@ fn start<'p>(from: &[String], path: &'p [String], modules: &Modules) -> Option<(
             modules.contains_key(&child).then_some((child, behind))
         }
     }
+}
+
+/// Reads a crate of these files, and gives the names of the files that import each other.
+#[cfg(test)]
+fn cycles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().expect("a file is in a folder")).expect("a folder can be made");
+        fs::write(file, text).expect("a file can be written");
+    }
+    let name = |file: &PathBuf| file.strip_prefix(folder.path()).expect("it is read there").display().to_string();
+    let cycles = cycles(&read(&folder.path().join("lib.rs")));
+    cycles.iter().map(|files| files.iter().map(name).collect()).collect()
+}
+
+#[test]
+fn a_cycle_is_found_through_types_expressions_macros_and_re_exports() {
+    let library = ("lib.rs", "mod a; mod b;");
+    let back = ("b.rs", "use crate::a::A; pub struct B(A);");
+    for imports in
+        ["pub struct A(crate::b::B);", "pub struct A; fn f() { crate::b::B::new() }", "pub struct A; m!(crate::b::B);"]
+    {
+        assert_eq!(cycles_of(&[library, ("a.rs", imports), back]), [["a.rs", "b.rs"]], "{imports}");
+    }
+    let folder = [
+        ("lib.rs", "mod f;"),
+        ("f/mod.rs", "mod a; mod b; pub use a::A; pub use b::B;"),
+        ("f/a.rs", "use super::B; pub struct A(B);"),
+        ("f/b.rs", "use crate::f::A; pub struct B(A);"),
+    ];
+    assert_eq!(cycles_of(&folder), [["f/a.rs", "f/b.rs"]]);
+}
+
+#[test]
+fn a_re_export_a_test_and_a_name_of_another_crate_are_no_imports() {
+    let files = [
+        ("lib.rs", "mod f; pub use f::A;"),
+        ("f/mod.rs", "mod a; mod b; pub use a::A; pub(crate) use b::B;"),
+        ("f/a.rs", "use super::B; use f::C; pub struct A(B);"),
+        ("f/b.rs", "pub struct B; #[cfg(test)] mod tests { use crate::A; }"),
+    ];
+    assert_eq!(cycles_of(&files), Vec::<Vec<String>>::new());
 }

@@ -1,4 +1,6 @@
-//! The rules that the crates keep among themselves.
+//! The rules of the workspace: which crate may use which, which files may import which, and how packages look.
+
+mod imports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package};
 
-/// Who may know whom, beside tests. A crate that isn't named here is one that may be taken from the workspace by
-/// nobody but examples and tests.
+/// The workspace crates that each library may depend on, outside of tests. Only examples and tests may depend on a crate
+/// that isn't named here.
 const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-core", &[]),
     ("pynenc-macros", &[]),
@@ -26,13 +28,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("file-broker", &["pynenc-core"]),
 ];
 
-/// Those that are never published, and may know every other crate.
-const UNBOUND: &[&str] = &["pynenc-bench", "pynenc-tests"];
+/// Unpublished crates that may depend on every other crate.
+const UNRESTRICTED: &[&str] = &["pynenc-bench", "pynenc-tests"];
 
-/// What would let the core do I/O.
+/// Crates that would let the core do I/O.
 const IO_CRATES: &[&str] = &["async-std", "deadpool", "deadpool-redis", "hyper", "mio", "redis", "reqwest", "socket2"];
 
-/// What the core may ask of tokio: no sockets, no files, no runtime.
+/// The features of tokio that the core may use: no sockets, no files, no runtime.
 const CORE_TOKIO_FEATURES: &[&str] = &["time"];
 
 fn root() -> PathBuf {
@@ -52,8 +54,8 @@ fn is_published(package: &Package) -> bool {
     package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
 }
 
-/// What a crate needs when it is used.
-fn needed(package: &Package) -> impl Iterator<Item = &Dependency> {
+/// The dependencies of a crate, without those of its tests.
+fn dependencies(package: &Package) -> impl Iterator<Item = &Dependency> {
     package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development)
 }
 
@@ -62,7 +64,7 @@ fn core(workspace: &Metadata) -> &Package {
 }
 
 #[test]
-fn crates_know_whom_they_may() {
+fn crates_depend_only_on_allowed_crates() {
     let workspace = workspace();
     let members: BTreeSet<_> = workspace.packages.iter().map(|package| package.name.to_string()).collect();
     let allowed: BTreeMap<_, _> = EDGES.iter().copied().collect();
@@ -70,40 +72,39 @@ fn crates_know_whom_they_may() {
     for package in &workspace.packages {
         let name = package.name.as_str();
         let Some(allowed) = allowed.get(name) else {
-            let unbound = UNBOUND.contains(&name) || is_example(package);
-            assert!(unbound, "say in this test whom the crate `{name}` may know");
+            let unbound = UNRESTRICTED.contains(&name) || is_example(package);
+            assert!(unbound, "add the crate `{name}` to EDGES, with the crates that it may depend on");
             continue;
         };
-        let known = needed(package).filter(|dependency| members.contains(&dependency.name));
+        let used = dependencies(package).filter(|dependency| members.contains(&dependency.name));
         wrong.extend(
-            known
-                .filter(|dependency| !allowed.contains(&dependency.name.as_str()))
-                .map(|dependency| format!("{name} knows {}", dependency.name)),
+            used.filter(|dependency| !allowed.contains(&dependency.name.as_str()))
+                .map(|dependency| format!("{name} depends on {}", dependency.name)),
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn a_part_comes_with_its_feature_alone() {
+fn a_backend_is_compiled_only_with_its_feature() {
     let workspace = workspace();
     let builder = workspace.packages.iter().find(|package| package.name.as_str() == "pynenc-builder");
     let backends = ["pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"];
-    let always = needed(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
+    let always = dependencies(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");
 }
 
 #[test]
-fn the_command_line_comes_with_its_feature_alone() {
+fn the_command_line_is_compiled_only_with_its_feature() {
     let workspace = workspace();
     let package = |name| workspace.packages.iter().find(|package| package.name.as_str() == name).expect("it is there");
-    let is_asked_for = |of: &Package, name: &str| needed(of).any(|needed| needed.name == name && !needed.optional);
-    assert!(!is_asked_for(package("pynenc"), "pynenc-cli"));
+    let requires = |package: &Package, name: &str| dependencies(package).any(|it| it.name == name && !it.optional);
+    assert!(!requires(package("pynenc"), "pynenc-cli"));
     assert_eq!(package("pynenc").features["default"], ["mem"]);
     for library in ["pynenc-core", "pynenc-engine", "pynenc-builder", "pynenc"] {
         for heavy in ["clap", "comfy-table", "indicatif", "tracing-subscriber"] {
-            assert!(!is_asked_for(package(library), heavy), "{library} needs {heavy}");
+            assert!(!requires(package(library), heavy), "{library} requires {heavy}");
         }
     }
 }
@@ -111,7 +112,7 @@ fn the_command_line_comes_with_its_feature_alone() {
 #[test]
 fn the_core_does_no_io() {
     let workspace = workspace();
-    for dependency in needed(core(&workspace)) {
+    for dependency in dependencies(core(&workspace)) {
         assert!(!IO_CRATES.contains(&dependency.name.as_str()), "the core depends on {}", dependency.name);
         if dependency.name == "tokio" {
             assert_eq!(dependency.features, CORE_TOKIO_FEATURES);
@@ -121,7 +122,7 @@ fn the_core_does_no_io() {
 }
 
 #[test]
-fn packages_are_described_alike() {
+fn packages_have_complete_manifests() {
     let workspace = workspace();
     for package in &workspace.packages {
         let (name, published) = (&package.name, is_published(package));
@@ -130,26 +131,26 @@ fn packages_are_described_alike() {
             let line = format!("{line}.workspace = true");
             assert!(manifest.contains(&line), "{name}: no `{line}`");
         }
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{name}: not under the workspace's lints");
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{name}: doesn't inherit the workspace's lints");
         assert!(package.description.as_ref().is_some_and(|text| text.len() > 20), "{name}: no description");
         let is_library = EDGES.iter().any(|(library, _)| library == &name.as_str()) && !is_example(package);
-        assert_eq!(published, is_library, "{name}: published or not?");
+        assert_eq!(published, is_library, "{name}: only libraries are published");
         if published {
             assert!(package.repository.is_some(), "{name}: no repository");
-            assert!((1..=5).contains(&package.keywords.len()), "{name}: one to five keywords are taken");
+            assert!((1..=5).contains(&package.keywords.len()), "{name}: give one to five keywords");
             assert!(!package.categories.is_empty(), "{name}: no categories");
             for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
                 let file = package.manifest_path.with_file_name(license);
                 assert!(fs::read_to_string(&file).is_ok_and(|text| text.len() > 500), "{name}: no {license}");
             }
             let documents_features = manifest.contains("[package.metadata.docs.rs]\nall-features = true");
-            assert!(package.features.is_empty() || documents_features, "{name}: its features aren't documented");
+            assert!(package.features.is_empty() || documents_features, "{name}: docs.rs must document all features");
         }
     }
 }
 
 #[test]
-fn what_is_published_needs_only_what_is_published() {
+fn a_published_crate_depends_only_on_published_crates() {
     let workspace = workspace();
     let private: BTreeSet<_> = workspace
         .packages
@@ -160,7 +161,7 @@ fn what_is_published_needs_only_what_is_published() {
     for package in workspace.packages.iter().filter(|package| is_published(package)) {
         let wrong: Vec<_> =
             package.dependencies.iter().filter(|needed| private.contains(needed.name.as_str())).collect();
-        assert!(wrong.is_empty(), "{} needs {wrong:?}", package.name);
+        assert!(wrong.is_empty(), "{} depends on {wrong:?}", package.name);
     }
 }
 
@@ -183,10 +184,11 @@ fn an_example_is_short_and_says_how_to_run_it() {
             "{name}"
         );
         let tests = package.targets.iter().filter(|target| target.is_test()).count();
-        assert!(tests > 0, "{name}: no test holds it to what it shows");
+        assert!(tests > 0, "{name}: the example has no test");
     }
 }
 
+/// The Rust sources below a directory.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory of the workspace") {
         let path = entry.expect("a directory of the workspace").path();
@@ -199,7 +201,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn no_stub_and_no_ignored_test_is_left() {
     let mut files = Vec::new();
     ["crates", "examples", "tests"].iter().for_each(|directory| sources(&root().join(directory), &mut files));
     assert!(files.len() > 100, "the sources are found");
@@ -208,7 +210,78 @@ fn nothing_is_left_for_later() {
     for file in files {
         let text = fs::read_to_string(&file).expect("a source is text");
         for left in macros.iter().chain([&attribute]) {
-            assert!(!text.contains(left.as_str()), "{} holds `{left}`", file.display());
+            assert!(!text.contains(left.as_str()), "{} contains `{left}`", file.display());
         }
     }
+}
+
+#[test]
+fn files_import_in_one_direction() {
+    let mut cycles = Vec::new();
+    for package in &workspace().packages {
+        for target in
+            package.targets.iter().filter(|target| target.is_lib() || target.is_bin() || target.is_proc_macro())
+        {
+            let imports = imports::read(target.src_path.as_std_path());
+            for files in imports::cycles(&imports) {
+                cycles.push(imports::describe(&files, &imports));
+            }
+        }
+    }
+    assert!(
+        cycles.is_empty(),
+        "files import each other; move what they share into a file of its own:\n{}",
+        cycles.join("\n")
+    );
+}
+
+#[test]
+fn the_component_traits_stay_small() {
+    let core = root().join("crates/pynenc-core/src");
+    let mut files = Vec::new();
+    sources(&core, &mut files);
+    let parsed = files.iter().map(|file| syn::parse_file(&fs::read_to_string(file).expect("a source is text")));
+    let mut methods = BTreeMap::new();
+    for item in parsed.flat_map(|file| file.expect("a source is Rust").items) {
+        if let syn::Item::Trait(item) = item {
+            let count = item.items.iter().filter(|item| matches!(item, syn::TraitItem::Fn(_))).count();
+            methods.insert(item.ident.to_string(), count);
+        }
+    }
+    let components = [
+        "ArgCache",
+        "Broker",
+        "Component",
+        "Lane",
+        "Lifecycle",
+        "Orchestrator",
+        "Outbox",
+        "Retention",
+        "Runners",
+        "StateBackend",
+        "TriggerStore",
+        "Waiting",
+    ];
+    let total: usize = components.iter().map(|name| methods[*name]).sum();
+    assert!(total <= 60, "the component traits have {total} methods; each backend has to implement them: {methods:?}");
+}
+
+/// The beginnings that make a sentence hard to read: its subject isn't a thing of the system.
+const OBSCURE_BEGINNINGS: [&str; 7] = ["What ", "Who ", "Those ", "Whoever ", "Whom ", "Of what ", "That which "];
+
+#[test]
+fn comments_name_their_subject() {
+    let mut files = Vec::new();
+    ["crates", "examples", "tests"].iter().for_each(|directory| sources(&root().join(directory), &mut files));
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a source is text");
+        for line in text.lines().map(str::trim_start).filter(|line| line.starts_with("//")) {
+            let sentence = line.trim_start_matches(['/', '!', ' ']);
+            if OBSCURE_BEGINNINGS.iter().any(|beginning| sentence.starts_with(beginning)) {
+                found.push(format!("{}: {sentence}", file.strip_prefix(root()).unwrap_or(&file).display()));
+            }
+        }
+    }
+    assert!(found.len() <= 25, "{} comments begin without a subject:\n{}", found.len(), found.join("\n"));
 }

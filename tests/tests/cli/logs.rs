@@ -1,4 +1,4 @@
-//! What is logged.
+//! Tests of the logs.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_a_body_says_carries_its_invocation() {
+fn log_lines_of_a_task_carry_its_invocation() {
     let program = Program::on_redis().with("PYNENC__LOGGING__FORMAT", "json").with("PYNENC__LOGGING__LEVEL", "debug");
-    let _worker = program.start(&["worker"]);
+    let mut worker = program.start(&["worker"]);
     let id = program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--wait"])["invocation"].clone();
-    let logged = lines(&program.until_written("err", "\"succeeded\""));
+    let logged = lines(&worker.wait_for_stderr("\"succeeded\""));
     let about = |message: &str| {
         let found = logged.iter().find(|line| line["message"] == message && line["span"]["invocation"] == id);
         found.unwrap_or_else(|| panic!("{message}: {logged:#?}")).clone()
@@ -27,12 +27,12 @@ fn what_a_body_says_carries_its_invocation() {
 }
 
 #[test]
-fn failures_and_retries_are_told_at_their_levels() {
+fn failures_and_retries_are_logged_at_their_levels() {
     let program = Program::on_redis().with("PYNENC__LOGGING__FORMAT", "json");
-    let _worker = program.start(&["worker"]);
+    let mut worker = program.start(&["worker"]);
     let ran = program.run(&["call", "fails", "--args", r#"{"why": "no paper"}"#, "--wait"]);
     assert_eq!(ran.code, Some(6), "{ran:?}");
-    let logged = lines(&program.until_written("err", "\"failed\""));
+    let logged = lines(&worker.wait_for_stderr("\"failed\""));
     let attempts: Vec<_> = logged
         .iter()
         .filter(|line| line["error"].as_str().is_some_and(|error| error.contains("no paper")))
@@ -40,12 +40,12 @@ fn failures_and_retries_are_told_at_their_levels() {
         .collect();
     let expected = [(json!("INFO"), json!("will be retried"), json!(1)), (json!("WARN"), json!("failed"), json!(2))];
     assert_eq!(attempts, expected);
-    assert!(logged.iter().all(|line| line["level"] != "DEBUG"), "the level is kept");
+    assert!(logged.iter().all(|line| line["level"] != "DEBUG"), "the configured level applies");
 }
 
 #[test]
-fn arguments_are_told_as_the_settings_say() {
-    for (mode, told) in
+fn arguments_are_logged_as_configured() {
+    for (mode, expected) in
         [("full", r#"why="a secret story""#), ("names", "why"), ("truncated", r#"why="a secr…"#), ("hidden", "")]
     {
         let program = Program::on_redis()
@@ -53,21 +53,21 @@ fn arguments_are_told_as_the_settings_say() {
             .with("PYNENC__LOGGING__LEVEL", "debug")
             .with("PYNENC__LOGGING__ARGUMENTS", mode)
             .with("PYNENC__LOGGING__ARGUMENT_LENGTH", "7");
-        let _worker = program.start(&["worker"]);
+        let mut worker = program.start(&["worker"]);
         program.json(&["call", "fails", "--args", r#"{"why": "a secret story"}"#]);
-        let logged = lines(&program.until_written("err", "\"started\""));
+        let logged = lines(&worker.wait_for_stderr("\"started\""));
         let started = logged.iter().find(|line| line["message"] == "started").unwrap();
-        assert_eq!(started["arguments"], told, "{mode}");
+        assert_eq!(started["arguments"], expected, "{mode}");
     }
 }
 
 #[test]
-fn lines_for_people_have_the_same_in_them() {
+fn text_lines_have_the_same_fields() {
     let program = Program::on_redis();
-    let _worker = program.start(&["worker"]);
+    let mut worker = program.start(&["worker"]);
     let id = program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--wait"])["invocation"].clone();
-    let logged = program.until_written("err", "adding");
+    let logged = worker.wait_for_stderr("adding");
     let line = logged.lines().find(|line| line.contains("adding")).unwrap();
     assert!(line.contains(id.as_str().unwrap()) && line.contains("attempt=1") && line.contains("x=1"), "{line}");
-    assert!(!logged.contains('\u{1b}'), "no colours in a file");
+    assert!(!logged.contains('\u{1b}'), "a file has no colors");
 }

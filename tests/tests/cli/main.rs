@@ -1,11 +1,11 @@
-//! The command line, as processes: what it answers, to people and to programs, and how it ends.
+//! Tests of the command line as a process: its output for people and for programs, and its exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod answers;
-mod changes;
-mod ends;
+mod cancel_and_retry;
+mod exit_codes;
 mod logs;
 mod program;
+mod queries;
 mod workers;
 mod workflows;

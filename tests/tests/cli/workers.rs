@@ -1,17 +1,17 @@
-//! `worker`
+//! Tests of `worker`.
 
 use serde_json::{Value, json};
 
 use crate::program::Program;
 
 #[test]
-fn a_worker_says_what_it_serves_and_runs_it() {
+fn a_worker_prints_its_queues_and_runs_their_calls() {
     let program = Program::on_redis();
     let mut worker = program.start(&["worker", "--concurrency", "3", "--queues", "default,gpu"]);
-    let told = program.until_written("out", "::stays");
+    let output = worker.wait_for_stdout("::stays");
     assert!(
-        told.contains("3 at once") && told.contains("default, gpu") && told.contains("RedisOrchestrator"),
-        "{told}"
+        output.contains("3 at once") && output.contains("default, gpu") && output.contains("RedisOrchestrator"),
+        "{output}"
     );
     let value = program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--queue", "gpu", "--wait"]);
     assert_eq!(value["value"], 3);
@@ -26,7 +26,7 @@ fn a_worker_says_what_it_serves_and_runs_it() {
     assert!(worker.wait().unwrap().success());
 }
 
-/// Schedules are listed in words, with their next times by the clock of their zone.
+/// Checks that schedules are listed in words, with their next times in their time zone.
 fn check_triggers(program: &Program) {
     let triggers = program.json(&["triggers"]);
     assert!(triggers[0]["when"].as_str().unwrap().contains("greeted"), "{triggers}");
@@ -50,22 +50,26 @@ fn check_triggers(program: &Program) {
 }
 
 #[test]
-fn a_worker_warns_of_a_schedule_that_means_another_thing_elsewhere() {
+fn a_worker_warns_about_an_ambiguous_schedule() {
     let program = Program::on_redis().with("PYNENC__LOGGING__FORMAT", "json");
-    let _worker = program.start(&["worker"]);
-    program.until_written("out", "::stays");
-    let logged = program.until_written("err", "APScheduler");
+    let mut worker = program.start(&["worker"]);
+    worker.wait_for_stdout("::stays");
+    let logged = worker.wait_for_stderr("APScheduler");
     let warned: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let about = |part: &str| {
         let of =
             |line: &&Value| line["level"] == "WARN" && line["message"].as_str().is_some_and(|it| it.contains(part));
         warned.iter().filter(of).filter(|line| line["trigger"].as_str().unwrap().contains("::reports@")).count()
     };
-    assert_eq!((about(".both_days()"), about("Write `0 0 13 * FRI`")), (1, 1), "one line for the schedule: {logged}");
+    assert_eq!(
+        (about(".both_days()"), about("Write `0 0 13 * FRI`")),
+        (1, 1),
+        "the schedule has one warning: {logged}"
+    );
 }
 
 #[test]
-fn what_runs_is_cancelled_through_its_runner() {
+fn a_running_invocation_is_cancelled_through_its_runner() {
     let program = Program::on_redis();
     let _worker = program.start(&["worker"]);
     let running = program.json(&["call", "stays"])["invocation"].as_str().unwrap().to_owned();
@@ -86,15 +90,15 @@ fn a_worker_supervises_processes() {
     let mut worker = program.start(&["worker", "--processes", "2", "--json"]);
     let alive = || program.json(&["runners"]).as_array().map_or(0, Vec::len);
     while alive() < 2 {}
-    let said: Value = serde_json::from_str(&program.until_written("out", "}")).unwrap();
-    assert_eq!(said["runner"], "ProcessRunner", "the supervisor alone says what it serves");
+    let said: Value = serde_json::from_str(&worker.wait_for_stdout("}")).unwrap();
+    assert_eq!(said["runner"], "ProcessRunner", "only the supervisor prints its settings");
     assert_eq!(program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--wait"])["value"], 3);
     worker.signal("TERM");
     assert!(worker.wait().unwrap().success());
 }
 
 #[test]
-fn what_failed_is_found_by_its_error() {
+fn failed_invocations_are_found_by_their_error() {
     let program = Program::on_redis();
     let _worker = program.start(&["worker"]);
     for why in ["No Paper left", "no ink"] {

@@ -1,11 +1,11 @@
-//! `workflows`
+//! Tests of `workflows`.
 
 use serde_json::json;
 
 use crate::program::Program;
 
 #[test]
-fn a_run_is_listed_and_shown_with_what_it_recorded() {
+fn a_workflow_run_is_listed_and_shown_with_its_journal() {
     let program = Program::on_redis();
     let _worker = program.start(&["worker"]);
     let id = program.json(&["call", "counts", "--args", r#"{"n": 7}"#, "--wait"])["invocation"].clone();

@@ -1,4 +1,4 @@
-//! Calls, values, batches, arguments, injection.
+//! Tests of calls, results, batches, arguments and injection.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use pynenc::prelude::*;
 use pynenc::testing::TestApp;
 use serde::{Deserialize, Serialize};
 
-use crate::place::{App, Place, on_both};
+use crate::backend::{App, Backend, on_each_backend};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Order {
@@ -39,8 +39,8 @@ fn order() -> Order {
     Order { id: "7".into(), lines, note: None }
 }
 
-async fn app(place: Place) -> App {
-    place.app(configured).await
+async fn app(backend: Backend) -> App {
+    backend.app(configured).await
 }
 
 fn configured(builder: pynenc::PynencBuilder) -> pynenc::PynencBuilder {
@@ -51,40 +51,40 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     tasks![total, shout, describe, nothing].into()
 }
 
-on_both![
-    values_come_back_from_async_and_plain_bodies,
+on_each_backend![
+    async_and_blocking_tasks_return_values,
     both_serializers_carry_the_same_values,
     injected_parameters_come_from_the_app_and_the_run,
-    a_batch_gives_its_values_in_the_order_of_the_calls,
-    a_batch_gives_its_values_as_they_end,
-    a_handle_can_be_made_anywhere_and_unknown_is_never_pending,
-    a_value_of_another_type_is_an_error_and_not_a_guess,
-    an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments,
+    a_batch_returns_results_in_the_order_of_its_calls,
+    a_batch_yields_results_as_they_finish,
+    a_handle_works_from_an_id_and_unknown_ids_are_errors,
+    a_result_of_another_type_is_an_error,
+    an_idempotency_key_returns_the_same_invocation_and_refuses_other_arguments,
     a_priority_above_the_highest_is_refused,
 ];
 
-async fn values_come_back_from_async_and_plain_bodies(place: Place) {
-    let app = app(place).await;
+async fn async_and_blocking_tasks_return_values(backend: Backend) {
+    let app = app(backend).await;
     assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7);
     assert_eq!(app.submit(shout("ab".into())).await.unwrap().result().await.unwrap(), "AB");
     app.submit(nothing()).await.unwrap().result().await.unwrap();
 }
 
-async fn both_serializers_carry_the_same_values(place: Place) {
+async fn both_serializers_carry_the_same_values(backend: Backend) {
     for serializer in ["JsonSerializer", "MsgPackSerializer", "pynenc_core::MsgPackSerializer"] {
-        let app = place.app(|builder| configured(builder).set("serializer_cls", serializer)).await;
+        let app = backend.app(|builder| configured(builder).set("serializer_cls", serializer)).await;
         assert_eq!(app.submit(total(order())).await.unwrap().result().await.unwrap(), 7, "{serializer}");
     }
 }
 
-async fn injected_parameters_come_from_the_app_and_the_run(place: Place) {
-    let app = app(place).await;
+async fn injected_parameters_come_from_the_app_and_the_run(backend: Backend) {
+    let app = app(backend).await;
     let text = app.submit(describe("Ana".into())).await.unwrap().result().await.unwrap();
     assert_eq!(text, format!("hello, Ana ({})", describe::NAME));
 }
 
-async fn a_batch_gives_its_values_in_the_order_of_the_calls(place: Place) {
-    let app = app(place).await;
+async fn a_batch_returns_results_in_the_order_of_its_calls(backend: Backend) {
+    let app = app(backend).await;
     let texts: Vec<_> = (0..1200).map(|n| format!("t{n}")).collect();
     let group = app.submit_all(texts.iter().cloned().map(shout)).await.unwrap();
     assert_eq!(group.len(), 1200);
@@ -92,8 +92,8 @@ async fn a_batch_gives_its_values_in_the_order_of_the_calls(place: Place) {
     assert_eq!(group.results().await.unwrap(), expected);
 }
 
-async fn a_batch_gives_its_values_as_they_end(place: Place) {
-    let app = app(place).await;
+async fn a_batch_yields_results_as_they_finish(backend: Backend) {
+    let app = app(backend).await;
     let slow = app.submit(shout("slow".into()).delay(secs(60))).await.unwrap();
     let calls = [shout("late".into()).delay(millis(900)), shout("soon".into()).delay(millis(300)), shout("now".into())];
     let mut group = app.submit_all(calls).await.unwrap();
@@ -105,8 +105,8 @@ async fn a_batch_gives_its_values_as_they_end(place: Place) {
     assert_eq!(slow.status().await.unwrap(), Status::Scheduled);
 }
 
-async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending(place: Place) {
-    let app = app(place).await;
+async fn a_handle_works_from_an_id_and_unknown_ids_are_errors(backend: Backend) {
+    let app = app(backend).await;
     let id = app.submit(shout("x".into())).await.unwrap().id();
     assert_eq!(app.invocation::<shout>(id).result().await.unwrap(), "X");
     let unknown = app.invocation::<shout>(pynenc::InvocationId::new());
@@ -115,14 +115,14 @@ async fn a_handle_can_be_made_anywhere_and_unknown_is_never_pending(place: Place
     assert!(matches!(unknown.cancel().await, Err(Error::InvocationNotFound(_))));
 }
 
-async fn a_value_of_another_type_is_an_error_and_not_a_guess(place: Place) {
-    let app = app(place).await;
+async fn a_result_of_another_type_is_an_error(backend: Backend) {
+    let app = app(backend).await;
     let id = app.submit(shout("x".into())).await.unwrap().id();
     assert!(matches!(app.invocation::<total>(id).result().await, Err(Error::CorruptRecord { .. })));
 }
 
-async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_arguments(place: Place) {
-    let app = app(place).await;
+async fn an_idempotency_key_returns_the_same_invocation_and_refuses_other_arguments(backend: Backend) {
+    let app = app(backend).await;
     let call = |text: &str| shout(text.to_owned()).idempotency_key("order-7");
     let first = app.submit(call("a")).await.unwrap();
     first.result().await.unwrap();
@@ -138,13 +138,13 @@ async fn an_idempotency_key_gives_the_same_invocation_and_refuses_other_argument
     assert_ne!(other_task.id(), first.id());
 }
 
-async fn a_priority_above_the_highest_is_refused(place: Place) {
-    let error = app(place).await.submit(shout("x".into()).priority(10)).await.unwrap_err();
+async fn a_priority_above_the_highest_is_refused(backend: Backend) {
+    let error = app(backend).await.submit(shout("x".into()).priority(10)).await.unwrap_err();
     assert!(error.to_string().contains("highest: 9"), "{error}");
 }
 
 #[tokio::test]
-async fn a_test_sees_what_was_submitted() {
+async fn a_test_app_lists_submitted_calls() {
     let app = TestApp::with(configured).await.unwrap();
     app.submit(shout("one".into())).await.unwrap();
     app.submit(shout("two".into()).delay(hours(1))).await.unwrap();

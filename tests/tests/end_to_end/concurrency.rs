@@ -1,4 +1,4 @@
-//! Registration and running control.
+//! Tests of registration and running concurrency.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -72,7 +72,7 @@ async fn one_runs_in_order(n: u32, #[inject] order: State<Mutex<Vec<u32>>>) {
 }
 
 #[task]
-async fn naps() {
+async fn sleeps() {
     tokio::time::sleep(secs(1)).await;
 }
 
@@ -113,7 +113,7 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
         one_runs_and_fails,
         one_runs_in_order,
         order_so_far,
-        naps,
+        sleeps,
         holds_the_slot,
         one_waits_with_a_map,
         most_at_once
@@ -122,26 +122,26 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
 }
 
 #[tokio::test]
-async fn while_one_waits_a_second_is_the_same() {
+async fn a_second_submit_reuses_the_waiting_invocation() {
     let app = app().await;
     let first = app.submit(one_waits(1).delay(minutes(1))).await.unwrap();
     let second = app.submit(one_waits(2)).await.unwrap();
     assert_eq!((second.id(), first.is_reused(), second.is_reused()), (first.id(), false, true));
     let diff: Vec<_> = second.diff().iter().map(ToString::to_string).collect();
-    assert_eq!(diff, ["n: 1 waits, called with 2"]);
+    assert_eq!(diff, ["n: waiting with 1, called with 2"]);
     assert_eq!(second.result().await.unwrap(), 1);
-    assert!(!app.submit(one_waits(3)).await.unwrap().is_reused(), "the first waits no more");
+    assert!(!app.submit(one_waits(3)).await.unwrap().is_reused(), "the first invocation has finished");
 }
 
 #[tokio::test]
-async fn batches_see_their_own_duplicates() {
+async fn a_batch_reuses_its_own_duplicates() {
     let app = app().await;
     let group = app.submit_all((0..3).map(|n| one_waits(n).delay(secs(1)))).await.unwrap();
     assert_eq!(group.results().await.unwrap(), [0, 0, 0]);
 }
 
 #[tokio::test]
-async fn other_arguments_than_the_keys_may_be_refused() {
+async fn different_non_key_arguments_can_be_refused() {
     let app = app().await;
     let call = |account, amount| one_waits_for_each_account(account, amount).delay(minutes(1));
     let first = app.submit(call(1, 10)).await.unwrap();
@@ -151,7 +151,7 @@ async fn other_arguments_than_the_keys_may_be_refused() {
         Err(error @ Error::ArgumentsDiffer { .. }) => {
             let text = error.to_string();
             assert!(
-                text.contains("amount: 10 waits, called with 11") && text.contains(&first.id().to_string()),
+                text.contains("amount: waiting with 10, called with 11") && text.contains(&first.id().to_string()),
                 "{text}"
             );
         }
@@ -167,7 +167,7 @@ async fn one_runs_at_a_time_and_all_of_them_run() {
 }
 
 #[tokio::test]
-async fn as_many_run_for_each_key_as_the_limit_says() {
+async fn the_limit_applies_to_each_key() {
     let app = app().await;
     let calls = (0..24).map(|n| three_run_for_each_account(n % 2, n));
     let values = app.submit_all(calls).await.unwrap().results().await.unwrap();
@@ -176,7 +176,7 @@ async fn as_many_run_for_each_key_as_the_limit_says() {
 }
 
 #[tokio::test]
-async fn what_finds_no_slot_may_be_dropped() {
+async fn an_invocation_without_a_slot_can_be_dropped() {
     let app = app().await;
     let group = app.submit_all((0..5).map(|_| one_runs_or_none())).await.unwrap();
     let mut dropped = 0;
@@ -187,7 +187,7 @@ async fn what_finds_no_slot_may_be_dropped() {
 }
 
 #[tokio::test]
-async fn what_has_run_before_is_parked_and_not_dropped() {
+async fn a_retry_without_a_slot_is_parked_and_not_dropped() {
     let app = app().await;
     let retrying = app.submit(one_runs_and_fails()).await.unwrap();
     let next = app.submit(one_runs_and_fails().delay(millis(1_500))).await.unwrap();
@@ -196,7 +196,7 @@ async fn what_has_run_before_is_parked_and_not_dropped() {
 }
 
 #[tokio::test]
-async fn a_cancelled_one_gives_its_slot_to_the_next() {
+async fn a_cancelled_holder_hands_its_slot_to_the_next() {
     let app = app().await;
     let group = app.submit_all((0..3).map(|_| one_runs())).await.unwrap();
     app.run_until_idle().await;
@@ -224,9 +224,9 @@ async fn slots_follow_the_order_of_the_queue() {
     assert_eq!(order, [7, 0, 1, 2, 3, 4, 5, 6, 8, 9]);
 }
 
-/// The slot of one that was handed it stands idle until it runs: a backlog of other tasks doesn't come first.
+/// A handed-over slot is idle until its new holder runs, so the holder runs before a backlog of other tasks.
 #[tokio::test]
-async fn who_is_handed_a_slot_passes_the_backlog_of_others() {
+async fn a_handed_over_slot_is_used_before_the_backlog() {
     let app = TestApp::with(|builder| {
         let builder = builder.without_linked_tasks().tasks(all_tasks()).set("runner.concurrency", 2);
         builder.state(Service::default()).state(Mutex::new(Vec::<u32>::new()))
@@ -235,7 +235,7 @@ async fn who_is_handed_a_slot_passes_the_backlog_of_others() {
     let holder = app.submit(holds_the_slot()).await.unwrap();
     let parked = app.submit(holds_the_slot()).await.unwrap();
     app.run_until_idle().await;
-    app.submit_all((0..20).map(|_| naps())).await.unwrap();
+    app.submit_all((0..20).map(|_| sleeps())).await.unwrap();
     app.run_until_idle().await;
     assert_eq!(parked.status().await.unwrap(), Status::ConcurrencyControlled);
     holder.cancel().await.unwrap();
@@ -245,7 +245,7 @@ async fn who_is_handed_a_slot_passes_the_backlog_of_others() {
 }
 
 #[tokio::test]
-async fn nothing_happens_to_what_is_parked_until_a_slot_is_free() {
+async fn a_parked_invocation_has_no_transitions_until_a_slot_is_free() {
     let app = app().await;
     let holder = app.submit(holds_the_slot()).await.unwrap();
     let parked = app.submit(holds_the_slot()).await.unwrap();
@@ -260,14 +260,14 @@ async fn nothing_happens_to_what_is_parked_until_a_slot_is_free() {
     assert_eq!(statuses().await[2..], [Status::Rerouted, Status::Pending, Status::Running]);
 }
 
-/// A map has no order, so one with the same entries is the same argument, however it was written.
+/// Maps with the same entries are equal arguments, whatever the order of their entries.
 #[tokio::test]
-async fn arguments_differ_by_their_values_alone() {
+async fn equal_maps_are_equal_arguments() {
     let app = app().await;
     let map = || (0..40).map(|n| (n.to_string(), n)).collect::<HashMap<_, _>>();
     let first = app.submit(one_waits_with_a_map(map(), 1).delay(minutes(1))).await.unwrap();
     let second = app.submit(one_waits_with_a_map(map(), 2)).await.unwrap();
     assert_eq!(first.id(), second.id());
     let diff: Vec<_> = second.diff().iter().map(ToString::to_string).collect();
-    assert_eq!(diff, ["n: 1 waits, called with 2"]);
+    assert_eq!(diff, ["n: waiting with 1, called with 2"]);
 }

@@ -1,4 +1,4 @@
-//! Errors, panics, retries, time limits.
+//! Tests of errors, panics, retries and timeouts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use pynenc::engine::Error as PynencError;
 use pynenc::prelude::*;
 use pynenc::{Reason, TaskError};
 
-use crate::place::{App, Place, on_both, time_in};
+use crate::backend::{App, Backend, on_each_backend, time_in};
 
 #[derive(Debug)]
 struct BadWeather(std::io::Error);
@@ -43,17 +43,17 @@ fn panics_plainly() -> u8 {
     panic!("plainly")
 }
 
-struct Thorn;
+struct PanicsOnDrop;
 
-impl Drop for Thorn {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        panic!("a thorn in a destructor");
+        panic!("a panic in a destructor");
     }
 }
 
 #[task]
-async fn hurts_when_dropped() -> u8 {
-    let _thorn = Thorn;
+async fn panics_when_dropped() -> u8 {
+    let _panics = PanicsOnDrop;
     std::future::pending().await
 }
 
@@ -92,14 +92,14 @@ async fn hangs_once(#[inject] context: TaskContext) -> u32 {
     context.attempt_number()
 }
 
-async fn app(place: Place) -> App {
-    place.app(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(AtomicU32::new(0))).await
+async fn app(backend: Backend) -> App {
+    backend.app(|builder| builder.without_linked_tasks().tasks(all_tasks()).state(AtomicU32::new(0))).await
 }
 
 async fn error_of<T: Task>(app: &App, call: Call<T>) -> TaskError {
     match app.submit(call).await.unwrap().result().await {
         Err(PynencError::TaskFailed(error)) => error,
-        Ok(_) => panic!("it succeeded"),
+        Ok(_) => panic!("the task succeeded"),
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -110,7 +110,7 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
         says,
         panics,
         panics_plainly,
-        hurts_when_dropped,
+        panics_when_dropped,
         fails_twice,
         never_works,
         asks_for_patience,
@@ -120,43 +120,43 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     .into()
 }
 
-on_both![
+on_each_backend![
     an_error_keeps_its_type_name_message_and_sources,
     a_panic_fails_its_own_invocation_and_nothing_else,
-    a_destructor_that_panics_costs_nobody_the_runner,
-    retries_wait_for_their_back_off_and_are_in_the_history,
-    after_its_last_retry_a_task_has_failed,
-    a_body_may_say_when_to_run_it_again,
-    a_time_limit_ends_a_body_and_counts_as_an_attempt,
-    a_waiting_caller_has_a_time_limit_of_its_own,
+    a_panicking_destructor_doesnt_stop_the_runner,
+    retries_wait_for_their_backoff_and_are_in_the_history,
+    a_task_fails_after_its_last_retry,
+    a_task_can_request_its_retry_delay,
+    a_timeout_stops_a_task_and_counts_as_an_attempt,
+    result_timeout_limits_only_the_wait,
 ];
 
-async fn an_error_keeps_its_type_name_message_and_sources(place: Place) {
-    let error = error_of(&app(place).await, fails()).await;
+async fn an_error_keeps_its_type_name_message_and_sources(backend: Backend) {
+    let error = error_of(&app(backend).await, fails()).await;
     assert_eq!((error.kind.as_str(), error.message.as_str(), error.attempt), ("BadWeather", "it rains", 1));
     assert_eq!(error.source_chain, ["a cloud"]);
-    assert_eq!(error_of(&app(place).await, says("by text".into())).await.message, "by text");
+    assert_eq!(error_of(&app(backend).await, says("by text".into())).await.message, "by text");
 }
 
-async fn a_panic_fails_its_own_invocation_and_nothing_else(place: Place) {
-    let app = app(place).await;
+async fn a_panic_fails_its_own_invocation_and_nothing_else(backend: Backend) {
+    let app = app(backend).await;
     let error = error_of(&app, panics()).await;
     assert_eq!((error.kind.as_str(), error.message.as_str()), ("Panic", "no way out of 7"));
     assert_eq!(error_of(&app, panics_plainly()).await.message, "plainly");
-    assert_eq!(app.submit(hangs_once()).await.unwrap().result().await.unwrap(), 2, "the runner lives");
+    assert_eq!(app.submit(hangs_once()).await.unwrap().result().await.unwrap(), 2, "the runner still works");
 }
 
-async fn a_destructor_that_panics_costs_nobody_the_runner(place: Place) {
-    let app = app(place).await;
-    let hurt = app.submit(hurts_when_dropped()).await.unwrap();
-    app.reaches(&hurt, Status::Running).await;
-    assert!(!hurt.cancel().await.unwrap());
-    assert!(matches!(hurt.result().await, Err(PynencError::Cancelled(_))));
-    assert_eq!(app.submit(fails_twice()).await.unwrap().result().await.unwrap(), 3, "the runner lives");
+async fn a_panicking_destructor_doesnt_stop_the_runner(backend: Backend) {
+    let app = app(backend).await;
+    let invocation = app.submit(panics_when_dropped()).await.unwrap();
+    app.reaches(&invocation, Status::Running).await;
+    assert!(!invocation.cancel().await.unwrap());
+    assert!(matches!(invocation.result().await, Err(PynencError::Cancelled(_))));
+    assert_eq!(app.submit(fails_twice()).await.unwrap().result().await.unwrap(), 3, "the runner still works");
 }
 
-async fn retries_wait_for_their_back_off_and_are_in_the_history(place: Place) {
-    let app = app(place).await;
+async fn retries_wait_for_their_backoff_and_are_in_the_history(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(fails_twice()).await.unwrap();
     app.reaches(&invocation, Status::Retry).await;
     assert_eq!(invocation.result().await.unwrap(), 3);
@@ -167,34 +167,34 @@ async fn retries_wait_for_their_back_off_and_are_in_the_history(place: Place) {
     assert_eq!(errors, [Some("String: attempt 1"), Some("String: attempt 2")]);
 }
 
-async fn after_its_last_retry_a_task_has_failed(place: Place) {
-    let app = app(place).await;
+async fn a_task_fails_after_its_last_retry(backend: Backend) {
+    let app = app(backend).await;
     let error = error_of(&app, never_works()).await;
     assert_eq!(error.attempt, 2);
-    assert_eq!(error_of(&app, never_works().max_retries(3)).await.attempt, 4, "the call is heard before the task");
+    assert_eq!(error_of(&app, never_works().max_retries(3)).await.attempt, 4, "the call's option overrides the task's");
 }
 
-async fn a_body_may_say_when_to_run_it_again(place: Place) {
-    let app = app(place).await;
+async fn a_task_can_request_its_retry_delay(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(asks_for_patience()).await.unwrap();
     invocation.result().await.unwrap();
     assert!(time_in(&invocation, Status::Retry).await >= millis(300), "never early");
 }
 
-async fn a_time_limit_ends_a_body_and_counts_as_an_attempt(place: Place) {
-    let app = app(place).await;
+async fn a_timeout_stops_a_task_and_counts_as_an_attempt(backend: Backend) {
+    let app = app(backend).await;
     let hung = app.submit(hangs()).await.unwrap();
-    let Err(PynencError::TaskFailed(error)) = hung.result().await else { panic!("it has no time left") };
+    let Err(PynencError::TaskFailed(error)) = hung.result().await else { panic!("the task didn't time out") };
     assert_eq!((error.kind.as_str(), error.message.as_str()), ("Timeout", "ran longer than 300ms"));
     assert_eq!(hung.history().await.unwrap().last().unwrap().reason, Reason::TimedOut);
     assert!(time_in(&hung, Status::Running).await >= millis(300), "never early");
     assert_eq!(app.submit(hangs_once()).await.unwrap().result().await.unwrap(), 2);
     let call = hangs().timeout(millis(100));
-    assert_eq!(error_of(&app, call).await.message, "ran longer than 100ms", "the call is heard before the task");
+    assert_eq!(error_of(&app, call).await.message, "ran longer than 100ms", "the call's option overrides the task's");
 }
 
-async fn a_waiting_caller_has_a_time_limit_of_its_own(place: Place) {
-    let app = app(place).await;
+async fn result_timeout_limits_only_the_wait(backend: Backend) {
+    let app = app(backend).await;
     let hung = app.submit(hangs().timeout(hours(1))).await.unwrap();
     assert!(matches!(hung.result_timeout(millis(200)).await, Err(PynencError::Timeout(_))));
     assert_eq!(hung.status().await.unwrap(), Status::Running);

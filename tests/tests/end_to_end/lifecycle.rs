@@ -1,6 +1,8 @@
-//! Runners that stop, tasks nobody knows, records that are broken, and what is kept for how long.
+//! Tests of stopping runners, unknown tasks, broken records and retention.
 
 use pynenc::core::clock::TokioClock;
+use pynenc::core::orchestrator::Heartbeat;
+use pynenc::core::state_backend::Listing;
 use pynenc::engine::runner::Runner;
 use pynenc::engine::stop::stop_pair;
 use pynenc::engine::worker::Worker;
@@ -10,13 +12,13 @@ use pynenc::{Extension, PynencBuilder, Reason, ThreadRunner};
 use std::sync::{Arc, Mutex};
 
 #[task]
-async fn naps(seconds: u64) -> u64 {
+async fn sleeps(seconds: u64) -> u64 {
     tokio::time::sleep(secs(seconds)).await;
     seconds
 }
 
 #[task(running_concurrency = task)]
-async fn naps_alone() {
+async fn sleeps_alone() {
     std::future::pending::<()>().await;
 }
 
@@ -34,7 +36,7 @@ async fn app_with(key: &str, value: &str) -> TestApp {
     TestApp::with(with).await.unwrap()
 }
 
-/// An app under paused time whose runner the test starts by itself.
+/// An app under paused time whose runner the test starts.
 async fn without_runner() -> Pynenc {
     let builder = Pynenc::builder().without_config_file().environment([]).memory();
     let builder = builder.clock(TokioClock::new()).runner(ThreadRunner::with_heartbeats_on_runtime());
@@ -42,26 +44,26 @@ async fn without_runner() -> Pynenc {
 }
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
-    tasks![naps, naps_alone, needs_a_number].into()
+    tasks![sleeps, sleeps_alone, needs_a_number].into()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stopping_runner_lets_bodies_end_and_claims_nothing_more() {
+async fn a_stopping_runner_finishes_its_tasks_and_claims_no_more() {
     let app = without_runner().await;
     let runner = app.start_runner().await.unwrap();
-    let running = app.submit(naps(20)).await.unwrap();
+    let running = app.submit(sleeps(20)).await.unwrap();
     tokio::time::sleep(secs(1)).await;
-    let (stopped, late) = tokio::join!(runner.shutdown(), app.submit(naps(1)));
+    let (stopped, late) = tokio::join!(runner.shutdown(), app.submit(sleeps(1)));
     stopped.unwrap();
     assert_eq!(running.result().await.unwrap(), 20);
     assert_eq!(late.unwrap().status().await.unwrap(), Status::Registered);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_doesnt_end_in_time_is_given_back_uncharged() {
+async fn a_task_beyond_the_grace_time_is_given_back_uncharged() {
     let app = without_runner().await;
     let runner = app.start_runner().await.unwrap();
-    let running = app.submit(naps(3600)).await.unwrap();
+    let running = app.submit(sleeps(3600)).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     let before = tokio::time::Instant::now();
     runner.shutdown().await.unwrap();
@@ -79,7 +81,7 @@ async fn what_doesnt_end_in_time_is_given_back_uncharged() {
 async fn a_second_signal_skips_the_grace_time() {
     let app = without_runner().await;
     let runner = app.start_runner().await.unwrap();
-    let running = app.submit(naps(3600)).await.unwrap();
+    let running = app.submit(sleeps(3600)).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     let before = tokio::time::Instant::now();
     runner.shutdown_now().await.unwrap();
@@ -100,8 +102,8 @@ impl EngineStatus for Pynenc {
 #[tokio::test(start_paused = true)]
 async fn the_work_of_a_lost_runner_runs_again_within_twenty_seconds() {
     let app = without_runner().await;
-    let lost = app.submit(naps(5)).await.unwrap();
-    // A runner that claims, and is never heard of again.
+    let lost = app.submit(sleeps(5)).await.unwrap();
+    // A runner that claims an invocation and then sends no heartbeats.
     let worker = Arc::new(Worker::new(&app.settings().runner));
     worker.beat(&app).await.unwrap();
     assert_eq!(worker.claim(&app, vec![lost.id()]).await.len(), 1);
@@ -118,9 +120,9 @@ async fn the_work_of_a_lost_runner_runs_again_within_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_down_three_runners_is_a_poison_pill() {
+async fn an_invocation_that_loses_three_runners_is_a_poison_pill() {
     let app = without_runner().await;
-    let poison = app.submit(naps(5)).await.unwrap();
+    let poison = app.submit(sleeps(5)).await.unwrap();
     let survivor = Arc::new(Worker::new(&app.settings().runner));
     for _ in 0..3 {
         let victim = Arc::new(Worker::new(&app.settings().runner));
@@ -136,7 +138,7 @@ async fn what_takes_down_three_runners_is_a_poison_pill() {
     assert!(matches!(&error, Error::PoisonPill { detail, .. } if detail.contains("took down 3 runners")), "{error}");
 }
 
-/// Claims as a runner does. Before its last delivery an invocation begins only when it is alone, so it is run for a moment.
+/// Claims an invocation as a runner does and runs it for a moment. An invocation with one loss left starts only alone.
 async fn claim_and_start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::InvocationId) -> Status {
     for attempt in worker.claim(app, vec![id]).await {
         let run = worker.clone().run((**app).clone(), attempt);
@@ -146,9 +148,9 @@ async fn claim_and_start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::Invocat
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
+async fn a_claim_with_a_lost_reply_is_given_back_uncharged() {
     let app = without_runner().await;
-    let invocation = app.submit(naps(1)).await.unwrap();
+    let invocation = app.submit(sleeps(1)).await.unwrap();
     let worker = Arc::new(Worker::new(&app.settings().runner));
     let claim = pynenc::core::orchestrator::Claim::new(vec![invocation.id()], worker.id()).running_below(1);
     app.parts().orchestrator.claim(&claim).await.unwrap();
@@ -158,17 +160,17 @@ async fn a_claim_whose_runner_never_learned_of_it_is_given_back_uncharged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retired_runner_goes_on_under_a_new_identity_and_its_bodies_end() {
+async fn a_retired_runner_gets_a_new_identity_and_stops_its_tasks() {
     let app = without_runner().await;
-    let invocation = app.submit(naps(3600)).await.unwrap();
+    let invocation = app.submit(sleeps(3600)).await.unwrap();
     let worker = Arc::new(Worker::new(&app.settings().runner));
     worker.beat(&app).await.unwrap();
     let retired = worker.id();
     let run = start(&app, &worker, invocation.id()).await;
-    app.parts().orchestrator.leave(retired).await.unwrap();
+    app.parts().orchestrator.heartbeat(&Heartbeat::last(retired)).await.unwrap();
     worker.beat(&app).await.unwrap();
     run.await.unwrap();
-    assert_eq!(worker.held(), 0, "its body was told to end and settled nothing");
+    assert_eq!(worker.held(), 0, "the runner stopped the task and settled nothing");
     assert_eq!(app.engine_status(invocation.id()).await.status, Status::Running, "until it is recovered");
     let alive = app.parts().orchestrator.runners().await.unwrap();
     assert!(
@@ -177,7 +179,7 @@ async fn a_retired_runner_goes_on_under_a_new_identity_and_its_bodies_end() {
     );
 }
 
-/// Claims an invocation and runs it in the background, until its body runs.
+/// Claims an invocation and starts its task function in the background.
 async fn start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::InvocationId) -> tokio::task::JoinHandle<()> {
     let attempt = worker.claim(app, vec![id]).await.pop().unwrap();
     let run = tokio::spawn(worker.clone().run((**app).clone(), attempt));
@@ -186,9 +188,9 @@ async fn start(app: &Pynenc, worker: &Arc<Worker>, id: pynenc::InvocationId) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fenced_runner_ends_what_must_run_alone_and_claims_nothing_until_it_is_heard() {
+async fn a_fenced_runner_stops_limited_tasks_and_claims_nothing_until_its_heartbeat_succeeds() {
     let app = without_runner().await;
-    let [alone, other] = [app.submit(naps_alone()).await.unwrap().id(), app.submit(naps(5)).await.unwrap().id()];
+    let [alone, other] = [app.submit(sleeps_alone()).await.unwrap().id(), app.submit(sleeps(5)).await.unwrap().id()];
     let worker = Arc::new(Worker::new(&app.settings().runner));
     worker.beat(&app).await.unwrap();
     let alone_run = start(&app, &worker, alone).await;
@@ -206,9 +208,9 @@ async fn a_fenced_runner_ends_what_must_run_alone_and_claims_nothing_until_it_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_to_end_while_it_waits_for_its_slot_never_begins() {
+async fn a_task_cancelled_before_its_slot_is_free_never_starts() {
     let app = without_runner().await;
-    let [first, second] = [app.submit(naps(5)).await.unwrap().id(), app.submit(naps(5)).await.unwrap().id()];
+    let [first, second] = [app.submit(sleeps(5)).await.unwrap().id(), app.submit(sleeps(5)).await.unwrap().id()];
     let settings = pynenc::config::RunnerConfig { concurrency: 1, ..app.settings().runner.clone() };
     let worker = Arc::new(Worker::new(&settings));
     worker.beat(&app).await.unwrap();
@@ -220,13 +222,13 @@ async fn what_is_told_to_end_while_it_waits_for_its_slot_never_begins() {
         run.await.unwrap();
     }
     assert_eq!(app.engine_status(second).await.status, Status::Cancelled);
-    assert!(begun.elapsed() < secs(6), "the second nap never began");
+    assert!(begun.elapsed() < secs(6), "the second task never starts");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_that_was_lost_is_found_by_the_sweep() {
+async fn the_sweep_pushes_a_lost_hint_again() {
     let app = without_runner().await;
-    let invocation = app.submit(naps(1)).await.unwrap();
+    let invocation = app.submit(sleeps(1)).await.unwrap();
     app.parts().broker.purge().await.unwrap();
     let runner = app.start_runner().await.unwrap();
     assert_eq!(invocation.result().await.unwrap(), 1);
@@ -234,20 +236,20 @@ async fn a_hint_that_was_lost_is_found_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_missing_fails_its_own_invocation() {
+async fn a_missing_record_fails_only_its_own_invocation() {
     let app = app().await;
-    let broken = app.submit(naps(1).delay(secs(5))).await.unwrap();
+    let broken = app.submit(sleeps(1).delay(secs(5))).await.unwrap();
     app.parts().state.forget(&[broken.id()]).await.unwrap();
-    let whole = app.submit(naps(1)).await.unwrap();
+    let whole = app.submit(sleeps(1)).await.unwrap();
     assert!(matches!(broken.result().await, Err(Error::CorruptRecord { .. })));
     assert_eq!(whole.result().await.unwrap(), 1);
 }
 
 #[tokio::test]
-async fn arguments_that_cant_be_read_fail_their_own_invocation() {
+async fn unreadable_arguments_fail_only_their_own_invocation() {
     use pynenc::core::record::{Argument, InvocationRecord, Payload};
     let app = app().await;
-    let broken = app.submit(naps(1).delay(secs(5))).await.unwrap();
+    let broken = app.submit(sleeps(1).delay(secs(5))).await.unwrap();
     let state = &app.parts().state;
     let record = state.invocations(&[broken.id()]).await.unwrap().pop().flatten().unwrap();
     state.forget(&[broken.id()]).await.unwrap();
@@ -261,7 +263,7 @@ async fn arguments_that_cant_be_read_fail_their_own_invocation() {
 /// Submits a call of a task that the app's program doesn't have.
 async fn submit_unknown(app: &TestApp) -> pynenc::InvocationId {
     use pynenc::core::lane::Submission;
-    let template = app.submit(naps(1)).await.unwrap();
+    let template = app.submit(sleeps(1)).await.unwrap();
     let record = app.parts().state.invocations(&[template.id()]).await.unwrap().pop().flatten().unwrap();
     let (id, task) = (pynenc::InvocationId::new(), pynenc::TaskId::from("elsewhere::unknown"));
     let record = pynenc::core::record::InvocationRecord { id, task: task.clone(), ..(*record).clone() };
@@ -276,7 +278,7 @@ async fn submit_unknown(app: &TestApp) -> pynenc::InvocationId {
 }
 
 #[tokio::test]
-async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
+async fn an_unknown_task_waits_for_a_runner_that_has_it() {
     let app = app().await;
     let id = submit_unknown(&app).await;
     app.advance(secs(3)).await;
@@ -285,10 +287,13 @@ async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
     let before = record.deliveries;
     app.advance(secs(60)).await;
     let deliveries = app.status(id).await.unwrap().deliveries - before;
-    assert!((1..=2).contains(&deliveries), "it is tried now and then, not in circles: {deliveries}");
+    assert!((1..=2).contains(&deliveries), "the unknown task is claimed rarely: {deliveries}");
     app.advance(hours(23)).await;
     let waiting = app.status(id).await.unwrap();
-    assert!(waiting.is_queued() && waiting.deliveries < 40, "it is tried ever more seldom: {waiting:?}");
+    assert!(
+        waiting.is_queued() && waiting.deliveries < 40,
+        "the unknown task is claimed ever more rarely: {waiting:?}"
+    );
     app.advance(hours(2)).await;
     assert_eq!(app.status(id).await.unwrap().status, Status::Failed);
     let error = app.result::<u64>(id).await.unwrap_err().to_string();
@@ -298,7 +303,7 @@ async fn a_task_that_no_runner_knows_waits_for_one_that_does() {
 }
 
 #[tokio::test]
-async fn a_task_that_no_runner_knows_may_wait_for_ever() {
+async fn an_unknown_task_can_wait_forever() {
     let app = app_with("runner.unknown_ttl", "0s").await;
     let id = submit_unknown(&app).await;
     app.advance(hours(72)).await;
@@ -306,22 +311,22 @@ async fn a_task_that_no_runner_knows_may_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_kept_for_its_retention_and_then_gone() {
+async fn a_finished_invocation_is_kept_for_its_retention() {
     let app = app().await;
-    let invocation = app.submit(naps(1)).await.unwrap();
+    let invocation = app.submit(sleeps(1)).await.unwrap();
     invocation.result().await.unwrap();
     app.advance(hours(23)).await;
     assert_eq!(invocation.result().await.unwrap(), 1);
     app.advance(hours(2)).await;
     assert!(matches!(invocation.result().await, Err(Error::InvocationNotFound(_))));
-    let left = app.parts().state.aged(std::time::Duration::ZERO, None, 10).await.unwrap();
+    let left = app.parts().state.list(&Listing::PutBefore(std::time::Duration::ZERO), None, 10).await.unwrap();
     assert!(left.items.is_empty());
 }
 
 #[tokio::test]
-async fn a_record_that_was_never_registered_is_dropped_by_its_age() {
+async fn an_unregistered_record_is_dropped_by_age() {
     let app = app().await;
-    let template = app.submit(naps(0)).await.unwrap();
+    let template = app.submit(sleeps(0)).await.unwrap();
     let record = app.parts().state.invocations(&[template.id()]).await.unwrap().pop().flatten().unwrap();
     let orphan = pynenc::InvocationId::new();
     let record = pynenc::core::record::InvocationRecord { id: orphan, ..(*record).clone() };
@@ -333,7 +338,7 @@ async fn a_record_that_was_never_registered_is_dropped_by_its_age() {
 }
 
 #[tokio::test]
-async fn a_runner_without_what_its_tasks_need_doesnt_start() {
+async fn a_runner_without_a_needed_state_doesnt_start() {
     let app = Pynenc::builder()
         .without_config_file()
         .environment([])
@@ -353,13 +358,13 @@ async fn a_runner_without_what_its_tasks_need_doesnt_start() {
 struct Changes(Arc<Mutex<Vec<Status>>>);
 
 impl Extension for Changes {
-    fn on_change(&self, change: &pynenc::engine::extension::Changed<'_>) {
+    fn on_change(&self, change: &pynenc::engine::StatusChange<'_>) {
         self.0.lock().unwrap().push(change.record.status);
     }
 }
 
 #[tokio::test]
-async fn an_extension_is_told_of_every_change() {
+async fn an_extension_is_notified_of_every_change() {
     use Status::{Cancelled, Registered, Running, Scheduled, Success};
     let changes = Changes::default();
     let app = TestApp::with(|builder| {
@@ -368,7 +373,7 @@ async fn an_extension_is_told_of_every_change() {
     .await
     .unwrap();
     app.submit(needs_a_number()).await.unwrap().result().await.unwrap();
-    app.submit(naps(1).delay(secs(5))).await.unwrap().cancel().await.unwrap();
+    app.submit(sleeps(1).delay(secs(5))).await.unwrap().cancel().await.unwrap();
     app.run_until_idle().await;
     let seen = changes.0.lock().unwrap().clone();
     assert_eq!(seen, [Registered, Running, Success, Scheduled, Cancelled]);
@@ -378,7 +383,7 @@ async fn an_extension_is_told_of_every_change() {
 #[tokio::test]
 async fn a_purge_leaves_nothing() {
     let app = app().await;
-    let waiting = app.submit(naps(1).delay(hours(1))).await.unwrap();
+    let waiting = app.submit(sleeps(1).delay(hours(1))).await.unwrap();
     app.purge().await.unwrap();
     assert!(matches!(waiting.status().await, Err(Error::InvocationNotFound(_))));
 }

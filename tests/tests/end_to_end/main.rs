@@ -1,24 +1,24 @@
-//! What users are promised, through the public API: over the components in memory, and over Redis.
+//! End-to-end tests through the public API, in memory and over Redis.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod answers;
+mod awaited_calls;
+mod backend;
+mod blocking_tasks;
 mod calling;
+mod calls_by_name;
 mod cancelling;
 mod concurrency;
 mod delays;
-mod extremes;
 mod failing;
 mod lifecycle;
-mod place;
-mod plain_bodies;
-mod retrying;
+mod popped_hints;
+mod retry;
+mod round_trips;
 mod setup;
 mod synchronous;
-mod taken_hints;
-mod traces;
-mod unreadable;
-mod untyped;
+mod trace_propagation;
+mod value_limits;
 mod waiting;
 mod why;
 mod workflows;

@@ -1,4 +1,4 @@
-//! From settings to an app, and what is said of those that are wrong.
+//! Tests of building an app from settings, and of the errors for wrong settings.
 
 use pynenc::prelude::*;
 use pynenc_testkit::RedisServer;
@@ -22,7 +22,7 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
 }
 
 #[tokio::test]
-async fn operations_override_code_and_code_overrides_defaults() {
+async fn variables_override_code_and_code_overrides_defaults() {
     let options = async |variables: &[(&str, &str)]| {
         let app = builder(variables).set("task.priority", 3).build().await.unwrap();
         let task = app.tasks().find("billing.charge").unwrap();
@@ -34,7 +34,7 @@ async fn operations_override_code_and_code_overrides_defaults() {
 }
 
 #[tokio::test]
-async fn memory_mode_is_four_variables() {
+async fn four_variables_select_memory_mode() {
     let app = builder(&[
         ("PYNENC__ORCHESTRATOR_CLS", "MemOrchestrator"),
         ("PYNENC__BROKER_CLS", "MemBroker"),
@@ -48,7 +48,7 @@ async fn memory_mode_is_four_variables() {
 }
 
 #[tokio::test]
-async fn several_processes_need_stores_that_they_share() {
+async fn several_processes_need_shared_stores() {
     let app = builder(&[("PYNENC__RUNNER_CLS", "ProcessRunner")]).build().await.unwrap();
     let runner = app.start_runner().await.unwrap();
     let error = runner.shutdown().await.unwrap_err().to_string();
@@ -67,7 +67,7 @@ async fn unknown_components_are_explained() {
 }
 
 #[tokio::test]
-async fn unknown_keys_are_explained_with_where_they_come_from() {
+async fn an_unknown_key_is_reported_with_its_source() {
     let error = error(builder(&[("PYNENC__RUNNER__CONCURENCY", "3")])).await;
     assert!(error.contains("PYNENC__RUNNER__CONCURENCY") && error.contains("concurrency"), "{error}");
     let section = self::error(builder(&[("PYNENC__RUNER__CONCURRENCY", "3")])).await;
@@ -77,7 +77,7 @@ async fn unknown_keys_are_explained_with_where_they_come_from() {
 }
 
 #[tokio::test]
-async fn an_option_that_names_no_parameter_is_an_error_of_the_build() {
+async fn an_option_that_names_no_parameter_is_a_build_error() {
     for option in ["running_concurrency", "registration_concurrency", "disable_cache_args"] {
         let value = if option == "disable_cache_args" { "acount" } else { "keys(acount)" };
         let variable = format!("PYNENC__TASK__BILLING__CHARGE__{}", option.to_uppercase());
@@ -101,7 +101,7 @@ async fn every_setting_can_be_explained() {
 }
 
 #[tokio::test]
-async fn an_explicit_list_adds_nothing_twice() {
+async fn a_task_listed_twice_is_registered_once() {
     let app = builder(&[]).tasks(tasks![charge, charge]).build().await.unwrap();
     assert_eq!(app.tasks().all().iter().filter(|task| task.id().as_str() == "billing.charge").count(), 1);
 }
@@ -120,7 +120,7 @@ mod twin {
                 name: "billing.charge",
                 arguments: &[],
                 options: pynenc::core::task_options::TaskPatch::NONE,
-                body: pynenc::engine::task::Body::Blocking(|_, _| Ok(Vec::new())),
+                function: pynenc::engine::task::TaskFunction::Blocking(|_| Ok(Vec::new())),
                 check: |_| Ok(()),
                 requires: |_| {},
                 attachments: |_| {},
@@ -131,14 +131,14 @@ mod twin {
 }
 
 #[tokio::test]
-async fn two_tasks_of_one_name_are_an_error_of_the_build() {
+async fn two_tasks_with_one_name_are_a_build_error() {
     let error = error(builder(&[]).tasks(tasks![twin::Twin])).await;
     assert!(error.contains("billing.charge") && error.contains("#[task(name = "), "{error}");
 }
 
-/// What is wrong with a way to a server names its setting.
+/// An error about the Redis address names its setting.
 #[tokio::test]
-async fn a_way_that_leads_nowhere_names_its_setting() {
+async fn a_wrong_redis_address_names_its_setting() {
     let server = RedisServer::start();
     let port = server.port();
     for (url, part) in [

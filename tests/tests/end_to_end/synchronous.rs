@@ -1,4 +1,4 @@
-//! Synchronous mode: a submit runs the task before it returns.
+//! Tests of synchronous mode, in which a submit runs the task before it returns.
 
 use pynenc::prelude::*;
 
@@ -52,24 +52,28 @@ async fn wants_a_state(#[inject] text: State<String>) -> usize {
 }
 
 #[task]
-async fn tells(#[inject] context: TaskContext, n: u32) -> Result<()> {
-    context.engine().emit_event("told", &n).await.map(drop)
+async fn emits(#[inject] context: TaskContext, n: u32) -> Result<()> {
+    context.engine().emit_event("doubled", &n).await.map(drop)
 }
 
 #[workflow(max_retries = 1, backoff = none)]
-async fn goes_far(#[inject] wf: Workflow, #[inject] context: TaskContext, tells_itself: bool) -> Result<Option<u32>> {
+async fn sleeps_and_waits(
+    #[inject] wf: Workflow,
+    #[inject] context: TaskContext,
+    emits_event: bool,
+) -> Result<Option<u32>> {
     let doubled = wf.execute(double(4)).await?;
     let before = wf.now().await?;
     wf.sleep(hours(100)).await?;
     let slept = wf.now().await?.duration_since(before).map_err(Error::other)?;
     assert!(slept >= hours(100), "{slept:?}");
     if context.attempt_number() == 1 {
-        return Err(Error::other("the first time"));
+        return Err(Error::other("the first attempt"));
     }
-    if tells_itself {
-        wf.execute(tells(doubled)).await?;
+    if emits_event {
+        wf.execute(emits(doubled)).await?;
     }
-    wf.wait_for_event("told").within(hours(1)).await
+    wf.wait_for_event("doubled").within(hours(1)).await
 }
 
 #[workflow]
@@ -78,10 +82,10 @@ async fn waits_in_vain(#[inject] wf: Workflow) -> Result<u32> {
 }
 
 #[tokio::test]
-async fn workflows_run_too_and_leap_over_their_sleeps() {
+async fn workflows_skip_their_sleeps() {
     let app = app().await;
-    assert_eq!(app.submit(goes_far(false)).await.unwrap().result().await.unwrap(), None);
-    assert_eq!(app.submit(goes_far(true)).await.unwrap().result().await.unwrap(), Some(8));
+    assert_eq!(app.submit(sleeps_and_waits(false)).await.unwrap().result().await.unwrap(), None);
+    assert_eq!(app.submit(sleeps_and_waits(true)).await.unwrap().result().await.unwrap(), Some(8));
     let in_vain = app.submit(waits_in_vain()).await.unwrap();
     assert!(matches!(in_vain.result().await, Err(Error::StuckInSyncMode(_))));
 }
@@ -101,11 +105,11 @@ fn builder() -> pynenc::PynencBuilder {
 
 fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     let tasks = tasks![fibonacci, double, works_the_third_time, breaks, hangs, calls_its_own_kind, leaves_one_behind];
-    tasks.into_iter().chain(tasks![wants_a_state, tells, goes_far, waits_in_vain]).collect()
+    tasks.into_iter().chain(tasks![wants_a_state, emits, sleeps_and_waits, waits_in_vain]).collect()
 }
 
 #[tokio::test]
-async fn a_submit_returns_when_the_task_has_ended() {
+async fn a_submit_returns_when_the_task_has_finished() {
     let app = app().await;
     let invocation = app.submit(double(4)).await.unwrap();
     assert_eq!(invocation.status().await.unwrap(), Status::Success);
@@ -113,7 +117,7 @@ async fn a_submit_returns_when_the_task_has_ended() {
 }
 
 #[tokio::test]
-async fn nested_calls_batches_and_retries_run_inline_and_delays_are_leapt_over() {
+async fn nested_calls_batches_and_retries_run_inline_and_delays_are_skipped() {
     let app = app().await;
     assert_eq!(app.submit(fibonacci(10)).await.unwrap().result().await.unwrap(), 55);
     assert_eq!(app.submit_all((0..4).map(double)).await.unwrap().results().await.unwrap(), [0, 2, 4, 6]);
@@ -122,7 +126,7 @@ async fn nested_calls_batches_and_retries_run_inline_and_delays_are_leapt_over()
 }
 
 #[tokio::test]
-async fn errors_and_time_limits_are_what_they_are_elsewhere() {
+async fn errors_and_timeouts_are_the_same_as_with_a_runner() {
     let app = app().await;
     let error = app.submit(breaks()).await.unwrap().result().await.unwrap_err();
     assert!(matches!(error, Error::TaskFailed(error) if error.message == "broken"));
@@ -131,7 +135,7 @@ async fn errors_and_time_limits_are_what_they_are_elsewhere() {
 }
 
 #[tokio::test]
-async fn concurrency_control_holds_inline_too() {
+async fn concurrency_limits_apply_inline() {
     let app = app().await;
     let error = app.submit(calls_its_own_kind(1)).await.unwrap().result().await.unwrap_err();
     assert!(error.to_string().contains("wait for each other"), "{error}");
@@ -140,7 +144,7 @@ async fn concurrency_control_holds_inline_too() {
 }
 
 #[tokio::test]
-async fn the_environment_turns_it_on() {
+async fn a_variable_turns_synchronous_mode_on() {
     for on in ["true", "1", "yes", "On"] {
         let variable = ("PYNENC__DEV_MODE_FORCE_SYNC_TASKS".to_owned(), on.to_owned());
         let app = builder().environment([variable]).build().await.unwrap();
@@ -149,14 +153,14 @@ async fn the_environment_turns_it_on() {
 }
 
 #[tokio::test]
-async fn a_program_that_names_redis_runs_without_it_in_synchronous_and_memory_mode() {
+async fn a_redis_program_runs_without_redis_in_synchronous_and_memory_mode() {
     let memory = ["BROKER", "ORCHESTRATOR", "STATE_BACKEND", "TRIGGER_STORE", "ARG_CACHE"]
         .into_iter()
         .zip(["MemBroker", "MemOrchestrator", "MemStateBackend", "MemTriggerStore", "MemArgCache"])
         .map(|(component, class)| (format!("PYNENC__{component}_CLS"), class.to_owned()))
         .collect::<Vec<_>>();
     let synchronous = vec![("PYNENC__DEV_MODE_FORCE_SYNC_TASKS".to_owned(), "true".to_owned())];
-    // Nobody listens at port 1.
+    // No server listens on port 1.
     let host = ("PYNENC__REDIS__REDIS_HOST".to_owned(), "127.0.0.1".to_owned());
     let port = ("PYNENC__REDIS__REDIS_PORT".to_owned(), "1".to_owned());
     for mode in [synchronous, memory] {
@@ -177,7 +181,7 @@ async fn check_runs(app: &Pynenc) {
 }
 
 #[tokio::test]
-async fn a_missing_state_is_an_error_of_the_build() {
+async fn a_missing_state_is_a_build_error() {
     let builder = Pynenc::builder()
         .without_config_file()
         .environment([])

@@ -1,11 +1,11 @@
-//! Tasks that wait for tasks.
+//! Tests of tasks that await tasks, and of deadlocks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use Status::{Paused, Pending, Registered, Running, Success};
 use pynenc::prelude::*;
 
-use crate::place::{App, Place, on_both};
+use crate::backend::{App, Backend, on_each_backend};
 
 #[task]
 async fn fibonacci(n: u64) -> Result<u64> {
@@ -70,13 +70,13 @@ async fn one_at_a_time(depth: u32) -> Result<u32> {
 }
 
 #[task]
-fn plain_and_waiting() -> String {
+fn blocking_and_awaiting() -> String {
     let waited = tokio::runtime::Handle::current().block_on(soon().into_future());
     waited.unwrap_err().to_string()
 }
 
 #[task]
-fn plain_and_submitting(#[inject] context: TaskContext) -> Result<pynenc::InvocationId> {
+fn blocking_and_submitting(#[inject] context: TaskContext) -> Result<pynenc::InvocationId> {
     Ok(context.submit_blocking(soon())?.id())
 }
 
@@ -99,8 +99,8 @@ async fn counts(#[inject] running: State<AtomicUsize>, n: u64) -> Result<usize> 
     Ok(now)
 }
 
-async fn app(place: Place, concurrency: u64) -> App {
-    place.app(|builder| configured(builder).set("runner.concurrency", concurrency)).await
+async fn app(backend: Backend, concurrency: u64) -> App {
+    backend.app(|builder| configured(builder).set("runner.concurrency", concurrency)).await
 }
 
 fn configured(builder: pynenc::PynencBuilder) -> pynenc::PynencBuilder {
@@ -119,8 +119,8 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
         asks_a_failing_child,
         waits_for_itself,
         one_at_a_time,
-        plain_and_waiting,
-        plain_and_submitting,
+        blocking_and_awaiting,
+        blocking_and_submitting,
         spawns,
         counts,
         meets,
@@ -129,23 +129,23 @@ fn all_tasks() -> Vec<&'static pynenc::engine::TaskDefinition> {
     .into()
 }
 
-on_both![
+on_each_backend![
     one_slot_is_enough_for_nested_calls,
     one_slot_is_enough_for_calls_at_once_and_for_batches,
-    a_wait_that_is_given_up_leaves_the_body_its_own_way,
-    never_more_bodies_run_than_there_are_slots,
-    what_is_waited_for_goes_before_what_was_there_first,
-    a_childs_error_is_its_parents_to_handle,
-    a_circle_of_waits_ends_with_its_path,
-    two_that_wait_for_each_other_end_with_the_path,
-    a_circle_through_a_slot_ends_with_its_path,
-    a_plain_body_may_submit_but_not_wait,
-    the_context_is_carried_where_it_is_scoped,
-    more_waiting_bodies_than_the_setting_allows_are_refused,
+    a_task_continues_after_an_abandoned_wait,
+    no_more_tasks_run_than_there_are_slots,
+    an_awaited_child_runs_before_the_backlog,
+    a_parent_can_handle_its_childs_error,
+    a_wait_cycle_fails_with_its_path,
+    two_tasks_that_await_each_other_fail_with_the_path,
+    a_deadlock_through_a_slot_fails_with_its_path,
+    a_blocking_task_can_submit_but_not_await,
+    scope_carries_the_context_into_a_spawned_task,
+    too_many_paused_tasks_are_refused,
 ];
 
-async fn one_slot_is_enough_for_nested_calls(place: Place) {
-    let app = app(place, 1).await;
+async fn one_slot_is_enough_for_nested_calls(backend: Backend) {
+    let app = app(backend, 1).await;
     let invocation = app.submit(fibonacci(15)).await.unwrap();
     assert_eq!(invocation.result().await.unwrap(), 610);
     assert_eq!(app.count(Status::Success).await.unwrap(), 1973, "each call is an invocation of its own");
@@ -153,48 +153,48 @@ async fn one_slot_is_enough_for_nested_calls(place: Place) {
     assert_eq!(statuses, [Registered, Pending, Running, Paused, Running, Paused, Running, Success]);
 }
 
-async fn one_slot_is_enough_for_calls_at_once_and_for_batches(place: Place) {
-    let app = app(place, 1).await;
+async fn one_slot_is_enough_for_calls_at_once_and_for_batches(backend: Backend) {
+    let app = app(backend, 1).await;
     assert_eq!(app.submit(both_at_once(10)).await.unwrap().result().await.unwrap(), 55);
     assert_eq!(app.submit(sum_of_a_batch(8)).await.unwrap().result().await.unwrap(), 33);
 }
 
-async fn a_wait_that_is_given_up_leaves_the_body_its_own_way(place: Place) {
-    let app = app(place, 2).await;
+async fn a_task_continues_after_an_abandoned_wait(backend: Backend) {
+    let app = app(backend, 2).await;
     assert_eq!(app.submit(first_of_two()).await.unwrap().result().await.unwrap(), "soon");
 }
 
-async fn never_more_bodies_run_than_there_are_slots(place: Place) {
-    let app = app(place, 2).await;
+async fn no_more_tasks_run_than_there_are_slots(backend: Backend) {
+    let app = app(backend, 2).await;
     let group = app.submit_all((0..40).map(|n| counts(n % 4))).await.unwrap();
     assert!(group.results().await.unwrap().into_iter().all(|running| running <= 2));
 }
 
-async fn what_is_waited_for_goes_before_what_was_there_first(place: Place) {
-    let app = app(place, 1).await;
+async fn an_awaited_child_runs_before_the_backlog(backend: Backend) {
+    let app = app(backend, 1).await;
     let parent = app.submit(fibonacci(3).priority(9)).await.unwrap();
-    let crowd = app.submit_all((0..1000).map(|_| soon().priority(9))).await.unwrap();
+    let backlog = app.submit_all((0..1000).map(|_| soon().priority(9))).await.unwrap();
     parent.result().await.unwrap();
-    let ids: Vec<_> = crowd.invocations().iter().map(Invocation::id).collect();
-    let crowd = app.parts().orchestrator.records(&ids).await.unwrap();
-    let waiting = crowd.iter().flatten().filter(|it| it.record.status == Status::Registered).count();
-    assert!(waiting > 900, "{waiting} of the crowd wait still");
+    let ids: Vec<_> = backlog.invocations().iter().map(Invocation::id).collect();
+    let backlog = app.parts().orchestrator.records(&ids).await.unwrap();
+    let waiting = backlog.iter().flatten().filter(|it| it.record.status == Status::Registered).count();
+    assert!(waiting > 900, "{waiting} of the backlog still wait");
 }
 
-async fn a_childs_error_is_its_parents_to_handle(place: Place) {
-    assert_eq!(app(place, 1).await.submit(asks_a_failing_child()).await.unwrap().result().await.unwrap(), "broken");
+async fn a_parent_can_handle_its_childs_error(backend: Backend) {
+    assert_eq!(app(backend, 1).await.submit(asks_a_failing_child()).await.unwrap().result().await.unwrap(), "broken");
 }
 
-async fn a_circle_of_waits_ends_with_its_path(place: Place) {
-    let app = app(place, 4).await;
+async fn a_wait_cycle_fails_with_its_path(backend: Backend) {
+    let app = app(backend, 4).await;
     let path = app.submit(waits_for_itself()).await.unwrap();
     let id = path.id().to_string();
     assert_eq!(path.result().await.unwrap(), format!("{id} -> {id}"));
 }
 
-async fn two_that_wait_for_each_other_end_with_the_path(place: Place) {
-    let app = app(place, 4).await;
-    // The second waits for the first, whose wait for the second comes by a third handle.
+async fn two_tasks_that_await_each_other_fail_with_the_path(backend: Backend) {
+    let app = app(backend, 4).await;
+    // The second task awaits the first. The first learns the second's id from its workflow data and awaits it too.
     let first = app.submit(meets().delay(secs(1))).await.unwrap();
     let second = app.submit(waits_for_meeting(first.id()).delay(secs(1))).await.unwrap();
     app.parts().state.put_workflow_data(first.id(), "partner", inline(second.id())).await.unwrap();
@@ -220,33 +220,33 @@ async fn waits_for_meeting(id: pynenc::InvocationId, #[inject] context: TaskCont
     context.engine().invocation::<meets>(id).result().await
 }
 
-async fn a_circle_through_a_slot_ends_with_its_path(place: Place) {
-    let app = app(place, 4).await;
+async fn a_deadlock_through_a_slot_fails_with_its_path(backend: Backend) {
+    let app = app(backend, 4).await;
     let invocation = app.submit(one_at_a_time(1)).await.unwrap();
     let error = invocation.result().await.unwrap_err().to_string();
     assert!(error.contains("wait for each other") && error.contains(&invocation.id().to_string()), "{error}");
 }
 
-async fn a_plain_body_may_submit_but_not_wait(place: Place) {
-    let app = app(place, 1).await;
-    let refusal = app.submit(plain_and_waiting()).await.unwrap().result().await.unwrap();
+async fn a_blocking_task_can_submit_but_not_await(backend: Backend) {
+    let app = app(backend, 1).await;
+    let refusal = app.submit(blocking_and_awaiting()).await.unwrap().result().await.unwrap();
     assert!(refusal.contains("make it an `async fn`"), "{refusal}");
-    let child = app.submit(plain_and_submitting()).await.unwrap().result().await.unwrap();
+    let child = app.submit(blocking_and_submitting()).await.unwrap().result().await.unwrap();
     app.invocation::<soon>(child).result().await.unwrap();
 }
 
-async fn the_context_is_carried_where_it_is_scoped(place: Place) {
-    assert!(app(place, 1).await.submit(spawns()).await.unwrap().result().await.unwrap());
+async fn scope_carries_the_context_into_a_spawned_task(backend: Backend) {
+    assert!(app(backend, 1).await.submit(spawns()).await.unwrap().result().await.unwrap());
 }
 
 #[tokio::test]
-async fn outside_a_task_a_call_cant_be_awaited() {
+async fn a_call_cant_be_awaited_outside_a_task() {
     let error = soon().await.unwrap_err().to_string();
     assert!(error.contains("app.submit(call)"), "{error}");
 }
 
-async fn more_waiting_bodies_than_the_setting_allows_are_refused(place: Place) {
-    let app = place.app(|builder| configured(builder).set("runner.max_paused", 2)).await;
+async fn too_many_paused_tasks_are_refused(backend: Backend) {
+    let app = backend.app(|builder| configured(builder).set("runner.max_paused", 2)).await;
     let error = app.submit(fibonacci(6)).await.unwrap().result().await.unwrap_err().to_string();
     assert!(error.contains("runner.max_paused"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Workflows: what is recorded is given again, and what waits is put aside.
+//! Tests of workflows: recorded operations, replays and suspended runs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,16 +9,16 @@ use pynenc::workflows::RunFilter;
 use pynenc::{InvocationId, PynencBuilder, Reason};
 use serde_json::{Value, json};
 
-use crate::place::{App, Place, on_both};
+use crate::backend::{App, Backend, on_each_backend};
 
-/// What bodies note down, and what tests have them do.
+/// Notes of task functions, and a switch that tests set.
 #[derive(Debug, Default)]
-struct Stage {
+struct Notebook {
     notes: Mutex<Vec<String>>,
     switch: AtomicU32,
 }
 
-impl Stage {
+impl Notebook {
     fn note(&self, text: impl Into<String>) {
         self.notes.lock().unwrap().push(text.into());
     }
@@ -28,28 +28,28 @@ impl Stage {
     }
 }
 
-/// What was noted, in the order of the notes.
+/// Returns the notes in order.
 #[task]
-async fn notes(#[inject] stage: State<Stage>) -> Vec<String> {
-    stage.notes.lock().unwrap().clone()
+async fn notes(#[inject] notebook: State<Notebook>) -> Vec<String> {
+    notebook.notes.lock().unwrap().clone()
 }
 
 #[task]
-async fn set_switch(#[inject] stage: State<Stage>, to: u32) {
-    stage.switch.store(to, Ordering::SeqCst);
+async fn set_switch(#[inject] notebook: State<Notebook>, to: u32) {
+    notebook.switch.store(to, Ordering::SeqCst);
 }
 
 #[task]
-async fn double(#[inject] stage: State<Stage>, n: u64) -> u64 {
-    stage.note(format!("double {n}"));
+async fn double(#[inject] notebook: State<Notebook>, n: u64) -> u64 {
+    notebook.note(format!("double {n}"));
     2 * n
 }
 
-/// Fails as long as the switch says so.
+/// Fails while the switch is 0.
 #[task]
-async fn fragile(#[inject] stage: State<Stage>, name: String) -> Result<String> {
-    stage.note(format!("fragile {name}"));
-    if stage.switch() == 0 { Err(Error::other("not now")) } else { Ok(name) }
+async fn fragile(#[inject] notebook: State<Notebook>, name: String) -> Result<String> {
+    notebook.note(format!("fragile {name}"));
+    if notebook.switch() == 0 { Err(Error::other("not now")) } else { Ok(name) }
 }
 
 #[task]
@@ -60,8 +60,8 @@ async fn never() {
 type All = (f64, String, SystemTime, u64, Vec<u64>, String, Option<String>);
 
 #[workflow(max_retries = 1, backoff = none)]
-async fn of_all_kinds(#[inject] wf: Workflow, #[inject] stage: State<Stage>, cx: String) -> Result<Vec<All>> {
-    stage.note(format!("begin {cx}"));
+async fn of_all_kinds(#[inject] wf: Workflow, #[inject] notebook: State<Notebook>, cx: String) -> Result<Vec<All>> {
+    notebook.note(format!("begin {cx}"));
     let absent: Option<String> = wf.get_data("name").await?;
     wf.set_data("name", &cx).await?;
     let all = (
@@ -70,31 +70,31 @@ async fn of_all_kinds(#[inject] wf: Workflow, #[inject] stage: State<Stage>, cx:
         wf.now().await?,
         wf.execute(double(21)).await?,
         wf.execute_all((1..4).map(double)).await?,
-        wf.step("noted", || async { Ok::<_, Error>(step_of(&stage)) }).await?,
+        wf.step("noted", || async { Ok::<_, Error>(step_of(&notebook)) }).await?,
         wf.get_data("name").await?,
     );
     assert!(absent.is_none());
-    if stage.notes.lock().unwrap().iter().filter(|note| note.starts_with("begin")).count() == 1 {
-        stage.note(json!(all).to_string());
-        return Err(Error::other("the first time"));
+    if notebook.notes.lock().unwrap().iter().filter(|note| note.starts_with("begin")).count() == 1 {
+        notebook.note(json!(all).to_string());
+        return Err(Error::other("the first attempt"));
     }
     Ok(vec![all])
 }
 
-fn step_of(stage: &Stage) -> String {
-    stage.note("step");
+fn step_of(notebook: &Notebook) -> String {
+    notebook.note("step");
     "stepped".to_owned()
 }
 
 #[workflow]
-async fn sleeps(#[inject] wf: Workflow, #[inject] stage: State<Stage>, millis: u64) -> Result<u64> {
-    stage.note("before");
+async fn sleeps(#[inject] wf: Workflow, #[inject] notebook: State<Notebook>, millis: u64) -> Result<u64> {
+    notebook.note("before");
     wf.sleep(pynenc::time::millis(millis)).await?;
-    stage.note("after");
+    notebook.note("after");
     wf.execute(double(millis)).await
 }
 
-/// Never comes to an end.
+/// Never finishes.
 #[workflow]
 async fn hangs(#[inject] wf: Workflow) -> Result<()> {
     wf.step("hangs", std::future::pending::<Result<()>>).await
@@ -138,26 +138,26 @@ async fn overlaps(#[inject] wf: Workflow) -> Result<()> {
 }
 
 #[workflow]
-async fn races(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<String> {
+async fn races(#[inject] wf: Workflow, #[inject] notebook: State<Notebook>) -> Result<String> {
     let won = tokio::select! {
         slept = wf.sleep(millis(300)) => slept.map(|()| "sleep".to_owned())?,
         event = wf.wait_for_event::<String>("race") => event?,
     };
-    stage.note(&won);
+    notebook.note(&won);
     wf.sleep(millis(600)).await?;
     Ok(won)
 }
 
-/// Goes on from a failure, and fails by a later one until the switch is set.
+/// Handles a failed call, then fails in a step until the switch is set.
 #[workflow(max_retries = 1, backoff = none)]
-async fn compensates(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<String> {
+async fn compensates(#[inject] wf: Workflow, #[inject] notebook: State<Notebook>) -> Result<String> {
     let declined = wf.execute(fragile("handled".into())).await.unwrap_err().to_string();
     wf.execute(set_switch(1)).await?;
-    stage.note(&declined);
+    notebook.note(&declined);
     let step = wf.step("tried", || async {
-        stage.note("tried");
-        if stage.switch() == 1 {
-            stage.switch.store(2, Ordering::SeqCst);
+        notebook.note("tried");
+        if notebook.switch() == 1 {
+            notebook.switch.store(2, Ordering::SeqCst);
             return Err(Error::other("once more"));
         }
         Ok("tried".to_owned())
@@ -174,7 +174,7 @@ async fn fails_by_a_child(#[inject] wf: Workflow) -> Result<String> {
     Ok(name)
 }
 
-/// One branch fails, and the other goes on.
+/// One branch fails while the other continues.
 #[workflow]
 async fn fails_beside(#[inject] wf: Workflow) -> Result<String> {
     let (left, right) = (wf.branch("left"), wf.branch("right"));
@@ -189,9 +189,9 @@ async fn fails_beside(#[inject] wf: Workflow) -> Result<String> {
 }
 
 #[workflow]
-async fn changes(#[inject] wf: Workflow, #[inject] stage: State<Stage>) -> Result<u64> {
+async fn changes(#[inject] wf: Workflow, #[inject] notebook: State<Notebook>) -> Result<u64> {
     let first = wf.execute(double(1)).await?;
-    match stage.switch() {
+    match notebook.switch() {
         1 => return Ok(first),
         2 => drop(wf.step("other", || async { Ok::<_, Error>(()) }).await?),
         3 => drop(wf.execute(double(3)).await?),
@@ -220,7 +220,7 @@ async fn workflow_of(#[inject] context: TaskContext) -> Vec<Option<InvocationId>
     vec![workflow.map(|it| it.id), workflow.and_then(|it| it.parent)]
 }
 
-/// A plain task whose body uses a workflow: called by nobody it founds one, else it joins.
+/// A plain task that uses a workflow. It starts one, or joins its caller's.
 #[task]
 async fn plain(#[inject] wf: Workflow) -> Result<(InvocationId, Vec<Option<InvocationId>>)> {
     Ok((wf.id(), wf.execute(workflow_of()).await?))
@@ -248,20 +248,20 @@ async fn counts(#[inject] wf: Workflow, to: u64, size: usize) -> Result<u64> {
     Ok(to)
 }
 
-async fn app(place: Place) -> App {
-    app_with(place, |builder| builder).await
+async fn app(backend: Backend) -> App {
+    app_with(backend, |builder| builder).await
 }
 
-async fn app_with(place: Place, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> App {
+async fn app_with(backend: Backend, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> App {
     let tasks = || -> Vec<&'static pynenc::engine::TaskDefinition> {
         let tasks =
             tasks![notes, set_switch, double, fragile, never, of_all_kinds, sleeps, waits, waits_within, in_branches];
         let more = tasks![overlaps, races, compensates, fails_by_a_child, changes, cancelled, calls_never, workflow_of];
         tasks.into_iter().chain(more).chain(tasks![plain, sub, outer, counts, hangs, fails_beside]).collect()
     };
-    place
+    backend
         .app(|builder| {
-            let builder = builder.without_linked_tasks().tasks(tasks()).state(Stage::default());
+            let builder = builder.without_linked_tasks().tasks(tasks()).state(Notebook::default());
             configure(builder.set("workflow.put_aside_after", "50ms"))
         })
         .await
@@ -275,41 +275,41 @@ async fn switch(app: &App, to: u32) {
     app.submit(set_switch(to)).await.unwrap().result().await.unwrap();
 }
 
-/// Waits until a body was put aside, which takes its time.
-async fn falls_asleep<T: Task>(invocation: &Invocation<T>) {
+/// Waits until a run is suspended.
+async fn is_suspended<T: Task>(invocation: &Invocation<T>) {
     while invocation.status().await.unwrap() != Status::Scheduled {
         tokio::time::sleep(millis(5)).await;
     }
 }
 
-/// How often a reason is in a history.
+/// The number of history lines with a reason.
 async fn times<T: Task>(invocation: &Invocation<T>, reason: Reason) -> usize {
     invocation.history().await.unwrap().iter().filter(|entry| entry.reason == reason).count()
 }
 
-on_both![
-    each_operation_is_recorded_once_and_given_again,
-    a_body_that_sleeps_is_put_aside_and_charged_nothing,
-    a_time_limit_counts_the_time_in_which_the_body_runs,
-    events_are_seen_from_the_beginning_on_and_each_once,
-    an_event_of_a_key_wakes_who_waits_for_it,
-    a_wait_may_have_an_end,
+on_each_backend![
+    each_operation_is_recorded_once_and_replayed,
+    a_sleeping_workflow_is_suspended_without_a_charge,
+    a_timeout_counts_only_running_time,
+    a_workflow_gets_each_event_since_its_submission_once,
+    a_keyed_event_resumes_only_its_waiters,
+    a_wait_for_an_event_can_time_out,
     branches_and_joined_operations_have_a_stable_order,
     an_unstable_order_is_a_typed_error,
-    what_came_first_comes_first_again,
-    a_failure_that_was_handled_is_recorded_and_one_that_wasnt_is_tried_again,
-    a_retry_takes_over_and_calls_again_what_failed,
-    changed_code_is_named_and_goes_on_once_it_is_put_right,
-    a_cancel_reaches_children_and_theirs,
-    children_join_and_workflows_found_their_own,
-    limits_are_typed_and_say_what_to_do,
+    a_replay_keeps_the_order_of_completions,
+    a_handled_failure_is_recorded_and_an_unhandled_one_is_repeated,
+    a_retry_continues_the_journal_and_repeats_failed_calls,
+    changed_code_is_a_mismatch_and_restored_code_continues,
+    a_cancel_reaches_all_descendants,
+    tasks_join_their_parents_workflow_and_workflows_start_their_own,
+    limits_are_typed_errors_with_advice,
     runs_are_listed_with_trees_and_readable_journals,
-    two_retries_are_one,
-    what_failed_beside_others_is_tried_again_too,
+    a_repeated_retry_returns_the_same_invocation,
+    a_retry_repeats_failures_of_parallel_branches,
 ];
 
-async fn each_operation_is_recorded_once_and_given_again(place: Place) {
-    let app = app(place).await;
+async fn each_operation_is_recorded_once_and_replayed(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(of_all_kinds("x".into())).await.unwrap();
     let value = invocation.result().await.unwrap();
     let (random, ..) = value[0];
@@ -322,33 +322,34 @@ async fn each_operation_is_recorded_once_and_given_again(place: Place) {
     assert_eq!((count("begin"), count("double"), count("step")), (2, 4, 1), "{notes:?}");
 }
 
-async fn a_body_that_sleeps_is_put_aside_and_charged_nothing(place: Place) {
-    let app = app_with(place, |builder| builder.set("runner.concurrency", 1)).await;
+async fn a_sleeping_workflow_is_suspended_without_a_charge(backend: Backend) {
+    let app = app_with(backend, |builder| builder.set("runner.concurrency", 1)).await;
     let invocation = app.submit(sleeps(1500).timeout(secs(1))).await.unwrap();
-    falls_asleep(&invocation).await;
-    assert_eq!(noted(&app).await, ["before"], "its slot is free");
+    is_suspended(&invocation).await;
+    assert_eq!(noted(&app).await, ["before"], "the suspended run holds no slot");
     assert_eq!(invocation.result().await.unwrap(), 3000);
     assert_eq!(noted(&app).await, ["before", "before", "after", "double 1500"]);
-    let (aside, record) = (times(&invocation, Reason::PutAside).await, app.status(invocation.id()).await.unwrap());
-    assert_eq!((aside, record.retries, record.losses, record.starts), (1, 0, 0, 2));
+    let (suspensions, record) =
+        (times(&invocation, Reason::Suspended).await, app.status(invocation.id()).await.unwrap());
+    assert_eq!((suspensions, record.retries, record.losses, record.starts), (1, 0, 0, 2));
     let history = invocation.history().await.unwrap();
-    let [slept, woke] = [Reason::PutAside, Reason::Claimed]
+    let [suspended, resumed] = [Reason::Suspended, Reason::Claimed]
         .map(|reason| history.iter().rfind(|entry| entry.reason == reason).unwrap().at);
-    assert!(woke.since(history[0].at) >= millis(1500), "{history:#?}");
-    assert!(slept < woke);
+    assert!(resumed.since(history[0].at) >= millis(1500), "{history:#?}");
+    assert!(suspended < resumed);
 }
 
-async fn a_time_limit_counts_the_time_in_which_the_body_runs(place: Place) {
-    let app = app_with(place, |builder| builder.set("workflow.put_aside_after", "400ms")).await;
+async fn a_timeout_counts_only_running_time(backend: Backend) {
+    let app = app_with(backend, |builder| builder.set("workflow.put_aside_after", "400ms")).await;
     let invocation = app.submit(sleeps(900).timeout(millis(300))).await.unwrap();
     assert_eq!(invocation.result().await.unwrap(), 1800);
     let stuck = app.submit(hangs().timeout(millis(300))).await.unwrap();
-    let Error::TaskFailed(error) = stuck.result().await.unwrap_err() else { panic!("it hangs") };
+    let Error::TaskFailed(error) = stuck.result().await.unwrap_err() else { panic!("the task didn't time out") };
     assert_eq!(error.kind, "Timeout");
 }
 
-async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
-    let app = app(place).await;
+async fn a_workflow_gets_each_event_since_its_submission_once(backend: Backend) {
+    let app = app(backend).await;
     app.emit_event("early", &"before it was submitted").await.unwrap();
     tokio::time::sleep(millis(5)).await;
     let two = [
@@ -357,7 +358,7 @@ async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
     ];
     app.emit_event("early", &1).await.unwrap();
     for invocation in &two {
-        falls_asleep(invocation).await;
+        is_suspended(invocation).await;
     }
     app.emit_event("other", &"x").await.unwrap();
     app.emit_event("early", &json!({"n": 2})).await.unwrap();
@@ -368,12 +369,12 @@ async fn events_are_seen_from_the_beginning_on_and_each_once(place: Place) {
     }
 }
 
-async fn an_event_of_a_key_wakes_who_waits_for_it(place: Place) {
-    let app = app(place).await;
+async fn a_keyed_event_resumes_only_its_waiters(backend: Backend) {
+    let app = app(backend).await;
     let of = async |key: &str| app.submit(waits("keyed".into(), Some(key.to_owned()))).await.unwrap();
     let (ana, bea) = (of("ana").await, of("bea").await);
-    falls_asleep(&ana).await;
-    falls_asleep(&bea).await;
+    is_suspended(&ana).await;
+    is_suspended(&bea).await;
     app.emit_event("keyed", &0).await.unwrap();
     for n in 1..3 {
         app.emit_event("keyed", &n).key("ana").await.unwrap();
@@ -386,22 +387,22 @@ async fn an_event_of_a_key_wakes_who_waits_for_it(place: Place) {
     assert_eq!(bea.result().await.unwrap(), [3, 4]);
 }
 
-async fn a_wait_may_have_an_end(place: Place) {
-    let app = app(place).await;
+async fn a_wait_for_an_event_can_time_out(backend: Backend) {
+    let app = app(backend).await;
     let in_vain = app.submit(waits_within(700)).await.unwrap();
     assert_eq!(in_vain.result().await.unwrap(), None);
     let answered = app.submit(waits_within(600_000)).await.unwrap();
-    falls_asleep(&answered).await;
+    is_suspended(&answered).await;
     app.emit_event("answer", &42).await.unwrap();
     assert_eq!(answered.result().await.unwrap(), Some(42));
-    assert_eq!(times(&in_vain, Reason::PutAside).await, 1);
+    assert_eq!(times(&in_vain, Reason::Suspended).await, 1);
 }
 
-async fn branches_and_joined_operations_have_a_stable_order(place: Place) {
-    let app = app(place).await;
+async fn branches_and_joined_operations_have_a_stable_order(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(in_branches()).await.unwrap();
     assert_eq!(invocation.result().await.unwrap(), [4, 20, 200, 2000, 4000]);
-    let positions = |steps: Vec<pynenc::workflows::Step>| {
+    let positions = |steps: Vec<pynenc::workflows::JournalStep>| {
         let mut positions: Vec<_> = steps.into_iter().map(|step| step.position).collect();
         positions.sort();
         positions
@@ -412,30 +413,30 @@ async fn branches_and_joined_operations_have_a_stable_order(place: Place) {
     }
 }
 
-async fn an_unstable_order_is_a_typed_error(place: Place) {
-    let app = app(place).await;
+async fn an_unstable_order_is_a_typed_error(backend: Backend) {
+    let app = app(backend).await;
     let error = app.submit(overlaps()).await.unwrap().result().await.unwrap_err();
     let Error::TaskFailed(error) = error else { panic!("{error}") };
     assert_eq!(error.kind, "UnstableOrder");
     assert!(error.message.contains("wf.branch(name)") && error.message.contains("sleep at 2"), "{error}");
 }
 
-async fn what_came_first_comes_first_again(place: Place) {
-    let app = app(place).await;
+async fn a_replay_keeps_the_order_of_completions(backend: Backend) {
+    let app = app(backend).await;
     let slept = app.submit(races()).await.unwrap();
     assert_eq!(slept.result().await.unwrap(), "sleep");
     let answered = app.submit(races()).await.unwrap();
-    falls_asleep(&answered).await;
+    is_suspended(&answered).await;
     app.emit_event("race", "event").await.unwrap();
-    // The sleep's time is over when the body runs again, and the event was there before.
+    // When the run resumes, the sleep is over too, but the event was recorded before.
     assert_eq!(answered.result().await.unwrap(), "event");
     let notes = noted(&app).await;
     assert!(notes.iter().filter(|note| *note == "event").count() >= 2, "{notes:?}");
     assert!(notes.iter().filter(|note| *note == "sleep").count() >= 2, "{notes:?}");
 }
 
-async fn a_failure_that_was_handled_is_recorded_and_one_that_wasnt_is_tried_again(place: Place) {
-    let app = app(place).await;
+async fn a_handled_failure_is_recorded_and_an_unhandled_one_is_repeated(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(compensates()).await.unwrap();
     let value = invocation.result().await.unwrap();
     assert!(value.contains("not now") && value.ends_with(", tried"), "{value}");
@@ -446,8 +447,8 @@ async fn a_failure_that_was_handled_is_recorded_and_one_that_wasnt_is_tried_agai
     assert!(steps[0].failed && steps[0].kind == "execute" && !steps[2].failed, "{steps:#?}");
 }
 
-async fn a_retry_takes_over_and_calls_again_what_failed(place: Place) {
-    let app = app(place).await;
+async fn a_retry_continues_the_journal_and_repeats_failed_calls(backend: Backend) {
+    let app = app(backend).await;
     let failed = app.submit(fails_by_a_child()).await.unwrap();
     assert!(matches!(failed.result().await, Err(Error::TaskFailed(_))));
     switch(&app, 1).await;
@@ -456,14 +457,14 @@ async fn a_retry_takes_over_and_calls_again_what_failed(place: Place) {
     let notes = noted(&app).await;
     assert_eq!(notes, ["double 4", "fragile child 8", "fragile child 8"]);
     let name: Option<String> = app.workflows().data(failed.id(), "name").await.unwrap();
-    assert_eq!(name.as_deref(), Some("child 8"), "the workflow is the same one");
+    assert_eq!(name.as_deref(), Some("child 8"), "the retry belongs to the same workflow");
     let runs = app.workflows().runs(&RunFilter::default(), 10).await.unwrap().runs;
     let runs: Vec<_> = runs.iter().map(|run| (run.id, run.workflow.id, run.retry_of)).collect();
     assert_eq!(runs, [(failed.id(), failed.id(), None), (retried.id(), failed.id(), Some(failed.id()))]);
 }
 
-async fn what_failed_beside_others_is_tried_again_too(place: Place) {
-    let app = app(place).await;
+async fn a_retry_repeats_failures_of_parallel_branches(backend: Backend) {
+    let app = app(backend).await;
     let failed = app.submit(fails_beside()).await.unwrap();
     assert!(matches!(failed.result().await, Err(Error::TaskFailed(_))));
     let again = app.invocation::<fails_beside>(app.retry(failed.id()).await.unwrap());
@@ -476,8 +477,8 @@ async fn what_failed_beside_others_is_tried_again_too(place: Place) {
     assert_eq!((count("fragile beside"), count("double 1"), count("double 2"), count("double 3")), (3, 1, 1, 1));
 }
 
-async fn two_retries_are_one(place: Place) {
-    let app = app(place).await;
+async fn a_repeated_retry_returns_the_same_invocation(backend: Backend) {
+    let app = app(backend).await;
     let done = app.submit(double(1)).await.unwrap();
     done.result().await.unwrap();
     let (first, second) = (app.retry(done.id()).await.unwrap(), app.retry(done.id()).await.unwrap());
@@ -485,11 +486,11 @@ async fn two_retries_are_one(place: Place) {
     assert_eq!(app.invocation::<double>(first).result().await.unwrap(), 2);
     assert_eq!(noted(&app).await, ["double 1", "double 1"]);
     let waiting = app.submit(never().delay(hours(1))).await.unwrap();
-    assert!(app.retry(waiting.id()).await.unwrap_err().to_string().contains("hasn't ended"));
+    assert!(app.retry(waiting.id()).await.unwrap_err().to_string().contains("hasn't finished"));
 }
 
-async fn changed_code_is_named_and_goes_on_once_it_is_put_right(place: Place) {
-    let app = app(place).await;
+async fn changed_code_is_a_mismatch_and_restored_code_continues(backend: Backend) {
+    let app = app(backend).await;
     let expected = [
         (1, "2", "execute `", "the end of the body"),
         (2, "2", "execute `", "step `other`"),
@@ -498,10 +499,10 @@ async fn changed_code_is_named_and_goes_on_once_it_is_put_right(place: Place) {
     ];
     for (to, position, recorded, found) in expected {
         switch(&app, 0).await;
-        // The event of the last one came before this one.
+        // The last round's event must be older than this run.
         tokio::time::sleep(millis(5)).await;
         let broken = app.submit(changes()).await.unwrap();
-        falls_asleep(&broken).await;
+        is_suspended(&broken).await;
         switch(&app, to).await;
         app.emit_event("go on", &1).await.unwrap();
         let error = broken.result().await.unwrap_err();
@@ -509,21 +510,21 @@ async fn changed_code_is_named_and_goes_on_once_it_is_put_right(place: Place) {
         assert_eq!((*id, mismatch.position.as_str()), (broken.id(), position), "{mismatch}");
         assert!(mismatch.recorded.starts_with(recorded) && mismatch.found.ends_with(found), "{to}: {mismatch}");
         assert_eq!(app.status(broken.id()).await.unwrap().reason, Reason::NonDeterminism);
-        assert_eq!(app.workflows().journal(broken.id()).await.unwrap().len(), 2, "it is kept");
+        assert_eq!(app.workflows().journal(broken.id()).await.unwrap().len(), 2, "the journal is kept");
         switch(&app, 0).await;
         let retried = app.invocation::<changes>(app.retry(broken.id()).await.unwrap());
         assert_eq!(retried.result().await.unwrap(), 4);
     }
     let doubled = noted(&app).await.iter().filter(|note| *note == "double 1").count();
-    assert_eq!(doubled, expected.len(), "what is recorded isn't called again");
+    assert_eq!(doubled, expected.len(), "a recorded call isn't repeated");
 }
 
-async fn a_cancel_reaches_children_and_theirs(place: Place) {
-    let app = app(place).await;
+async fn a_cancel_reaches_all_descendants(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(cancelled()).await.unwrap();
     let grown = async || {
         let tree = app.workflows().tree(invocation.id()).await.unwrap();
-        let running = |tree: &pynenc::workflows::Tree| tree.status == Some(Status::Running);
+        let running = |tree: &pynenc::workflows::CallTree| tree.status == Some(Status::Running);
         let below: Vec<_> = tree.children.iter().flat_map(|child| &child.children).collect();
         tree.children.len() == 2 && below.len() == 1 && below.into_iter().all(running)
     };
@@ -532,14 +533,14 @@ async fn a_cancel_reaches_children_and_theirs(place: Place) {
     }
     invocation.cancel().await.unwrap();
     assert!(matches!(invocation.result().await, Err(Error::Cancelled(_))));
-    let ended = async || app.count(Status::Cancelled).await.unwrap();
-    while ended().await < 4 {
+    let cancelled = async || app.count(Status::Cancelled).await.unwrap();
+    while cancelled().await < 4 {
         tokio::time::sleep(millis(5)).await;
     }
 }
 
-async fn children_join_and_workflows_found_their_own(place: Place) {
-    let app = app(place).await;
+async fn tasks_join_their_parents_workflow_and_workflows_start_their_own(backend: Backend) {
+    let app = app(backend).await;
     let invocation = app.submit(outer()).await.unwrap();
     let (own, child, sub) = invocation.result().await.unwrap();
     let id = invocation.id();
@@ -552,12 +553,14 @@ async fn children_join_and_workflows_found_their_own(place: Place) {
     assert_eq!(unrelated.result().await.unwrap(), [None, None]);
 }
 
-async fn limits_are_typed_and_say_what_to_do(place: Place) {
+async fn limits_are_typed_errors_with_advice(backend: Backend) {
     let limit = |builder: PynencBuilder| builder.set("workflow.max_steps", 20).set("workflow.max_value_size", 1000);
-    let app = app_with(place, limit).await;
+    let app = app_with(backend, limit).await;
     let error = async |to, size| {
         let invocation = app.submit(counts(to, size)).await.unwrap();
-        let Err(Error::TaskFailed(error)) = invocation.result().await else { panic!("{to}, {size} fit") };
+        let Err(Error::TaskFailed(error)) = invocation.result().await else {
+            panic!("{to} steps of {size} bytes are within the limits")
+        };
         assert_eq!(error.kind, "TooLarge");
         (error.message, app.workflows().export(invocation.id()).await.unwrap().steps.len())
     };
@@ -570,25 +573,25 @@ async fn limits_are_typed_and_say_what_to_do(place: Place) {
     assert_eq!(steps, 3);
 }
 
-async fn runs_are_listed_with_trees_and_readable_journals(place: Place) {
-    let app = app(place).await;
+async fn runs_are_listed_with_trees_and_readable_journals(backend: Backend) {
+    let app = app(backend).await;
     let done = app.submit(in_branches()).await.unwrap();
     done.result().await.unwrap();
-    let asleep = app.submit(sleeps(600_000)).await.unwrap();
-    falls_asleep(&asleep).await;
+    let suspended = app.submit(sleeps(600_000)).await.unwrap();
+    is_suspended(&suspended).await;
     let runs = async |filter: RunFilter| {
         let found = app.workflows().runs(&filter, 10).await.unwrap();
         found.runs.iter().map(|run| run.id).collect::<Vec<_>>()
     };
-    assert_eq!(runs(RunFilter::default()).await, [done.id(), asleep.id()]);
+    assert_eq!(runs(RunFilter::default()).await, [done.id(), suspended.id()]);
     let of_type = RunFilter { task: Some(sleeps::NAME.into()), ..RunFilter::default() };
-    assert_eq!(runs(of_type).await, [asleep.id()]);
+    assert_eq!(runs(of_type).await, [suspended.id()]);
     let of_state = RunFilter { statuses: vec![Status::Success], ..RunFilter::default() };
     assert_eq!(runs(of_state).await, [done.id()]);
     let first = app.workflows().runs(&RunFilter::default(), 1).await.unwrap();
     assert_eq!((first.runs.len(), first.next.is_some()), (1, true));
     let tree = app.workflows().tree(done.id()).await.unwrap();
     assert_eq!((tree.children.len(), tree.status), (7, Some(Status::Success)));
-    let steps = app.workflows().journal(asleep.id()).await.unwrap();
+    let steps = app.workflows().journal(suspended.id()).await.unwrap();
     assert_eq!((steps[0].kind.as_str(), &steps[0].value), ("sleep", &json!({"secs": 600, "nanos": 0})));
 }

@@ -1,4 +1,4 @@
-//! A server, workers that are processes, and a client that watches them.
+//! A server, worker processes, and a client that observes them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,20 +11,35 @@ use pynenc::prelude::*;
 use pynenc::{InvocationId, Reason};
 use pynenc_testkit::oracles::Evidence;
 use pynenc_testkit::{Ledger, Proxy, RedisServer, TestProcess};
-use pynenc_tests::work::{STAGE, Stage, builder, noted};
+use pynenc_tests::variables::on_redis;
+use pynenc_tests::worker_tasks::{SHARED_FOLDER, SharedFolder, builder, noted};
 use tempfile::TempDir;
 
-/// How long a runner is believed to live without a heartbeat.
+/// The lease of the runners.
 pub(crate) const LEASE: Duration = Duration::from_millis(1500);
-/// Within what anything has to come to pass; a promise that is broken takes longer than this.
+/// The longest wait of a test. A broken promise exceeds it.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// No test does more to a process than so many things that it may tell of once each.
+/// The maximum number of faults in a test that a worker may log.
 const DISTURBANCES: usize = 20;
 
-/// A server and what is around it.
+/// The settings of the clients and the workers.
+const SETTINGS: [(&str, &str); 6] = [
+    ("RUNNER_CLS", "ThreadRunner"),
+    ("REDIS__START_CHECK", "off"),
+    ("RUNNER__CONCURRENCY", "8"),
+    ("RUNNER__LEASE", "1500ms"),
+    ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
+    ("RUNNER__SWEEP_INTERVAL", "250ms"),
+];
+
+fn variables(app_id: &str, url: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    on_redis(app_id, url, &[&SETTINGS[..], more].concat())
+}
+
+/// A server with worker processes.
 pub(crate) struct Fleet {
     pub(crate) server: RedisServer,
-    pub(crate) stage: Stage,
+    pub(crate) shared: SharedFolder,
     processes: AtomicUsize,
     _folder: TempDir,
 }
@@ -34,95 +49,74 @@ impl Fleet {
         Self::on(RedisServer::start())
     }
 
-    /// A fleet on a server of its own that is set up already.
+    /// Uses an existing server.
     pub(crate) fn on(server: RedisServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let stage = Stage::in_folder(folder.path());
-        Self { server, stage, processes: AtomicUsize::new(0), _folder: folder }
+        let shared = SharedFolder::in_folder(folder.path());
+        Self { server, shared, processes: AtomicUsize::new(0), _folder: folder }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
-        &self.stage.ledger
+        &self.shared.ledger
     }
 
-    fn settings(url: &str) -> BTreeMap<String, String> {
-        let settings = [
-            ("APP_ID", "fleet"),
-            ("BROKER_CLS", "RedisBroker"),
-            ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
-            ("STATE_BACKEND_CLS", "RedisStateBackend"),
-            ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
-            ("RUNNER_CLS", "ThreadRunner"),
-            ("REDIS__REDIS_URL", url),
-            ("REDIS__START_CHECK", "off"),
-            ("RUNNER__CONCURRENCY", "8"),
-            ("RUNNER__LEASE", "1500ms"),
-            ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
-            ("RUNNER__SWEEP_INTERVAL", "250ms"),
-        ];
-        settings.map(|(key, value)| (format!("PYNENC__{key}"), value.to_owned())).into()
-    }
-
-    /// A client of the app.
+    /// Creates a client of the app.
     pub(crate) async fn client(&self) -> Pynenc {
         self.client_with(&[]).await
     }
 
-    /// A client of the app that differs in some settings.
+    /// Creates a client with additional settings.
     pub(crate) async fn client_with(&self, more: &[(&str, &str)]) -> Pynenc {
         self.client_at(&self.server.url(), more).await
     }
 
-    /// A client behind a link of its own that differs in some settings.
+    /// Creates a client behind a proxy, with additional settings.
     pub(crate) async fn client_behind_with(&self, proxy: &Proxy, more: &[(&str, &str)]) -> Pynenc {
         self.client_at(proxy.url(), more).await
     }
 
     async fn client_at(&self, url: &str, more: &[(&str, &str)]) -> Pynenc {
-        let mut settings = Self::settings(url);
-        settings.extend(more.iter().map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())));
-        builder(self.stage.clone()).environment(settings).build().await.unwrap()
+        builder(self.shared.clone()).environment(variables("fleet", url, more)).build().await.unwrap()
     }
 
-    /// What a client is told that comes when the server takes nobody in; nothing if it is let in.
+    /// Creates a client while the server refuses connections. Returns its error, or `None` if it can connect.
     pub(crate) async fn late_client(&self) -> Option<String> {
-        let mut settings = Self::settings(&self.server.url());
-        // Those of one app in one process share their connections.
-        settings.insert("PYNENC__APP_ID".to_owned(), "late".to_owned());
-        match builder(self.stage.clone()).environment(settings).build().await {
+        // Apps with the same id in one process share their connections.
+        let variables = variables("late", &self.server.url(), &[]);
+        match builder(self.shared.clone()).environment(variables).build().await {
             Ok(app) => app.count(Status::Running).await.err().map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
         }
     }
 
-    /// A worker process.
+    /// Starts a worker process.
     pub(crate) fn worker(&self) -> TestProcess {
         self.worker_with(&[])
     }
 
-    /// A worker process that differs in some settings.
+    /// Starts a worker process with additional settings.
     pub(crate) fn worker_with(&self, settings: &[(&str, &str)]) -> TestProcess {
-        TestProcess::start(&mut self.command(&self.server.url(), settings))
+        self.start(self.command(&self.server.url(), settings))
     }
 
-    /// A worker process behind a link of its own.
+    /// Starts a worker process behind a proxy.
     pub(crate) fn worker_behind(&self, proxy: &Proxy) -> TestProcess {
         self.worker_behind_with(proxy, &[])
     }
 
-    /// A worker process behind a link of its own that differs in some settings.
+    /// Starts a worker process behind a proxy, with additional settings.
     pub(crate) fn worker_behind_with(&self, proxy: &Proxy, settings: &[(&str, &str)]) -> TestProcess {
-        TestProcess::start(&mut self.command(proxy.url(), settings))
+        self.start(self.command(proxy.url(), settings))
     }
 
-    /// A worker process behind a link of its own, which has worked: the server knows its scripts.
+    /// Starts a worker process behind a proxy and runs a call on it, so that the server has its scripts.
     pub(crate) async fn warm_worker_behind(&self, proxy: &Proxy, app: &Pynenc) -> TestProcess {
         let worker = self.worker_behind(proxy);
         result_of(&app.submit(noted("warm".into())).await.unwrap()).await.unwrap();
         worker
     }
 
-    /// What every worker process has logged, each with its number.
+    /// The logs of all worker processes, with their names.
     pub(crate) fn logs(&self) -> Vec<(String, String)> {
         let count = self.processes.load(Ordering::Relaxed);
         let log = |number: usize| (format!("worker {number}"), std::fs::read_to_string(self.log(number)).unwrap());
@@ -130,32 +124,34 @@ impl Fleet {
     }
 
     fn log(&self, number: usize) -> PathBuf {
-        self.stage.folder().join(format!("log-{number}"))
+        self.shared.folder().join(format!("log-{number}"))
     }
 
-    /// A worker process with variables of its own.
+    /// Starts a worker process with additional environment variables.
     pub(crate) fn worker_where(&self, variables: &[(&str, &str)]) -> TestProcess {
-        TestProcess::start(self.command(&self.server.url(), &[]).envs(variables.iter().copied()))
+        let mut command = self.command(&self.server.url(), &[]);
+        command.envs(variables.iter().copied());
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> TestProcess {
+        TestProcess::start_with_log(&mut command, self.log(self.processes.fetch_add(1, Ordering::Relaxed)))
     }
 
     fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
-        let log = std::fs::File::create(self.log(self.processes.fetch_add(1, Ordering::Relaxed))).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_staged-worker"));
-        command.env(STAGE, self.stage.folder()).envs(Self::settings(url)).stderr(log);
-        command.envs(settings.iter().map(|(key, value)| (format!("PYNENC__{key}"), value)));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gated-worker"));
+        command.env(SHARED_FOLDER, self.shared.folder()).envs(variables("fleet", url, settings));
         command
     }
-}
 
-impl Fleet {
-    /// Checks every promise, once all has come to rest.
+    /// Checks every promise when everything has finished.
     pub(crate) async fn holds(&self, app: &Pynenc) {
         let begun = Instant::now();
         loop {
             let evidence = self.evidence(app).await;
-            // What is still on its way has neither ended nor left its queue.
-            let is_under_way = evidence.breaches().iter().any(|breach| matches!(breach.oracle, "I1" | "I7"));
-            if !is_under_way || begun.elapsed() > PATIENCE / 4 {
+            // I1 and I7 don't hold for unfinished invocations yet.
+            let is_unfinished = evidence.breaches().iter().any(|breach| matches!(breach.oracle, "I1" | "I7"));
+            if !is_unfinished || begun.elapsed() > PATIENCE / 4 {
                 return evidence.assert_holds();
             }
             tokio::time::sleep(millis(20)).await;
@@ -173,26 +169,26 @@ pub(crate) async fn record(app: &Pynenc, id: InvocationId) -> Tracked {
     app.parts().orchestrator.records(&[id]).await.unwrap().remove(0).unwrap()
 }
 
-/// Waits for a result, and doesn't wait for ever.
+/// Waits for a result with a time limit.
 pub(crate) async fn result_of<T: Task>(invocation: &Invocation<T>) -> Result<T::Output> {
     match invocation.result_timeout(PATIENCE).await {
-        Err(Error::Timeout(_)) => panic!("never ended: {:#?}", invocation.history().await),
+        Err(Error::Timeout(_)) => panic!("the invocation didn't finish in time: {:#?}", invocation.history().await),
         result => result,
     }
 }
 
-/// Waits until something holds.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until a condition holds.
+pub(crate) async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = async {
         while !holds().await {
             tokio::time::sleep(millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "{what}");
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "this condition never held: {condition}");
 }
 
-/// Checks what holds for whatever has ended: one final line, with nothing behind it, and versions without a gap.
-pub(crate) async fn ended_once<T: Task>(invocation: &Invocation<T>) -> Vec<HistoryEntry> {
+/// Checks the history of a finished invocation: one final line at the end, and versions without a gap.
+pub(crate) async fn finished_once<T: Task>(invocation: &Invocation<T>) -> Vec<HistoryEntry> {
     let history = invocation.history().await.unwrap();
     let finals = history.iter().filter(|entry| entry.status.is_final()).count();
     assert!(finals == 1 && history.last().unwrap().status.is_final(), "{history:#?}");
@@ -200,7 +196,7 @@ pub(crate) async fn ended_once<T: Task>(invocation: &Invocation<T>) -> Vec<Histo
     history
 }
 
-/// How often a reason is in a history.
+/// The number of history lines with a reason.
 pub(crate) fn times(history: &[HistoryEntry], reason: Reason) -> usize {
     history.iter().filter(|entry| entry.reason == reason).count()
 }

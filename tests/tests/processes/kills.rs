@@ -1,14 +1,14 @@
-//! Workers that are killed at every point of an invocation's way.
+//! Tests that kill workers at every step of an invocation.
 
 use pynenc::Reason;
 use pynenc::prelude::*;
-use pynenc_testkit::{Fault, Flow, Proxy, Way};
-use pynenc_tests::work::{aborts, fails_first, gated, noted};
+use pynenc_testkit::{Direction, Fault, Flow, Proxy};
+use pynenc_tests::worker_tasks::{aborts, fails_first, gated, noted};
 
-use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
+use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
 
 #[tokio::test]
-async fn what_a_killed_worker_ran_is_run_by_another() {
+async fn the_invocation_of_a_killed_worker_is_run_by_another() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(gated("a".into())).await.unwrap();
@@ -17,9 +17,9 @@ async fn what_a_killed_worker_ran_is_run_by_another() {
     killed.kill9();
     let _other = fleet.worker();
     fleet.ledger().reaches(2, "begin a").await;
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
-    let history = ended_once(&invocation).await;
+    let history = finished_once(&invocation).await;
     assert_eq!((times(&history, Reason::Claimed), times(&history, Reason::OwnerLost)), (2, 1));
     assert_eq!((fleet.ledger().count("begin a"), fleet.ledger().count("end a")), (2, 1));
     let record = record(&app, invocation.id()).await.record;
@@ -28,16 +28,16 @@ async fn what_a_killed_worker_ran_is_run_by_another() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_reply_was_lost_is_asked_for_again_and_runs_once() {
+async fn a_claim_with_a_lost_reply_is_repeated_and_runs_once() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::before(&fleet.server);
+    let proxy = Proxy::in_front_of(&fleet.server);
     let _worker = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
     proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
-    assert_eq!(proxy.pending(), 0, "the claim's reply was lost");
-    ended_once(&invocation).await;
+    assert_eq!(proxy.pending(), 0, "the claim's reply is lost");
+    finished_once(&invocation).await;
     let record = record(&app, invocation.id()).await.record;
     assert_eq!((record.deliveries, record.losses, record.retries), (1, 0, 0));
     assert_eq!(fleet.ledger().count("begin a"), 1);
@@ -45,10 +45,10 @@ async fn a_claim_whose_reply_was_lost_is_asked_for_again_and_runs_once() {
 }
 
 #[tokio::test]
-async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
+async fn a_worker_killed_between_claim_and_start_charges_no_attempt() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::before(&fleet.server);
+    let proxy = Proxy::in_front_of(&fleet.server);
     let mut killed = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
     proxy.once(invocation.id().as_bytes(), Fault::StallReply);
@@ -56,9 +56,9 @@ async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
     killed.kill9();
     let _other = fleet.worker();
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
-    ended_once(&invocation).await;
+    finished_once(&invocation).await;
     assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
-    assert_eq!(fleet.ledger().count("begin a"), 1, "the body had not begun");
+    assert_eq!(fleet.ledger().count("begin a"), 1, "the task function had not started");
     fleet.holds(&app).await;
 }
 
@@ -66,66 +66,66 @@ async fn a_worker_killed_between_its_claim_and_the_body_charges_no_attempt() {
 async fn a_worker_killed_before_its_commit_leaves_one_result_of_two_runs() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::before(&fleet.server);
+    let proxy = Proxy::in_front_of(&fleet.server);
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let mut killed = fleet.worker_behind(&proxy);
     fleet.ledger().reaches(1, "begin a").await;
-    proxy.set(Way::ToServer, Flow::Stall);
-    fleet.stage.open("a").unwrap();
+    proxy.set(Direction::ToServer, Flow::Stall);
+    fleet.shared.open("a").unwrap();
     fleet.ledger().reaches(1, "end a").await;
     killed.kill9();
     let _other = fleet.worker();
     assert_eq!(result_of(&invocation).await.unwrap(), "a");
-    let history = ended_once(&invocation).await;
+    let history = finished_once(&invocation).await;
     assert_eq!((times(&history, Reason::OwnerLost), fleet.ledger().count("end a")), (1, 2));
     fleet.holds(&app).await;
 }
 
 #[tokio::test]
-async fn a_commit_whose_reply_was_lost_is_a_commit() {
+async fn a_commit_with_a_lost_reply_takes_effect() {
     for is_killed in [true, false] {
         let fleet = Fleet::new();
         let app = fleet.client().await;
-        let proxy = Proxy::before(&fleet.server);
+        let proxy = Proxy::in_front_of(&fleet.server);
         let mut worker = fleet.warm_worker_behind(&proxy, &app).await;
         let invocation = app.submit(gated("a".into())).await.unwrap();
         fleet.ledger().reaches(1, "begin a").await;
         proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
-        fleet.stage.open("a").unwrap();
+        fleet.shared.open("a").unwrap();
         assert_eq!(result_of(&invocation).await.unwrap(), "a");
-        assert_eq!(proxy.pending(), 0, "the commit's reply was lost");
+        assert_eq!(proxy.pending(), 0, "the commit's reply is lost");
         if is_killed {
             worker.kill9();
         }
         let _other = fleet.worker();
         let later = app.submit(noted("later".into())).await.unwrap();
         result_of(&later).await.unwrap();
-        ended_once(&invocation).await;
+        finished_once(&invocation).await;
         assert_eq!(fleet.ledger().count("begin a"), 1, "killed: {is_killed}");
         fleet.holds(&app).await;
     }
 }
 
 #[tokio::test]
-async fn what_a_whole_fleet_left_behind_is_run_by_the_next_one() {
+async fn a_new_fleet_runs_the_invocations_of_a_killed_fleet() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let group = app.submit_all((0..24).map(|_| gated("a".into()))).await.unwrap();
     let mut killed = [fleet.worker(), fleet.worker()];
     fleet.ledger().reaches(16, "begin a").await;
     killed.iter_mut().for_each(pynenc_testkit::TestProcess::kill9);
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     let _next = fleet.worker();
     for invocation in group.invocations() {
         assert_eq!(result_of(invocation).await.unwrap(), "a");
-        ended_once(invocation).await;
+        finished_once(invocation).await;
     }
     assert_eq!(fleet.ledger().count("begin a"), 16 + 24);
     fleet.holds(&app).await;
 }
 
 #[tokio::test]
-async fn a_retry_is_kept_when_its_worker_is_killed_and_comes_once_and_not_early() {
+async fn a_retry_survives_its_worker_and_runs_once_and_not_early() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(fails_first("a".into())).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_retry_is_kept_when_its_worker_is_killed_and_comes_once_and_not_early(
     killed.kill9();
     let _next = [fleet.worker(), fleet.worker()];
     assert_eq!(result_of(&invocation).await.unwrap(), 2);
-    let history = ended_once(&invocation).await;
+    let history = finished_once(&invocation).await;
     assert_eq!(fleet.ledger().count("begin a"), 2);
     let at = |status: Status| history.iter().rfind(|entry| entry.status == status).unwrap().at;
     assert!(at(Status::Pending).since(at(Status::Retry)) >= millis(1500), "{history:#?}");
@@ -143,7 +143,7 @@ async fn a_retry_is_kept_when_its_worker_is_killed_and_comes_once_and_not_early(
 }
 
 #[tokio::test]
-async fn of_a_batch_that_one_of_them_takes_down_the_others_are_run_uncharged() {
+async fn a_task_that_kills_its_process_charges_no_attempt_to_the_others() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let (gate, settings) =
@@ -152,12 +152,12 @@ async fn of_a_batch_that_one_of_them_takes_down_the_others_are_run_uncharged() {
     let killer = app.submit(aborts()).await.unwrap();
     let _worker = fleet.worker_with(&settings);
     fleet.ledger().reaches(2, "begin aborts").await;
-    fleet.stage.open(gate).unwrap();
+    fleet.shared.open(gate).unwrap();
     let error = result_of(&killer).await.unwrap_err();
     assert!(matches!(&error, Error::PoisonPill { .. }), "{error}");
     for invocation in others.invocations() {
         assert_eq!(result_of(invocation).await.unwrap(), gate);
-        ended_once(invocation).await;
+        finished_once(invocation).await;
         assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
     }
     fleet.holds(&app).await;

@@ -1,16 +1,17 @@
-//! What users are promised when processes, links and servers fail, over Redis: real workers, killed and stopped.
+//! Tests of the promises under failing processes, links and servers, over Redis, with real workers that are killed and
+//! paused.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod blocked;
+mod blocked_threads;
+mod bursts;
+mod connections;
 mod fleet;
-mod herds;
 mod kills;
-mod links;
-mod services;
+mod pauses;
+mod recovery;
+mod server_faults;
 mod signals;
-mod stops;
-mod stores;
 mod supervisor;
 mod workflows;

@@ -1,23 +1,23 @@
-//! Workers that are told to stop while their server is away.
+//! Tests that signal workers while their server is down.
 
 use std::time::{Duration, Instant};
 
 use pynenc_testkit::TestProcess;
-use pynenc_tests::work::{gated, noted};
+use pynenc_tests::worker_tasks::{gated, noted};
 
 use crate::fleet::{Fleet, result_of};
 
 const GRACE: &[(&str, &str)] = &[("RUNNER__SHUTDOWN_GRACE", "500ms")];
-/// The grace time, and what a worker that can't reach its server has for its last words.
+/// The grace time, and the longest time for a worker to give up on its server.
 const BOUND: Duration = Duration::from_secs(14);
 
-/// Waits for the end of a process, which must come by itself.
-async fn ends(mut process: TestProcess, what: &str) -> TestProcess {
-    let told = Instant::now();
+/// Waits until a process exits by itself.
+async fn exits(mut process: TestProcess, what: &str) -> TestProcess {
+    let signaled = Instant::now();
     let what = what.to_owned();
     let waited = tokio::task::spawn_blocking(move || {
         while process.is_running() {
-            assert!(told.elapsed() < BOUND, "{what}: it still runs");
+            assert!(signaled.elapsed() < BOUND, "{what}: the process still runs after {BOUND:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
         process
@@ -26,9 +26,9 @@ async fn ends(mut process: TestProcess, what: &str) -> TestProcess {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_ends_when_it_is_told_to_though_its_server_is_away() {
+async fn a_signaled_worker_exits_while_its_server_is_down() {
     let mut fleets = [Fleet::new(), Fleet::new(), Fleet::new()];
-    let mut endings = Vec::new();
+    let mut exiting = Vec::new();
     for (fleet, case) in fleets.iter_mut().zip(["idle", "busy", "with an outcome"]) {
         let app = fleet.client().await;
         let worker = fleet.worker_with(GRACE);
@@ -39,19 +39,19 @@ async fn a_worker_ends_when_it_is_told_to_though_its_server_is_away() {
         }
         fleet.server.kill9();
         if case == "with an outcome" {
-            fleet.stage.open("a").unwrap();
+            fleet.shared.open("a").unwrap();
             fleet.ledger().reaches(1, "end a").await;
         }
         worker.signal("TERM");
-        endings.push(ends(worker, case));
+        exiting.push(exits(worker, case));
     }
-    for mut process in futures_util::future::join_all(endings).await {
+    for mut process in futures_util::future::join_all(exiting).await {
         assert!(process.wait().unwrap().success());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_a_worker_whose_server_stands_still() {
+async fn a_second_signal_stops_a_worker_whose_server_is_paused() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let worker = fleet.worker_with(&[("RUNNER__SHUTDOWN_GRACE", "1h")]);
@@ -60,27 +60,27 @@ async fn a_second_signal_ends_a_worker_whose_server_stands_still() {
     fleet.server.pause();
     worker.signal("TERM");
     worker.signal("INT");
-    let mut process = ends(worker, "a stalled server").await;
+    let mut process = exits(worker, "a stalled server").await;
     assert!(process.wait().unwrap().success());
     fleet.server.resume();
     let _other = fleet.worker();
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     result_of(&invocation).await.unwrap();
     fleet.holds(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_worker_had_is_run_again_whatever_the_signal() {
+async fn an_invocation_runs_again_after_sigquit_killed_its_worker() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let worker = fleet.worker();
     let invocation = app.submit(gated("a".into())).await.unwrap();
     fleet.ledger().reaches(1, "begin a").await;
     worker.signal("QUIT");
-    let mut process = ends(worker, "SIGQUIT").await;
-    assert!(!process.wait().unwrap().success(), "nobody catches it");
+    let mut process = exits(worker, "SIGQUIT").await;
+    assert!(!process.wait().unwrap().success(), "the worker doesn't handle SIGQUIT");
     let _other = fleet.worker();
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     result_of(&invocation).await.unwrap();
     fleet.holds(&app).await;
 }

@@ -1,21 +1,21 @@
-//! A supervisor of worker processes.
+//! Tests of a supervisor of worker processes.
 
 use pynenc::Reason;
 use pynenc::prelude::*;
-use pynenc_tests::work::{aborts, gated, id_of, is_killed, noted, overflows};
+use pynenc_tests::worker_tasks::{aborts, gated, id_of, is_killed, noted, overflows};
 
-use crate::fleet::{Fleet, ended_once, record, result_of, times, until};
+use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
 
 const SUPERVISED: &[(&str, &str)] =
     &[("RUNNER_CLS", "ProcessRunner"), ("RUNNER__NUM_PROCESSES", "2"), ("RUNNER__CONCURRENCY", "4")];
 
-/// The processes that bodies ran in.
+/// The process ids that task functions ran in.
 fn processes(fleet: &Fleet) -> std::collections::BTreeSet<String> {
     fleet.ledger().lines().iter().filter_map(|line| line.split(' ').nth(2).map(str::to_owned)).collect()
 }
 
 #[tokio::test]
-async fn work_is_shared_by_as_many_processes_as_the_setting_says() {
+async fn the_configured_number_of_processes_shares_the_work() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let supervisor = fleet.worker_with(SUPERVISED);
@@ -24,7 +24,7 @@ async fn work_is_shared_by_as_many_processes_as_the_setting_says() {
     let processes = processes(&fleet);
     assert_eq!(processes.len(), 2);
     assert!(!processes.contains(&supervisor.id().to_string()));
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     for invocation in group.invocations() {
         result_of(invocation).await.unwrap();
     }
@@ -32,7 +32,7 @@ async fn work_is_shared_by_as_many_processes_as_the_setting_says() {
 }
 
 #[tokio::test]
-async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_and_the_others_run() {
+async fn tasks_that_kill_their_processes_become_poison_pills_and_others_run() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let _supervisor = fleet.worker_with(SUPERVISED);
@@ -44,7 +44,7 @@ async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_
     let others = app.submit_all((0..50).map(|n| noted(n.to_string()))).await.unwrap();
     for invocation in others.invocations() {
         result_of(invocation).await.unwrap();
-        ended_once(invocation).await;
+        finished_once(invocation).await;
         assert_eq!(record(&app, invocation.id()).await.record.retries, 0);
     }
     for (task, id) in &killers {
@@ -53,29 +53,32 @@ async fn tasks_that_take_their_processes_down_are_named_and_end_as_poison_pills_
             matches!(&error, Error::PoisonPill { detail, .. } if detail.contains("took down 3 runners")),
             "{error}"
         );
-        ended_once(&app.invocation::<aborts>(*id)).await;
+        finished_once(&app.invocation::<aborts>(*id)).await;
         assert_eq!(record(&app, *id).await.record.losses, 3);
         let name = task.as_str().rsplit("::").next().unwrap();
-        // Beside another killer it may be lost before its body has begun.
+        // Beside another killer, it may be lost before its task function starts.
         assert!((1..=3).contains(&fleet.ledger().count(&format!("begin {name}"))), "{:#?}", fleet.ledger().lines());
-        let (_, told) = &fleet.logs()[0];
-        let named = told.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
-        assert!(named, "{task} {id}: {told}");
+        let (_, log) = &fleet.logs()[0];
+        let is_named = log.lines().any(|line| line.contains("a worker process died") && line.contains(&id.to_string()));
+        assert!(is_named, "{task} {id}: {log}");
     }
     let (_, log) = &fleet.logs()[0];
     let deaths: Vec<_> = log.lines().filter(|line| line.contains("a worker process died")).collect();
     let is_hinted = |line: &&str| line.contains("out of memory");
-    assert!(deaths.iter().any(is_hinted) && !deaths.iter().all(is_hinted), "only SIGKILL is: {deaths:#?}");
+    assert!(
+        deaths.iter().any(is_hinted) && !deaths.iter().all(is_hinted),
+        "only a death by SIGKILL hints at a lack of memory: {deaths:#?}"
+    );
     let after = app.submit(noted("after".into())).await.unwrap();
     result_of(&after).await.unwrap();
     fleet.holds(&app).await;
 }
 
 #[tokio::test]
-async fn a_dead_workers_lease_isnt_waited_for() {
+async fn a_supervisor_recovers_a_dead_worker_before_its_lease_expires() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    // Nobody would take the work within the life of a test if the lease had to run out.
+    // The lease is so long that only the supervisor can recover the invocation in time.
     let patient = [SUPERVISED, &[("RUNNER__LEASE", "1h"), ("RUNNER__HEARTBEAT_INTERVAL", "1s")]].concat();
     let _supervisor = fleet.worker_with(&patient);
     let invocation = app.submit(gated("a".into())).await.unwrap();
@@ -83,9 +86,9 @@ async fn a_dead_workers_lease_isnt_waited_for() {
     let process: u32 = processes(&fleet).first().unwrap().parse().unwrap();
     pynenc_testkit::signal(process, "KILL");
     fleet.ledger().reaches(2, "begin a").await;
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     result_of(&invocation).await.unwrap();
-    assert_eq!(times(&ended_once(&invocation).await, Reason::OwnerLost), 1);
+    assert_eq!(times(&finished_once(&invocation).await, Reason::OwnerLost), 1);
     fleet.holds(&app).await;
 }
 
@@ -99,17 +102,17 @@ async fn the_first_signal_drains_every_process_and_nothing_is_charged() {
     supervisor.signal("TERM");
     until("both processes drain", async || fleet.logs()[0].1.matches("claims nothing more").count() == 2).await;
     let waiting = app.submit(noted("waiting".into())).await.unwrap();
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     for invocation in group.invocations() {
         result_of(invocation).await.unwrap();
     }
     assert!(supervisor.wait().unwrap().success());
-    assert_eq!(waiting.status().await.unwrap(), Status::Registered, "nothing more was claimed");
+    assert_eq!(waiting.status().await.unwrap(), Status::Registered, "no more invocations are claimed");
     assert_eq!(fleet.ledger().count("begin a"), 8);
 }
 
 #[tokio::test]
-async fn a_second_signal_gives_back_what_runs() {
+async fn a_second_signal_gives_back_running_invocations() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let mut supervisor = fleet.worker_with(SUPERVISED);
@@ -124,14 +127,14 @@ async fn a_second_signal_gives_back_what_runs() {
 }
 
 #[tokio::test]
-async fn workers_whose_supervisor_was_killed_drain_by_themselves() {
+async fn workers_drain_when_their_supervisor_is_killed() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let mut supervisor = fleet.worker_with(SUPERVISED);
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     fleet.ledger().reaches(8, "begin a").await;
     supervisor.kill9();
-    fleet.stage.open("a").unwrap();
+    fleet.shared.open("a").unwrap();
     for invocation in group.invocations() {
         result_of(invocation).await.unwrap();
     }
@@ -139,6 +142,6 @@ async fn workers_whose_supervisor_was_killed_drain_by_themselves() {
         app.parts().orchestrator.runners().await.unwrap().iter().all(|runner| runner.retired)
     })
     .await;
-    assert_eq!(fleet.ledger().count("begin a"), 8, "they ended what they ran");
+    assert_eq!(fleet.ledger().count("begin a"), 8, "the workers finished their tasks");
     fleet.holds(&app).await;
 }

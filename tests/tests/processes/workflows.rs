@@ -1,15 +1,15 @@
-//! Workflows whose workers are killed at every step, stopped, and replaced by those of another version.
+//! Tests of workflows whose workers are killed at every step, paused, or replaced by another version.
 
 use std::collections::BTreeSet;
 
 use pynenc::Reason;
 use pynenc::core::orchestrator::Find;
 use pynenc::prelude::*;
-use pynenc_tests::work::{VERSION, id_of, journey, leg, versioned};
+use pynenc_tests::worker_tasks::{VERSION, id_of, journey, leg, versioned};
 
-use crate::fleet::{Fleet, LEASE, ended_once, result_of, times, until};
+use crate::fleet::{Fleet, LEASE, finished_once, result_of, times, until};
 
-/// Where the journey stops.
+/// The number of gates in `journey`.
 const STOPS: u64 = 9;
 
 async fn legs(app: &Pynenc) -> usize {
@@ -17,43 +17,43 @@ async fn legs(app: &Pynenc) -> usize {
     app.parts().orchestrator.find(&find).await.unwrap().items.len()
 }
 
-/// Emits the event that the journey waits for, when it is put aside for it.
-async fn goes_on(app: &Pynenc, invocation: &Invocation<journey>, fleet: &Fleet) {
+/// Emits the event of `journey` when the run is suspended for it.
+async fn emits_event(app: &Pynenc, invocation: &Invocation<journey>, fleet: &Fleet) {
     until("the journey waits for its event", async || {
         let record = app.status(invocation.id()).await.unwrap();
-        fleet.ledger().count("at 7") > 0 && record.reason == Reason::PutAside
+        fleet.ledger().count("at 7") > 0 && record.reason == Reason::Suspended
     })
     .await;
     app.emit_event("go on", &42).await.unwrap();
 }
 
-async fn arrived(app: &Pynenc, invocation: &Invocation<journey>) {
+async fn check_result(app: &Pynenc, invocation: &Invocation<journey>) {
     let value = result_of(invocation).await.unwrap();
     let steps = app.workflows().journal(invocation.id()).await.unwrap();
     let chance = steps[0].value.as_f64().unwrap() * 1000.0;
     assert_eq!(value, [chance as u64, 10, 7, 20, 30, 42, 10]);
     let positions: BTreeSet<_> = steps.iter().map(|step| step.position.as_str()).collect();
     assert_eq!((positions.len(), steps.len()), (8, 8), "{steps:#?}");
-    assert_eq!(legs(app).await, 3, "no child is called twice");
-    ended_once(invocation).await;
+    assert_eq!(legs(app).await, 3, "no child is submitted twice");
+    finished_once(invocation).await;
 }
 
 #[tokio::test]
-async fn a_workflow_whose_worker_is_killed_at_every_step_comes_to_the_same_end() {
+async fn a_workflow_gives_the_same_result_when_workers_are_killed_at_every_step() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(journey()).await.unwrap();
     for stop in 1..=STOPS {
         let mut killed = fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]);
         if stop == 8 {
-            goes_on(&app, &invocation, &fleet).await;
+            emits_event(&app, &invocation, &fleet).await;
         }
         fleet.ledger().reaches(1, &format!("at {stop} ")).await;
         killed.kill9();
-        fleet.stage.open(&stop.to_string()).unwrap();
+        fleet.shared.open(&stop.to_string()).unwrap();
     }
     let _last = fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]);
-    arrived(&app, &invocation).await;
+    check_result(&app, &invocation).await;
     let history = invocation.history().await.unwrap();
     let (lost, retries) = (times(&history, Reason::OwnerLost), app.status(invocation.id()).await.unwrap().retries);
     assert!(lost >= 7 && retries == 0, "{history:#?}");
@@ -63,10 +63,10 @@ async fn a_workflow_whose_worker_is_killed_at_every_step_comes_to_the_same_end()
 }
 
 #[tokio::test]
-async fn workers_that_are_killed_at_any_time_change_nothing() {
+async fn workers_killed_at_any_time_dont_change_results() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    fleet.stage.open("all").unwrap();
+    fleet.shared.open("all").unwrap();
     let journeys = app.submit_all((0..20).map(|_| journey())).await.unwrap();
     for round in 0..6_u64 {
         let mut workers = [(); 2].map(|()| fleet.worker_with(&[("RUNNER__POISON_LOSSES", "100")]));
@@ -80,55 +80,55 @@ async fn workers_that_are_killed_at_any_time_change_nothing() {
     for invocation in journeys.invocations() {
         let value = result_of(invocation).await.unwrap();
         assert_eq!(value[1..], [10, 7, 20, 30, 42, 10]);
-        ended_once(invocation).await;
+        finished_once(invocation).await;
     }
-    assert_eq!(legs(&app).await, 60, "no child is called twice");
+    assert_eq!(legs(&app).await, 60, "no child is submitted twice");
     fleet.holds(&app).await;
 }
 
 #[tokio::test]
-async fn a_worker_that_was_stopped_appends_nothing_when_it_goes_on() {
+async fn a_paused_worker_appends_nothing_when_resumed() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(journey()).await.unwrap();
     let stopped = fleet.worker();
-    fleet.stage.open("1").unwrap();
+    fleet.shared.open("1").unwrap();
     fleet.ledger().reaches(1, "at 2 ").await;
     stopped.pause();
     let other = fleet.worker();
     tokio::time::sleep(LEASE).await;
     fleet.ledger().reaches(2, "at 2 ").await;
     other.pause();
-    // Both stand before the second operation; the one that was replaced goes on alone.
+    // Both workers are before the second operation. The replaced one continues alone.
     stopped.resume();
-    fleet.stage.open("2").unwrap();
+    fleet.shared.open("2").unwrap();
     tokio::time::sleep(millis(500)).await;
     assert_eq!(app.workflows().journal(invocation.id()).await.unwrap().len(), 1);
     other.resume();
-    fleet.stage.open("all").unwrap();
-    goes_on(&app, &invocation, &fleet).await;
-    arrived(&app, &invocation).await;
+    fleet.shared.open("all").unwrap();
+    emits_event(&app, &invocation, &fleet).await;
+    check_result(&app, &invocation).await;
     fleet.holds(&app).await;
 }
 
 #[tokio::test]
-async fn a_worker_of_another_version_names_what_it_found_and_the_former_one_takes_the_run_up() {
+async fn a_changed_version_reports_the_mismatch_and_the_old_version_continues() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(versioned()).await.unwrap();
-    let mut former = fleet.worker();
+    let mut earlier = fleet.worker();
     until("two operations are recorded", async || {
         app.workflows().journal(invocation.id()).await.is_ok_and(|steps| steps.len() == 2)
     })
     .await;
-    former.kill9();
+    earlier.kill9();
     let mut later = fleet.worker_where(&[(VERSION, "2")]);
     let error = result_of(&invocation).await.unwrap_err();
     let Error::NonDeterminism { mismatch, .. } = error else { panic!("{error}") };
     assert_eq!((mismatch.position.as_str(), mismatch.found.as_str()), ("2", "step `added`"));
     later.kill9();
-    let _former = fleet.worker();
-    fleet.stage.open("versioned").unwrap();
+    let _earlier = fleet.worker();
+    fleet.shared.open("versioned").unwrap();
     let retried = app.invocation::<versioned>(app.retry(invocation.id()).await.unwrap());
     assert_eq!(result_of(&retried).await.unwrap(), 30);
     assert_eq!(legs(&app).await, 2);
@@ -136,7 +136,7 @@ async fn a_worker_of_another_version_names_what_it_found_and_the_former_one_take
 }
 
 #[tokio::test]
-async fn nothing_of_a_workflow_is_left_when_its_retention_is_over() {
+async fn a_workflow_leaves_no_keys_after_its_retention() {
     let fleet = Fleet::new();
     let settings = [
         ("RETENTION__RESULTS", "1s"),
@@ -145,19 +145,19 @@ async fn nothing_of_a_workflow_is_left_when_its_retention_is_over() {
         ("TRIGGERS__RETENTION", "1s"),
     ];
     let app = fleet.client_with(&settings).await;
-    fleet.stage.open("all").unwrap();
+    fleet.shared.open("all").unwrap();
     let _worker = fleet.worker_with(&settings);
     let keys = || fleet.server.command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
     result_of(&app.submit(leg(1)).await.unwrap()).await.unwrap();
-    let ended = async || app.count(Status::Success).await.unwrap();
-    until("the first one is forgotten", async || ended().await == 0).await;
+    let successes = async || app.count(Status::Success).await.unwrap();
+    until("the first invocation is forgotten", async || successes().await == 0).await;
     let before = keys();
     let journeys = app.submit_all((0..5).map(|_| journey())).await.unwrap();
-    goes_on(&app, &journeys.invocations()[0], &fleet).await;
-    until("all of them have ended and are forgotten", async || {
-        ended().await == 0 && app.count(Status::Scheduled).await.unwrap() == 0
+    emits_event(&app, &journeys.invocations()[0], &fleet).await;
+    until("all workflows are finished and forgotten", async || {
+        successes().await == 0 && app.count(Status::Scheduled).await.unwrap() == 0
     })
     .await;
-    // What numbers events and heaps stays, whatever the number of workflows.
+    // Counters of events and heaps remain, whatever the number of workflows.
     until("no other key is left", async || keys() <= before + 5).await;
 }

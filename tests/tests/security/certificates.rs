@@ -1,4 +1,4 @@
-//! A server is believed where its certificate is right, and only there.
+//! Tests of TLS certificates.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn shout(text: String) -> String {
     text.to_uppercase()
 }
 
-/// An authority of the test's own.
+/// A certificate authority for tests.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     path: String,
@@ -32,7 +32,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), path }
     }
 
-    /// A server that it vouches for, by a name and up to a year.
+    /// Starts a server with a certificate for this name that is valid until this year.
     fn server(&self, folder: &Path, name: &str, last_year: i32) -> (RedisServer, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -54,15 +54,18 @@ async fn app(url: &str, authority: &str) -> Result<Pynenc> {
     builder.redis(url).set("redis.redis_tls_ca", authority).set("redis.connect_timeout", "2s").build().await
 }
 
-/// Checks that there is no connection, and that the error names what to look at.
+/// Checks that the connection is refused and that the error names the cause.
 async fn check_refused(url: &str, authority: &str, part: &str) {
     let error = app(url, authority).await.unwrap_err();
-    let told = format!("{error} {error:?}");
-    assert!(told.contains("redis.redis_tls_ca") && told.to_lowercase().contains(part), "no `{part}` in {told}");
+    let message = format!("{error} {error:?}");
+    assert!(
+        message.contains("redis.redis_tls_ca") && message.to_lowercase().contains(part),
+        "no `{part}` in {message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_believed_where_its_certificate_is_right() {
+async fn a_server_with_a_valid_certificate_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, other) = (Authority::new(folder.path(), "ours.pem"), Authority::new(folder.path(), "other.pem"));
     let (server, url) = ours.server(folder.path(), "localhost", 2200);
@@ -76,14 +79,14 @@ async fn a_server_is_believed_where_its_certificate_is_right() {
     check_refused(&url, "nowhere.pem", "nowhere.pem").await;
     let empty = written(folder.path(), "empty.pem", "no certificate");
     check_refused(&url, &empty, "certificate").await;
-    // The server waits for more of what it takes for a command.
+    // The server doesn't answer at its plain port, because it waits for the rest of a command.
     let plain = format!("rediss://localhost:{}/0", server.port());
     let error = self::app(&plain, &ours.path).await.unwrap_err().to_string();
     assert!(error.contains("speaks TLS at this port"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_of_another_name_or_another_time_is_refused() {
+async fn a_certificate_with_a_wrong_name_or_date_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let ours = Authority::new(folder.path(), "ours.pem");
     let (_named, url) = ours.server(folder.path(), "elsewhere.example", 2200);

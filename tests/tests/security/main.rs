@@ -1,9 +1,9 @@
-//! What keeps strangers out: rights of a user on a server, certificates, and secrets that nobody is told.
+//! Tests of security: server permissions, certificates, secrets and the isolation of apps.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod altered;
+mod acl;
+mod app_isolation;
 mod certificates;
-mod rights;
 mod secrets;
-mod strangers;
+mod tampering;

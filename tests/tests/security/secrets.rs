@@ -1,4 +1,4 @@
-//! A password is told nowhere: not in an error, by `Debug`, in a log at its finest level, nor by a command.
+//! Tests that no error, `Debug` output, trace log or command shows a password.
 
 use std::io::Write;
 use std::process::Command;
@@ -16,7 +16,7 @@ async fn double(n: u64) -> u64 {
     n * 2
 }
 
-/// All that is logged.
+/// Collects the log.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -45,17 +45,17 @@ impl Log {
     }
 }
 
-/// Fails where the secret, or a part of it that gives it away, is in what was told.
+/// Fails if a text contains the secret or its first part.
 #[track_caller]
-fn check(what: &str, told: &str) {
-    assert!(!told.contains(SECRET) && !told.contains("hunter2"), "{what} tells the password: {told}");
+fn check(what: &str, text: &str) {
+    assert!(!text.contains(SECRET) && !text.contains("hunter2"), "{what} shows the password: {text}");
 }
 
 fn locked() -> RedisServer {
     RedisServer::start_with(RedisServerOptions { password: Some(SECRET.into()), ..RedisServerOptions::default() })
 }
 
-/// Settings of an app with the secret in them, right and wrong, with what each is.
+/// Valid and invalid settings with the secret, each with a description.
 fn addresses(server: &RedisServer) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let port = server.port();
     let url = |url: String| vec![("REDIS_URL", url)];
@@ -93,7 +93,7 @@ fn variables(settings: &[(&str, String)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn nothing_in_a_process_tells_it() {
+async fn no_output_of_a_process_contains_the_password() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -117,8 +117,8 @@ async fn nothing_in_a_process_tells_it() {
             Err(error) => check(what, &format!("{error:?} {error} {error:#?}")),
         }
     }
-    assert_eq!(worked, 2, "one by its address and one by its parts");
-    // A password that is changed while a worker runs.
+    assert_eq!(worked, 2, "only the correct address and the correct parts connect");
+    // The password's user loses permissions while a worker runs.
     let url = format!("redis://:{SECRET}@127.0.0.1:{}/0", server.port());
     let app = Pynenc::builder()
         .without_linked_tasks()
@@ -131,33 +131,33 @@ async fn nothing_in_a_process_tells_it() {
     let runner = app.start_runner().await.unwrap();
     server.command(&["ACL", "SETUSER", "default", &format!(">{SECRET}"), "-@all", "+auth", "+acl", "+client"]);
     let error = app.submit(double(1)).await.unwrap_err();
-    check("rights that were taken", &format!("{error:?} {error}"));
+    check("revoked permissions", &format!("{error:?} {error}"));
     tokio::time::sleep(millis(200)).await;
     runner.shutdown().await.unwrap();
-    let told = log.text();
-    assert!(told.contains("pynenc"), "all is logged: {told}");
-    check("the log", &told);
+    let text = log.text();
+    assert!(text.contains("pynenc"), "the log is empty: {text}");
+    check("the log", &text);
 }
 
 #[test]
-fn no_command_tells_it() {
+fn no_command_prints_the_password() {
     let server = locked();
     for (what, settings) in addresses(&server) {
         for words in ["config", "config --json", "check", "check --json", "queues", "worker", "call double", "why x"] {
             if words == "worker" && ["in the address", "in parts"].contains(&what) {
-                continue; // it would run until it is stopped
+                continue; // this worker would run until it is stopped
             }
-            let mut command = Command::new(env!("CARGO_BIN_EXE_commanded-app"));
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cli-app"));
             command.args(words.split(' ')).envs(variables(&settings)).current_dir(server.folder());
             let output = command.env("PYNENC__LOGGING__LEVEL", "trace").env("RUST_BACKTRACE", "1").output().unwrap();
-            let told = [&output.stdout[..], &output.stderr].concat();
-            check(&format!("{what}, `{words}`"), &String::from_utf8_lossy(&told));
+            let text = [&output.stdout[..], &output.stderr].concat();
+            check(&format!("{what}, `{words}`"), &String::from_utf8_lossy(&text));
         }
     }
     let file = format!("[redis]\nredis_password = {SECRET}\nredis_url = \"redis://:{SECRET}@127.0.0.1:x/0\"\n");
     std::fs::write(server.folder().join("pynenc.toml"), file).unwrap();
     for words in ["config", "check", "queues"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_commanded-app"))
+        let output = Command::new(env!("CARGO_BIN_EXE_cli-app"))
             .args(words.split(' '))
             .current_dir(server.folder())
             .output()

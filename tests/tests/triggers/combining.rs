@@ -1,4 +1,4 @@
-//! Several conditions of one trigger.
+//! Tests of triggers with several conditions.
 
 use pynenc::prelude::*;
 use pynenc::testing::TestApp;
@@ -31,7 +31,7 @@ async fn emit(app: &TestApp, name: &str, payload: i64) {
 }
 
 #[tokio::test]
-async fn all_waits_for_each_and_gives_a_tuple() {
+async fn all_waits_for_every_condition_and_passes_a_tuple() {
     let both = all((on_success::<add>(), on_success::<multiply>())).within(hours(1));
     let (app, notes) = with(both.call(|(sum, product)| note(format!("{} {}", sum.result(), product.result())))).await;
     app.submit(add(1, 2)).await.unwrap();
@@ -42,11 +42,11 @@ async fn all_waits_for_each_and_gives_a_tuple() {
     assert_eq!(notes.sorted(), ["3 12"]);
     app.submit(multiply(5, 6)).await.unwrap();
     app.run_until_idle().await;
-    assert_eq!(notes.sorted(), ["3 12"], "what was used up doesn't come again");
+    assert_eq!(notes.sorted(), ["3 12"], "a consumed occurrence isn't used again");
 }
 
 #[tokio::test]
-async fn the_oldest_go_together_first() {
+async fn the_oldest_occurrences_are_combined_first() {
     let both = all((on_event::<i64>("a"), on_event::<i64>("b")));
     let (app, notes) = with(both.call(|(a, b)| note(format!("{} {}", a.payload(), b.payload())))).await;
     for n in 1..=3 {
@@ -58,7 +58,7 @@ async fn the_oldest_go_together_first() {
 }
 
 #[tokio::test]
-async fn what_is_further_apart_than_the_window_doesnt_go_together() {
+async fn occurrences_outside_the_window_arent_combined() {
     let both = all((on_event::<i64>("a"), on_event::<i64>("b"))).within(minutes(10));
     let (app, notes) = with(both.call(|(a, b)| note(format!("{} {}", a.payload(), b.payload())))).await;
     emit(&app, "a", 1).await;
@@ -70,7 +70,7 @@ async fn what_is_further_apart_than_the_window_doesnt_go_together() {
 }
 
 #[tokio::test]
-async fn a_window_is_seen_past_what_waits_in_vain() {
+async fn expired_occurrences_dont_hide_a_match() {
     let both = all((on_event::<i64>("a"), on_event::<i64>("b"))).within(minutes(10));
     let (app, notes) = with(both.call(|(a, b)| note(format!("{} {}", a.payload(), b.payload())))).await;
     app.emit_events("a", &(0..1200).collect::<Vec<i64>>()).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_window_is_seen_past_what_waits_in_vain() {
 }
 
 #[tokio::test]
-async fn there_is_a_window_without_one() {
+async fn all_has_a_default_window() {
     let both = all((on_event::<i64>("a"), on_event::<i64>("b")));
     let (app, notes) = with(both.call(|(a, b)| note(format!("{} {}", a.payload(), b.payload())))).await;
     emit(&app, "a", 1).await;
@@ -93,7 +93,7 @@ async fn there_is_a_window_without_one() {
 }
 
 #[tokio::test]
-async fn any_gives_a_tuple_of_options() {
+async fn any_passes_a_tuple_of_options() {
     let either = any((on_event::<i64>("a"), on_cron("0 3 * * *").timezone("Europe/Madrid"), on_success::<add>()));
     let (app, notes) = with(either.call(|(event, cron, sum)| {
         note(format!("{:?} {} {:?}", event.map(|it| *it.payload()), cron.is_some(), sum.map(|it| *it.result())))
@@ -121,7 +121,7 @@ async fn conditions_nest() {
 }
 
 #[tokio::test]
-async fn a_part_of_any_may_be_an_all() {
+async fn any_can_contain_an_all() {
     let either = any((all((on_event::<i64>("a"), on_event::<i64>("b"))), on_event::<i64>("c")));
     let (app, notes) = with(either.call(|(pair, c)| note(format!("{} {}", pair.is_some(), c.is_some())))).await;
     emit(&app, "c", 1).await;
@@ -131,7 +131,7 @@ async fn a_part_of_any_may_be_an_all() {
 }
 
 #[tokio::test]
-async fn a_slot_goes_together_with_an_event() {
+async fn a_schedule_slot_combines_with_an_event() {
     let both = all((on_cron("0 * * * *"), on_event::<i64>("a"))).within(minutes(30));
     let (app, notes) = with(both.call(|(_, a)| note(format!("{}", a.payload())))).await;
     app.advance(hours(3)).await;
@@ -144,7 +144,7 @@ async fn a_slot_goes_together_with_an_event() {
 }
 
 #[tokio::test]
-async fn what_waits_in_vain_is_dropped_in_the_end() {
+async fn expired_occurrences_are_dropped() {
     let both = all((on_event::<i64>("a"), on_event::<i64>("b"))).within(minutes(10));
     let (app, _) = with(both.call(|(a, _)| note(a.payload().to_string())).id("pair")).await;
     emit(&app, "a", 1).await;
@@ -154,6 +154,13 @@ async fn what_waits_in_vain_is_dropped_in_the_end() {
         condition: 0,
         since: pynenc::core::Timestamp::default(),
     };
-    assert_eq!(app.parts().triggers.occurrences(&[lookup], 10).await.unwrap(), [vec![]]);
-    assert_eq!(app.parts().triggers.events("a", 0, 10).await.unwrap(), []);
+    assert_eq!(app.parts().triggers.put_occurrences(&[], &[lookup], 10).await.unwrap(), [vec![]]);
+    let wait = pynenc::core::trigger_store::EventWait {
+        waiter: pynenc::InvocationId::new(),
+        name: "a".into(),
+        key: None,
+        since: pynenc::core::Timestamp::default(),
+        after: 0,
+    };
+    assert_eq!(app.parts().triggers.await_events(&[wait]).await.unwrap(), [None]);
 }

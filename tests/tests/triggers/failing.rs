@@ -1,4 +1,4 @@
-//! Filters and providers that fail: told on their run, and the end of nothing else.
+//! Tests of failing filters and call providers. The failure is recorded on its run and affects no other.
 
 use pynenc::core::trigger_store::{Delivery, RunOutcome};
 use pynenc::prelude::*;
@@ -22,7 +22,7 @@ async fn with(triggers: Vec<Trigger>) -> (TestApp, Notes) {
     app(|builder| triggers.into_iter().fold(builder.tasks(tasks![note, picky]), pynenc::PynencBuilder::trigger)).await
 }
 
-/// What is told of the runs of a trigger that came to no call.
+/// The errors of a trigger's failed runs.
 async fn failures(app: &TestApp, trigger: &str) -> Vec<String> {
     let runs = app.triggers().runs(trigger, 100).await.unwrap();
     let failures = runs.into_iter().rev().filter_map(|fired| match (fired.run.outcome, fired.delivery) {
@@ -64,7 +64,7 @@ async fn a_provider_that_panics_or_fails_stops_nothing() {
     assert_eq!(failures(&app, "panics").await, ["panicked: no call of 2"]);
     assert_eq!(failures(&app, "fails").await, ["out of range integral type conversion attempted"]);
     app.advance(hours(1)).await;
-    assert_eq!(failures(&app, "panics").await.len(), 1, "what has failed isn't tried again");
+    assert_eq!(failures(&app, "panics").await.len(), 1, "a failed run isn't repeated");
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,7 +73,7 @@ struct Login {
 }
 
 #[tokio::test]
-async fn a_payload_of_another_shape_is_told() {
+async fn a_payload_of_another_type_is_reported() {
     let typed = on_event::<Login>("login").call(|cx| note(cx.payload().name.clone())).id("typed");
     let (app, notes) = with(vec![typed]).await;
     app.emit_event("login", &7).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_payload_of_another_shape_is_told() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_refused_is_told() {
+async fn a_refused_call_is_reported() {
     let trigger = on_event::<String>("n").call(|cx| picky("key".into(), cx.into_payload()).delay(hours(1))).id("picky");
     let (app, _) = with(vec![trigger]).await;
     app.emit_events("n", &["one", "two"]).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_call_that_is_refused_is_told() {
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_uses_its_occurrences_up() {
+async fn a_failing_provider_consumes_its_occurrences() {
     let both = all((on_event::<u32>("a"), on_event::<u32>("b")));
     let fails =
         both.try_call(|(a, b)| a.payload().checked_sub(*b.payload()).map(|n| note(n.to_string())).ok_or("less"));

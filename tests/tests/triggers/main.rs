@@ -1,12 +1,12 @@
-//! What triggers promise, over the stores in memory and under virtual time.
+//! Tests of triggers over the stores in memory, under virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod combining;
+mod conditions;
 mod crashes;
 mod failing;
-mod reacting;
-mod runtime;
+mod management;
+mod schedules;
 mod setup;
 mod stores;
-mod time;

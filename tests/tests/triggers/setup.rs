@@ -1,4 +1,4 @@
-//! What is said of triggers that can't be as they are.
+//! Tests of the errors for invalid triggers.
 
 use pynenc::prelude::*;
 use pynenc::triggers::Trigger;
@@ -25,7 +25,7 @@ async fn check(trigger: Trigger, parts: &[&str]) {
 }
 
 #[tokio::test]
-async fn mistakes_are_errors_of_the_build_and_say_what_to_do() {
+async fn mistakes_are_build_errors_with_advice() {
     let text = || note("x".into());
     check(on_cron("61 * * * *").then(text()).id("mine"), &["mine", "61 * * * *", "five fields"]).await;
     check(on_cron("* * * * *").timezone("Madrid").then(text()), &["Madrid", "Europe/Madrid", "::note"]).await;
@@ -42,7 +42,7 @@ async fn mistakes_are_errors_of_the_build_and_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn two_triggers_of_one_id_are_an_error() {
+async fn two_triggers_with_one_id_are_a_build_error() {
     let same = || on_event::<u32>("n").then(note("x".into())).id("same");
     let error = error(|builder| builder.trigger(same()).trigger(same())).await;
     assert!(error.contains("same") && error.contains("another"), "{error}");
@@ -55,7 +55,7 @@ async fn a_wrong_attribute_names_its_task() {
 }
 
 #[tokio::test]
-async fn a_derived_id_is_the_same_in_each_process_and_tells_equal_ones_apart() {
+async fn derived_ids_are_stable_and_unique() {
     let ids = async || {
         let builder = Pynenc::builder().without_config_file().environment([]).memory().without_linked_tasks();
         let builder = builder.tasks(tasks![note]);
@@ -88,7 +88,7 @@ async fn settings_are_read_and_a_zero_is_refused() {
 }
 
 #[tokio::test]
-async fn events_that_cant_be_are_refused() {
+async fn invalid_events_are_refused() {
     let builder = Pynenc::builder().without_config_file().environment([]).memory().without_linked_tasks();
     let app = builder.set("arg_cache.max_size", 2048).build().await.unwrap();
     let error = app.emit_event("", &1).await.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The stores of an app, which outlive its runners, and what tests ask of them.
+//! Shared stores that outlive their runners, and helpers for tests.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use pynenc::{Plugin, PynencBuilder, ThreadRunner};
 use pynenc_mem::{MemBroker, MemOrchestrator, MemStateBackend, MemTriggerStore};
 use pynenc_testkit::failing::{FailingBroker, FailingOrchestrator, FailingStateBackend, FailingTriggerStore, Fuse};
 
-/// What tasks have noted down.
+/// The notes of tasks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
 
@@ -19,7 +19,7 @@ impl Notes {
         self.0.lock().unwrap().push(note.into());
     }
 
-    /// All of them, in alphabetical order, because runs aren't ordered.
+    /// All notes in alphabetical order, because runs have no order.
     pub(crate) fn sorted(&self) -> Vec<String> {
         let mut notes = self.0.lock().unwrap().clone();
         notes.sort();
@@ -27,7 +27,7 @@ impl Notes {
     }
 }
 
-/// Stores in memory that apps share.
+/// Stores in memory that several apps share.
 #[derive(Debug, Clone)]
 pub(crate) struct Stores {
     clock: TokioClock,
@@ -50,7 +50,7 @@ impl Stores {
         }
     }
 
-    /// The same stores, with a fuse in every call.
+    /// The same stores with a fuse in every call.
     pub(crate) fn failing(&self, fuse: &Fuse) -> Self {
         Self {
             clock: self.clock,
@@ -61,7 +61,7 @@ impl Stores {
         }
     }
 
-    /// An app over these stores without tasks yet, whose runners the test starts.
+    /// Creates an app over these stores, without tasks. The test starts its runners.
     pub(crate) fn builder(&self) -> PynencBuilder {
         ["broker_cls", "orchestrator_cls", "state_backend_cls", "trigger_store_cls"]
             .iter()
@@ -96,12 +96,22 @@ impl Plugin for Stores {
     }
 }
 
-/// Five seconds past 10:05 in the morning of 2 March 2026, UTC: whenever a test runs, its slots are as far away.
+/// Runs a scenario with a fuse at the first call, at the second, and so on, until it no longer reaches the fuse. Returns
+/// the number of calls.
+pub(crate) async fn at_every_call(fuse: impl Fn(u64) -> Fuse, scenario: impl AsyncFn(Fuse) -> bool) -> u64 {
+    let mut number = 1;
+    while scenario(fuse(number)).await {
+        number += 1;
+    }
+    number
+}
+
+/// A clock that starts at 2 March 2026, 10:05:05 UTC, so that the next slot is always equally far away.
 fn clock() -> TokioClock {
     TokioClock::starting_at(Timestamp::from_millis(1_772_445_905_000))
 }
 
-/// A test app without the tasks of other tests.
+/// Creates a test app without the tasks of other tests.
 pub(crate) async fn app(configure: impl FnOnce(PynencBuilder) -> PynencBuilder) -> (TestApp, Notes) {
     let notes = Notes::default();
     let shared = notes.clone();

@@ -1,4 +1,4 @@
-//! Whatever step is the last one of a process, a workflow comes to the same end, and calls nothing twice.
+//! Tests that a workflow gives the same result and calls nothing twice, whichever call is the last one of its process.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use pynenc::prelude::*;
 use pynenc::{PynencBuilder, RunnerHandle};
 use pynenc_testkit::failing::{Fails, Fuse};
 
-use crate::stores::{Notes, Stores};
+use crate::stores::{Notes, Stores, at_every_call};
 
 #[task]
 async fn child(n: u64) -> u64 {
@@ -19,7 +19,7 @@ async fn declines(n: u64) -> Result<u64> {
     Err(Error::other(format!("{n} is declined")))
 }
 
-/// A chain of operations in a branch of its own.
+/// A chain of operations in its own branch.
 async fn chain(wf: Workflow) -> Result<u64> {
     let one = wf.execute(child(4)).await?;
     wf.sleep(secs(3)).await?;
@@ -60,8 +60,9 @@ async fn found<T: Task>(app: &Pynenc) -> usize {
     app.parts().orchestrator.find(&find).await.unwrap().items.len()
 }
 
-/// One journey, in a world whose first process fails at a call, for good or once. Tells whether the process came so far.
-async fn world(fuse: Fuse) -> bool {
+/// Runs a journey whose first process fails at one call, permanently or once. Returns whether the process reached that
+/// call.
+async fn scenario(fuse: Fuse) -> bool {
     let (stores, notes) = (Stores::new(), Notes::default());
     let client = app(&stores, &notes).build().await.unwrap();
     let invocation = client.submit(journey()).await.unwrap();
@@ -69,11 +70,11 @@ async fn world(fuse: Fuse) -> bool {
     tokio::time::sleep(secs(10)).await;
     client.emit_event("go on", &42).key("journey").await.unwrap();
     tokio::time::sleep(secs(15)).await;
-    let came_so_far = fuse.is_blown();
+    let reached_fuse = fuse.is_blown();
     if let Some(runner) = failing {
         runner.shutdown_now().await.ok();
     }
-    // The second process finishes what the first one left, within its lease and the time of an offer.
+    // The second process finishes the work of the first after its lease and the offer timeout.
     let second = run(&stores, &notes).await.unwrap();
     tokio::time::sleep(secs(50)).await;
     let value = invocation.result_timeout(secs(1)).await.unwrap_or_else(|error| panic!("{fuse:?}: {error}"));
@@ -83,9 +84,9 @@ async fn world(fuse: Fuse) -> bool {
     assert_eq!(chance, same as u64);
     assert_eq!(value[1..], [10, 20, 30, 7, 90, 45, 10, 42, 1], "{fuse:?}");
     assert_eq!((found::<child>(&client).await, found::<declines>(&client).await), (5, 1), "{fuse:?}");
-    assert!(notes.sorted().len() <= 2, "{fuse:?}: a step is run again only if it wasn't recorded");
+    assert!(notes.sorted().len() <= 2, "{fuse:?}: a step is repeated only if it wasn't recorded");
     recorded_once(&client, &invocation).await;
-    came_so_far
+    reached_fuse
 }
 
 async fn recorded_once(client: &Pynenc, invocation: &Invocation<journey>) {
@@ -96,30 +97,27 @@ async fn recorded_once(client: &Pynenc, invocation: &Invocation<journey>) {
     assert_eq!((record.retries, record.status), (0, Status::Success));
 }
 
-async fn every_call(fuse: impl Fn(u64) -> Fuse) {
-    let mut number = 1;
-    while world(fuse(number)).await {
-        number += 1;
-    }
-    assert!(number > 60, "the calls are counted: {number}");
+async fn check_every_call(fuse: impl Fn(u64) -> Fuse) {
+    let calls = at_every_call(fuse, scenario).await;
+    assert!(calls > 60, "too few calls were reached: {calls}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_dies_before_any_call_changes_nothing() {
-    every_call(|number| Fuse::new(number, Fails::Before).fatal()).await;
+    check_every_call(|number| Fuse::new(number, Fails::Before).fatal()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_dies_after_any_call_changes_nothing() {
-    every_call(|number| Fuse::new(number, Fails::After).fatal()).await;
+    check_every_call(|number| Fuse::new(number, Fails::After).fatal()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_fails_once_changes_nothing() {
-    every_call(|number| Fuse::new(number, Fails::Before)).await;
+    check_every_call(|number| Fuse::new(number, Fails::Before)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_loses_its_reply_once_changes_nothing() {
-    every_call(|number| Fuse::new(number, Fails::After)).await;
+    check_every_call(|number| Fuse::new(number, Fails::After)).await;
 }

@@ -1,11 +1,11 @@
-//! What workflows promise, over the stores in memory and under virtual time.
+//! Tests of workflows over the stores in memory, under virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crashes;
-mod keeping;
-mod replaying;
-mod seeds;
-mod sleepers;
+mod many_suspended;
+mod random_programs;
+mod replay;
+mod retention;
 #[path = "../triggers/stores.rs"]
 mod stores;

@@ -1,4 +1,4 @@
-//! `pynenc`: the command line without tasks. It does everything but run them.
+//! The stand-alone program `pynenc`. It has no tasks, so every command works except running and calling tasks.
 
 #[tokio::main]
 async fn main() -> pynenc_engine::Result<()> {

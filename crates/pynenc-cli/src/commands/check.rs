@@ -1,4 +1,4 @@
-//! `check`
+//! `check`: looks for problems of the settings, the stores, the tasks and the runners.
 
 use std::time::Instant;
 
@@ -11,152 +11,162 @@ use pynenc_core::config::LoggingConfig;
 use pynenc_engine::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{is_in_memory, queues};
+use super::queues;
 use crate::arguments::Check;
-use crate::console;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, length};
+use crate::in_memory::is_in_memory;
+use crate::output::{Output, cell, duration};
+use crate::stderr;
 
-/// How serious a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Weight {
-    Good,
-    Doubt,
-    Fault,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    Ok,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 struct Finding {
-    weight: Weight,
-    what: &'static str,
-    told: String,
+    severity: Severity,
+    subject: &'static str,
+    message: String,
 }
 
 impl Finding {
-    fn good(what: &'static str, told: impl Into<String>) -> Self {
-        Self { weight: Weight::Good, what, told: told.into() }
+    fn ok(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Ok, subject, message: message.into() }
     }
 
-    fn doubt(what: &'static str, told: impl Into<String>) -> Self {
-        Self { weight: Weight::Doubt, what, told: told.into() }
+    fn warning(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, subject, message: message.into() }
     }
 
-    fn fault(what: &'static str, error: &Error, advice: &str) -> Self {
-        Self { weight: Weight::Fault, what, told: format!("{error}; {advice}") }
+    fn error(subject: &'static str, error: &Error, advice: &str) -> Self {
+        Self { severity: Severity::Error, subject, message: format!("{error}. {advice}") }
     }
 }
 
-pub(super) async fn check(builder: PynencBuilder, wanted: &Check, screen: &mut Screen) -> Result<Exit> {
-    console::log(&LoggingConfig { level: "off".into(), ..LoggingConfig::default() })?;
+pub(super) async fn check(builder: PynencBuilder, options: &Check, output: &mut Output) -> Result<Exit> {
+    stderr::init_logging(&LoggingConfig { level: "off".into(), ..LoggingConfig::default() })?;
     let mut findings = Vec::new();
-    let exit = findings_of(builder, &mut findings).await;
-    screen.list(&findings, as_json, (&["", "what", "finding"], row), "nothing was looked at")?;
-    let has_doubts = findings.iter().any(|finding| finding.weight == Weight::Doubt);
-    Ok(if exit == Exit::Done && wanted.strict && has_doubts { Exit::Failed } else { exit })
+    let exit = check_app(builder, &mut findings).await;
+    output.list(&findings, as_json, (&["", "what", "finding"], row), "nothing was checked")?;
+    let has_warnings = findings.iter().any(|finding| finding.severity == Severity::Warning);
+    Ok(if exit == Exit::Done && options.strict && has_warnings { Exit::Failed } else { exit })
 }
 
-/// Looks at one thing behind the other, as far as it makes sense.
-async fn findings_of(builder: PynencBuilder, findings: &mut Vec<Finding>) -> Exit {
+/// Checks the settings, then builds the app, then checks the stores. Stops at the first error.
+async fn check_app(builder: PynencBuilder, findings: &mut Vec<Finding>) -> Exit {
     match builder.explain() {
-        Ok(settings) => findings.push(Finding::good("settings", format!("{} are understood", settings.len()))),
+        Ok(settings) => findings.push(Finding::ok("settings", format!("{} settings are valid", settings.len()))),
         Err(error) => {
-            findings.push(Finding::fault("settings", &error, "`config` shows what was read from where"));
+            findings.push(Finding::error("settings", &error, FIX_SETTING));
             return Exit::Config;
         }
     }
-    let begun = Instant::now();
+    let start = Instant::now();
     let app = match builder.build().await {
         Ok(app) => app,
         Err(error @ Error::Unavailable { .. }) => {
-            let advice = "start the server, or set its address (`redis.redis_url`, or `redis.redis_host` and `redis.redis_port`)";
-            findings.push(Finding::fault("stores", &error, advice));
+            let advice = "Start the server, or set its address: `redis.redis_url`, or `redis.redis_host` and \
+                          `redis.redis_port`.";
+            findings.push(Finding::error("stores", &error, advice));
             return Exit::Unavailable;
         }
         Err(error) => {
-            findings.push(Finding::fault("app", &error, "mend the setting that it names"));
+            findings.push(Finding::error("app", &error, FIX_SETTING));
             return Exit::Config;
         }
     };
-    match look(&app, begun, findings).await {
+    match check_stores(&app, start, findings).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            findings.push(Finding::fault("stores", &error, "the server answers, but not to this"));
+            let advice = "The server accepts connections, but this request failed.";
+            findings.push(Finding::error("stores", &error, advice));
             Exit::Failed
         }
     }
 }
 
-async fn look(app: &Pynenc, begun: Instant, findings: &mut Vec<Finding>) -> Result<()> {
+const FIX_SETTING: &str = "Fix that setting.";
+
+async fn check_stores(app: &Pynenc, start: Instant, findings: &mut Vec<Finding>) -> Result<()> {
     let orchestrator = &app.parts().orchestrator;
     let waiting = orchestrator.count().await?.queued;
     if is_in_memory(app) {
-        findings.push(Finding::doubt(
-            "stores",
-            "everything is in the memory of one process, and ends with it; for several, choose the Redis components",
-        ));
+        let message = "all data is in the memory of one process, and is lost when the process exits. \
+                       To share the app between processes, choose the Redis components.";
+        findings.push(Finding::warning("stores", message));
     } else {
-        findings.push(Finding::good("stores", format!("reached in {}", length(begun.elapsed()))));
+        findings.push(Finding::ok("stores", format!("reached in {}", duration(start.elapsed()))));
         match orchestrator.weaknesses().await?.join("; ") {
-            faults if faults.is_empty() => findings.push(Finding::good("durability", "what is acknowledged is kept")),
-            faults => findings.push(Finding::doubt("durability", faults)),
+            none if none.is_empty() => findings.push(Finding::ok("durability", "the server keeps acknowledged writes")),
+            weaknesses => findings.push(Finding::warning("durability", weaknesses)),
         }
     }
-    findings.push(tasks(app));
-    schedules(app, findings).await?;
+    findings.push(check_tasks(app));
+    check_schedules(app, findings).await?;
     if let Err(error) = app.check_requirements() {
-        findings.push(Finding::doubt("states", format!("a worker of this program wouldn't start: {error}")));
+        findings.push(Finding::warning("states", format!("a worker of this program can't start: {error}")));
     }
     let served = queues::served(app).await?;
     for (queue, count) in waiting.into_iter().filter(|(queue, _)| !served.contains_key(queue)) {
-        let told = format!("{count} wait in `{queue}`, which no living runner serves; start `worker --queues {queue}`");
-        findings.push(Finding::doubt("queues", told));
+        let message = format!(
+            "{count} waiting in `{queue}`, and no live runner serves this queue. Start `worker --queues {queue}`."
+        );
+        findings.push(Finding::warning("queues", message));
     }
     if !served.is_empty() {
         let names: Vec<_> = served.keys().map(QueueName::as_str).collect();
-        findings.push(Finding::good("runners", format!("alive, and serving {}", names.join(", "))));
+        findings.push(Finding::ok("runners", format!("live runners serve {}", names.join(", "))));
     } else if !is_in_memory(app) {
-        findings.push(Finding::doubt("runners", "none is alive; start one with `worker`"));
+        findings.push(Finding::warning("runners", "no runner is alive. Start one with `worker`."));
     }
     Ok(())
 }
 
-fn tasks(app: &Pynenc) -> Finding {
+fn check_tasks(app: &Pynenc) -> Finding {
     match app.tasks().all().len() {
-        0 => Finding::doubt(
+        0 => Finding::warning(
             "tasks",
-            "this program knows none, and so can run nothing: `use my_tasks as _;` links a crate of tasks",
+            "this program has no tasks to run. Write `use my_tasks as _;` to link a crate of tasks.",
         ),
-        count => Finding::good("tasks", format!("{count} are linked")),
+        count => Finding::ok("tasks", format!("{count} tasks are linked")),
     }
 }
 
-/// Warns of cron texts that mean another thing elsewhere.
+/// Warns of cron expressions that other systems read differently.
 #[cfg(feature = "triggers")]
-async fn schedules(app: &Pynenc, findings: &mut Vec<Finding>) -> Result<()> {
+async fn check_schedules(app: &Pynenc, findings: &mut Vec<Finding>) -> Result<()> {
     let warnings = app.triggers().warnings().await?;
-    findings.extend(warnings.iter().map(|(id, text)| Finding::doubt("schedules", format!("trigger {id}: {text}"))));
+    findings.extend(warnings.iter().map(|(id, text)| Finding::warning("schedules", format!("trigger {id}: {text}"))));
     Ok(())
 }
 
 #[cfg(not(feature = "triggers"))]
 #[expect(clippy::unused_async, reason = "with the feature `triggers` the function asks a store")]
-async fn schedules(_: &Pynenc, _: &mut Vec<Finding>) -> Result<()> {
+async fn check_schedules(_: &Pynenc, _: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
 fn row(finding: &Finding) -> Vec<Cell> {
-    let mark = match finding.weight {
-        Weight::Good => cell("ok").fg(Color::Green),
-        Weight::Doubt => cell("doubt").fg(Color::Yellow),
-        Weight::Fault => cell("fault").fg(Color::Red),
+    let color = match finding.severity {
+        Severity::Ok => Color::Green,
+        Severity::Warning => Color::Yellow,
+        Severity::Error => Color::Red,
     };
-    vec![mark, cell(finding.what), cell(&finding.told)]
+    vec![cell(finding.severity.as_str()).fg(color), cell(finding.subject), cell(&finding.message)]
 }
 
 fn as_json(finding: &Finding) -> Value {
-    let weight = match finding.weight {
-        Weight::Good => "ok",
-        Weight::Doubt => "doubt",
-        Weight::Fault => "fault",
-    };
-    json!({"weight": weight, "what": finding.what, "finding": finding.told})
+    json!({"weight": finding.severity.as_str(), "what": finding.subject, "finding": finding.message})
 }

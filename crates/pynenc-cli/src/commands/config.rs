@@ -1,4 +1,4 @@
-//! `config`
+//! `config`: lists the settings with their values and sources.
 
 use comfy_table::Cell;
 use pynenc_builder::PynencBuilder;
@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 
 use crate::arguments::Config;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell};
+use crate::output::{Output, cell};
 
-/// Shows what is set. Where the app can be made, what its plug-ins read is there too; else what can be told without it.
-pub(super) async fn show(builder: PynencBuilder, wanted: &Config, screen: &mut Screen) -> Result<Exit> {
-    let told = builder.explain()?;
-    let made = if builder.has_plugins() { builder.build().await.ok() } else { None };
-    let mut settings = made.map_or(told, |app| app.explain());
-    settings.retain(|setting| !wanted.changed || setting.source != "default");
-    screen.list(&settings, as_json, (&["key", "value", "source"], row), "everything is a default")?;
+/// Lists the settings. The settings of plug-ins are only known after the app is built. If building the app fails, they
+/// are left out.
+pub(super) async fn show(builder: PynencBuilder, options: &Config, output: &mut Output) -> Result<Exit> {
+    let without_plugins = builder.explain()?;
+    let app = if builder.has_plugins() { builder.build().await.ok() } else { None };
+    let mut settings = app.map_or(without_plugins, |app| app.explain());
+    settings.retain(|setting| !options.changed || setting.source != "default");
+    output.list(&settings, as_json, (&["key", "value", "source"], row), "every setting has its default value")?;
     Ok(Exit::Done)
 }
 

@@ -1,4 +1,4 @@
-//! `invocations`
+//! `invocations`: lists invocations, filtered.
 
 use comfy_table::Cell;
 use pynenc_core::orchestrator::{Find, Tracked};
@@ -6,20 +6,22 @@ use pynenc_engine::{Engine, Result};
 use serde_json::{Value, json};
 
 use crate::arguments::Invocations;
-use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, complain, status_cell};
+use crate::output::{Output, cell, status_cell};
+use crate::search::{self, MAX_PAGES, PAGE_SIZE};
+use crate::stderr;
 
-pub(super) async fn list(app: &Engine, wanted: &Invocations, screen: &mut Screen) -> Result<Exit> {
-    // This filter reads calls, so that most of a page may not match.
-    let limit = if wanted.filter.reads_calls() { bulk::PAGE } else { wanted.limit.min(bulk::PAGE) };
-    let find = Find { newest_first: !wanted.oldest_first, ..bulk::find(app, &wanted.filter, limit) };
-    let found = bulk::found(app, find, &wanted.filter, wanted.limit, bulk::PAGES).await?;
+pub(super) async fn list(app: &Engine, options: &Invocations, output: &mut Output) -> Result<Exit> {
+    // If the store can't apply the whole filter, most of a page may not match, so that full pages save round trips.
+    let page_size = if options.filter.needs_calls() { PAGE_SIZE } else { options.limit.min(PAGE_SIZE) };
+    let query = Find { newest_first: !options.oldest_first, ..search::query(app, &options.filter, page_size) };
+    let found = search::search(app, query, &options.filter, options.limit, MAX_PAGES).await?;
     let head = ["id", "task", "status", "at", "queue", "attempt"];
-    screen.list(&found.items, as_json, (&head, row), "no such invocations")?;
-    if let Some(place) = found.looked_up_to {
-        let option = if wanted.oldest_first { "since" } else { "until" };
-        complain("note", &format!("there is more to look at; go on with --{option} {}", place.at));
+    output.list(&found.items, as_json, (&head, row), "no invocations found")?;
+    if let Some(cursor) = found.stopped_at {
+        let option = if options.oldest_first { "since" } else { "until" };
+        let text = format!("the search stopped before the last invocation; continue with `--{option} {}`", cursor.at);
+        stderr::print("note", &text);
     }
     Ok(Exit::Done)
 }
@@ -29,7 +31,7 @@ fn row(tracked: &Tracked) -> Vec<Cell> {
     vec![cell(id), cell(task), status_cell(record.status), cell(record.at), cell(queue), cell(record.retries + 1)]
 }
 
-/// An invocation as every command gives it to programs.
+/// The JSON form of an invocation, in every command that writes invocations.
 pub(super) fn as_json(tracked: &Tracked) -> Value {
     let Tracked { id, task, queue, priority, record, .. } = tracked;
     json!({

@@ -1,129 +1,100 @@
-//! What each command does.
+//! The commands, a file for each, and the dispatch to them.
 
+mod bulk;
 mod call;
-mod change;
+mod cancel;
 mod check;
+mod completions;
 mod config;
 mod events;
 mod invocations;
 mod purge;
 mod queues;
+mod retry;
 mod runners;
 mod show;
+mod status_machine;
 #[cfg(feature = "triggers")]
 mod triggers;
+mod why;
 mod worker;
 #[cfg(feature = "workflow")]
 mod workflows;
 
-use clap::CommandFactory;
 use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_core::config::LoggingConfig;
-use pynenc_core::lane::StoreId;
-use pynenc_engine::{Engine, Result};
-use serde_json::json;
+use pynenc_engine::Result;
 
-use crate::arguments::{Arguments, Command, Drawing};
-use crate::bulk;
-use crate::console;
+use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
-use crate::screen::{Screen, complain};
-use crate::status_machine;
+use crate::in_memory::is_in_memory;
+use crate::output::Output;
+use crate::stderr;
 
-pub(crate) async fn perform(builder: PynencBuilder, arguments: Arguments, screen: &mut Screen) -> Result<Exit> {
-    let builder = configured(builder, &arguments);
+/// Runs the command of the arguments for the app of a builder.
+pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &mut Output) -> Result<Exit> {
+    let builder = configure(builder, &arguments);
     match arguments.command {
-        Command::Config(wanted) => config::show(builder, &wanted, screen).await,
-        Command::Check(wanted) => check::check(builder, &wanted, screen).await,
-        Command::Worker(wanted) => worker::run(builder, &wanted, screen).await,
-        Command::StatusMachine(wanted) => draw(wanted.format, screen),
-        Command::Completions { shell } => {
-            let (mut command, name) = (Arguments::command(), program());
-            clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
-            Ok(Exit::Done)
-        }
+        Command::Config(options) => config::show(builder, &options, output).await,
+        Command::Check(options) => check::check(builder, &options, output).await,
+        Command::Worker(options) => worker::run(builder, &options, output).await,
+        Command::StatusMachine(options) => status_machine::draw(options.format, output),
+        Command::Completions { shell } => Ok(completions::print(shell)),
         command => {
-            // A person who asks something wants its answer, and not what the app thinks of its store each time.
-            console::log(&LoggingConfig { level: "error".into(), ..builder.logging()? })?;
-            ask(builder.build().await?, command, screen).await
+            // Warnings about the store would be repeated by every command. `check` and the worker report them.
+            stderr::init_logging(&LoggingConfig { level: "error".into(), ..builder.logging()? })?;
+            run_with_app(builder.build().await?, command, output).await
         }
     }
 }
 
-/// What concerns an app that is there.
-async fn ask(app: Pynenc, command: Command, screen: &mut Screen) -> Result<Exit> {
+/// Runs a command that reads or changes the stores of the app.
+async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Result<Exit> {
     if !matches!(command, Command::Call(_)) && is_in_memory(&app) {
-        complain(
+        stderr::print(
             "note",
-            "this app keeps everything in the memory of its process, and no other process can look into it",
+            "this app is in the memory of its own process, so this command sees nothing of other processes",
         );
     }
     match command {
-        Command::Call(wanted) => call::call(&app, &wanted, screen).await,
-        Command::Invocations(wanted) => invocations::list(&app, &wanted, screen).await,
-        Command::Show(wanted) => show::show(&app, &wanted, screen).await,
-        Command::Why(wanted) => why(&app, bulk::named(&app, &wanted.id).await?, screen).await,
-        Command::Cancel(wanted) => change::cancel(&app, &wanted, screen).await,
-        Command::Retry(wanted) => change::retry(&app, &wanted, screen).await,
-        Command::Queues => queues::list(&app, screen).await,
-        Command::Runners(wanted) => runners::list(&app, &wanted, screen).await,
+        Command::Call(options) => call::call(&app, &options, output).await,
+        Command::Invocations(options) => invocations::list(&app, &options, output).await,
+        Command::Show(options) => show::show(&app, &options, output).await,
+        Command::Why(options) => why::why(&app, &options, output).await,
+        Command::Cancel(options) => cancel::cancel(&app, &options, output).await,
+        Command::Retry(options) => retry::retry(&app, &options, output).await,
+        Command::Queues => queues::list(&app, output).await,
+        Command::Runners(options) => runners::list(&app, &options, output).await,
         #[cfg(feature = "triggers")]
-        Command::Triggers(wanted) => triggers::perform(&app, wanted.action, screen).await,
+        Command::Triggers(options) => triggers::run(&app, options.action, output).await,
         #[cfg(not(feature = "triggers"))]
-        Command::Triggers(_) => absent("triggers"),
-        Command::Events(wanted) => events::emit(&app, &wanted, screen).await,
+        Command::Triggers(_) => missing_feature("triggers", "triggers"),
+        Command::Events(options) => events::emit(&app, &options, output).await,
         #[cfg(feature = "workflow")]
-        Command::Workflows(action) => workflows::perform(&app, action, screen).await,
+        Command::Workflows(action) => workflows::run(&app, action, output).await,
         #[cfg(not(feature = "workflow"))]
-        Command::Workflows(_) => absent("workflow"),
-        Command::Purge(wanted) => purge::purge(&app, &wanted, screen).await,
+        Command::Workflows(_) => missing_feature("workflows", "workflow"),
+        Command::Purge(options) => purge::purge(&app, &options, output).await,
         Command::Config(_)
         | Command::Check(_)
         | Command::Worker(_)
         | Command::StatusMachine(_)
-        | Command::Completions { .. } => unreachable!("they are performed without asking the app"),
+        | Command::Completions { .. } => unreachable!("`run` handles the commands that need no app"),
     }
 }
 
-/// The answer where a feature is off.
+/// The error of a command whose feature is off.
 #[cfg(not(all(feature = "triggers", feature = "workflow")))]
-fn absent(feature: &str) -> Result<Exit> {
-    let error = pynenc_core::Error::config("this program lacks what the command is about");
+fn missing_feature(command: &str, feature: &str) -> Result<Exit> {
+    let error = pynenc_core::Error::config(format!("this program was built without the command `{command}`"));
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))
 }
 
-async fn why(app: &Engine, id: pynenc_core::InvocationId, screen: &mut Screen) -> Result<Exit> {
-    let why = app.why(id).await?;
-    let json = || json!({"invocation": id, "sentence": why.to_string(), "why": why});
-    screen.answer(json, || why.to_string())?;
-    Ok(Exit::Done)
-}
-
-fn draw(format: Drawing, screen: &mut Screen) -> Result<Exit> {
-    let drawn = match format {
-        Drawing::Text => status_machine::text(),
-        Drawing::Mermaid => status_machine::mermaid(),
-        Drawing::Svg => status_machine::svg(),
-    };
-    screen.answer(status_machine::json, || drawn)?;
-    Ok(Exit::Done)
-}
-
-fn configured(mut builder: PynencBuilder, arguments: &Arguments) -> PynencBuilder {
+/// Applies `--config` and `--set`.
+fn configure(mut builder: PynencBuilder, arguments: &Arguments) -> PynencBuilder {
     if let Some(file) = &arguments.config {
         builder = builder.config_file(file);
     }
     let settings = arguments.settings.iter();
     settings.fold(builder, |builder, (key, value)| builder.argument(key, value))
-}
-
-fn is_in_memory(app: &Engine) -> bool {
-    app.parts().orchestrator.store_id() == Some(StoreId::of_this_process())
-}
-
-/// The name that this program is called by.
-fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    let name = std::path::Path::new(&path).file_stem().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "pynenc".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `purge`
+//! `purge`: deletes everything of an app.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,28 +7,25 @@ use serde_json::json;
 
 use crate::arguments::Purge;
 use crate::exit::Exit;
-use crate::screen::Screen;
+use crate::output::Output;
 
-pub(super) async fn purge(app: &Engine, wanted: &Purge, screen: &mut Screen) -> Result<Exit> {
+pub(super) async fn purge(app: &Engine, options: &Purge, output: &mut Output) -> Result<Exit> {
     let name = &*app.settings().app_id;
-    if !wanted.yes && !is_meant(name)? {
-        return Err(Error::other("nothing was purged: type the app's name, or use --yes"));
+    if !options.yes && !confirm(name)? {
+        return Err(Error::other("nothing was purged: confirm with the app's name, or pass --yes"));
     }
     let count: u64 = app.parts().orchestrator.count().await?.statuses.values().sum();
     app.purge().await?;
-    screen.answer(
-        || json!({"app": name, "purged": count}),
-        || format!("{count} invocations of `{name}` are forgotten"),
-    )?;
+    output.value(|| json!({"app": name, "purged": count}), || format!("deleted {count} invocations of `{name}`"))?;
     Ok(Exit::Done)
 }
 
-/// Asks a person; there is nobody to be asked where no terminal is.
-fn is_meant(name: &str) -> Result<bool> {
+/// Asks for the app's name. Without a terminal nobody can answer, so the answer is no.
+fn confirm(name: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprint!("This forgets everything of the app `{name}`. Type its name to go on: ");
+    eprint!("This deletes everything of the app `{name}`. Type the name of the app to continue: ");
     io::stderr().flush().map_err(Error::other)?;
     let mut typed = String::new();
     io::stdin().read_line(&mut typed).map_err(Error::other)?;

@@ -1,31 +1,31 @@
-//! `queues`
+//! `queues`: lists each queue with its waiting invocations, its hints, and the runners that serve it.
 
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use pynenc_core::broker::QueueLen;
+use pynenc_core::broker::QueueState;
 use pynenc_core::{QueueName, Timestamp};
 use pynenc_engine::{Engine, Result};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
-use crate::screen::{Screen, cell};
+use crate::output::{Output, cell};
 
 struct Queue {
     name: QueueName,
     waiting: u64,
-    hints: QueueLen,
+    hints: QueueState,
     runners: u64,
 }
 
-pub(super) async fn list(app: &Engine, screen: &mut Screen) -> Result<Exit> {
+pub(super) async fn list(app: &Engine, output: &mut Output) -> Result<Exit> {
     let queues = queues(app).await?;
     let head = ["queue", "waiting", "ready", "delayed", "runners"];
-    screen.list(&queues, as_json, (&head, row), "nothing waits, and no runner is alive")?;
+    output.list(&queues, as_json, (&head, row), "no invocation is waiting, and no runner is alive")?;
     Ok(Exit::Done)
 }
 
-/// Every queue in which something waits, or that a living runner serves.
+/// Returns the queues that have waiting invocations or a live runner.
 async fn queues(app: &Engine) -> Result<Vec<Queue>> {
     let parts = app.parts();
     let served = served(app).await?;
@@ -35,13 +35,13 @@ async fn queues(app: &Engine) -> Result<Vec<Queue>> {
     }
     let mut queues = Vec::with_capacity(waiting.len());
     for (name, waiting) in waiting {
-        let (hints, runners) = (parts.broker.len(&name).await?, served.get(&name).copied().unwrap_or_default());
+        let (hints, runners) = (parts.broker.queue(&name, None).await?, served.get(&name).copied().unwrap_or_default());
         queues.push(Queue { name, waiting, hints, runners });
     }
     Ok(queues)
 }
 
-/// How many living runners serve each queue.
+/// Counts the live runners of each queue.
 pub(super) async fn served(app: &Engine) -> Result<BTreeMap<QueueName, u64>> {
     let now: Timestamp = app.parts().clock.now();
     let mut served = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `runners`
+//! `runners`: lists the runners with their state, queues and number of owned invocations.
 
 use comfy_table::Cell;
 use pynenc_core::orchestrator::{Introduction, RunnerInfo};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::arguments::Runners;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, length};
+use crate::output::{Output, cell, duration};
 
-pub(super) async fn list(app: &Engine, wanted: &Runners, screen: &mut Screen) -> Result<Exit> {
+pub(super) async fn list(app: &Engine, options: &Runners, output: &mut Output) -> Result<Exit> {
     let (runners, now) = (app.parts().orchestrator.runners().await?, app.parts().clock.now());
     let mut head = vec!["id", "state", "heard", "owns", "slots", "queues", "where"];
-    head.extend(wanted.tasks.then_some("tasks"));
-    let row = |runner: &RunnerInfo| row(runner, now, wanted.tasks);
-    screen.list(
+    head.extend(options.tasks.then_some("tasks"));
+    let row = |runner: &RunnerInfo| row(runner, now, options.tasks);
+    output.list(
         &runners,
         |runner| as_json(runner, now),
         (&head, row),
@@ -25,18 +25,18 @@ pub(super) async fn list(app: &Engine, wanted: &Runners, screen: &mut Screen) ->
 }
 
 fn row(runner: &RunnerInfo, now: Timestamp, with_tasks: bool) -> Vec<Cell> {
-    let said = runner.introduction.as_ref();
+    let introduction = runner.introduction.as_ref();
     let listed = |names: Vec<&str>| cell(names.join(", "));
     let mut row = vec![
         cell(runner.id),
         cell(state(runner, now)),
-        cell(format!("{} ago", length(now.since(runner.last_heartbeat)))),
+        cell(format!("{} ago", duration(now.since(runner.last_heartbeat)))),
         cell(runner.owned),
-        cell(said.map(|it| it.slots.to_string()).unwrap_or_default()),
-        listed(said.map(queues).unwrap_or_default()),
+        cell(introduction.map(|it| it.slots.to_string()).unwrap_or_default()),
+        listed(introduction.map(queues).unwrap_or_default()),
         cell(&runner.description),
     ];
-    row.extend(with_tasks.then(|| listed(said.map(tasks).unwrap_or_default())));
+    row.extend(with_tasks.then(|| listed(introduction.map(tasks).unwrap_or_default())));
     row
 }
 

@@ -1,10 +1,11 @@
-//! `show`
+//! `show`: an invocation with its call, its history, and its result or error.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use pynenc_core::config::ArgumentPrinting;
 use pynenc_core::orchestrator::{HistoryEntry, Tracked};
+use pynenc_core::reads;
 use pynenc_core::record::InvocationRecord;
 use pynenc_core::{InvocationId, Reason, Status};
 use pynenc_engine::{Engine, Error, Result};
@@ -12,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::invocations;
 use crate::arguments::Show;
-use crate::bulk;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell, status_cell};
+use crate::output::{Output, cell, status_cell};
+use crate::partial_id;
 
-/// What there is to say of an invocation.
-struct Shown {
+/// The shown parts of an invocation.
+struct Details {
     tracked: Tracked,
     record: Option<Arc<InvocationRecord>>,
     arguments: Value,
@@ -27,33 +28,33 @@ struct Shown {
     why: String,
 }
 
-pub(super) async fn show(app: &Engine, wanted: &Show, screen: &mut Screen) -> Result<Exit> {
-    let shown = shown(app, wanted).await?;
-    if screen.is_json() {
-        screen.answer(|| as_json(&shown), String::new)?;
+pub(super) async fn show(app: &Engine, options: &Show, output: &mut Output) -> Result<Exit> {
+    let details = read(app, options).await?;
+    if output.is_json() {
+        output.value(|| as_json(&details), String::new)?;
         return Ok(Exit::Done);
     }
-    screen.say(&told(&shown))?;
+    output.text(&as_text(&details))?;
     let head = ["at", "status", "reason", "runner", "detail"];
-    screen.table(&head, collapsed(&shown.history).into_iter().map(line).collect())?;
+    output.table(&head, collapse(&details.history).into_iter().map(row).collect())?;
     Ok(Exit::Done)
 }
 
-async fn shown(app: &Engine, wanted: &Show) -> Result<Shown> {
-    let (id, parts) = (bulk::named(app, &wanted.id).await?, app.parts());
+async fn read(app: &Engine, options: &Show) -> Result<Details> {
+    let (id, parts) = (partial_id::complete(app, &options.id).await?, app.parts());
     let tracked = parts.orchestrator.records(&[id]).await?.pop().flatten().ok_or(Error::InvocationNotFound(id))?;
     let record = parts.state.invocations(&[id]).await?.pop().flatten();
-    Ok(Shown {
+    Ok(Details {
         arguments: match &record {
-            Some(record) if wanted.full => {
+            Some(record) if options.full => {
                 app.json_arguments(record).await.map_or_else(|error| unavailable(&error), Value::Object)
             }
             Some(record) => Value::from(app.print_arguments(record)),
             None => Value::Null,
         },
-        outcome: outcome(app, wanted, &tracked).await?,
-        history: parts.orchestrator.history(id).await?,
-        children: parts.state.children(id).await?,
+        outcome: outcome(app, options, &tracked).await?,
+        history: reads::history(&*parts.orchestrator, id).await?,
+        children: reads::children(&*parts.state, id).await?,
         why: app.why(id).await?.to_string(),
         tracked,
         record,
@@ -64,14 +65,18 @@ fn unavailable(error: &pynenc_core::Error) -> Value {
     Value::from(format!("unavailable: {error}"))
 }
 
-/// What came of one that has ended, as far as it may be shown.
-async fn outcome(app: &Engine, wanted: &Show, tracked: &Tracked) -> Result<Option<std::result::Result<Value, String>>> {
+/// The result or the error of a finished invocation. `logging.arguments` may shorten or hide the result.
+async fn outcome(
+    app: &Engine,
+    options: &Show,
+    tracked: &Tracked,
+) -> Result<Option<std::result::Result<Value, String>>> {
     if !tracked.record.status.is_final() {
         return Ok(None);
     }
     let logging = &app.settings().logging;
     Ok(Some(match app.result::<Value>(tracked.id).await {
-        Ok(value) if wanted.full || logging.arguments == ArgumentPrinting::Full => Ok(value),
+        Ok(value) if options.full || logging.arguments == ArgumentPrinting::Full => Ok(value),
         Ok(value) if logging.arguments == ArgumentPrinting::Truncated => {
             let text = value.to_string();
             let short: String = text.chars().take(logging.argument_length).collect();
@@ -83,42 +88,44 @@ async fn outcome(app: &Engine, wanted: &Show, tracked: &Tracked) -> Result<Optio
     }))
 }
 
-fn told(shown: &Shown) -> String {
-    let Shown { tracked, record, arguments, outcome, children, why, .. } = shown;
+fn as_text(details: &Details) -> String {
+    let Details { tracked, record, arguments, outcome, children, why, .. } = details;
     let mut text = format!("{}\n", tracked.id);
-    let mut fact = |name: &str, value: String| {
+    let mut line = |name: &str, value: String| {
         // Writing to a string can't fail.
         let _ = writeln!(text, "  {name:<12} {value}");
     };
-    fact("task", tracked.task.to_string());
+    line("task", tracked.task.to_string());
     match arguments {
-        Value::String(printed) => fact("arguments", printed.clone()),
-        other => fact("arguments", other.to_string()),
+        Value::String(printed) => line("arguments", printed.clone()),
+        other => line("arguments", other.to_string()),
     }
-    fact("status", tracked.record.status.to_string());
+    line("status", tracked.record.status.to_string());
     if tracked.record.status != Status::Success {
-        fact("why", why.clone());
+        line("why", why.clone());
     }
     match outcome {
-        Some(Ok(value)) => fact("result", value.to_string()),
-        Some(Err(error)) => fact("error", error.clone()),
+        Some(Ok(value)) => line("result", value.to_string()),
+        Some(Err(error)) => line("error", error.clone()),
         None => {}
     }
-    fact("queue", format!("{} (priority {})", tracked.queue, tracked.priority.level()));
+    line("queue", format!("{} (priority {})", tracked.queue, tracked.priority.level()));
     if let Some(record) = record {
-        fact("called", record.created_at.to_string());
-        record.parent.into_iter().for_each(|parent| fact("parent", parent.to_string()));
-        record.retry_of.into_iter().for_each(|of| fact("repeats", of.to_string()));
-        record.workflow.into_iter().for_each(|workflow| fact("workflow", workflow.id.to_string()));
-        record.trace.iter().for_each(|trace| fact("traceparent", trace.traceparent.to_string()));
+        line("created", record.created_at.to_string());
+        record.parent.into_iter().for_each(|parent| line("parent", parent.to_string()));
+        record.retry_of.into_iter().for_each(|of| line("retry of", of.to_string()));
+        record.workflow.into_iter().for_each(|workflow| line("workflow", workflow.id.to_string()));
+        record.trace.iter().for_each(|trace| line("traceparent", trace.traceparent.to_string()));
     }
-    children.iter().for_each(|child| fact("child", child.to_string()));
+    children.iter().for_each(|child| line("child", child.to_string()));
     text
 }
 
-/// The lines of a history, with how often what each says was repeated: a call that was given back for its task again and
-/// again is told of by its last line.
-fn collapsed(history: &[HistoryEntry]) -> Vec<(&HistoryEntry, usize)> {
+/// Collapses repeats of a history, and returns each remaining entry with the number of its repeats.
+///
+/// Runners that don't know a task claim its invocation and return it to the queue, again and again. Only the first and
+/// the last of these rounds remain.
+fn collapse(history: &[HistoryEntry]) -> Vec<(&HistoryEntry, usize)> {
     let mut lines: Vec<(&HistoryEntry, usize)> = Vec::new();
     for round in history.split_inclusive(|entry| entry.reason == Reason::UnknownTask) {
         let is_repeat =
@@ -136,7 +143,7 @@ fn collapsed(history: &[HistoryEntry]) -> Vec<(&HistoryEntry, usize)> {
     lines
 }
 
-fn line((entry, repeats): (&HistoryEntry, usize)) -> Vec<comfy_table::Cell> {
+fn row((entry, repeats): (&HistoryEntry, usize)) -> Vec<comfy_table::Cell> {
     let runner = entry.runner.map(|runner| runner.to_string()).unwrap_or_default();
     let mut detail = entry.detail.as_deref().unwrap_or_default().to_owned();
     if repeats > 0 {
@@ -145,8 +152,8 @@ fn line((entry, repeats): (&HistoryEntry, usize)) -> Vec<comfy_table::Cell> {
     vec![cell(entry.at), status_cell(entry.status), cell(entry.reason), cell(runner), cell(detail)]
 }
 
-fn as_json(shown: &Shown) -> Value {
-    let Shown { tracked, record, arguments, outcome, history, children, why } = shown;
+fn as_json(details: &Details) -> Value {
+    let Details { tracked, record, arguments, outcome, history, children, why } = details;
     let record = record.as_ref();
     json!({
         "invocation": invocations::as_json(tracked),
@@ -171,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_was_given_back_for_its_task_again_and_again_is_told_of_once() {
+    fn repeated_rounds_of_an_unknown_task_are_collapsed() {
         let mut version = 0;
         let mut entry = |status, reason| {
             version += 1;
@@ -185,11 +192,11 @@ mod tests {
         }
         history.push(entry(Status::Pending, Reason::Claimed));
         history.push(entry(Status::Failed, Reason::UnknownTask));
-        let lines: Vec<_> = collapsed(&history).into_iter().map(|(entry, repeats)| (entry.version, repeats)).collect();
+        let lines: Vec<_> = collapse(&history).into_iter().map(|(entry, repeats)| (entry.version, repeats)).collect();
         assert_eq!(
             lines,
             [(1, 0), (2, 0), (11, 4), (12, 0), (13, 0)],
-            "the first of the repeats, the last, and the end"
+            "the first round, the last entry of the repeats, and the last claim with the failure remain"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `triggers`
+//! `triggers`: lists triggers, their runs and their next times; pauses, resumes and fires them.
 
 use comfy_table::Cell;
 use pynenc_builder::backends::pynenc_triggers::{NextSlot, ScheduleInfo, TriggerInfo, TriggersExt};
@@ -8,39 +8,44 @@ use serde_json::{Value, json};
 
 use crate::arguments::TriggerAction;
 use crate::exit::Exit;
-use crate::screen::{Screen, cell};
+use crate::output::{Output, cell};
 
-/// At most so many times of a trigger are in the list.
+/// The maximum number of next times of a trigger in the list.
 const LISTED_SLOTS: usize = 5;
 
-pub(super) async fn perform(app: &Engine, action: Option<TriggerAction>, screen: &mut Screen) -> Result<Exit> {
+pub(super) async fn run(app: &Engine, action: Option<TriggerAction>, output: &mut Output) -> Result<Exit> {
     let triggers = app.triggers();
     match action {
         None => {
             let head = ["id", "when", "calls", "state", "in words", "next times"];
-            let none = "no trigger is alive: those of the code live while a runner that has them does";
-            screen.list(&triggers.list().await?, as_json, (&head, row), none)?;
+            let none = "no live triggers; start a `worker` of the program that defines them";
+            output.list(&triggers.list().await?, as_json, (&head, row), none)?;
         }
         Some(TriggerAction::Runs { id, limit }) => {
             let runs = triggers.runs(&id, limit).await?;
-            screen.list(&runs, run_as_json, (&["at", "cause", "comes to", "delivery"], run_row), "it hasn't fired")?;
+            output.list(
+                &runs,
+                run_as_json,
+                (&["at", "cause", "comes to", "delivery"], run_row),
+                "the trigger has no recorded run",
+            )?;
         }
         Some(TriggerAction::Next { id, count }) => {
             let schedules = triggers.schedules(&id, count).await?;
             let head = ["next", "local time", "in words", "cron"];
-            screen.list(&slots(&schedules, count), slot_as_json, (&head, slot_row), "the trigger has no schedule")?;
+            output.list(&slots(&schedules, count), slot_as_json, (&head, slot_row), "the trigger has no schedule")?;
         }
         Some(TriggerAction::Pause { id }) => {
             triggers.pause(&id).await?;
-            screen.answer(|| json!({"trigger": id, "paused": true}), || format!("{id} is paused"))?;
+            output.value(|| json!({"trigger": id, "paused": true}), || format!("trigger {id} is paused"))?;
         }
         Some(TriggerAction::Resume { id }) => {
             triggers.resume(&id).await?;
-            screen.answer(|| json!({"trigger": id, "paused": false}), || format!("{id} reacts again"))?;
+            output.value(|| json!({"trigger": id, "paused": false}), || format!("trigger {id} is active again"))?;
         }
         Some(TriggerAction::Fire { id }) => {
             let invocation = triggers.run_now(&id).await?;
-            screen.answer(|| json!({"trigger": id, "invocation": invocation}), || invocation.to_string())?;
+            output.value(|| json!({"trigger": id, "invocation": invocation}), || invocation.to_string())?;
         }
     }
     Ok(Exit::Done)
@@ -50,7 +55,7 @@ fn row(trigger: &TriggerInfo) -> Vec<Cell> {
     let state = match (trigger.paused, trigger.added) {
         (true, _) => "paused",
         (false, true) => "added",
-        (false, false) => "of the code",
+        (false, false) => "in code",
     };
     let words: Vec<_> = trigger.schedules.iter().map(|schedule| schedule.description.as_str()).collect();
     let slots = slots(&trigger.schedules, LISTED_SLOTS);
@@ -59,7 +64,7 @@ fn row(trigger: &TriggerInfo) -> Vec<Cell> {
     vec![cell(&trigger.id), cell(&trigger.spec), cell(trigger.spec.target.task()), cell(state), cell(words), cell(next)]
 }
 
-/// The next times of several schedules, the earliest first.
+/// Merges the next times of several schedules, earliest first.
 fn slots(schedules: &[ScheduleInfo], count: usize) -> Vec<(&ScheduleInfo, &NextSlot)> {
     let slots = schedules.iter().flat_map(|schedule| schedule.next.iter().map(move |slot| (schedule, slot)));
     let mut slots: Vec<_> = slots.collect();
@@ -106,10 +111,10 @@ fn as_json(trigger: &TriggerInfo) -> Value {
 }
 
 fn run_row(fired: &FiredRun) -> Vec<Cell> {
-    vec![cell(fired.at), cell(&fired.run.cause), cell(comes_to(fired)), cell(delivery(fired))]
+    vec![cell(fired.at), cell(&fired.run.cause), cell(outcome(fired)), cell(delivery(fired))]
 }
 
-fn comes_to(fired: &FiredRun) -> String {
+fn outcome(fired: &FiredRun) -> String {
     match &fired.run.outcome {
         RunOutcome::Call { invocation, .. } => invocation.to_string(),
         RunOutcome::Failed(why) => format!("failed: {why}"),
@@ -126,5 +131,11 @@ fn delivery(fired: &FiredRun) -> String {
 }
 
 fn run_as_json(fired: &FiredRun) -> Value {
-    json!({"id": fired.run.id, "at": fired.at, "cause": fired.run.cause, "comes_to": comes_to(fired), "delivery": delivery(fired)})
+    json!({
+        "id": fired.run.id,
+        "at": fired.at,
+        "cause": fired.run.cause,
+        "comes_to": outcome(fired),
+        "delivery": delivery(fired),
+    })
 }

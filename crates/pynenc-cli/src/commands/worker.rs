@@ -1,4 +1,4 @@
-//! `worker`
+//! `worker`: runs invocations until the process is stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,104 +9,106 @@ use pynenc_core::orchestrator::Counts;
 use pynenc_engine::Result;
 use serde_json::json;
 
-use crate::arguments::Worker;
-use crate::console;
+use crate::arguments::{Worker, program_name};
 use crate::exit::Exit;
-use crate::screen::{Screen, cell};
+use crate::output::{Output, cell};
+use crate::stderr;
 
-/// How often the summary line is written.
-const SECOND: Duration = Duration::from_secs(1);
+/// How often the summary line is updated. Its rate is the number of completions between two updates.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(builder: PynencBuilder, wanted: &Worker, screen: &mut Screen) -> Result<Exit> {
-    let builder = configured(builder, wanted);
-    console::log(&builder.logging()?)?;
+pub(super) async fn run(builder: PynencBuilder, options: &Worker, output: &mut Output) -> Result<Exit> {
+    let builder = configure(builder, options);
+    stderr::init_logging(&builder.logging()?)?;
     let app = builder.build().await?;
     if app.is_worker_process() {
-        // Its supervisor has said all there is to say.
+        // The supervisor of this process has printed what the worker serves.
         app.run().await?;
         return Ok(Exit::Done);
     }
-    introduce(&app, screen)?;
-    let summary = (console::is_terminal() && !wanted.quiet).then(|| tokio::spawn(summarize(app.clone())));
-    let ran = app.run().await;
+    print_introduction(&app, output)?;
+    let summary = (stderr::is_terminal() && !options.quiet).then(|| tokio::spawn(show_summary(app.clone())));
+    let result = app.run().await;
     if let Some(summary) = summary {
         summary.abort();
     }
-    ran.map(|()| Exit::Done)
+    result.map(|()| Exit::Done)
 }
 
-fn configured(mut builder: PynencBuilder, wanted: &Worker) -> PynencBuilder {
-    if let Some(queues) = &wanted.queues {
+/// Applies the options of the command to the settings.
+fn configure(mut builder: PynencBuilder, options: &Worker) -> PynencBuilder {
+    if let Some(queues) = &options.queues {
         builder = builder.argument("runner.queues", queues);
     }
-    if let Some(concurrency) = wanted.concurrency {
+    if let Some(concurrency) = options.concurrency {
         builder = builder.argument("runner.concurrency", &concurrency.to_string());
     }
-    if let Some(processes) = wanted.processes {
+    if let Some(processes) = options.processes {
         builder = builder.argument("runner_cls", "ProcessRunner");
         builder = builder.argument("runner.num_processes", &processes.to_string());
     }
     builder
 }
 
-/// Says what the worker serves.
-fn introduce(app: &Pynenc, screen: &mut Screen) -> Result<()> {
+/// Writes the app, the components, the queues and the tasks of this worker.
+fn print_introduction(app: &Pynenc, output: &mut Output) -> Result<()> {
     let settings: BTreeMap<_, _> = app.explain().into_iter().map(|setting| (setting.key, setting.value)).collect();
-    let set = |key: &str| settings.get(key).cloned().unwrap_or_default();
+    let setting = |key: &str| settings.get(key).cloned().unwrap_or_default();
     let (runner, tasks) = (&app.settings().runner, app.tasks().all());
-    if screen.is_json() {
+    if output.is_json() {
         let tasks: Vec<_> = tasks.iter().map(|task| task.id().as_str()).collect();
         let json = || {
             json!({
                 "app": &*app.settings().app_id,
-                "runner": set("runner_cls"),
-                "orchestrator": set("orchestrator_cls"),
+                "runner": setting("runner_cls"),
+                "orchestrator": setting("orchestrator_cls"),
                 "queues": runner.queues,
                 "concurrency": runner.concurrency,
                 "tasks": tasks,
             })
         };
-        return screen.answer(json, String::new);
+        return output.value(json, String::new);
     }
-    screen.say(&format!(
+    output.text(&format!(
         "{} serves the app `{}`\n  runner   {}, {} at once\n  stores   {}, {}, {}\n  queues   {}\n",
-        super::program(),
+        program_name(),
         app.settings().app_id,
-        set("runner_cls"),
+        setting("runner_cls"),
         runner.concurrency,
-        set("orchestrator_cls"),
-        set("broker_cls"),
-        set("state_backend_cls"),
+        setting("orchestrator_cls"),
+        setting("broker_cls"),
+        setting("state_backend_cls"),
         runner.queues.join(", "),
     ))?;
     if tasks.is_empty() {
-        return screen.say("No task is linked: `use my_tasks as _;` links a crate of tasks.");
+        return output.text("This program has no tasks. Write `use my_tasks as _;` to link a crate of tasks.");
     }
     let rows = tasks.iter().map(|task| {
         let options = task.options();
         vec![cell(task.id()), cell(&options.queue), cell(options.max_retries), cell(options.priority)]
     });
-    screen.table(&["task", "queue", "retries", "priority"], rows.collect())
+    output.table(&["task", "queue", "retries", "priority"], rows.collect())
 }
 
-/// Writes a line over and over: what waits, what runs, what has been done.
-async fn summarize(app: Pynenc) {
-    let line = console::line();
+/// Updates the summary line until the task is aborted.
+async fn show_summary(app: Pynenc) {
+    let line = stderr::status_line();
     let mut last = None;
     loop {
         match app.parts().orchestrator.count().await {
             Ok(counts) => {
-                let ended = ended(&counts);
-                line.set_message(summary(&counts, last.map_or(0, |last| ended.saturating_sub(last))));
-                last = Some(ended);
+                let finished = finished(&counts);
+                line.set_message(summary(&counts, last.map_or(0, |last| finished.saturating_sub(last))));
+                last = Some(finished);
             }
-            Err(error) => line.set_message(format!("the store can't be asked: {error}")),
+            Err(error) => line.set_message(format!("can't read the counts of the store: {error}")),
         }
-        tokio::time::sleep(SECOND).await;
+        tokio::time::sleep(UPDATE_INTERVAL).await;
     }
 }
 
-fn ended(counts: &Counts) -> u64 {
+/// Counts the finished invocations.
+fn finished(counts: &Counts) -> u64 {
     counts.statuses.iter().filter(|(status, _)| status.is_final()).map(|(_, count)| count).sum()
 }
 
@@ -122,7 +124,7 @@ fn summary(counts: &Counts, rate: u64) -> String {
         (of(&[Status::Failed]), "failed"),
     ];
     let shown: Vec<_> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}")).collect();
     let shown = if shown.is_empty() { "nothing to do".to_owned() } else { shown.join(", ") };
     if rate > 0 { format!("{shown} ({rate}/s)") } else { shown }
 }
@@ -132,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_tells_what_there_is() {
+    fn the_summary_counts_invocations_by_state() {
         let mut counts = Counts::default();
         assert_eq!(summary(&counts, 0), "nothing to do");
         counts.statuses =

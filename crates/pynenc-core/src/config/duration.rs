@@ -1,4 +1,4 @@
-//! Reads and writes durations as a person does: `"1m 30s"`, or a bare number of seconds.
+//! Reads and writes durations as text such as `"1m 30s"`, or as a bare number of seconds.
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,21 +22,21 @@ use serde::ser::Serializer;
 
 const EXPECTED: &str = "a duration such as \"1m 30s\" or \"250ms\", or a number of seconds";
 
-/// Writes the duration as text.
+/// Serializes a duration as text.
 pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_duration(*duration))
 }
 
-/// Reads text or a number of seconds.
+/// Deserializes a duration from text or from a number of seconds.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(DurationVisitor)
 }
 
-/// Reads `"5s"`, `"1m 30s"`, `"250ms"`, or a bare number of seconds such as `"2.5"`.
+/// Parses `"5s"`, `"1m 30s"`, `"250ms"`, or a bare number of seconds such as `"2.5"`.
 ///
 /// # Errors
 ///
-/// Says what is wrong with a text that is no duration, is negative or is too large.
+/// A message if the text isn't a duration, is negative or is too large.
 pub fn parse(text: &str) -> Result<Duration, String> {
     match text.trim().parse::<f64>() {
         Ok(seconds) => from_seconds(seconds),
@@ -44,12 +44,12 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The duration as a setting has it.
+/// Formats a duration as it is written in settings.
 pub fn text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-/// The same for a duration that may be absent: none, an empty text or `"none"`.
+/// The same for an optional duration. An empty text and `"none"` mean no duration.
 pub mod option {
     use std::time::Duration;
 
@@ -57,20 +57,20 @@ pub mod option {
     use serde::de::{Deserialize, Deserializer};
     use serde::ser::Serializer;
 
-    /// Writes the duration as text, or nothing.
+    /// Serializes an optional duration as text.
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        duration.map(|duration| humantime::format_duration(duration).to_string()).serialize(serializer)
+        duration.map(super::text).serialize(serializer)
     }
 
-    /// Reads text, a number of seconds, or nothing.
+    /// Deserializes an optional duration from text, from a number of seconds, or from nothing.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<Given>::deserialize(deserializer)?.and_then(|given| given.0))
+        Ok(Option::<DurationOrNone>::deserialize(deserializer)?.and_then(|value| value.0))
     }
 
-    /// A duration or the word that says there is none.
-    struct Given(Option<Duration>);
+    /// A duration, or the text `"none"`.
+    struct DurationOrNone(Option<Duration>);
 
-    impl<'de> Deserialize<'de> for Given {
+    impl<'de> Deserialize<'de> for DurationOrNone {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             deserializer.deserialize_any(super::OptionVisitor).map(Self)
         }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_a_person_writes() {
+    fn texts_and_numbers_of_seconds_are_durations() {
         check(r#""5s""#, Some(Duration::from_secs(5)));
         check(r#""1m 30s""#, Some(Duration::from_secs(90)));
         check(r#"" 250ms ""#, Some(Duration::from_millis(250)));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_may_be_none() {
+    fn an_optional_duration_can_be_none() {
         for most in ["null", r#""none""#, r#""""#] {
             let waits: Waits = serde_json::from_str(&format!(r#"{{"wait": 1, "most": {most}}}"#)).unwrap();
             assert_eq!(waits.most, None, "{most}");

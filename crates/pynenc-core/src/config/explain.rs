@@ -1,34 +1,36 @@
-//! Every setting with its value and where it came from.
+//! Settings as they are shown to people: key, value and origin.
 
 use config::{Map, Value as Sourced, ValueKind};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::report::full_key;
+use super::origin::{DEFAULT, origin};
+use super::unknown_settings::full_key;
 use crate::error::{Error, Result};
 
 const MASK: &str = "***";
 
-/// A setting, its value and where it came from.
+/// A setting with its value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Setting {
     /// The full key, such as `runner.concurrency`.
     pub key: String,
-    /// The value as text; `***` if it is a secret, `none` if there is none.
+    /// The value as text; `***` for a secret, `none` without a value.
     pub value: String,
-    /// `default`, the file's path, `builder`, the variable's name, or `command line`.
+    /// The origin: `default`, the file's path, `builder`, the variable's name, or `command line`.
     pub source: String,
 }
 
-/// The settings of a section that was read as `values`, with their origins in `sources`.
+/// Lists the settings of a section that was read as `values`. `sources` has the origin of each.
 pub(super) fn settings(
     name: &str,
     secrets: &[&str],
     values: &impl Serialize,
     sources: &Map<String, Sourced>,
 ) -> Result<Vec<Setting>> {
-    let json = serde_json::to_value(values)
-        .map_err(|error| Error::config("a section can't be shown").with("section", name).caused_by(error))?;
+    let json = serde_json::to_value(values).map_err(|error| {
+        Error::config("can't show the settings of a section").with("section", name).caused_by(error)
+    })?;
     let mut settings = Vec::new();
     for (key, value) in json.as_object().into_iter().flatten() {
         let secret = secrets.contains(&key.as_str());
@@ -37,19 +39,19 @@ pub(super) fn settings(
     Ok(settings)
 }
 
-/// A setting as its layer gives it.
-pub(super) fn given(key: String, value: &Sourced) -> Setting {
-    Setting { key, value: as_given(value), source: source(Some(value)) }
+/// Creates a setting from a value as it is set in its layer.
+pub(super) fn as_set(key: String, value: &Sourced) -> Setting {
+    Setting { key, value: value_text(value), source: source(Some(value)) }
 }
 
-fn collect(key: &str, value: &Json, given: Option<&Sourced>, secret: bool, settings: &mut Vec<Setting>) {
+fn collect(key: &str, value: &Json, sourced: Option<&Sourced>, secret: bool, settings: &mut Vec<Setting>) {
     match value {
         Json::Object(entries) if !entries.is_empty() && !secret => {
             for (name, value) in entries {
-                collect(&full_key(key, name), value, entry(given, name), secret, settings);
+                collect(&full_key(key, name), value, entry(sourced, name), secret, settings);
             }
         }
-        _ => settings.push(Setting { key: key.to_owned(), value: shown(value, secret), source: source(given) }),
+        _ => settings.push(Setting { key: key.to_owned(), value: shown(value, secret), source: source(sourced) }),
     }
 }
 
@@ -61,7 +63,7 @@ fn entry<'a>(table: Option<&'a Sourced>, name: &str) -> Option<&'a Sourced> {
 }
 
 fn source(value: Option<&Sourced>) -> String {
-    value.map_or_else(|| "default".to_owned(), super::layer::origin)
+    value.map_or_else(|| DEFAULT.to_owned(), origin)
 }
 
 fn shown(value: &Json, secret: bool) -> String {
@@ -73,9 +75,9 @@ fn shown(value: &Json, secret: bool) -> String {
     }
 }
 
-fn as_given(value: &Sourced) -> String {
+fn value_text(value: &Sourced) -> String {
     match &value.kind {
-        ValueKind::Array(items) => format!("[{}]", items.iter().map(as_given).collect::<Vec<_>>().join(", ")),
+        ValueKind::Array(items) => format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", ")),
         ValueKind::Table(_) => "a table".to_owned(),
         _ => value.clone().into_string().unwrap_or_else(|_| "none".to_owned()),
     }

@@ -1,4 +1,4 @@
-//! One source of settings, and how sources are laid over each other.
+//! The settings of one source, and the merge of several sources.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use config::builder::{ConfigBuilder, DefaultState};
 use config::{ConfigError, Map, Source, Value as Sourced, ValueKind};
 use serde::Serialize;
 
+use super::origin::{DEFAULT, origin, with_origin};
 use crate::error::{Error, Result};
 
-/// Tables in tables are walked by the stack, so what names them has an end.
+/// The most parts of a setting's name. Nested tables are walked recursively, so the limit protects the stack.
 const MAX_PARTS: usize = 32;
 
 /// The settings of one source, as a tree of tables.
@@ -17,7 +18,7 @@ const MAX_PARTS: usize = 32;
 pub(super) struct Layer(pub(super) Map<String, Sourced>);
 
 impl Layer {
-    /// The settings `defaults` serializes as.
+    /// Creates a layer from the settings that `defaults` serializes as.
     pub(super) fn defaults(defaults: &impl Serialize) -> Result<Self> {
         let json = serde_json::to_value(defaults).map_err(|error| not_a_table().caused_by(error))?;
         match from_json(json) {
@@ -26,23 +27,24 @@ impl Layer {
         }
     }
 
-    /// Puts `kind` at the end of `path`, whose other parts become tables.
+    /// Sets the value at the end of `path`. The other parts of the path become tables.
     pub(super) fn insert(&mut self, path: &[&str], origin: &str, kind: ValueKind) -> Result<()> {
         if path.len() > MAX_PARTS {
-            let advice = format!("no setting has a name of more than {MAX_PARTS} parts");
-            return Err(Error::config(advice).with("source", beginning(origin)).with("parts", path.len()));
+            let message = format!("the name of a setting can't have more than {MAX_PARTS} parts");
+            return Err(Error::config(message).with("source", shortened(origin)).with("parts", path.len()));
         }
         let (last, tables) = path.split_last().expect("a path has at least one part");
         let mut table = &mut self.0;
         for name in tables {
-            let entry = table.entry((*name).to_owned()).or_insert_with(|| sourced(origin, Map::<_, Sourced>::new()));
+            let entry =
+                table.entry((*name).to_owned()).or_insert_with(|| with_origin(origin, Map::<_, Sourced>::new()));
             let taken = entry.origin().map(str::to_owned);
             let ValueKind::Table(inner) = &mut entry.kind else {
                 return Err(value_and_table(name, origin, taken.as_deref()));
             };
             table = inner;
         }
-        put(table, last, sourced(origin, kind))
+        insert_value(table, last, with_origin(origin, kind))
     }
 }
 
@@ -57,7 +59,7 @@ impl Source for Layer {
         Box::new(self.clone())
     }
 
-    /// Gives the tree under one name, because top-level names are taken apart at their dots.
+    /// Returns the tree under one name, because the `config` crate splits top-level names at their dots.
     fn collect(&self) -> Result<Map<String, Sourced>, ConfigError> {
         Ok(Map::from_iter([(ROOT.to_owned(), Sourced::new(None, self.0.clone()))]))
     }
@@ -65,20 +67,21 @@ impl Source for Layer {
 
 const ROOT: &str = "root";
 
-/// As much of a name as a person reads.
-fn beginning(name: &str) -> &str {
+/// Cuts a long name to a readable length.
+fn shortened(name: &str) -> &str {
     name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Lays each layer over those before it.
+/// Merges layers; a later one overrides the earlier ones.
 pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> Result<Map<String, Sourced>> {
     let start = ConfigBuilder::<DefaultState>::default();
     let merged = layers.into_iter().fold(start, ConfigBuilder::<DefaultState>::add_source).build();
-    let merged = merged.map_err(|error| Error::config("can't lay the settings together").caused_by(error))?;
-    merged.get_table(ROOT).map_err(|error| Error::config("can't lay the settings together").caused_by(error))
+    merged.and_then(|merged| merged.get_table(ROOT)).map_err(|error| {
+        Error::config("can't merge the settings of the file, the code and the environment").caused_by(error)
+    })
 }
 
-/// Fails where one layer gives a value to a name that another makes a table of.
+/// Fails if a name is a value in one layer and a table in another.
 pub(super) fn refuse_mixed(layers: &[Layer]) -> Result<()> {
     let entries = || layers.iter().flat_map(|layer| &layer.0);
     for (name, table) in entries().filter(|(_, value)| is_table(value)) {
@@ -90,43 +93,17 @@ pub(super) fn refuse_mixed(layers: &[Layer]) -> Result<()> {
     Ok(())
 }
 
-/// Where a value came from; for a table where its first setting came from.
-pub(super) fn origin(value: &Sourced) -> String {
-    match &value.kind {
-        ValueKind::Table(table) if !table.is_empty() => {
-            table.iter().min_by_key(|(key, _)| *key).map_or_else(String::new, |(_, value)| origin(value))
-        }
-        _ => value.origin().unwrap_or("default").to_owned(),
-    }
-}
-
 pub(super) fn is_table(value: &Sourced) -> bool {
     matches!(value.kind, ValueKind::Table(_))
 }
 
-pub(super) fn sourced(origin: &str, kind: impl Into<ValueKind>) -> Sourced {
-    Sourced::new(Some(&origin.to_owned()), kind)
-}
-
-/// Marks the value and all within it as coming from `origin`.
-pub(super) fn stamped(value: Sourced, origin: &str) -> Sourced {
-    let kind = match value.kind {
-        ValueKind::Table(table) => {
-            ValueKind::Table(table.into_iter().map(|(key, value)| (key, stamped(value, origin))).collect())
-        }
-        ValueKind::Array(items) => ValueKind::Array(items.into_iter().map(|item| stamped(item, origin)).collect()),
-        kind => kind,
-    };
-    sourced(origin, kind)
-}
-
-/// A value that code gives to a setting.
+/// A value that code sets.
 #[derive(Clone)]
 pub struct Value(pub(super) ValueKind);
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Value(***)") // it may be a secret
+        f.write_str("Value(***)") // the value may be a secret
     }
 }
 
@@ -169,7 +146,7 @@ impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
     }
 }
 
-fn put(table: &mut Map<String, Sourced>, name: &str, value: Sourced) -> Result<()> {
+fn insert_value(table: &mut Map<String, Sourced>, name: &str, value: Sourced) -> Result<()> {
     match table.get(name) {
         Some(taken) if is_table(taken) => Err(value_and_table(name, &origin(taken), value.origin())),
         _ => {
@@ -180,13 +157,13 @@ fn put(table: &mut Map<String, Sourced>, name: &str, value: Sourced) -> Result<(
 }
 
 fn value_and_table(name: &str, table: &str, value: Option<&str>) -> Error {
-    Error::config(format!("`{name}` is given both a value and keys of its own"))
-        .with("value", value.unwrap_or("default"))
-        .with("keys", table)
+    Error::config(format!("`{name}` is set both to a value and as a section with keys: remove one of the two"))
+        .with("value from", value.unwrap_or(DEFAULT))
+        .with("keys from", table)
 }
 
 fn not_a_table() -> Error {
-    Error::config("a section must serialize as a table")
+    Error::config("a section of settings must serialize as a table")
 }
 
 fn from_json(json: serde_json::Value) -> ValueKind {
@@ -224,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_layer_wins_key_by_key() {
+    fn a_later_layer_overrides_single_keys() {
         let low = layer("low", &[(&["a"], 1), (&["s", "x"], 1), (&["s", "y"], 1), (&["dotted.key"], 1)]);
         let high = layer("high", &[(&["a"], 2), (&["s", "y"], 2)]);
         let merged = merge([low, high]).unwrap();
@@ -234,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_value_or_a_table() {
+    fn a_name_cannot_be_both_a_value_and_a_table() {
         for paths in [[&["s"][..], &["s", "x"]], [&["s", "x"], &["s"]]] {
             let mut layer = Layer::default();
             layer.insert(paths[0], "one", ValueKind::I64(1)).unwrap();
             let message = layer.insert(paths[1], "two", ValueKind::I64(1)).unwrap_err().to_string();
-            assert!(message.contains("`s` is given both") && message.contains("one") && message.contains("two"));
+            assert!(message.contains("`s` is set both") && message.contains("one") && message.contains("two"));
         }
         let mixed = [layer("low", &[(&["s"], 1)]), layer("high", &[(&["s", "x"], 1)])];
         let message = refuse_mixed(&mixed).unwrap_err().to_string();
@@ -247,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn code_gives_values_of_many_types() {
+    fn code_can_set_values_of_many_types() {
         let seconds = Value::from(Duration::from_secs(90));
         assert_eq!(seconds.0, ValueKind::String("1m 30s".into()));
         assert_eq!(Value::from(["a", "b"]).0, ValueKind::from(vec!["a", "b"]));

@@ -1,27 +1,25 @@
-//! What is logged, and how.
-
-use std::fmt;
-use std::str::FromStr;
+//! The section `logging`.
 
 use serde::{Deserialize, Serialize};
 
-use super::Section;
+use super::section::Section;
 use crate::error::{Error, Result};
+use crate::text_enum::text_enum;
 
-/// What is logged, in the section `logging`.
+/// The section `logging`: which events are logged, and in which form.
 ///
-/// The engine tells what it does through `tracing`, whoever listens. The level and the format are for who installs the
-/// listener: the command line, and `pynenc::logging`.
+/// The engine always emits its events through `tracing`. `level` and `format` apply only if the command line or
+/// `pynenc::logging` installs the subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoggingConfig {
-    /// The least level that is told, and others for single modules: `info,my_tasks=debug`.
+    /// The minimum level, and optionally other levels for single modules: `info,my_tasks=debug`.
     pub level: String,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
-    /// What is told of arguments.
+    /// How the arguments of calls are logged.
     pub arguments: ArgumentPrinting,
-    /// How many characters of an argument are told, where they are truncated.
+    /// How many characters of an argument are logged if arguments are truncated.
     pub argument_length: usize,
 }
 
@@ -43,8 +41,9 @@ impl Section for LoggingConfig {
         match self.level.split(',').find(|part| !is_directive(part.trim())) {
             None => Ok(()),
             Some(part) => {
-                let error = Error::config("the setting `logging.level` must be off, error, warn, info, debug or trace");
-                Err(error.with("found", part).with("example", "info,my_tasks=debug"))
+                let message =
+                    "the setting `logging.level` has an unknown level: use off, error, warn, info, debug or trace";
+                Err(Error::config(message).with("found", part).with("example", "info,my_tasks=debug"))
             }
         }
     }
@@ -52,58 +51,34 @@ impl Section for LoggingConfig {
 
 fn is_directive(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let (module, level) = text.rsplit_once('=').unwrap_or(("everything", text));
+    let (module, level) = text.rsplit_once('=').unwrap_or(("all modules", text));
     !module.is_empty() && LEVELS.contains(&level.to_ascii_lowercase().as_str())
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $text),+ })
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(Error::invalid("unknown word").with("found", text).with("known", [$($text),+].join(", "))),
-                }
-            }
-        }
-    };
-}
-
-words!(
-    /// How a line of the log looks.
-    LogFormat {
+text_enum!(
+    /// The format of a log line.
+    #[derive(Default)]
+    LogFormat, "log format" {
         /// For people.
         #[default]
         Text = "text",
-        /// For programs: an object a line.
+        /// For programs: one JSON object per line.
         Json = "json",
     }
 );
 
-words!(
-    /// What is told of a call's arguments.
-    ArgumentPrinting {
+text_enum!(
+    /// How the arguments of a call are logged.
+    #[derive(Default)]
+    ArgumentPrinting, "way to log arguments" {
         /// Names and values.
         Full = "full",
-        /// Names alone.
+        /// Names only.
         Names = "names",
         /// Names, and the beginning of each value.
         #[default]
         Truncated = "truncated",
-        /// Nothing.
+        /// Neither names nor values.
         Hidden = "hidden",
     }
 );
@@ -118,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_may_have_others_for_modules() {
+    fn a_level_can_be_set_for_single_modules() {
         check("info", true);
         check("WARN, my_tasks::jobs=trace,redis=off", true);
         check("loud", false);

@@ -1,4 +1,4 @@
-//! Turns layered values into a type, leniently only where a value came from the environment or the command line.
+//! Reads merged values into a type. Text is converted only if it comes from the environment or the command line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,54 +11,52 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::environment::is_variable;
-use super::layer;
-use super::loader::COMMAND_LINE;
-use super::report::{self, Unknown, full_key};
+use super::origin::{DEFAULT, is_untyped, origin};
+use super::unknown_settings::{self, UnknownSetting, full_key};
 use crate::error::{Error, Result};
-use crate::names::did_you_mean;
+use crate::suggestions::did_you_mean;
 
-/// Reads a `T` from `table`; an error names the key below `section` and hides the values of `secrets`.
+/// Reads a `T` from `table`. An error names the key with its `section` and hides the values of `secrets`.
 pub(super) fn read<T: DeserializeOwned>(section: &str, secrets: &[&str], table: Map<String, Value>) -> Result<T> {
     let value = Value::new(None, table);
-    T::deserialize(Reader { value: &value }).map_err(|fault| fault.into_error(section, secrets))
+    T::deserialize(Reader { value: &value }).map_err(|error| error.into_error(section, secrets))
 }
 
-/// A value to be read as whatever type is asked for.
+/// Deserializes one value, converted to the type that the caller requests.
 struct Reader<'a> {
     value: &'a Value,
 }
 
 impl<'a> Reader<'a> {
-    /// The text of an environment variable, or of the command line, which has no type yet.
-    fn words(&self) -> Option<&'a str> {
+    /// Returns the text of an environment variable or of the command line. Such text has no type yet.
+    fn untyped_text(&self) -> Option<&'a str> {
         match &self.value.kind {
             ValueKind::String(text) if self.value.origin().is_some_and(is_untyped) => Some(text),
             _ => None,
         }
     }
 
-    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let Some(text) = self.words() else { return self.deserialize_any(visitor) };
+    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let Some(text) = self.untyped_text() else { return self.deserialize_any(visitor) };
         if let Ok(number) = text.trim().parse::<i64>() {
             return visitor.visit_i64(number);
         }
         match text.trim().parse::<u64>() {
             Ok(number) => visitor.visit_u64(number),
-            Err(_) => Err(Fault::invalid_value(Unexpected::Str(text), &visitor)),
+            Err(_) => Err(ReadError::invalid_value(Unexpected::Str(text), &visitor)),
         }
     }
 
-    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let Some(text) = self.words() else { return self.deserialize_any(visitor) };
+    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let Some(text) = self.untyped_text() else { return self.deserialize_any(visitor) };
         match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => visitor.visit_f64(number),
-            _ => Err(Fault::invalid_value(Unexpected::Str(text), &"a number")),
+            _ => Err(ReadError::invalid_value(Unexpected::Str(text), &"a number")),
         }
     }
 
-    fn list<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.words() {
+    fn list<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.untyped_text() {
             Some(text) => visitor.visit_seq(Items { items: split(text, self.value).iter().enumerate() }),
             None => self.deserialize_any(visitor),
         }
@@ -67,16 +65,16 @@ impl<'a> Reader<'a> {
 
 macro_rules! read_as {
     ($($name:ident)* => $method:ident) => {
-        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
             self.$method(visitor)
         })*
     };
 }
 
 impl<'de> Deserializer<'de> for Reader<'_> {
-    type Error = Fault;
+    type Error = ReadError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.value.kind {
             ValueKind::Nil => visitor.visit_unit(),
             ValueKind::Boolean(value) => visitor.visit_bool(*value),
@@ -91,12 +89,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let Some(text) = self.words() else { return self.deserialize_any(visitor) };
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let Some(text) = self.untyped_text() else { return self.deserialize_any(visitor) };
         match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => visitor.visit_bool(true),
             "false" | "0" | "no" | "off" => visitor.visit_bool(false),
-            _ => Err(Fault::invalid_value(Unexpected::Str(text), &"true, yes, on, 1, false, no, off or 0")),
+            _ => Err(ReadError::invalid_value(Unexpected::Str(text), &"true, yes, on, 1, false, no, off or 0")),
         }
     }
 
@@ -105,16 +103,20 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     read_as!(deserialize_f32 deserialize_f64 => float);
     read_as!(deserialize_seq => list);
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ReadError> {
         self.list(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let absent = self.value.kind == ValueKind::Nil || self.words() == Some("");
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let absent = self.value.kind == ValueKind::Nil || self.untyped_text() == Some("");
         if absent { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -123,7 +125,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ReadError> {
         if let ValueKind::Table(table) = &self.value.kind {
             refuse_unknown(table, fields)?;
         }
@@ -135,9 +137,9 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         _name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
-        match (&self.value.kind, self.words()) {
-            (_, Some(text)) => visitor.visit_enum(as_spelled(text, variants).into_deserializer()),
+    ) -> Result<V::Value, ReadError> {
+        match (&self.value.kind, self.untyped_text()) {
+            (_, Some(text)) => visitor.visit_enum(matching_variant(text, variants).into_deserializer()),
             (ValueKind::String(text), None) => visitor.visit_enum(text.as_str().into_deserializer()),
             (ValueKind::Table(table), None) => visitor.visit_enum(MapAccessDeserializer::new(Entries::new(table))),
             _ => self.deserialize_any(visitor),
@@ -149,7 +151,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 }
 
-/// The entries of a table in the order of their keys, so that the same mistake gives the same error.
+/// The entries of a table, sorted by their keys so that the same mistake always gives the same error.
 struct Entries<'a> {
     entries: std::vec::IntoIter<(&'a String, &'a Value)>,
     value: Option<(&'a str, &'a Value)>,
@@ -164,17 +166,17 @@ impl<'a> Entries<'a> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Fault;
+    type Error = ReadError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
         let Some((key, value)) = self.entries.next() else { return Ok(None) };
         self.value = Some((key, value));
         seed.deserialize(key.as_str().into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let (key, value) = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(Reader { value }).map_err(|fault| fault.below(key.to_owned(), value))
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        let (key, value) = self.value.take().expect("serde reads a value after its key");
+        seed.deserialize(Reader { value }).map_err(|error| error.below(key.to_owned(), value))
     }
 }
 
@@ -183,18 +185,18 @@ struct Items<'a> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Fault;
+    type Error = ReadError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
         let Some((index, value)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(Reader { value }).map(Some).map_err(|fault| fault.below(format!("[{index}]"), value))
+        seed.deserialize(Reader { value }).map(Some).map_err(|error| error.below(format!("[{index}]"), value))
     }
 }
 
-/// Why a value can't be read, and where it stands.
+/// The problem of a value that can't be read, with the value's key and origin.
 #[derive(Debug)]
-struct Fault {
-    /// From the value outwards.
+struct ReadError {
+    /// The parts of the key, the innermost first.
     path: Vec<String>,
     origin: Option<String>,
     problem: Problem,
@@ -203,24 +205,24 @@ struct Fault {
 #[derive(Debug)]
 enum Problem {
     Mismatch { found: String, expected: String },
-    Unknown(Vec<Unknown>),
+    Unknown(Vec<UnknownSetting>),
     Refused(String),
 }
 
-impl Fault {
+impl ReadError {
     fn new(problem: Problem) -> Self {
         Self { path: Vec::new(), origin: None, problem }
     }
 
     fn mismatch(found: impl fmt::Display, expected: impl fmt::Display) -> Self {
-        let expected = readable(&expected.to_string()).into_owned();
+        let expected = type_for_people(&expected.to_string()).into_owned();
         Self::new(Problem::Mismatch { found: found.to_string(), expected })
     }
 
-    /// Adds the key of the value; the innermost value's origin stays.
+    /// Adds the key of the enclosing value. The origin stays that of the innermost value.
     fn below(mut self, key: String, value: &Value) -> Self {
         self.path.push(key);
-        self.origin = self.origin.or_else(|| Some(layer::origin(value)));
+        self.origin = self.origin.or_else(|| Some(origin(value)));
         self
     }
 
@@ -229,15 +231,16 @@ impl Fault {
         let path: Vec<String> = self.path.into_iter().rev().collect();
         let key = full_key(section, &path.join("."));
         if let Problem::Unknown(unknown) = self.problem {
-            return report::error(&unknown.into_iter().map(|one| within(&key, one)).collect::<Vec<_>>());
+            let in_section = |setting: UnknownSetting| UnknownSetting { key: full_key(&key, &setting.key), ..setting };
+            return unknown_settings::error(&unknown.into_iter().map(in_section).collect::<Vec<_>>());
         }
-        let error = Error::config(format!("the setting `{key}` can't be read"))
-            .with("source", self.origin.as_deref().unwrap_or("default"));
-        explain(error, self.problem, secret)
+        let error = Error::config(format!("the setting `{key}` has an invalid value"))
+            .with("source", self.origin.as_deref().unwrap_or(DEFAULT));
+        add_problem(error, self.problem, secret)
     }
 }
 
-impl serde::de::Error for Fault {
+impl serde::de::Error for ReadError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(Problem::Refused(message.to_string()))
     }
@@ -257,44 +260,37 @@ impl serde::de::Error for Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a setting can't be read") // shown only by `into_error`, which knows the secrets
+        f.write_str("a setting has an invalid value") // only `into_error` shows the problem: it knows the secrets
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ReadError {}
 
-fn explain(error: Error, problem: Problem, secret: bool) -> Error {
+fn add_problem(error: Error, problem: Problem, secret: bool) -> Error {
     match problem {
         Problem::Mismatch { expected, .. } if secret => error.with("expected", expected).with("found", "***"),
         Problem::Mismatch { expected, found } => error.with("expected", expected).with("found", found),
-        Problem::Refused(_) if secret => error.with("problem", "its value isn't accepted"),
+        Problem::Refused(_) if secret => error.with("problem", "the value isn't accepted"),
         Problem::Refused(message) => error.with("problem", message),
         Problem::Unknown(_) => error,
     }
 }
 
-fn within(section: &str, unknown: Unknown) -> Unknown {
-    Unknown { key: full_key(section, &unknown.key), ..unknown }
-}
-
-fn refuse_unknown(table: &Map<String, Value>, known: &[&str]) -> Result<(), Fault> {
-    let mut unknown: Vec<Unknown> = table
+fn refuse_unknown(table: &Map<String, Value>, known: &[&str]) -> Result<(), ReadError> {
+    let mut unknown: Vec<_> = table
         .iter()
         .filter(|(key, _)| !known.contains(&key.as_str()))
-        .map(|(key, value)| Unknown::among("", key, &layer::origin(value), known.iter().copied()))
+        .map(|(key, value)| UnknownSetting::new("", key, &origin(value), known.iter().copied()))
         .collect();
     unknown.sort();
-    if unknown.is_empty() { Ok(()) } else { Err(Fault::new(Problem::Unknown(unknown))) }
+    if unknown.is_empty() { Ok(()) } else { Err(ReadError::new(Problem::Unknown(unknown))) }
 }
 
-/// Whether what comes from there is text, whatever it means.
-fn is_untyped(origin: &str) -> bool {
-    is_variable(origin) || origin == COMMAND_LINE
-}
-
-/// The items of a comma-separated text, or of a JSON list of texts, as lists are shown; each with the origin of the whole.
+/// Splits a comma-separated text, or a JSON list of texts, into items. Each item has the origin of the whole text.
+///
+/// Lists are shown as JSON, so the reader accepts both forms.
 fn split(text: &str, whole: &Value) -> Vec<Value> {
     if text.trim().is_empty() {
         return Vec::new();
@@ -305,15 +301,15 @@ fn split(text: &str, whole: &Value) -> Vec<Value> {
     items.into_iter().map(|item| Value::new(origin.as_ref(), item)).collect()
 }
 
-/// The variant that `text` spells in its own way: any case, `-` for `_` or neither.
-fn as_spelled<'a>(text: &'a str, variants: &[&'a str]) -> &'a str {
+/// Returns the variant that `text` names, ignoring case, `-` and `_`.
+fn matching_variant<'a>(text: &'a str, variants: &[&'a str]) -> &'a str {
     let plain = |name: &str| name.trim().replace(['-', '_'], "").to_ascii_lowercase();
     variants.iter().copied().find(|variant| plain(variant) == plain(text)).unwrap_or(text)
 }
 
-/// What a person calls the type that serde names.
-fn readable(expected: &str) -> Cow<'_, str> {
-    let whole = |most: u128| Cow::Owned(format!("a whole number from 0 to {most}"));
+/// Describes in plain words the type that serde expected.
+fn type_for_people(expected: &str) -> Cow<'_, str> {
+    let whole = |max: u128| Cow::Owned(format!("a whole number from 0 to {max}"));
     match expected {
         "u8" => whole(u8::MAX.into()),
         "u16" => whole(u16::MAX.into()),
@@ -393,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_text_becomes_the_type_of_the_field() {
+    fn text_from_the_environment_is_converted_to_the_type_of_the_field() {
         check("flag", " Yes ", &Probe { flag: true, ..Probe::default() });
         check("count", " 7 ", &Probe { count: 7, ..Probe::default() });
         check("offset", "-7", &Probe { offset: -7, ..Probe::default() });
@@ -410,21 +406,21 @@ mod tests {
     }
 
     #[test]
-    fn a_text_field_takes_text_as_it_is() {
+    fn a_text_field_keeps_text_unchanged() {
         for text in ["1e5", "007", "true", " spaced ", "a,b", ""] {
             check("password", text, &Probe { password: text.into(), ..Probe::default() });
         }
     }
 
     #[test]
-    fn tables_may_be_nested() {
+    fn tables_can_be_nested() {
         assert_eq!(probe(&["pool", "size"], VARIABLE, "3").unwrap().pool, Pool { size: 3 });
         assert_eq!(probe(&["labels", "a"], VARIABLE, "3").unwrap().labels["a"], 3);
         assert_eq!(probe(&["mode", "after"], "pynenc.toml", 3).unwrap().mode, Some(Mode::After(3)));
     }
 
     #[test]
-    fn a_wrong_type_names_key_source_and_expectation() {
+    fn a_wrong_type_names_key_source_and_expected_type() {
         check_refused("flag", VARIABLE, "maybe", &["`probe.flag`", "true, yes, on", "\"maybe\""]);
         check_refused("flag", "pynenc.toml", "true", &["true or false"]);
         check_refused("count", VARIABLE, "2.7", &["a whole number from 0 to 255", "2.7"]);
@@ -446,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_told_together_at_any_depth() {
+    fn unknown_keys_are_reported_together_at_any_depth() {
         let mut layer = Layer::default();
         layer.insert(&["cuont"], "pynenc.toml", 1.into()).unwrap();
         layer.insert(&["ratoi"], VARIABLE, "1".into()).unwrap();
@@ -462,7 +458,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn booleans_are_the_eight_words_in_any_case(text in "[ ]?(?i:true|yes|on|false|no|off|maybe|t|0|1|2)") {
+        fn booleans_are_eight_words_in_any_case(text in "[ ]?(?i:true|yes|on|false|no|off|maybe|t|0|1|2)") {
             let word = text.trim().to_lowercase();
             let expected = match word.as_str() {
                 "true" | "yes" | "on" | "1" => Some(true),
@@ -474,7 +470,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_stays_what_it_is(text: String) {
+        fn any_text_is_kept_unchanged(text: String) {
             prop_assert_eq!(probe(&["password"], VARIABLE, text.as_str()).unwrap().password, text);
         }
     }

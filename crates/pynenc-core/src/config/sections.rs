@@ -1,33 +1,34 @@
-//! The sections that core and the engine read.
+//! The sections that the core and the engine read, except `logging`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Section, duration};
+use super::duration;
+use super::section::Section;
 use crate::error::{Error, Result};
 
-/// The root keys: which app this is and which components it is made of.
+/// The root keys: the app's name and its components.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AppConfig {
-    /// Keeps apps that share a store apart: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    /// The app's name, 1 to 64 of `A-Z a-z 0-9 _ . -`. Apps with different names can share a store.
     pub app_id: String,
-    /// Queues invocations for runners.
+    /// The broker, which queues invocations for runners.
     pub broker_cls: String,
-    /// Holds the status of every invocation.
+    /// The orchestrator, which owns the status of every invocation.
     pub orchestrator_cls: String,
-    /// Holds arguments, results and histories.
+    /// The state backend, which stores arguments, results and histories.
     pub state_backend_cls: String,
-    /// Holds triggers and events.
+    /// The trigger store, which stores triggers and events.
     pub trigger_store_cls: String,
-    /// Holds large arguments once.
+    /// The argument cache, which stores each large argument once.
     pub arg_cache_cls: String,
-    /// Writes arguments and results.
+    /// The serializer of arguments and results.
     pub serializer_cls: String,
-    /// Runs invocations.
+    /// The runner, which runs invocations.
     pub runner_cls: String,
-    /// Runs each task in its caller, without a runner.
+    /// Whether each task runs in its caller, without a runner: synchronous mode.
     pub dev_mode_force_sync_tasks: bool,
 }
 
@@ -51,41 +52,42 @@ impl Section for AppConfig {
     const NAME: &'static str = "";
 
     fn validate(&self) -> Result<()> {
-        let plain = self.app_id.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-        let holds = plain && (1..=64).contains(&self.app_id.len());
-        require(holds, "app_id", "must be 1 to 64 letters, digits, `_`, `.` or `-`")
+        let has_valid_chars = self.app_id.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        let is_valid = has_valid_chars && (1..=64).contains(&self.app_id.len());
+        require(is_valid, "app_id", "must be 1 to 64 letters, digits, `_`, `.` or `-`")
     }
 }
 
-/// How a runner works, in the section `runner`.
+/// The section `runner`: how a runner works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunnerConfig {
-    /// How many invocations run at once, in each process.
+    /// How many invocations each process runs at once.
     pub concurrency: usize,
-    /// How many worker processes a `ProcessRunner` has; 0 for one for each core.
+    /// How many worker processes a `ProcessRunner` starts; 0 for one per CPU core.
     pub num_processes: usize,
-    /// The queues it takes work from.
+    /// The queues that the runner takes invocations from.
     pub queues: Vec<String>,
-    /// How often it tells that it lives.
+    /// The time between two heartbeats of the runner.
     #[serde(with = "duration")]
     pub heartbeat_interval: Duration,
-    /// How long after its last heartbeat its work is given to others.
+    /// How long after its last heartbeat a runner counts as lost. Its invocations then go to other runners.
     #[serde(with = "duration")]
     pub lease: Duration,
-    /// How often work that nobody holds is looked for.
+    /// The time between two sweeps, which find ready invocations whose broker message was lost.
     #[serde(with = "duration")]
     pub sweep_interval: Duration,
-    /// How long a runner that was told to stop waits for what runs.
+    /// How long a runner that is shutting down waits for running invocations.
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
-    /// How many invocations may wait for others and keep their place in memory.
+    /// How many paused invocations may stay in memory while they wait for others.
     pub max_paused: usize,
-    /// How many runners an invocation may take down before it is failed.
+    /// How many runners an invocation may crash before it fails as a poison pill.
     pub poison_losses: u32,
-    /// How many threads plain bodies may keep after a time limit or a cancel, before the runner claims nothing more and ends.
+    /// How many threads synchronous task functions may occupy after a timeout or a cancel. Above this number, the
+    /// runner claims nothing more and stops.
     pub max_abandoned_threads: usize,
-    /// How long an invocation waits for a runner that has its task before it is failed; zero for as long as it takes.
+    /// How long an invocation waits for a runner that knows its task before it fails; zero to wait forever.
     #[serde(with = "duration")]
     pub unknown_ttl: Duration,
 }
@@ -113,31 +115,31 @@ impl Section for RunnerConfig {
 
     fn validate(&self) -> Result<()> {
         require(self.concurrency > 0, "runner.concurrency", AT_LEAST_ONE)?;
-        require(!self.queues.is_empty(), "runner.queues", "must name a queue")?;
-        require(self.queues.iter().all(|queue| !queue.is_empty()), "runner.queues", "must not hold an empty name")?;
+        require(!self.queues.is_empty(), "runner.queues", "must name at least one queue")?;
+        require(self.queues.iter().all(|queue| !queue.is_empty()), "runner.queues", "must not have an empty name")?;
         require(!self.heartbeat_interval.is_zero(), "runner.heartbeat_interval", NOT_ZERO)?;
-        let beats = self.lease >= self.heartbeat_interval.saturating_mul(2);
-        require(beats, "runner.lease", "must be at least twice `runner.heartbeat_interval`")?;
+        let is_long_enough = self.lease >= self.heartbeat_interval.saturating_mul(2);
+        require(is_long_enough, "runner.lease", "must be at least twice `runner.heartbeat_interval`")?;
         require(!self.sweep_interval.is_zero(), "runner.sweep_interval", NOT_ZERO)?;
         require(self.max_paused > 0, "runner.max_paused", AT_LEAST_ONE)?;
         require(self.poison_losses > 0, "runner.poison_losses", AT_LEAST_ONE)
     }
 }
 
-/// How long what has ended is kept, in the section `retention`.
+/// The section `retention`: how long finished invocations are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// How long an invocation that succeeded or was cancelled is kept.
+    /// How long a succeeded or cancelled invocation is kept.
     #[serde(with = "duration")]
     pub results: Duration,
-    /// How long an invocation that failed is kept.
+    /// How long a failed invocation is kept.
     #[serde(with = "duration")]
     pub failures: Duration,
-    /// How long an invocation is kept whose registration never came.
+    /// How long the record of an invocation that was never registered is kept.
     #[serde(with = "duration")]
     pub orphans: Duration,
-    /// How often what is out of date is looked for.
+    /// The time between two searches for expired invocations.
     #[serde(with = "duration")]
     pub interval: Duration,
 }
@@ -164,22 +166,23 @@ impl Section for RetentionConfig {
     }
 }
 
-/// Which arguments are cached, in the section `arg_cache`.
+/// The section `arg_cache`: which arguments, results and errors are cached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArgCacheConfig {
-    /// An argument of at least so many bytes, serialized, is cached.
+    /// The minimum serialized size, in bytes, of a cached value.
     pub min_size_to_cache: usize,
-    /// A value of more bytes than this is refused.
+    /// The maximum size of a value in bytes. A larger value is refused.
     pub max_size: usize,
-    /// Content of at least so many bytes is compressed, if that makes it smaller.
+    /// The minimum size, in bytes, of compressed content. Content that compression doesn't shrink stays uncompressed.
     pub min_size_to_compress: usize,
-    /// How long content is kept after its last use, if what uses it isn't kept longer.
+    /// How long content is kept after its last use. Content that an invocation needs is kept as long as that
+    /// invocation.
     #[serde(with = "duration")]
     pub ttl: Duration,
-    /// How many contents each process keeps, the least recently used out first.
+    /// The maximum number of contents in the local cache of a process. The least recently used is dropped first.
     pub local_cache_size: usize,
-    /// How many bytes of content each process keeps.
+    /// The maximum size of the local cache of a process, in bytes.
     pub local_cache_bytes: u64,
 }
 
@@ -201,8 +204,8 @@ impl Section for ArgCacheConfig {
 
     fn validate(&self) -> Result<()> {
         require(!self.ttl.is_zero(), "arg_cache.ttl", NOT_ZERO)?;
-        let holds = self.max_size >= self.min_size_to_cache;
-        require(holds, "arg_cache.max_size", "must be at least `arg_cache.min_size_to_cache`")
+        let is_large_enough = self.max_size >= self.min_size_to_cache;
+        require(is_large_enough, "arg_cache.max_size", "must be at least `arg_cache.min_size_to_cache`")
     }
 }
 
@@ -211,8 +214,8 @@ const MIB: usize = 1024 * 1024;
 const AT_LEAST_ONE: &str = "must be at least 1";
 const NOT_ZERO: &str = "must be longer than zero";
 
-fn require(holds: bool, key: &str, rule: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::config(format!("the setting `{key}` {rule}"))) }
+fn require(is_valid: bool, key: &str, rule: &str) -> Result<()> {
+    if is_valid { Ok(()) } else { Err(Error::config(format!("the setting `{key}` {rule}"))) }
 }
 
 #[cfg(test)]
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_id_is_short_and_plain() {
+    fn an_app_id_has_a_limited_length_and_character_set() {
         let app = |app_id: &str| AppConfig { app_id: app_id.into(), ..AppConfig::default() };
         check(&app("My_app-1.0"), None);
         check(&app(&"a".repeat(64)), None);
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_beats_twice_in_a_lease() {
+    fn invalid_runner_settings_are_refused() {
         let base = RunnerConfig::default;
         check(&RunnerConfig { lease: Duration::from_secs(10), ..base() }, None);
         check(&RunnerConfig { lease: Duration::from_secs(9), ..base() }, Some("`runner.lease`"));
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_no_time() {
+    fn invalid_retention_and_cache_settings_are_refused() {
         let retention = RetentionConfig { interval: Duration::ZERO, ..RetentionConfig::default() };
         check(&retention, Some("`retention.interval`"));
         check(&ArgCacheConfig { max_size: 1, ..ArgCacheConfig::default() }, Some("`arg_cache.max_size`"));

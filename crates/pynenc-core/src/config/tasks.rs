@@ -1,14 +1,16 @@
-//! The options of single tasks: `[task]`, `[task."module.name"]` and `PYNENC__TASK__MODULE__NAME__OPTION`.
+//! Task options in the settings: `[task]`, `[task."module.name"]` and `PYNENC__TASK__MODULE__NAME__OPTION`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use config::{Map, Value, ValueKind};
 
-use super::layer::{self, Layer, origin, sourced};
+use super::layer::{self, Layer};
+use super::origin::{origin, with_origin};
 use super::reader;
-use super::report::{self, Unknown, full_key};
+use super::unknown_settings::{UnknownSetting, full_key};
 use crate::error::Result;
+use crate::suggestions::suggest_or_list;
 use crate::task_options::{TaskOptions, TaskPatch};
 
 pub(super) const SECTION: &str = "task";
@@ -19,18 +21,18 @@ static OPTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     defaults.0.into_keys().collect()
 });
 
-/// What the layers say about tasks.
+/// The task options that the layers set.
 pub(super) struct Tasks {
-    /// For every task.
+    /// The options for every task.
     general: Map<String, Value>,
-    /// By id with dots.
+    /// The options of single tasks, by the task's id with dots.
     by_id: BTreeMap<String, Map<String, Value>>,
-    variables: Vec<Variable>,
+    variables: Vec<TaskVariable>,
 }
 
 impl Tasks {
-    /// Takes the `task` table of the merged layers, and the variables for single tasks.
-    pub(super) fn new(table: Map<String, Value>, mut variables: Vec<Variable>) -> Self {
+    /// Sorts the `task` table of the merged layers and the variables for single tasks.
+    pub(super) fn new(table: Map<String, Value>, mut variables: Vec<TaskVariable>) -> Self {
         variables.sort_by(|a, b| a.name.cmp(&b.name));
         let mut tasks = Self { general: Map::new(), by_id: BTreeMap::new(), variables };
         for (key, value) in table {
@@ -42,7 +44,7 @@ impl Tasks {
         tasks
     }
 
-    /// The options of one task: those of every task, then `code`, then its own.
+    /// Returns the options of one task: the general ones, overridden by `code`, overridden by the task's own settings.
     pub(super) fn options(&self, id: &str, code: &TaskPatch) -> Result<TaskOptions> {
         let mut options = self.general()?;
         options.apply(code);
@@ -55,17 +57,17 @@ impl Tasks {
         reader::read(&full_key(SECTION, id), &[], merged)
     }
 
-    /// The options of a task that says nothing itself.
+    /// Returns the options of a task that sets none itself.
     pub(super) fn general(&self) -> Result<TaskOptions> {
         reader::read(SECTION, &[], self.general_values()?)
     }
 
-    /// The same, each value with its origin.
+    /// Returns the general options as values with their origins.
     pub(super) fn general_values(&self) -> Result<Map<String, Value>> {
         layer::merge([Layer::defaults(&TaskOptions::default())?, Layer(self.general.clone())])
     }
 
-    /// Every option set for a single task: its full key and its value.
+    /// Returns every option that is set for a single task: its full key and its value.
     pub(super) fn single(&self) -> impl Iterator<Item = (String, &Value)> {
         let tables = self.by_id.iter().flat_map(|(id, options)| {
             options.iter().map(move |(option, value)| (full_key(&full_key(SECTION, id), option), value))
@@ -73,31 +75,33 @@ impl Tasks {
         tables.chain(self.variables.iter().map(|variable| (variable.key(), &variable.value)))
     }
 
-    /// Every name in these layers that is no option.
-    pub(super) fn unknown(&self) -> Vec<Unknown> {
+    /// Returns a report of each name that isn't a task option.
+    pub(super) fn unknown_options(&self) -> Vec<UnknownSetting> {
         let known = || OPTIONS.iter().map(String::as_str);
         let general = self.general.iter().map(|(option, value)| (SECTION.to_owned(), option, value));
         let tables = self.by_id.iter().flat_map(|(id, options)| {
             options.iter().map(move |(option, value)| (full_key(SECTION, id), option, value))
         });
-        let variables = self.variables.iter().map(|one| (full_key(SECTION, &one.id), &one.option, &one.value));
+        let variables =
+            self.variables.iter().map(|variable| (full_key(SECTION, &variable.id), &variable.option, &variable.value));
         let all = general.chain(tables).chain(variables);
         all.filter(|(_, option, _)| !is_option(option))
-            .map(|(section, option, value)| Unknown::among(&section, option, &origin(value), known()))
+            .map(|(section, option, value)| UnknownSetting::new(&section, option, &origin(value), known()))
             .collect()
     }
 
-    /// A warning for each table and variable whose task isn't among `known`.
-    pub(super) fn strangers(&self, known: &[&str]) -> Vec<String> {
+    /// Returns a warning for each table and variable whose task isn't among `known`.
+    pub(super) fn unknown_tasks(&self, known: &[&str]) -> Vec<String> {
         let dotted: Vec<String> = known.iter().map(|id| canonical_id(id)).collect();
         let tables = self.by_id.iter().filter(|(id, _)| !dotted.contains(id)).map(|(id, options)| {
             let source = options.values().next().map_or_else(String::new, |value| format!(" from {}", origin(value)));
-            format!("`[task.\"{id}\"]`{source} names no known task, {}", advice(id, &dotted))
+            format!("`[task.\"{id}\"]`{source} names an unknown task; {}", advice(id, &dotted))
         });
-        let exported: Vec<String> = known.iter().map(|id| exported(id)).collect();
-        let variables = self.variables.iter().filter(|one| !exported.contains(&one.id));
-        let variables =
-            variables.map(|one| format!("`{}` names no known task, {}", one.name, advice(&one.id, &exported)));
+        let in_variables: Vec<String> = known.iter().map(|id| id_in_variables(id)).collect();
+        let variables = self.variables.iter().filter(|variable| !in_variables.contains(&variable.id));
+        let variables = variables.map(|TaskVariable { name, id, .. }| {
+            format!("the variable `{name}` names an unknown task; {}", advice(id, &in_variables))
+        });
         tables.chain(variables).collect()
     }
 
@@ -106,32 +110,32 @@ impl Tasks {
     }
 
     fn variables(&self, id: &str) -> Layer {
-        let exported = exported(id);
-        let own = self.variables.iter().filter(|variable| variable.id == exported);
+        let id = id_in_variables(id);
+        let own = self.variables.iter().filter(|variable| variable.id == id);
         Layer(own.map(|variable| (variable.option.clone(), variable.value.clone())).collect())
     }
 }
 
-/// An option that the environment sets for one task.
+/// An environment variable that sets an option of one task.
 #[derive(Clone)]
-pub(super) struct Variable {
+pub(super) struct TaskVariable {
     name: String,
-    /// The task's id as [`exported`] writes it.
+    /// The task's id as [`id_in_variables`] writes it.
     id: String,
     option: String,
     value: Value,
 }
 
-impl Variable {
-    /// Takes `MODULE__NAME__OPTION` apart; none if it names no single task.
-    pub(super) fn split(name: &str, rest: &str, value: &str) -> Option<Self> {
+impl TaskVariable {
+    /// Parses `MODULE__NAME__OPTION`. Returns none if the variable names no single task.
+    pub(super) fn parse(name: &str, rest: &str, value: &str) -> Option<Self> {
         let rest = rest.to_ascii_uppercase();
-        // A task's name may end in an underscore, so a known option is looked for first.
+        // A task's name may end in an underscore, so first look for a known option at the end.
         let known = OPTIONS.iter().find_map(|option| rest.strip_suffix(&format!("__{}", option.to_ascii_uppercase())));
         let id = known.or_else(|| rest.rsplit_once("__").map(|(id, _)| id))?;
         let option = rest[id.len() + 2..].to_ascii_lowercase();
-        let named = !id.is_empty() && !option.is_empty();
-        named.then(|| Self { name: name.to_owned(), id: id.to_owned(), option, value: sourced(name, value) })
+        let is_complete = !id.is_empty() && !option.is_empty();
+        is_complete.then(|| Self { name: name.to_owned(), id: id.to_owned(), option, value: with_origin(name, value) })
     }
 
     fn key(&self) -> String {
@@ -139,8 +143,9 @@ impl Variable {
     }
 }
 
-/// Gives every single task of the layer one table under its id with dots, however the file nests them.
-pub(super) fn canonical(layer: &mut Layer) {
+/// Moves the options of each single task into one table under the task's id with dots, however the file nests the
+/// tables.
+pub(super) fn flatten_task_tables(layer: &mut Layer) {
     let Some(Value { kind: ValueKind::Table(table), .. }) = layer.0.get_mut(SECTION) else { return };
     let mut flat = Map::new();
     flatten("", std::mem::take(table), &mut flat);
@@ -149,21 +154,21 @@ pub(super) fn canonical(layer: &mut Layer) {
 
 fn flatten(id: &str, table: Map<String, Value>, flat: &mut Map<String, Value>) {
     for (key, value) in table {
-        let place = value.origin().map(str::to_owned);
+        let origin = value.origin().map(str::to_owned);
         match value.kind {
             ValueKind::Table(inner) if !is_option(&key) => {
                 let id = full_key(id, &canonical_id(&key));
                 if inner.values().any(|value| !layer::is_table(value)) || inner.is_empty() {
-                    flat.entry(id.clone()).or_insert_with(|| Value::new(place.as_ref(), Map::<_, Value>::new()));
+                    flat.entry(id.clone()).or_insert_with(|| Value::new(origin.as_ref(), Map::<_, Value>::new()));
                 }
                 flatten(&id, inner, flat);
             }
-            _ => put(id, key, value, flat),
+            _ => insert_option(id, key, value, flat),
         }
     }
 }
 
-fn put(id: &str, option: String, value: Value, flat: &mut Map<String, Value>) {
+fn insert_option(id: &str, option: String, value: Value, flat: &mut Map<String, Value>) {
     if id.is_empty() {
         flat.insert(option, value);
         return;
@@ -178,19 +183,19 @@ fn is_option(name: &str) -> bool {
     OPTIONS.contains(name)
 }
 
-/// `::` and `.` are the same in a task's id.
+/// Returns the id with dots: `::` and `.` mean the same in a task's id.
 fn canonical_id(id: &str) -> String {
     id.replace("::", ".")
 }
 
-/// The id as any shell can export it: `my_tasks::jobs::add` is `MY_TASKS__JOBS__ADD`.
-fn exported(id: &str) -> String {
+/// Returns the id as it is written in variables: `my_tasks::jobs::add` is `MY_TASKS__JOBS__ADD`.
+fn id_in_variables(id: &str) -> String {
     let plain = |part: &str| part.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
     canonical_id(id).split('.').map(plain).collect::<Vec<_>>().join("__")
 }
 
 fn advice(id: &str, known: &[String]) -> String {
-    report::advice(id, known.iter().map(String::as_str))
+    suggest_or_list(id, known.iter().map(String::as_str))
 }
 
 #[cfg(test)]
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_layer_wins_over_those_before() {
+    fn each_layer_overrides_the_earlier_ones() {
         let retries = |config: Config| config.task_options(ADD, &TaskPatch::NONE).unwrap().max_retries;
         let file = "[task]\nmax_retries = 1\n";
         assert_eq!(retries(load("", &[], &[])), 0);
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_may_be_a_table_itself() {
+    fn an_option_can_be_a_table() {
         let config = load("[task]\nrunning_concurrency = { keys = ['a'] }\n", &[], &[]);
         let options = config.task_options(ADD, &TaskPatch::NONE).unwrap();
         assert_eq!(options.running_concurrency.to_string(), "keys(a)");
@@ -268,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_option_is_told_wherever_it_stands() {
+    fn unknown_options_are_reported_from_every_layer() {
         let toml = "[task]\nmax_retrys = 1\n[task.\"elsewhere\"]\nqueu = 'a'\n";
         let config = load(toml, &[], &[("PYNENC__TASK__MY__ADD__PRIORITI", "1")]);
         let parts = [
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_of_tasks_nobody_knows() {
+    fn unknown_tasks_are_warned_of() {
         let toml = "[task.\"my_tasks::jobs::ad\"]\nmax_retries = 1\n[task.\"my_tasks.jobs.add\"]\n[task.gone]\n";
         let config = load(toml, &[], &[("PYNENC__TASK__MY_TASKS__JOBS__AD__PRIORITY", "1")]);
         let warnings = config.unknown_tasks(&[ADD]).join("\n");
@@ -303,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn explains_each_option() {
+    fn each_option_is_explained() {
         let own = "PYNENC__TASK__MY_TASKS__JOBS__ADD__PRIORITY";
         let config = load("", &[("task.max_retries", 2)], &[(own, "7")]);
         config.task_options(ADD, &TaskPatch::NONE).unwrap();

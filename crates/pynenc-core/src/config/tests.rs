@@ -1,10 +1,13 @@
-//! Layers, errors and explanations through the public interface.
+//! Tests of layers, errors and explanations through the public interface.
 
+use std::fmt;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::error::Result;
+use crate::task_options::{TaskOptions, TaskPatch};
 
 /// A section with one key of each kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,15 +30,15 @@ impl Section for StoreConfig {
     const SECRETS: &'static [&'static str] = &["password"];
 }
 
-/// What the layers above the defaults say.
+/// The layers above the defaults.
 #[derive(Clone, Copy, Default)]
-struct Given<'a> {
+struct Layers<'a> {
     file: (&'a str, &'a str),
     set: &'a [(&'a str, &'a str)],
     variables: &'a [(&'a str, &'a str)],
 }
 
-impl Given<'_> {
+impl Layers<'_> {
     fn load(self) -> Result<Config> {
         let dir = tempfile::tempdir().unwrap();
         if !self.file.0.is_empty() {
@@ -57,7 +60,7 @@ impl Given<'_> {
             config.section::<StoreConfig>()?;
             config.check(&[("redis", "turn on the feature `redis`")])
         });
-        let message = format!("{:?}", message.expect_err("it must be refused"));
+        let message = format!("{:?}", message.expect_err("the layers must be refused"));
         for part in parts {
             assert!(message.contains(part), "`{part}` isn't in: {message}");
         }
@@ -68,8 +71,8 @@ impl Given<'_> {
 const TOML: (&str, &str) = ("pynenc.toml", "app_id = 'file'\n[store]\nhost = 'file'\nport = 1\ntls = true\n");
 
 #[test]
-fn each_layer_wins_over_those_before() {
-    let mut given = Given::default();
+fn each_layer_overrides_the_earlier_ones() {
+    let mut given = Layers::default();
     assert_eq!(given.store().unwrap(), StoreConfig::default());
     given.file = TOML;
     let file = StoreConfig { host: "file".into(), port: 1, password: None, tls: true };
@@ -83,20 +86,20 @@ fn each_layer_wins_over_those_before() {
 }
 
 #[test]
-fn json_says_the_same_as_toml() {
+fn json_and_toml_give_the_same_settings() {
     let json = r#"{"app_id": "file", "store": {"host": "file", "port": 1, "tls": true}}"#;
-    let [json, toml] = [("pynenc.json", json), TOML].map(|file| Given { file, ..Given::default() }.store().unwrap());
+    let [json, toml] = [("pynenc.json", json), TOML].map(|file| Layers { file, ..Layers::default() }.store().unwrap());
     assert_eq!(json, toml);
 }
 
 #[cfg(feature = "yaml")]
 #[test]
-fn yaml_says_the_same_as_toml() {
+fn yaml_and_toml_give_the_same_settings() {
     let yaml = "app_id: file\nstore:\n  host: file\n  port: 1\n  tls: true\n";
     let files = [TOML, ("pynenc.yaml", yaml), ("pynenc.yml", yaml)];
-    let [expected, long, short] = files.map(|file| Given { file, ..Given::default() }.store().unwrap());
+    let [expected, long, short] = files.map(|file| Layers { file, ..Layers::default() }.store().unwrap());
     assert_eq!([&long, &short], [&expected; 2]);
-    let empty = Given { file: ("pynenc.yaml", "store:\n"), ..Given::default() };
+    let empty = Layers { file: ("pynenc.yaml", "store:\n"), ..Layers::default() };
     assert_eq!(empty.store().unwrap(), StoreConfig::default());
 }
 
@@ -104,35 +107,35 @@ fn yaml_says_the_same_as_toml() {
 fn a_password_stays_text() {
     for password in ["1e5", "007", "true", "a,b", " x "] {
         let variables = [("PYNENC__STORE__PASSWORD", password)];
-        let store = Given { variables: &variables, ..Given::default() }.store().unwrap();
+        let store = Layers { variables: &variables, ..Layers::default() }.store().unwrap();
         assert_eq!(store.password.as_deref(), Some(password));
     }
 }
 
 #[test]
-fn a_wrong_type_is_told_with_its_source() {
+fn a_wrong_type_is_reported_with_its_source() {
     let file = ("pynenc.toml", "[store]\nport = 2.7\n");
-    Given { file, ..Given::default() }.check_refused(&[
+    Layers { file, ..Layers::default() }.check_refused(&[
         "`store.port`",
         "pynenc.toml",
         "a whole number from 0 to 65535",
         "2.7",
     ]);
     let set = [("store.port", "x")];
-    Given { set: &set, ..Given::default() }.check_refused(&["`store.port`", "builder"]);
+    Layers { set: &set, ..Layers::default() }.check_refused(&["`store.port`", "builder"]);
     let variables = [("PYNENC__STORE__TLS", "maybe")];
-    Given { variables: &variables, ..Given::default() }.check_refused(&["`store.tls`", "PYNENC__STORE__TLS", "yes"]);
+    Layers { variables: &variables, ..Layers::default() }.check_refused(&["`store.tls`", "PYNENC__STORE__TLS", "yes"]);
     let file = ("pynenc.toml", "[store]\npassword = ['hunter2']\n");
-    Given { file, ..Given::default() }.check_refused(&["`store.password`", "pynenc.toml", "***"]);
+    Layers { file, ..Layers::default() }.check_refused(&["`store.password`", "pynenc.toml", "***"]);
     let variables = [("PYNENC__APP_ID", "a b")];
-    Given { variables: &variables, ..Given::default() }.check_refused(&["`app_id` must be 1 to 64"]);
+    Layers { variables: &variables, ..Layers::default() }.check_refused(&["`app_id` must be 1 to 64"]);
 }
 
 #[test]
-fn unknown_keys_of_a_section_are_told_together() {
+fn unknown_keys_of_a_section_are_reported_together() {
     let file = ("pynenc.toml", "[store]\nhst = 'a'\npasword = 'hunter2'\n");
     let variables = [("PYNENC__STORE__POTR", "1")];
-    Given { file, variables: &variables, ..Given::default() }.check_refused(&[
+    Layers { file, variables: &variables, ..Layers::default() }.check_refused(&[
         "`store.hst` from ",
         "pynenc.toml, did you mean `host`?",
         "`store.pasword`",
@@ -141,7 +144,7 @@ fn unknown_keys_of_a_section_are_told_together() {
 }
 
 #[test]
-fn unknown_names_are_told_together() {
+fn unknown_names_are_reported_together() {
     let file = ("pynenc.toml", "borker_cls = 'a'\n[stroe]\nhost = 'a'\n[redis]\nhost = 'a'\n[absent]\n");
     let variables = [
         ("PYNENC__STOER__HOST", "hunter2"),
@@ -152,7 +155,7 @@ fn unknown_names_are_told_together() {
         ("PYNENC_OTHER", "hunter2"),
         ("PYNENC__TASK__PRIORTY", "hunter2"),
     ];
-    let given = Given { file, variables: &variables, ..Given::default() };
+    let given = Layers { file, variables: &variables, ..Layers::default() };
     given.check_refused(&[
         "`borker_cls` from ",
         "did you mean `broker_cls`?",
@@ -161,10 +164,10 @@ fn unknown_names_are_told_together() {
         "`redis` from ",
         "turn on the feature `redis`",
         "`absent` from ",
-        "the known ones are store, task",
+        "known names: store, task",
         "`stoer` from PYNENC__STOER__HOST",
         "`brokercls` from PYNENC__BROKERCLS",
-        "`PYNENC____HOST`, a name is PYNENC__KEY or PYNENC__SECTION__KEY",
+        "`PYNENC____HOST`, write PYNENC__KEY or PYNENC__SECTION__KEY",
         "`PYNENC_BROKER_CLS`, did you mean `PYNENC__BROKER_CLS`?",
         "`PYNENC_STORE__HOST`, did you mean `PYNENC__STORE__HOST`?",
         "`task.priorty` from PYNENC__TASK__PRIORTY, did you mean `priority`?",
@@ -172,22 +175,23 @@ fn unknown_names_are_told_together() {
 }
 
 #[test]
-fn a_section_is_no_value() {
+fn a_section_cannot_be_a_value() {
     let variables = [("PYNENC__STORE", "hunter2")];
-    let given = Given { variables: &variables, ..Given::default() };
+    let given = Layers { variables: &variables, ..Layers::default() };
     given.check_refused(&["`store` is a section", "PYNENC__STORE"]);
-    Given { file: TOML, ..given }.check_refused(&["`store` is given both a value and keys", "PYNENC__STORE"]);
+    Layers { file: TOML, ..given }.check_refused(&["`store` is set both to a value and as a section", "PYNENC__STORE"]);
     let variables = [("PYNENC__TASK", "hunter2")];
-    Given { variables: &variables, ..Given::default() }.check_refused(&["`task` from PYNENC__TASK", "it is a section"]);
+    Layers { variables: &variables, ..Layers::default() }
+        .check_refused(&["`task` from PYNENC__TASK", "it is a section"]);
     let variables = [("PYNENC__APP_ID__X", "hunter2")];
-    Given { variables: &variables, ..Given::default() }.check_refused(&["`app_id`", "PYNENC__APP_ID__X", "a string"]);
+    Layers { variables: &variables, ..Layers::default() }.check_refused(&["`app_id`", "PYNENC__APP_ID__X", "a string"]);
 }
 
 #[test]
-fn explains_each_setting_and_hides_secrets() {
+fn each_setting_is_explained_and_secrets_are_hidden() {
     let set = [("store.password", "hunter2")];
     let variables = [("PYNENC__STORE__PORT", " 7 ")];
-    let config = Given { file: TOML, set: &set, variables: &variables }.load().unwrap();
+    let config = Layers { file: TOML, set: &set, variables: &variables }.load().unwrap();
     assert!(config.explain().is_empty());
     config.section::<StoreConfig>().unwrap();
     let found: Vec<(String, String, String)> =
@@ -208,13 +212,13 @@ fn explains_each_setting_and_hides_secrets() {
 }
 
 #[test]
-fn a_section_nobody_reads_is_not_shown() {
+fn a_section_that_nothing_reads_is_not_shown() {
     let set = [("other.token", "hunter2")];
-    let config = Given { set: &set, ..Given::default() }.load().unwrap();
+    let config = Layers { set: &set, ..Layers::default() }.load().unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
-/// The default file with each setting in force.
+/// Returns the default file with every setting uncommented.
 fn uncommented() -> String {
     let setting = |line: &str| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line).to_owned();
     DEFAULT_FILE.lines().map(setting).collect::<Vec<_>>().join("\n")
@@ -229,9 +233,9 @@ fn check_default_file<T: Section + PartialEq + fmt::Debug>(config: &Config) {
 }
 
 #[test]
-fn the_default_file_says_the_defaults_of_all_settings() {
+fn the_default_file_lists_the_defaults_of_all_settings() {
     let text = uncommented();
-    let config = Given { file: ("pynenc.toml", &text), ..Given::default() }.load().unwrap();
+    let config = Layers { file: ("pynenc.toml", &text), ..Layers::default() }.load().unwrap();
     check_default_file::<AppConfig>(&config);
     check_default_file::<RunnerConfig>(&config);
     check_default_file::<RetentionConfig>(&config);
@@ -244,15 +248,15 @@ fn the_default_file_says_the_defaults_of_all_settings() {
 }
 
 #[test]
-fn the_default_file_as_it_is_sets_nothing() {
-    let config = Given { file: ("pynenc.toml", DEFAULT_FILE), ..Given::default() }.load().unwrap();
+fn the_unchanged_default_file_sets_nothing() {
+    let config = Layers { file: ("pynenc.toml", DEFAULT_FILE), ..Layers::default() }.load().unwrap();
     check_default_file::<AppConfig>(&config);
     check_default_file::<RunnerConfig>(&config);
     assert!(config.explain().iter().all(|setting| setting.source == "default"));
 }
 
 #[test]
-fn what_a_person_says_on_the_command_line_counts_most() {
+fn the_command_line_overrides_every_other_layer() {
     let variables = [("PYNENC__RUNNER__CONCURRENCY".to_owned(), "2".to_owned())];
     let loader = Config::loader().without_file().set("runner.concurrency", 1).environment(variables);
     let config = loader.argument("runner.concurrency", "3").argument("runner.queues", "a, b").load().unwrap();

@@ -1,29 +1,30 @@
-//! Looks at what a value is, by the first thing that it asks of a serializer; everything else is refused at once.
+//! A serializer that only finds out whether a value is bytes or a certain newtype. It refuses every other value at
+//! once.
 
 use std::fmt;
 
 use serde::ser::{Impossible, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-/// A serializer that takes what is looked for.
+/// A serializer that accepts one kind of value.
 pub(crate) enum Probe<'a> {
-    /// Bytes, or a sequence of them; they are collected.
+    /// Accepts bytes or a sequence of bytes, and collects them.
     Bytes(&'a mut Vec<u8>),
-    /// An element of such a sequence.
+    /// Accepts an element of a sequence of bytes.
     Byte(&'a mut Vec<u8>),
-    /// A newtype of this name; that it was found is noted, and its inner value asked in turn.
+    /// Accepts a newtype of this name: sets the flag, and serializes the inner value.
     Newtype(&'static str, &'a mut bool),
-    /// Nothing more.
+    /// Accepts nothing.
     Nothing,
 }
 
-/// It isn't what was looked for.
+/// The error for a value of another kind.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value is something else")
+        f.write_str("the value is of another kind")
     }
 }
 
@@ -35,11 +36,11 @@ impl serde::ser::Error for Refused {
     }
 }
 
-type Answer = Result<(), Refused>;
+type Probed = Result<(), Refused>;
 
 macro_rules! refused {
     ($($method:ident($($of:ty),*);)+) => {
-        $(fn $method(self, $(_: $of),*) -> Answer { Err(Refused) })+
+        $(fn $method(self, $(_: $of),*) -> Probed { Err(Refused) })+
     };
 }
 
@@ -76,13 +77,13 @@ impl<'a> Serializer for Probe<'a> {
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
     }
 
-    fn serialize_u8(self, byte: u8) -> Answer {
+    fn serialize_u8(self, byte: u8) -> Probed {
         let Self::Byte(bytes) = self else { return Err(Refused) };
         bytes.push(byte);
         Ok(())
     }
 
-    fn serialize_bytes(self, found: &[u8]) -> Answer {
+    fn serialize_bytes(self, found: &[u8]) -> Probed {
         let Self::Bytes(bytes) = self else { return Err(Refused) };
         bytes.extend_from_slice(found);
         Ok(())
@@ -92,11 +93,11 @@ impl<'a> Serializer for Probe<'a> {
         if let Self::Bytes(bytes) = self { Ok(Elements(bytes)) } else { Err(Refused) }
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, inner: &T) -> Answer {
+    fn serialize_some<T: Serialize + ?Sized>(self, inner: &T) -> Probed {
         if matches!(self, Self::Bytes(_)) { inner.serialize(self) } else { Err(Refused) }
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, inner: &T) -> Answer {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, inner: &T) -> Probed {
         match self {
             Self::Bytes(_) => inner.serialize(self),
             Self::Newtype(wanted, is_found) if name == wanted => {
@@ -113,23 +114,23 @@ impl<'a> Serializer for Probe<'a> {
         _index: u32,
         _variant: &'static str,
         _inner: &T,
-    ) -> Answer {
+    ) -> Probed {
         Err(Refused)
     }
 }
 
-/// Takes the elements of a sequence, as long as they are bytes.
+/// Collects the elements of a sequence of bytes.
 pub(crate) struct Elements<'a>(&'a mut Vec<u8>);
 
 impl SerializeSeq for Elements<'_> {
     type Ok = ();
     type Error = Refused;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, element: &T) -> Answer {
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, element: &T) -> Probed {
         element.serialize(Probe::Byte(self.0))
     }
 
-    fn end(self) -> Answer {
+    fn end(self) -> Probed {
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! When and where a worker's steps are done.
+//! Runners: they decide when and where a worker claims and runs invocations.
 
 mod process;
-mod pulse;
+mod runtime_watchdog;
 mod thread;
 
 use std::fmt;
@@ -18,27 +18,27 @@ use crate::stop::Stop;
 pub use process::ProcessRunner;
 pub use thread::ThreadRunner;
 
-/// Runs invocations until it is told to stop.
+/// Runs invocations until it is stopped.
 #[async_trait]
 pub trait Runner: fmt::Debug + Send + Sync + 'static {
     /// Claims and runs invocations.
     ///
     /// # Behavior
     ///
-    /// - a runner whose tasks need what the app doesn't have doesn't start
-    /// - nothing is claimed before every extension is prepared, by [`Engine::prepare`]
-    /// - on the first signal nothing more is claimed, and bodies have the grace time to end
-    /// - what hasn't ended by then is given back with no attempt charged
+    /// - it doesn't start if its tasks need an extension that the app doesn't have
+    /// - it claims nothing before [`Engine::prepare`] has prepared every extension
+    /// - on the first signal it claims nothing more, and running task functions have the grace time to finish
+    /// - after the grace time it gives unfinished invocations back, with no attempt charged
     /// - on the second signal the grace time is over
     async fn run(&self, engine: Engine, stop: Stop) -> Result<()>;
 
-    /// Whether this process is there for this runner alone: then [`Runner::run`] is the last thing that it does.
+    /// Returns whether this process exists only for this runner, so that it exits when [`Runner::run`] is over.
     fn owns_process(&self) -> bool {
         false
     }
 }
 
-/// The registration of runners, which the core doesn't know.
+/// Registers runners as components. The core can't, because it doesn't know the [`Runner`] trait.
 pub trait RunnerComponents {
     /// Registers a runner under its full path.
     fn runner<F, Fut, R>(&mut self, path: &'static str, factory: F)

@@ -1,6 +1,6 @@
-//! The runner that works on the tokio runtime of its process.
+//! [`ThreadRunner`], the runner on the tokio runtime of its own process.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,25 +8,28 @@ use async_trait::async_trait;
 use pynenc_core::RunnerId;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::Found;
+use pynenc_core::orchestrator::Heartbeat;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::{Runner, pulse};
+use super::{Runner, runtime_watchdog};
+use crate::backoff::store_backoff;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
-use crate::worker::{Adopter, Attempt, Worker, pause_before};
+use crate::worker::{StartAttempt, Worker};
 
-/// How long a pop waits; nothing hangs on it, because a pop is woken by what is pushed or becomes due.
+/// How long a pop waits. Its length doesn't matter, because a push or a due time ends the wait.
 const POP_WAIT: Duration = Duration::from_secs(60);
-/// At most so many are claimed at once.
+/// The maximum number of invocations in one claim.
 const BATCH: usize = 500;
-/// How long bodies that were told to end have to settle.
+/// How long interrupted attempts have to settle.
 const LAST_SETTLE: Duration = Duration::from_secs(5);
 
-/// Runs up to `runner.concurrency` invocations at once: `async` bodies on the runtime, plain ones on its blocking pool.
+/// Runs up to `runner.concurrency` invocations at once: `async` task functions on the runtime, plain ones on its
+/// blocking pool.
 ///
-/// Heartbeats have a thread of their own, so that bodies that block the runtime don't cost the lease.
+/// Heartbeats have a thread of their own, so that a task function that blocks the runtime doesn't cost the lease.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThreadRunner {
     beats_on_runtime: bool,
@@ -34,17 +37,19 @@ pub struct ThreadRunner {
 }
 
 impl ThreadRunner {
-    /// A runner.
+    /// Creates a runner.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A runner that sends its heartbeats from the runtime, so that they follow its clock; for tests under paused time.
+    /// Creates a runner that sends its heartbeats from the runtime, so that they follow its clock. This is for tests
+    /// under paused time.
     pub fn with_heartbeats_on_runtime() -> Self {
         Self { beats_on_runtime: true, ..Self::default() }
     }
 
-    /// A runner whose identity somebody else has to know; if it is retired, it goes on under a new one.
+    /// Creates a runner with an identity that its supervisor knows. If the identity is retired, the runner continues
+    /// under a new one.
     pub(super) fn with_identity(identity: RunnerId) -> Self {
         Self { identity: Some(identity), ..Self::default() }
     }
@@ -62,25 +67,28 @@ impl Runner for ThreadRunner {
         let identity = self.identity.unwrap_or_else(RunnerId::new);
         let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
         let attempts = Attempts::default();
-        worker.adopt_with(attempts.adopter(&engine));
+        worker.allow_inline_claims(attempts.starter(&engine));
         let (services, served) = stop_pair();
         let mut service_tasks = start_services(&engine, &worker, &served).await;
         let heartbeats = self.start_heartbeats(&engine, &worker, served)?;
         let limit = worker.settings().max_abandoned_threads;
-        let is_worn_out = tokio::select! {
+        let has_too_many_abandoned = tokio::select! {
             biased;
             () = claim_loop(&engine, &worker, &mut stop, &attempts) => false,
-            () = engine.body_threads().are_worn_out(limit) => true,
+            () = engine.blocking_threads().until_more_abandoned_than(limit) => true,
         };
-        if is_worn_out {
+        if has_too_many_abandoned {
             let abandoned = engine.abandoned_threads();
-            tracing::error!(abandoned, "plain bodies keep too many threads after their end; nothing more is claimed");
+            tracing::error!(
+                abandoned,
+                "timed-out or cancelled plain task functions occupy too many threads; the runner claims nothing more"
+            );
         }
-        worker.stop_adopting();
+        worker.stop_inline_claims();
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;
         service_tasks.shutdown().await;
-        if is_worn_out { Err(Error::TooManyAbandonedThreads(engine.abandoned_threads())) } else { Ok(()) }
+        if has_too_many_abandoned { Err(Error::TooManyAbandonedThreads(engine.abandoned_threads())) } else { Ok(()) }
     }
 }
 
@@ -92,37 +100,42 @@ impl ThreadRunner {
             return Ok(Heartbeats::Task(task));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
+            Error::Component(pynenc_core::Error::unavailable("can't start the thread for heartbeats").caused_by(error))
         })?;
-        let bodies = Handle::current();
+        let main_runtime = Handle::current();
         let beat = async move {
-            tokio::join!(worker.keep_alive(&engine, stop.clone()), pulse::watch(&bodies, &worker, stop));
+            tokio::join!(
+                worker.keep_alive(&engine, stop.clone()),
+                runtime_watchdog::watch(&main_runtime, &worker, stop)
+            );
         };
         std::thread::Builder::new()
             .name("pynenc-heartbeat".to_owned())
             .spawn(move || runtime.block_on(beat))
             .map(Heartbeats::Thread)
             .map_err(|error| {
-                Error::Component(pynenc_core::Error::unavailable("no thread for heartbeats").caused_by(error))
+                Error::Component(
+                    pynenc_core::Error::unavailable("can't start the thread for heartbeats").caused_by(error),
+                )
             })
     }
 }
 
-/// The attempts that run; dropped, they are too.
+/// The running attempts. They are dropped with this value.
 #[derive(Clone, Default)]
 struct Attempts(Arc<Mutex<JoinSet<()>>>);
 
 impl Attempts {
-    fn spawn(&self, engine: &Engine, worker: &Arc<Worker>, attempt: Arc<Attempt>) {
-        self.lock().spawn(worker.clone().run(engine.clone(), attempt));
+    fn spawn(&self, run: impl Future<Output = ()> + Send + 'static) {
+        self.lock().spawn(run);
     }
 
-    /// Runs what a body's call has claimed.
-    fn adopter(&self, engine: &Engine) -> Adopter {
+    /// Starts the attempts of calls that were claimed inline, for callers of this runner.
+    fn starter(&self, engine: &Engine) -> StartAttempt {
         let (attempts, engine) = (Arc::downgrade(&self.0), engine.clone());
-        Box::new(move |worker, attempt| {
+        Box::new(move |worker, attempt, result| {
             if let Some(attempts) = attempts.upgrade() {
-                Self(attempts).spawn(&engine, worker, attempt);
+                Self(attempts).spawn(worker.clone().run_for(engine.clone(), attempt, Some(result)));
             }
         })
     }
@@ -131,7 +144,7 @@ impl Attempts {
         while self.lock().try_join_next().is_some() {}
     }
 
-    async fn all_ended(&self) {
+    async fn all_finished(&self) {
         while poll_fn(|cx| self.lock().poll_join_next(cx)).await.is_some() {}
     }
 
@@ -160,7 +173,7 @@ async fn start_services(engine: &Engine, worker: &Arc<Worker>, stop: &Stop) -> J
         let (engine, extension, runner, stop) = (engine.clone(), extension.clone(), worker.id(), stop.clone());
         tasks.spawn(async move {
             if let Err(error) = extension.serve(engine, runner, stop).await {
-                tracing::error!(extension = extension.name(), %error, "the service of an extension ended");
+                tracing::error!(extension = extension.name(), %error, "the service of an extension has stopped");
             }
         });
     }
@@ -183,14 +196,14 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
             Ok(claimed) => {
                 failures = 0;
                 for attempt in claimed {
-                    attempts.spawn(engine, worker, attempt);
+                    attempts.spawn(worker.clone().run(engine.clone(), attempt));
                 }
             }
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(%error, "no work can be fetched; trying again until the store is back");
+                    tracing::warn!(%error, "can't fetch work; the runner retries until the store is back");
                 }
-                engine.parts().clock.sleep(pause_before(failures)).await;
+                engine.parts().clock.sleep(store_backoff(failures)).await;
                 failures += 1;
             }
         }
@@ -198,7 +211,7 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
     }
 }
 
-/// Waits until something may be claimed.
+/// Waits until the worker may claim and has a free slot, then until there are invocations to claim.
 async fn next(engine: &Engine, worker: &Worker) -> pynenc_core::Result<(Pop, Found)> {
     worker.unfenced().await;
     let free = worker.free_slots().await;
@@ -207,22 +220,22 @@ async fn next(engine: &Engine, worker: &Worker) -> pynenc_core::Result<(Pop, Fou
     Ok((pop, found))
 }
 
-/// Lets bodies end for the grace time, then tells them to, then waits until they have settled.
+/// Waits for task functions to finish within the grace time, then interrupts them and waits until they have settled.
 async fn drain(engine: &Engine, worker: &Worker, mut stop: Stop, attempts: Attempts) {
-    let all_ended = attempts.all_ended();
-    tokio::pin!(all_ended);
+    let all_finished = attempts.all_finished();
+    tokio::pin!(all_finished);
     tokio::select! {
         biased;
-        () = &mut all_ended => return,
+        () = &mut all_finished => return,
         () = stop.now() => {}
         () = engine.parts().clock.sleep(worker.settings().shutdown_grace) => {}
     }
     worker.interrupt_all();
     tokio::select! {
         biased;
-        () = &mut all_ended => {}
+        () = &mut all_finished => {}
         () = engine.parts().clock.sleep(LAST_SETTLE) => {
-            tracing::error!(left = worker.held(), "what couldn't be given back is recovered by others");
+            tracing::error!(left = worker.held(), "invocations weren't given back; other runners will recover them");
         }
     }
 }
@@ -237,8 +250,8 @@ async fn finish(engine: &Engine, worker: &Worker, services: Stopper, heartbeats:
             let _ = task.await;
         }
     }
-    let leave = engine.parts().orchestrator.leave(worker.id());
-    if let Err(error) = tokio::time::timeout(LAST_SETTLE, leave).await.unwrap_or(Ok(())) {
-        tracing::debug!(%error, "the runner's lease is left to run out");
+    let last = Heartbeat::last(worker.id());
+    if let Ok(Err(error)) = tokio::time::timeout(LAST_SETTLE, engine.parts().orchestrator.heartbeat(&last)).await {
+        tracing::debug!(%error, "the runner couldn't retire; its lease will run out");
     }
 }

@@ -1,24 +1,24 @@
-//! One queue: what may be given out, and what will be.
+//! One queue: the ready hints by priority, and the delayed hints by due time.
 
 use std::collections::BTreeMap;
 
-use pynenc_core::broker::{Message, QueueLen};
+use pynenc_core::broker::{Message, QueueState};
 use pynenc_core::record::Priority;
 use pynenc_core::{InvocationId, Timestamp};
 use rustc_hash::FxHashMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    ready: Line,
-    delayed: Line,
-    places: FxHashMap<InvocationId, Place>,
+    ready: Ordered,
+    delayed: Ordered,
+    entries: FxHashMap<InvocationId, Entry>,
 }
 
-/// In the order of what stands before: how little priority there is, or when it is due in milliseconds; then by sequence.
-type Line = BTreeMap<(u64, u64), InvocationId>;
+/// Hints by the inverse of their priority, or by their due time in milliseconds; then by sequence.
+type Ordered = BTreeMap<(u64, u64), InvocationId>;
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Entry {
     not_before: Option<Timestamp>,
     priority: Priority,
     sequence: u64,
@@ -27,39 +27,39 @@ struct Place {
 impl Queue {
     pub(super) fn push(&mut self, message: &Message, sequence: u64, now: Timestamp) {
         let not_before = message.not_before.filter(|time| *time > now);
-        let mut place = Place { not_before, priority: message.priority, sequence };
-        if let Some(old) = self.places.get(&message.invocation).copied() {
+        let mut entry = Entry { not_before, priority: message.priority, sequence };
+        if let Some(old) = self.entries.get(&message.invocation).copied() {
             self.take_out(old);
-            place = old.better(place);
+            entry = old.merged(entry);
         }
-        self.put(message.invocation, place);
+        self.insert(message.invocation, entry);
     }
 
     pub(super) fn take(&mut self, max: usize, now: Timestamp, ids: &mut Vec<InvocationId>) {
         self.promote(now);
         while ids.len() < max {
             let Some((_, id)) = self.ready.pop_first() else { return };
-            self.places.remove(&id);
+            self.entries.remove(&id);
             ids.push(id);
         }
     }
 
     pub(super) fn remove(&mut self, id: InvocationId) {
-        if let Some(place) = self.places.remove(&id) {
-            self.take_out(place);
+        if let Some(entry) = self.entries.remove(&id) {
+            self.take_out(entry);
         }
     }
 
-    pub(super) fn len(&mut self, now: Timestamp) -> QueueLen {
+    pub(super) fn state(&mut self, position_of: Option<InvocationId>, now: Timestamp) -> QueueState {
         self.promote(now);
-        QueueLen { ready: self.ready.len() as u64, delayed: self.delayed.len() as u64 }
+        let position = position_of.and_then(|id| self.position(id));
+        QueueState { ready: self.ready.len() as u64, delayed: self.delayed.len() as u64, position }
     }
 
-    /// Counts those before it one by one: it is asked for by people.
-    pub(super) fn place(&mut self, id: InvocationId, now: Timestamp) -> Option<u64> {
-        self.promote(now);
-        let place = self.places.get(&id).filter(|place| place.not_before.is_none())?;
-        Some(self.ready.range(..place.key()).count() as u64)
+    /// Counts the hints before a ready one, one by one. Only people ask for the position.
+    fn position(&self, id: InvocationId) -> Option<u64> {
+        let entry = self.entries.get(&id).filter(|entry| entry.not_before.is_none())?;
+        Some(self.ready.range(..entry.key()).count() as u64)
     }
 
     pub(super) fn ready(&self) -> usize {
@@ -70,30 +70,30 @@ impl Queue {
         self.delayed.first_key_value().map(|((due, _), _)| Timestamp::from_millis(*due))
     }
 
+    /// Makes the delayed hints ready that are due.
     fn promote(&mut self, now: Timestamp) {
         while let Some(first) = self.delayed.first_entry().filter(|first| first.key().0 <= now.as_millis()) {
             let id = first.remove();
-            let place = Place { not_before: None, ..self.places[&id] };
-            self.put(id, place);
+            let entry = Entry { not_before: None, ..self.entries[&id] };
+            self.insert(id, entry);
         }
     }
 
-    fn put(&mut self, id: InvocationId, place: Place) {
-        self.places.insert(id, place);
-        self.line(place).insert(place.key(), id);
+    fn insert(&mut self, id: InvocationId, entry: Entry) {
+        self.entries.insert(id, entry);
+        self.order_of(entry).insert(entry.key(), id);
     }
 
-    fn take_out(&mut self, place: Place) {
-        self.line(place).remove(&place.key());
+    fn take_out(&mut self, entry: Entry) {
+        self.order_of(entry).remove(&entry.key());
     }
 
-    fn line(&mut self, place: Place) -> &mut Line {
-        if place.not_before.is_some() { &mut self.delayed } else { &mut self.ready }
+    fn order_of(&mut self, entry: Entry) -> &mut Ordered {
+        if entry.not_before.is_some() { &mut self.delayed } else { &mut self.ready }
     }
 }
 
-impl Place {
-    /// Where it stands in its line.
+impl Entry {
     fn key(self) -> (u64, u64) {
         let first = match self.not_before {
             Some(time) => time.as_millis(),
@@ -102,10 +102,10 @@ impl Place {
         (first, self.sequence)
     }
 
-    /// The earlier time and the higher priority of two, at the place in the line that the older one has.
-    fn better(self, newer: Self) -> Self {
+    /// The earlier time and the higher priority of two entries, with the sequence of the older one.
+    fn merged(self, newer: Self) -> Self {
         Self {
-            // `None` is at once, and less than every time.
+            // `None` means at once, and is less than every time.
             not_before: self.not_before.min(newer.not_before),
             priority: self.priority.max(newer.priority),
             sequence: self.sequence,

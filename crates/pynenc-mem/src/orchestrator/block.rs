@@ -1,12 +1,12 @@
-//! Bodies that wait for other invocations.
+//! Pausing an invocation whose task function waits for others.
 
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Block, Blocked};
-use pynenc_core::status::{By, Change, Expect, Refusal, Verdict, judge};
+use pynenc_core::status::{By, Change, CompareAndSet, Expect, Refusal, compare_and_set};
 use pynenc_core::{InvocationId, Reason, Status, StatusRecord, Timestamp};
 use rustc_hash::FxHashSet;
 
-use super::knots::{Node, circle};
+use super::deadlock::{Node, wait_cycle};
 use super::state::State;
 
 impl State {
@@ -18,28 +18,28 @@ impl State {
             Err(refusal) => return Blocked::Refused(refusal),
         };
         let mut seen = FxHashSet::default();
-        let living = block.on.iter().copied().filter(|id| self.lives(*id) && seen.insert(*id));
-        let on: Vec<InvocationId> = living.collect();
+        let unfinished = block.on.iter().copied().filter(|id| self.is_unfinished(*id) && seen.insert(*id));
+        let on: Vec<InvocationId> = unfinished.collect();
         if on.is_empty() {
             return Blocked::Ready;
         }
-        let nodes: Vec<Node> = on.iter().copied().map(Node::Call).collect();
-        if let Some(way) = circle(&self.waits, &self.slots, block.waiter, &nodes) {
-            return Blocked::Cycle(way);
+        let nodes: Vec<Node> = on.iter().copied().map(Node::Invocation).collect();
+        if let Some(cycle) = wait_cycle(&self.waits, &self.slots, block.waiter, &nodes) {
+            return Blocked::Cycle(cycle);
         }
         if let Some(next) = pause {
-            self.enter(block.waiter, next, change);
+            self.apply(block.waiter, next, change);
         }
         self.waits.add(block.waiter, &on);
         let record = self.entry(block.waiter).record().clone();
         Blocked::Waiting { record, raised: on.iter().filter_map(|id| self.raised(*id)).collect() }
     }
 
-    pub(super) fn lives(&self, id: InvocationId) -> bool {
+    pub(super) fn is_unfinished(&self, id: InvocationId) -> bool {
         self.entries.get(&id).is_some_and(|entry| !entry.record().status.is_final())
     }
 
-    /// The hint of what is waited for, if it is queued.
+    /// The hint of an awaited invocation with its raised priority, if the invocation is queued.
     fn raised(&self, id: InvocationId) -> Option<Message> {
         let tracked = &self.entry(id).tracked;
         let priority = tracked.priority.raised(self.waits.count(id));
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-/// The record that pausing makes; `None` for a waiter that is paused already.
+/// The record of the paused waiter; `None` if the waiter is paused already.
 fn pause(
     record: &StatusRecord,
     block: &Block,
@@ -58,9 +58,9 @@ fn pause(
     if record.status == Status::Paused && is_current {
         return Ok(None);
     }
-    match judge(record, block.expect, change, now) {
-        Verdict::Advanced(next) => Ok(Some(next)),
-        Verdict::AlreadyMine => Ok(None),
-        Verdict::Refused(refusal) => Err(refusal),
+    match compare_and_set(record, block.expect, change, now) {
+        CompareAndSet::Advanced(next) => Ok(Some(next)),
+        CompareAndSet::AlreadyMine => Ok(None),
+        CompareAndSet::Refused(refusal) => Err(refusal),
     }
 }

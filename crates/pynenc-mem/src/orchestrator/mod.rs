@@ -1,53 +1,71 @@
-//! The truth, in memory: every verb is one step under one mutex.
+//! The orchestrator in memory: every method is one step under one mutex.
 
 mod block;
 mod claim;
+mod counts;
+mod deadlock;
+mod heartbeat;
 mod inspect;
 mod keys;
-mod knots;
 mod listing;
 mod outbox;
 mod register;
 mod runners;
+mod signals;
 mod slots;
 mod state;
-mod streams;
-mod tally;
 mod transition;
 mod waits;
+mod watch;
+mod watchers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use pynenc_core::lane::StoreId;
+use pynenc_core::component::StoreId;
 use pynenc_core::orchestrator::{
-    Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
-    Transition, TransitionReply,
+    Block, Blocked, CancelReply, Claim, ClaimReply, Completion, Counts, Find, Heartbeat, HeartbeatReply, Inspection,
+    Lifecycle, Outbox, OutboxEntry, OutboxInterest, OutboxTake, Registered, Retention, RunnerInfo, Runners, Signal,
+    Tracked, Transition, TransitionReply, Waiting,
 };
+use pynenc_core::page::Page;
 use pynenc_core::record::Registration;
-use pynenc_core::{Clock, InvocationId, Orchestrator, Result, RunnerId};
+use pynenc_core::{Clock, Component, InvocationId, Orchestrator, Result, RunnerId};
 
 use self::state::State;
 use crate::shared::Shared;
 
-/// An orchestrator that lives in this process.
+/// An orchestrator in the memory of this process.
 #[derive(Debug)]
 pub struct MemOrchestrator {
     state: Shared<State>,
 }
 
 impl MemOrchestrator {
-    /// An orchestrator that knows nothing yet.
+    /// An orchestrator without invocations.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { state: Shared::new(clock) }
     }
 }
 
+impl Orchestrator for MemOrchestrator {}
+
 #[async_trait]
-impl Orchestrator for MemOrchestrator {
+impl Component for MemOrchestrator {
+    async fn purge(&self) -> Result<()> {
+        self.state.lock().purge();
+        Ok(())
+    }
+
+    fn store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of_this_process())
+    }
+}
+
+#[async_trait]
+impl Lifecycle for MemOrchestrator {
     async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
         Ok(self.state.step(|state, now| registrations.iter().map(|one| state.register(one, now)).collect()))
     }
@@ -72,96 +90,72 @@ impl Orchestrator for MemOrchestrator {
         Ok(ids.iter().map(|id| state.entries.get(id).map(|entry| entry.tracked.clone())).collect())
     }
 
-    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspection>>> {
         Ok(self.state.step(|state, now| ids.iter().map(|id| state.inspect(*id, now)).collect()))
     }
 
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
-        Ok(self.state.lock().find(find))
-    }
-
-    async fn queued(&self, after: Option<Cursor>, unchanged_for: Duration, limit: usize) -> Result<Page<Tracked>> {
-        Ok(self.state.step(|state, now| state.queued(after, now - unchanged_for, limit)))
+        Ok(self.state.step(|state, now| state.find(find, now)))
     }
 
     async fn count(&self) -> Result<Counts> {
-        Ok(self.state.lock().tally.counts())
+        Ok(self.state.lock().counters.counts())
     }
+}
 
-    async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
-        Ok(self.state.lock().entries.get(&id).map(|entry| entry.history.clone()).unwrap_or_default())
-    }
-
-    async fn owned(&self, runner: RunnerId) -> Result<Vec<Tracked>> {
-        let state = self.state.lock();
-        Ok(state.runners.owned(runner).map(|id| state.entry(id).tracked.clone()).collect())
-    }
-
+#[async_trait]
+impl Waiting for MemOrchestrator {
     async fn block(&self, block: &Block) -> Result<Blocked> {
         Ok(self.state.step(|state, now| state.block(block, now)))
     }
 
-    async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Ended>> {
+    async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Completion>> {
         Ok(self.state.lock().watch(ids))
+    }
+}
+
+#[async_trait]
+impl Runners for MemOrchestrator {
+    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
+        Ok(self.state.step(|state, now| state.heartbeat(heartbeat, now)))
     }
 
     async fn signals(&self, runner: RunnerId) -> Result<BoxStream<'static, Signal>> {
         Ok(self.state.lock().signals.listen(runner))
     }
 
-    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
-        Ok(self.state.step(|state, now| state.heartbeat(heartbeat, now)))
-    }
-
-    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
-        self.state.lock().runners.introduce(runner, introduction);
-        Ok(())
-    }
-
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {
         Ok(self.state.lock().runners.list())
     }
 
-    async fn leave(&self, runner: RunnerId) -> Result<()> {
-        self.state.step(|state, now| state.runners.leave(runner, now));
-        Ok(())
-    }
-
-    async fn expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
+    async fn retire_expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
         Ok(self.state.step(|state, now| {
-            let owned = state.runners.expired(limit, now);
+            let owned = state.runners.retire_expired(limit, now);
             owned.into_iter().map(|(runner, id)| (runner, state.entry(id).tracked.clone())).collect()
         }))
     }
 
-    async fn lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
-        Ok(self.state.step(|state, now| state.runners.lease(service, runner, length, now)))
+    async fn acquire_lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
+        Ok(self.state.step(|state, now| state.runners.acquire_lease(service, runner, length, now)))
     }
+}
 
-    async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
-        self.state.step(|state, now| state.outbox.want(interests, now, now + length));
+#[async_trait]
+impl Outbox for MemOrchestrator {
+    async fn subscribe(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
+        self.state.step(|state, now| state.outbox.subscribe(interests, now, now + length));
         Ok(())
     }
 
-    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
-        Ok(self.state.step(|state, now| state.outbox.take(listeners, limit, again_after, now)))
+    async fn take_outbox(&self, take: &OutboxTake) -> Result<Vec<OutboxEntry>> {
+        Ok(self.state.step(|state, now| state.outbox.take(take, now)))
     }
+}
 
-    async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {
-        let mut state = self.state.lock();
-        for sequence in sequences {
-            state.outbox.done(*sequence);
-        }
-        Ok(())
-    }
-
-    async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>> {
-        Ok(self.state.step(|state, now| state.outlived(now, limit)))
-    }
-
-    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
-        self.state.step(|state, now| ids.iter().for_each(|id| state.keep(*id, now + length)));
-        Ok(())
+#[async_trait]
+impl Retention for MemOrchestrator {
+    async fn outlived(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>> {
+        Ok(self.state.step(|state, now| state.outlived(limit, again_after, now)))
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
@@ -170,14 +164,5 @@ impl Orchestrator for MemOrchestrator {
             state.forget(*id);
         }
         Ok(())
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.state.lock().purge();
-        Ok(())
-    }
-
-    fn store_id(&self) -> Option<StoreId> {
-        Some(StoreId::of_this_process())
     }
 }

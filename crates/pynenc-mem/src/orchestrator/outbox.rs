@@ -1,42 +1,41 @@
-//! Final transitions that somebody has to react to.
+//! The outbox: subscriptions, and entries to be handled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use pynenc_core::orchestrator::{OutboxEntry, OutboxInterest, Tracked};
+use pynenc_core::orchestrator::{OutboxEntry, OutboxInterest, OutboxTake, Tracked};
 use pynenc_core::{InvocationId, Status, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 
-/// What is wanted, and what waits to be seen to.
+/// The subscriptions, and the entries that listeners haven't acknowledged.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    wanted: FxHashMap<TaskId, Interests>,
+pub(super) struct OutboxState {
+    subscriptions: FxHashMap<TaskId, Subscriptions>,
     last: u64,
-    entries: FxHashMap<u64, Kept>,
-    lines: FxHashMap<Box<str>, Line>,
+    entries: FxHashMap<u64, StoredEntry>,
+    listeners: FxHashMap<Box<str>, Pending>,
     by_invocation: FxHashMap<InvocationId, Vec<u64>>,
 }
 
-/// By status, who wants to be told and until when.
-type Interests = FxHashMap<Status, BTreeMap<Box<str>, Timestamp>>;
+/// The listeners of each status, with the end of their subscription.
+type Subscriptions = FxHashMap<Status, BTreeMap<Box<str>, Timestamp>>;
 
 #[derive(Debug)]
-struct Kept {
+struct StoredEntry {
     entry: OutboxEntry,
     offered: Option<Timestamp>,
 }
 
-/// What waits for one listener.
+/// The unacknowledged entries of one listener.
 #[derive(Debug, Default)]
-struct Line {
+struct Pending {
     fresh: BTreeSet<u64>,
     offered: BTreeSet<(Timestamp, u64)>,
 }
 
-impl Outbox {
-    pub(super) fn want(&mut self, interests: &[OutboxInterest], now: Timestamp, until: Timestamp) {
+impl OutboxState {
+    pub(super) fn subscribe(&mut self, interests: &[OutboxInterest], now: Timestamp, until: Timestamp) {
         for interest in interests {
-            let statuses = self.wanted.entry(interest.task.clone()).or_default();
+            let statuses = self.subscriptions.entry(interest.task.clone()).or_default();
             for status in &interest.statuses {
                 let listeners = statuses.entry(*status).or_default();
                 listeners.retain(|_, end| *end > now);
@@ -46,9 +45,9 @@ impl Outbox {
         }
     }
 
-    /// Keeps the end of an invocation for each who wants it; tells whether anybody does.
-    pub(super) fn ended(&mut self, tracked: &Tracked, now: Timestamp) -> bool {
-        let statuses = if self.wanted.is_empty() { None } else { self.wanted.get(&tracked.task) };
+    /// Adds an entry for each listener that subscribed to the completion. Reports whether there is one.
+    pub(super) fn add_completion(&mut self, tracked: &Tracked, now: Timestamp) -> bool {
+        let statuses = if self.subscriptions.is_empty() { None } else { self.subscriptions.get(&tracked.task) };
         let Some(listeners) = statuses.and_then(|statuses| statuses.get(&tracked.record.status)) else { return false };
         let live = listeners.iter().filter(|(_, until)| **until > now).map(|(listener, _)| listener.clone());
         let live: Vec<_> = live.collect();
@@ -58,33 +57,28 @@ impl Outbox {
         !live.is_empty()
     }
 
-    /// Takes entries that nobody was offered within `again_after`, in the order of their making.
-    pub(super) fn take(
-        &mut self,
-        listeners: &[Box<str>],
-        limit: usize,
-        again_after: Duration,
-        now: Timestamp,
-    ) -> Vec<OutboxEntry> {
+    /// Acknowledges entries, then offers new ones and those whose last offer is `again_after` ago.
+    pub(super) fn take(&mut self, take: &OutboxTake, now: Timestamp) -> Vec<OutboxEntry> {
+        take.done.iter().for_each(|sequence| self.acknowledge(*sequence));
         let mut sequences = Vec::new();
-        for line in listeners.iter().filter_map(|listener| self.lines.get(listener)) {
-            let late =
-                line.offered.iter().take_while(|(at, _)| now >= *at + again_after).map(|(_, sequence)| *sequence);
-            sequences.extend(late.chain(line.fresh.iter().copied()).take(limit));
+        for pending in take.listeners.iter().filter_map(|listener| self.listeners.get(listener)) {
+            let late = pending.offered.iter().take_while(|(at, _)| now >= *at + take.again_after);
+            let late = late.map(|(_, sequence)| *sequence);
+            sequences.extend(late.chain(pending.fresh.iter().copied()).take(take.limit));
         }
         sequences.sort_unstable();
         sequences.iter().filter_map(|sequence| self.offer(*sequence, now)).collect()
     }
 
-    pub(super) fn done(&mut self, sequence: u64) {
-        let Some(Kept { entry, offered }) = self.entries.remove(&sequence) else { return };
-        if let Some(line) = self.lines.get_mut(&entry.listener) {
-            line.fresh.remove(&sequence);
+    fn acknowledge(&mut self, sequence: u64) {
+        let Some(StoredEntry { entry, offered }) = self.entries.remove(&sequence) else { return };
+        if let Some(pending) = self.listeners.get_mut(&entry.listener) {
+            pending.fresh.remove(&sequence);
             if let Some(at) = offered {
-                line.offered.remove(&(at, sequence));
+                pending.offered.remove(&(at, sequence));
             }
-            if line.fresh.is_empty() && line.offered.is_empty() {
-                self.lines.remove(&entry.listener);
+            if pending.fresh.is_empty() && pending.offered.is_empty() {
+                self.listeners.remove(&entry.listener);
             }
         }
         if let Some(sequences) = self.by_invocation.get_mut(&entry.id) {
@@ -95,15 +89,15 @@ impl Outbox {
         }
     }
 
-    /// Drops every entry; who wants what stays.
+    /// Drops every entry, and keeps the subscriptions.
     pub(super) fn purged(self) -> Self {
-        Self { wanted: self.wanted, last: self.last, ..Self::default() }
+        Self { subscriptions: self.subscriptions, last: self.last, ..Self::default() }
     }
 
-    /// Drops what is left of an invocation.
+    /// Drops the entries of an invocation.
     pub(super) fn forget(&mut self, id: InvocationId) {
         for sequence in self.by_invocation.remove(&id).unwrap_or_default() {
-            self.done(sequence);
+            self.acknowledge(sequence);
         }
     }
 
@@ -111,19 +105,19 @@ impl Outbox {
         self.last += 1;
         let Tracked { id, task, record, .. } = tracked.clone();
         let entry = OutboxEntry { sequence: self.last, listener: listener.into(), id, task, record };
-        self.entries.insert(self.last, Kept { entry, offered: None });
-        self.lines.entry(listener.into()).or_default().fresh.insert(self.last);
+        self.entries.insert(self.last, StoredEntry { entry, offered: None });
+        self.listeners.entry(listener.into()).or_default().fresh.insert(self.last);
         self.by_invocation.entry(id).or_default().push(self.last);
     }
 
     fn offer(&mut self, sequence: u64, now: Timestamp) -> Option<OutboxEntry> {
-        let kept = self.entries.get_mut(&sequence)?;
-        let line = self.lines.entry(kept.entry.listener.clone()).or_default();
-        line.fresh.remove(&sequence);
-        if let Some(before) = kept.offered.replace(now) {
-            line.offered.remove(&(before, sequence));
+        let stored = self.entries.get_mut(&sequence)?;
+        let pending = self.listeners.entry(stored.entry.listener.clone()).or_default();
+        pending.fresh.remove(&sequence);
+        if let Some(before) = stored.offered.replace(now) {
+            pending.offered.remove(&(before, sequence));
         }
-        line.offered.insert((now, sequence));
-        Some(kept.entry.clone())
+        pending.offered.insert((now, sequence));
+        Some(stored.entry.clone())
     }
 }

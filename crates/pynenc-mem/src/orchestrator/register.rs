@@ -1,59 +1,60 @@
-//! Acceptance: a new invocation, or the one that stands for it.
+//! Registering: a call becomes a new invocation, or gets an existing one by its keys.
 
-use pynenc_core::orchestrator::{Cursor, Registered, Tracked};
+use pynenc_core::orchestrator::{Registered, Tracked};
+use pynenc_core::page::Cursor;
 use pynenc_core::record::{Registration, RunningKey};
 use pynenc_core::{InvocationId, StatusRecord, Timestamp};
 
-use super::state::{Entry, State, line};
+use super::state::{Entry, State, history_entry};
 
-/// A call that runs at once is registered, claimed, started and ended.
-const USUAL_LINES: usize = 4;
+/// The length of a usual history: registered, pending, running, success.
+const USUAL_HISTORY: usize = 4;
 
 impl State {
     pub(super) fn register(&mut self, registration: &Registration, now: Timestamp) -> Registered {
         if let Some(entry) = self.entries.get(&registration.id) {
             return Registered::New(entry.tracked.clone());
         }
-        self.named(registration)
-            .or_else(|| self.waiting(registration))
+        self.by_idempotency_key(registration)
+            .or_else(|| self.by_registration_key(registration))
             .unwrap_or_else(|| self.accept(registration, now))
     }
 
-    fn named(&self, registration: &Registration) -> Option<Registered> {
+    fn by_idempotency_key(&self, registration: &Registration) -> Option<Registered> {
         let key = registration.idempotency.as_ref()?;
-        let named = self.keys.named(&registration.task, key)?;
-        Some(if named.arguments == key.arguments {
-            Registered::Existing { id: named.id, same_arguments: named.same_arguments }
+        let call = self.keys.idempotent(&registration.task, key)?;
+        Some(if call.arguments == key.arguments {
+            Registered::Existing { id: call.id, same_arguments: call.same_arguments }
         } else {
-            Registered::Conflict { id: named.id }
+            Registered::Conflict { id: call.id }
         })
     }
 
-    fn waiting(&mut self, registration: &Registration) -> Option<Registered> {
-        let (id, same_arguments) = self.keys.waiting(registration.registration.as_ref()?)?;
-        self.name(registration, id, same_arguments);
+    fn by_registration_key(&mut self, registration: &Registration) -> Option<Registered> {
+        let (id, same_arguments) = self.keys.holder(registration.registration.as_ref()?)?;
+        self.add_idempotency_key(registration, id, same_arguments);
         Some(Registered::Existing { id, same_arguments })
     }
 
-    /// Lets the call's own name stand for `id`, which may be another call's: a repeat gets the same answer.
-    fn name(&mut self, registration: &Registration, id: InvocationId, same_arguments: bool) {
+    /// Gives the call's idempotency key to `id`, which may be another call's invocation: a repeat gets the same reply.
+    fn add_idempotency_key(&mut self, registration: &Registration, id: InvocationId, same_arguments: bool) {
         let Some(key) = &registration.idempotency else { return };
-        self.keys.name(&registration.task, key, id, same_arguments);
-        self.entry_mut(id).names.push((registration.task.clone(), key.key.clone()));
+        self.keys.add_idempotent(&registration.task, key, id, same_arguments);
+        self.entry_mut(id).idempotency_keys.push((registration.task.clone(), key.key.clone()));
     }
 
     fn accept(&mut self, registration: &Registration, now: Timestamp) -> Registered {
         let entry = Box::new(Entry::new(registration, now));
-        let (tracked, place, id) = (entry.tracked.clone(), entry.place, registration.id);
+        let (tracked, position, id) = (entry.tracked.clone(), entry.position, registration.id);
         self.entries.insert(id, entry);
-        self.order.insert(place);
-        self.queued.insert(place);
-        self.tally.enter(tracked.record.status);
-        self.tally.enqueue(&tracked.queue);
+        self.order.insert(position);
+        self.queued.insert(position);
+        self.counters.add(tracked.record.status);
+        self.counters.enqueue(&tracked.queue);
         if let Some(key) = &registration.registration {
-            self.keys.follow(id, key, true);
+            self.keys.update(id, key, true);
         }
-        self.name(registration, id, true);
+        self.add_idempotency_key(registration, id, true);
         Registered::New(tracked)
     }
 }
@@ -61,8 +62,8 @@ impl State {
 impl Entry {
     fn new(registration: &Registration, now: Timestamp) -> Self {
         let record = StatusRecord::registered(registration.due, now);
-        let mut history = Vec::with_capacity(USUAL_LINES);
-        history.push(line(&record, None, None));
+        let mut history = Vec::with_capacity(USUAL_HISTORY);
+        history.push(history_entry(&record, None, None));
         Self {
             tracked: Tracked {
                 id: registration.id,
@@ -72,13 +73,13 @@ impl Entry {
                 limited: registration.running.is_some(),
                 record,
             },
-            place: Cursor { at: now, id: registration.id },
+            position: Cursor { at: now, id: registration.id },
             registration: registration.registration,
-            // A key without a slot would park everything for ever.
+            // A key without a slot would park every invocation for ever.
             running: registration.running.map(|running| RunningKey { limit: running.limit.max(1), ..running }),
             retention: registration.retention,
             kept_until: now,
-            names: Vec::new(),
+            idempotency_keys: Vec::new(),
             last_claim: None,
             history,
         }

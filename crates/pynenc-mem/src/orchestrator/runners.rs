@@ -1,4 +1,4 @@
-//! Who is alive, who was retired, and who owns what.
+//! Runners: their heartbeats, their leases on services, and the invocations they own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,15 +7,15 @@ use pynenc_core::orchestrator::{Heartbeat, Introduction, RunnerInfo};
 use pynenc_core::{Error, ErrorKind, InvocationId, Result, RunnerId, Timestamp};
 use rustc_hash::FxHashMap;
 
-/// The lease of a runner that claims before its first heartbeat: what it claims must not be lost with it.
+/// The lease of a runner that claims before its first heartbeat. Without a lease nobody would recover its invocations.
 const FIRST_LEASE: Duration = Duration::from_secs(15);
 
-/// How many leases a retired runner is remembered for, so that its next call is told.
+/// The time for which a retired runner is remembered, in leases, so that its next heartbeat is answered with `Retired`.
 const REMEMBERED: u32 = 10;
 
-/// The runners, by identity, and the services that they perform.
+/// The runners by identity, and the leases on services.
 #[derive(Debug, Default)]
-pub(super) struct Runners {
+pub(super) struct RunnerTable {
     all: BTreeMap<RunnerId, Runner>,
     last_heartbeat: Option<Timestamp>,
     amnesty_until: Timestamp,
@@ -65,8 +65,8 @@ impl Runner {
     }
 }
 
-impl Runners {
-    /// Lets a runner claim, unless it was retired.
+impl RunnerTable {
+    /// Refuses a claim of a retired runner.
     pub(super) fn check(&mut self, id: RunnerId, now: Timestamp) -> Result<()> {
         let runner = self.all.entry(id).or_insert_with(|| Runner::new(now));
         match runner.retired {
@@ -75,9 +75,13 @@ impl Runners {
         }
     }
 
-    /// Renews a lease; `None` for a runner that was retired, and else what it owns and whether it has introduced itself.
+    /// Renews a lease. Returns the runner's invocations and whether the store has its introduction; `None` if the runner
+    /// is retired.
     pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Option<(&BTreeSet<InvocationId>, bool)> {
         let runner = self.all.entry(beat.runner).or_insert_with(|| Runner::new(now));
+        if beat.lease.is_zero() {
+            runner.retire(now);
+        }
         if runner.retired.is_some() {
             return None;
         }
@@ -89,17 +93,14 @@ impl Runners {
         runner.last_heartbeat = now;
         runner.lease = beat.lease;
         runner.description.clone_from(&beat.description);
+        if beat.introduction.is_some() {
+            runner.introduction.clone_from(&beat.introduction);
+        }
         Some((&runner.owned, runner.introduction.is_some()))
     }
 
-    pub(super) fn introduce(&mut self, id: RunnerId, introduction: &Introduction) {
-        if let Some(runner) = self.all.get_mut(&id) {
-            runner.introduction = Some(introduction.clone());
-        }
-    }
-
-    /// Writes down that an invocation changed hands.
-    pub(super) fn moved(&mut self, id: InvocationId, from: Option<RunnerId>, to: Option<RunnerId>) {
+    /// Moves an invocation from its former owner to its new one.
+    pub(super) fn move_owned(&mut self, id: InvocationId, from: Option<RunnerId>, to: Option<RunnerId>) {
         if from == to {
             return;
         }
@@ -120,16 +121,12 @@ impl Runners {
         known.map(|(id, runner)| runner.info(*id)).collect()
     }
 
-    pub(super) fn leave(&mut self, id: RunnerId, now: Timestamp) {
-        self.all.entry(id).or_insert_with(|| Runner::new(now)).retire(now);
-    }
-
-    /// Retires whose lease ran out, unless there is an amnesty, and lists what the retired own.
-    pub(super) fn expired(&mut self, limit: usize, now: Timestamp) -> Vec<(RunnerId, InvocationId)> {
+    /// Retires runners whose lease has expired, unless there is an amnesty. Lists the invocations of retired runners.
+    pub(super) fn retire_expired(&mut self, limit: usize, now: Timestamp) -> Vec<(RunnerId, InvocationId)> {
         if now >= self.amnesty_until {
             let silence = self.last_heartbeat.map_or(Duration::MAX, |last| now.since(last));
-            let lapsed = self.all.values_mut().filter(|runner| now >= runner.last_heartbeat + runner.lease);
-            lapsed.filter(|runner| silence < runner.lease / 2).for_each(|runner| runner.retire(now));
+            let expired = self.all.values_mut().filter(|runner| now >= runner.last_heartbeat + runner.lease);
+            expired.filter(|runner| silence < runner.lease / 2).for_each(|runner| runner.retire(now));
         }
         self.all.retain(|_, runner| runner.is_remembered(now));
         let retired = self.all.iter().filter(|(_, runner)| runner.retired.is_some());
@@ -137,8 +134,8 @@ impl Runners {
         owned.take(limit).collect()
     }
 
-    /// Takes, renews or gives back a service; tells whether the runner has it now.
-    pub(super) fn lease(&mut self, service: &str, runner: RunnerId, length: Duration, now: Timestamp) -> bool {
+    /// Acquires, renews or releases the lease on a service. Reports whether the runner has it now.
+    pub(super) fn acquire_lease(&mut self, service: &str, runner: RunnerId, length: Duration, now: Timestamp) -> bool {
         let holder = self.services.get(service).filter(|held| held.until > now);
         if holder.is_some_and(|held| held.runner != runner) {
             return false;

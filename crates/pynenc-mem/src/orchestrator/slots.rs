@@ -1,17 +1,17 @@
-//! Running control: who holds the slots of a key, and who waits for one.
+//! Concurrency slots: the semaphore of each running key, with its holders and its parked invocations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pynenc_core::{Digest, InvocationId};
 use rustc_hash::FxHashMap;
 
-/// The slots of every running key that somebody holds or waits for.
+/// The slots of every running key that has holders or parked invocations.
 ///
-/// A holder is an invocation that is claimed, or one that was handed a slot and isn't claimed yet.
+/// A holder is claimed, or was handed a slot and isn't claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     keys: FxHashMap<Digest, Key>,
-    places: FxHashMap<InvocationId, Place>,
+    uses: FxHashMap<InvocationId, Use>,
     last: u64,
 }
 
@@ -28,50 +28,50 @@ struct Parked {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Use {
     Holds(Digest),
     Parked(Digest, u64),
 }
 
 impl Slots {
-    /// Whether the invocation holds a slot now, by this call or before. Nobody passes those who wait for one.
+    /// Takes a slot unless the invocation has one. Reports whether it has one now. No invocation overtakes parked ones.
     pub(super) fn take(&mut self, key: Digest, id: InvocationId, limit: u32) -> bool {
-        if self.places.get(&id) == Some(&Place::Holds(key)) {
+        if self.uses.get(&id) == Some(&Use::Holds(key)) {
             return true;
         }
         let slots = self.keys.entry(key).or_default();
         let is_free = slots.parked.is_empty() && slots.holders.len() < limit as usize;
         if is_free {
             slots.holders.insert(id);
-            self.places.insert(id, Place::Holds(key));
+            self.uses.insert(id, Use::Holds(key));
         }
         is_free
     }
 
-    /// Puts an invocation that found no slot behind the others who wait.
+    /// Parks an invocation behind the others.
     pub(super) fn park(&mut self, key: Digest, id: InvocationId, limit: u32) {
         self.last += 1;
         let slots = self.keys.entry(key).or_default();
-        debug_assert!(!slots.holders.is_empty(), "nobody would hand a slot to one who is parked behind no holder");
+        debug_assert!(!slots.holders.is_empty(), "a parked invocation gets its slot from a holder");
         slots.parked.insert(self.last, Parked { id, limit: limit as usize });
-        self.places.insert(id, Place::Parked(key, self.last));
+        self.uses.insert(id, Use::Parked(key, self.last));
     }
 
-    /// Takes an invocation out, whether it holds a slot or waits for one.
+    /// Removes an invocation from its key, whether it holds a slot or is parked.
     pub(super) fn leave(&mut self, id: InvocationId) {
-        let Some(place) = self.places.remove(&id) else { return };
-        let (Place::Holds(key) | Place::Parked(key, _)) = place;
+        let Some(usage) = self.uses.remove(&id) else { return };
+        let (Use::Holds(key) | Use::Parked(key, _)) = usage;
         let Some(slots) = self.keys.get_mut(&key) else { return };
-        match place {
-            Place::Holds(_) => drop(slots.holders.remove(&id)),
-            Place::Parked(_, turn) => drop(slots.parked.remove(&turn)),
+        match usage {
+            Use::Holds(_) => drop(slots.holders.remove(&id)),
+            Use::Parked(_, turn) => drop(slots.parked.remove(&turn)),
         }
         if slots.holders.is_empty() && slots.parked.is_empty() {
             self.keys.remove(&key);
         }
     }
 
-    /// Gives a free slot to the first who waits, and tells who that is.
+    /// Gives a free slot to the first parked invocation, and returns it.
     pub(super) fn hand_over(&mut self, key: Digest) -> Option<InvocationId> {
         let slots = self.keys.get_mut(&key)?;
         let first = slots.parked.first_entry()?;
@@ -80,28 +80,28 @@ impl Slots {
         }
         let id = first.remove().id;
         slots.holders.insert(id);
-        self.places.insert(id, Place::Holds(key));
+        self.uses.insert(id, Use::Holds(key));
         Some(id)
     }
 
-    /// How many wait for a slot of a key.
-    pub(super) fn line(&self, key: Digest) -> usize {
+    /// The number of invocations parked on a key.
+    pub(super) fn parked_count(&self, key: Digest) -> usize {
         self.keys.get(&key).map_or(0, |slots| slots.parked.len())
     }
 
-    /// The key whose slot an invocation waits for.
+    /// The key on which an invocation is parked.
     pub(super) fn awaited_by(&self, id: InvocationId) -> Option<Digest> {
-        match self.places.get(&id)? {
-            Place::Parked(key, _) => Some(*key),
-            Place::Holds(_) => None,
+        match self.uses.get(&id)? {
+            Use::Parked(key, _) => Some(*key),
+            Use::Holds(_) => None,
         }
     }
 
-    /// The key of which an invocation holds a slot.
+    /// The key of the slot that an invocation holds.
     pub(super) fn held_by(&self, id: InvocationId) -> Option<Digest> {
-        match self.places.get(&id)? {
-            Place::Holds(key) => Some(*key),
-            Place::Parked(..) => None,
+        match self.uses.get(&id)? {
+            Use::Holds(key) => Some(*key),
+            Use::Parked(..) => None,
         }
     }
 
@@ -135,32 +135,32 @@ mod tests {
         prop::collection::vec(act, 0..200)
     }
 
-    /// What slots are, said as plainly as can be.
+    /// The reference model: a set of holders and a queue.
     #[derive(Default)]
     struct Model {
         holders: BTreeSet<InvocationId>,
-        line: VecDeque<InvocationId>,
+        parked: VecDeque<InvocationId>,
     }
 
     impl Model {
         fn leave(&mut self, id: InvocationId, limit: usize) -> Vec<InvocationId> {
             self.holders.remove(&id);
-            self.line.retain(|waiting| *waiting != id);
+            self.parked.retain(|waiting| *waiting != id);
             let free = limit - self.holders.len();
-            let handed: Vec<_> = self.line.drain(..free.min(self.line.len())).collect();
+            let handed: Vec<_> = self.parked.drain(..free.min(self.parked.len())).collect();
             self.holders.extend(&handed);
             handed
         }
     }
 
     proptest! {
-        /// Never more holders than the limit, nobody parked beside a free slot, first come first served.
+        /// The limit holds, no invocation is parked beside a free slot, and the first parked is the first served.
         #[test]
-        fn slots_do_what_the_model_does(limit in 1..4u32, acts in acts()) {
+        fn slots_agree_with_the_model(limit in 1..4u32, acts in acts()) {
             let (key, mut slots, mut model) = (Digest::of(b"key"), Slots::default(), Model::default());
             for act in acts {
                 match act {
-                    Act::Claim(number) if model.line.contains(&id(number)) => {}
+                    Act::Claim(number) if model.parked.contains(&id(number)) => {}
                     Act::Claim(number) => {
                         let had = model.holders.contains(&id(number));
                         let granted = had || model.holders.len() < limit as usize;
@@ -169,7 +169,7 @@ mod tests {
                             model.holders.insert(id(number));
                         } else {
                             slots.park(key, id(number), limit);
-                            model.line.push_back(id(number));
+                            model.parked.push_back(id(number));
                         }
                     }
                     Act::Leave(number) => {
@@ -179,22 +179,22 @@ mod tests {
                     }
                 }
                 prop_assert!(slots.holders(key).eq(model.holders.iter().copied()));
-                prop_assert!(slots.parked(key).eq(model.line.iter().copied()));
+                prop_assert!(slots.parked(key).eq(model.parked.iter().copied()));
                 prop_assert!(slots.holders(key).count() <= limit as usize);
             }
             (0..12).for_each(|number| slots.leave(id(number)));
-            prop_assert!(slots.keys.is_empty() && slots.places.is_empty());
+            prop_assert!(slots.keys.is_empty() && slots.uses.is_empty());
         }
     }
 
     #[test]
-    fn who_has_a_smaller_limit_waits_for_more_slots() {
+    fn an_invocation_with_a_smaller_limit_waits_for_more_slots() {
         let (key, mut slots) = (Digest::of(b"key"), Slots::default());
         assert!(slots.take(key, id(1), 2) && slots.take(key, id(2), 2));
         slots.park(key, id(3), 1);
         slots.leave(id(1));
         assert_eq!(slots.hand_over(key), None);
-        assert!(!slots.take(key, id(4), 2), "nobody passes the line");
+        assert!(!slots.take(key, id(4), 2), "no invocation overtakes a parked one");
         slots.leave(id(2));
         assert_eq!(slots.hand_over(key), Some(id(3)));
     }

@@ -1,39 +1,42 @@
-//! All that the orchestrator knows, and the one way by which it changes.
+//! The data of the orchestrator, and the one way to change the status of an invocation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pynenc_core::broker::Message;
-use pynenc_core::orchestrator::{Cursor, HistoryEntry, Tracked};
+use pynenc_core::orchestrator::{HistoryEntry, Tracked};
+use pynenc_core::page::Cursor;
 use pynenc_core::record::{RegistrationKey, Retention, RunningKey};
 use pynenc_core::status::{By, Change, advance};
 use pynenc_core::{ClaimToken, InvocationId, Reason, RunnerId, Status, StatusRecord, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 
+use super::counts::Counters;
 use super::keys::Keys;
-use super::outbox::Outbox;
-use super::runners::Runners;
+use super::outbox::OutboxState;
+use super::runners::RunnerTable;
+use super::signals::Signals;
 use super::slots::Slots;
-use super::streams::{Signals, Watchers};
-use super::tally::Tally;
 use super::waits::Waits;
+use super::watchers::Watchers;
 
-/// The entries, and an index for every question that is asked of all of them.
+/// The invocations, with an index for every question about many of them.
 #[derive(Debug, Default)]
 pub(super) struct State {
     // Boxed, so that the map moves little when it grows.
     pub(super) entries: FxHashMap<InvocationId, Box<Entry>>,
     pub(super) order: BTreeSet<Cursor>,
     pub(super) queued: BTreeSet<Cursor>,
+    /// Finished invocations by the end of their retention.
     pub(super) retained: BTreeSet<Cursor>,
-    /// Invocations that have ended without a value: people look for them, and there are few.
+    /// Invocations that finished without a value: people look for them, and there are few.
     pub(super) unsuccessful: BTreeSet<Cursor>,
-    pub(super) tally: Tally,
+    pub(super) counters: Counters,
     pub(super) keys: Keys,
     pub(super) slots: Slots,
     pub(super) waits: Waits,
-    pub(super) runners: Runners,
-    pub(super) outbox: Outbox,
+    pub(super) runners: RunnerTable,
+    pub(super) outbox: OutboxState,
     pub(super) watchers: Watchers,
     pub(super) signals: Signals,
 }
@@ -42,19 +45,20 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) tracked: Tracked,
-    pub(super) place: Cursor,
+    /// Its position in the order of registration.
+    pub(super) position: Cursor,
     pub(super) registration: Option<RegistrationKey>,
     pub(super) running: Option<RunningKey>,
     pub(super) retention: Retention,
-    /// The end of its retention, once it has ended.
+    /// When the finished invocation is offered for deletion.
     pub(super) kept_until: Timestamp,
-    /// The idempotency keys that stand for it.
-    pub(super) names: Vec<(TaskId, Box<str>)>,
+    /// The idempotency keys of the invocation.
+    pub(super) idempotency_keys: Vec<(TaskId, Box<str>)>,
     pub(super) last_claim: Option<LastClaim>,
     pub(super) history: Vec<HistoryEntry>,
 }
 
-/// The last attempt to claim that had an effect, so that its repeat is answered and not performed.
+/// The last claim that changed the invocation. A repeat gets the same reply and changes nothing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LastClaim {
     pub(super) token: ClaimToken,
@@ -66,91 +70,93 @@ impl Entry {
         &self.tracked.record
     }
 
-    /// How long it is kept, by how it ended.
-    fn kept_for(&self) -> Duration {
+    /// The retention after its final status.
+    fn retention(&self) -> Duration {
         if self.record().status == Status::Failed { self.retention.failures } else { self.retention.results }
     }
 
-    /// Whether it may stand for another call with its registration key.
-    fn waits(&self) -> bool {
-        let is_aside = self.record().status == Status::Scheduled && self.record().reason == Reason::PutAside;
-        !is_aside && (self.record().is_queued() || self.record().status == Status::ConcurrencyControlled)
+    /// Whether the invocation holds its registration key.
+    fn holds_key(&self) -> bool {
+        let is_suspended = self.record().status == Status::Scheduled && self.record().reason == Reason::Suspended;
+        !is_suspended && (self.record().is_queued() || self.record().status == Status::ConcurrencyControlled)
     }
 
-    fn follow(&mut self, next: StatusRecord, change: Change) -> StatusRecord {
+    /// Replaces the record and adds the line of history. Returns the old record.
+    fn replace_record(&mut self, next: StatusRecord, change: Change) -> StatusRecord {
         let runner = match change.by {
             By::Owner(runner) | By::Claimer(runner) => Some(runner),
             By::System => None,
         };
-        self.history.push(line(&next, runner, change.detail));
+        self.history.push(history_entry(&next, runner, change.detail));
         std::mem::replace(&mut self.tracked.record, next)
     }
 }
 
-/// The line of history that a record makes.
-pub(super) fn line(record: &StatusRecord, runner: Option<RunnerId>, detail: Option<Box<str>>) -> HistoryEntry {
+/// The line of history that belongs to a record.
+pub(super) fn history_entry(record: &StatusRecord, runner: Option<RunnerId>, detail: Option<Box<str>>) -> HistoryEntry {
     let StatusRecord { status, at, version, epoch, reason, .. } = *record;
     HistoryEntry { status, at, version, epoch, runner, reason, detail }
 }
 
 impl State {
-    /// What is known of an invocation that an index names.
+    /// The invocation that an index names.
     pub(super) fn entry(&self, id: InvocationId) -> &Entry {
-        self.entries.get(&id).expect("indexes name what exists")
+        self.entries.get(&id).expect("an index names existing invocations")
     }
 
     pub(super) fn entry_mut(&mut self, id: InvocationId) -> &mut Entry {
-        self.entries.get_mut(&id).expect("indexes name what exists")
+        self.entries.get_mut(&id).expect("an index names existing invocations")
     }
 
-    /// Puts the record that `change` makes in the place of the old one, and every index in line with it. Slots are
-    /// for the caller: what it takes, keeps or frees depends on the verb.
-    pub(super) fn enter(&mut self, id: InvocationId, next: StatusRecord, change: Change) {
-        let entry = self.entries.get_mut(&id).expect("callers have looked it up");
-        let before = entry.follow(next, change);
+    /// Replaces an invocation's record by the one that `change` makes, and updates every index. The caller updates the
+    /// slots, because each method treats them differently.
+    pub(super) fn apply(&mut self, id: InvocationId, next: StatusRecord, change: Change) {
+        let entry = self.entries.get_mut(&id).expect("the caller has looked the invocation up");
+        let before = entry.replace_record(next, change);
         let now = entry.record();
-        self.tally.leave(before.status);
-        self.tally.enter(now.status);
-        self.runners.moved(id, before.owner, now.owner);
+        self.counters.remove(before.status);
+        self.counters.add(now.status);
+        self.runners.move_owned(id, before.owner, now.owner);
         self.waits.end(id);
         match (before.is_queued(), now.is_queued()) {
             (false, true) => {
-                self.queued.insert(entry.place);
-                self.tally.enqueue(&entry.tracked.queue);
+                self.queued.insert(entry.position);
+                self.counters.enqueue(&entry.tracked.queue);
             }
             (true, false) => {
-                self.queued.remove(&entry.place);
-                self.tally.dequeue(&entry.tracked.queue);
+                self.queued.remove(&entry.position);
+                self.counters.dequeue(&entry.tracked.queue);
             }
             (true, true) | (false, false) => {}
         }
         if let Some(key) = &entry.registration {
-            self.keys.follow(id, key, entry.waits());
+            self.keys.update(id, key, entry.holds_key());
         }
         if entry.record().status.is_final() {
-            self.end(id);
+            self.finish(id);
         }
     }
 
-    /// Tells of an end to everybody who wants to know.
-    fn end(&mut self, id: InvocationId) {
-        let entry = self.entries.get_mut(&id).expect("it has just ended");
-        entry.kept_until = entry.record().at + entry.kept_for();
+    /// Starts the retention of a finished invocation, and notifies watchers and listeners.
+    fn finish(&mut self, id: InvocationId) {
+        let entry = self.entries.get_mut(&id).expect("the invocation has just finished");
+        entry.kept_until = entry.record().at + entry.retention();
         self.retained.insert(Cursor { at: entry.kept_until, id });
         if entry.record().status != Status::Success {
-            self.unsuccessful.insert(entry.place);
+            self.unsuccessful.insert(entry.position);
         }
         let record = entry.record();
-        self.watchers.tell(id, record);
-        if self.outbox.ended(&entry.tracked, record.at) {
+        self.watchers.notify(id, record);
+        if self.outbox.add_completion(&entry.tracked, record.at) {
             self.signals.outbox();
         }
     }
 
-    /// Like [`State::enter`], and frees the slot of what isn't owned any more; gives the hints of those who got it.
-    pub(super) fn enter_and_free(&mut self, id: InvocationId, next: StatusRecord, change: Change) -> Vec<Message> {
+    /// Does the same as [`State::apply`], and frees the slot of an invocation that has no owner any more. Returns hints for
+    /// the invocations that were handed a slot.
+    pub(super) fn apply_and_free_slot(&mut self, id: InvocationId, next: StatusRecord, change: Change) -> Vec<Message> {
         let (is_owned, at) = (next.status.is_owned(), next.at);
-        self.enter(id, next, change);
+        self.apply(id, next, change);
         match self.entry(id).running {
             Some(running) if !is_owned => {
                 self.slots.leave(id);
@@ -162,40 +168,43 @@ impl State {
         }
     }
 
-    /// Brings a parked invocation back, which holds a slot now and keeps it until it is claimed or ends.
+    /// Reroutes a parked invocation that has got a slot. It keeps the slot until it is claimed or finishes.
     fn hand_slot(&mut self, id: InvocationId, now: Timestamp) -> Message {
         let change = Change::new(Status::Rerouted, By::System, Reason::SlotHandedOver);
-        let next = advance(self.entry(id).record(), &change, now).expect("what is parked may be rerouted");
-        self.enter(id, next, change);
+        let next = advance(self.entry(id).record(), &change, now).expect("a parked invocation may be rerouted");
+        self.apply(id, next, change);
         self.entry(id).tracked.message()
     }
 
-    /// Keeps an invocation that has ended for longer.
-    pub(super) fn keep(&mut self, id: InvocationId, until: Timestamp) {
-        let ended = self.entries.get_mut(&id).filter(|entry| entry.record().status.is_final());
-        let Some(entry) = ended.filter(|entry| entry.kept_until < until) else { return };
-        self.retained.remove(&Cursor { at: entry.kept_until, id });
-        entry.kept_until = until;
-        self.retained.insert(Cursor { at: until, id });
+    /// Offers finished invocations whose retention is over, each again after `again_after`.
+    pub(super) fn outlived(&mut self, limit: usize, again_after: Duration, now: Timestamp) -> Vec<InvocationId> {
+        let outlived: Vec<Cursor> = self.retained.iter().take_while(|end| end.at <= now).take(limit).copied().collect();
+        for end in &outlived {
+            let next = Cursor { at: now + again_after, id: end.id };
+            self.retained.remove(end);
+            self.retained.insert(next);
+            self.entry_mut(end.id).kept_until = next.at;
+        }
+        outlived.into_iter().map(|end| end.id).collect()
     }
 
-    /// Drops an invocation that has ended.
+    /// Deletes a finished invocation.
     pub(super) fn forget(&mut self, id: InvocationId) {
         if !self.entries.get(&id).is_some_and(|entry| entry.record().status.is_final()) {
             return;
         }
         let Some(entry) = self.entries.remove(&id) else { return };
-        self.order.remove(&entry.place);
+        self.order.remove(&entry.position);
         self.retained.remove(&Cursor { at: entry.kept_until, id });
-        self.unsuccessful.remove(&entry.place);
-        self.tally.leave(entry.record().status);
+        self.unsuccessful.remove(&entry.position);
+        self.counters.remove(entry.record().status);
         self.outbox.forget(id);
-        for name in &entry.names {
-            self.keys.forget(name);
+        for key in &entry.idempotency_keys {
+            self.keys.forget(key);
         }
     }
 
-    /// Forgets everything but those who listen and what they want.
+    /// Deletes everything but the signal streams and the outbox subscriptions.
     pub(super) fn purge(&mut self) {
         self.watchers.dismiss();
         let (signals, outbox) = (std::mem::take(&mut self.signals), std::mem::take(&mut self.outbox));

@@ -1,7 +1,7 @@
-//! Moves along the table, and ends that are asked for.
+//! Transitions and cancel requests.
 
 use pynenc_core::orchestrator::{CancelReply, Transition, TransitionReply};
-use pynenc_core::status::{By, Change, Refusal, Verdict, advance, judge};
+use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set};
 use pynenc_core::{InvocationId, Reason, Status, Timestamp};
 
 use super::state::State;
@@ -10,15 +10,15 @@ impl State {
     pub(super) fn transition(&mut self, transition: &Transition, now: Timestamp) -> TransitionReply {
         let Transition { id, expect, change } = transition;
         let Some(entry) = self.entries.get(id) else { return TransitionReply::Refused(Refusal::Missing) };
-        if let Some(refusal) = claim_in_disguise(entry.record().status, change) {
+        if let Some(refusal) = refuse_claim(entry.record().status, change) {
             return TransitionReply::Refused(refusal);
         }
-        match judge(entry.record(), *expect, change, now) {
-            Verdict::AlreadyMine => TransitionReply::AlreadyMine(entry.record().clone()),
-            Verdict::Refused(refusal) => TransitionReply::Refused(refusal),
-            Verdict::Advanced(next) => {
+        match compare_and_set(entry.record(), *expect, change, now) {
+            CompareAndSet::AlreadyMine => TransitionReply::AlreadyMine(entry.record().clone()),
+            CompareAndSet::Refused(refusal) => TransitionReply::Refused(refusal),
+            CompareAndSet::Advanced(next) => {
                 let record = next.clone();
-                TransitionReply::Done { record, handed: self.enter_and_free(*id, next, change.clone()) }
+                TransitionReply::Done { record, handed: self.apply_and_free_slot(*id, next, change.clone()) }
             }
         }
     }
@@ -35,13 +35,13 @@ impl State {
             return CancelReply::Requested;
         }
         let change = Change::new(Status::Cancelled, By::System, Reason::CancelRequested);
-        let next = advance(record, &change, now).expect("what nobody owns may be cancelled by the system");
-        CancelReply::Cancelled { handed: self.enter_and_free(id, next, change) }
+        let next = advance(record, &change, now).expect("the system may cancel an invocation without an owner");
+        CancelReply::Cancelled { handed: self.apply_and_free_slot(id, next, change) }
     }
 }
 
-/// A claim takes a slot with the invocation, so no transition may stand for one.
-fn claim_in_disguise(from: Status, change: &Change) -> Option<Refusal> {
+/// Refuses a transition that a claim has to make, because only a claim takes the slot.
+fn refuse_claim(from: Status, change: &Change) -> Option<Refusal> {
     let (to, by) = (change.to, change.by);
     let is_claim = matches!(by, By::Claimer(_)) && !matches!(to, Status::Failed | Status::Cancelled);
     is_claim.then_some(Refusal::WrongActor { from, to, by })

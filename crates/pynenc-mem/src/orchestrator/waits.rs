@@ -1,4 +1,4 @@
-//! Who waits for whom.
+//! Waits between invocations.
 
 use std::collections::BTreeSet;
 
@@ -28,17 +28,17 @@ impl Waits {
         }
     }
 
-    /// What a paused invocation waits for.
+    /// The invocations that a paused one waits for.
     pub(super) fn of(&self, waiter: InvocationId) -> impl Iterator<Item = InvocationId> + '_ {
         self.awaited.get(&waiter).into_iter().flatten().copied()
     }
 
-    /// Who waits for an invocation.
+    /// The invocations that wait for one.
     pub(super) fn waiters(&self, awaited: InvocationId) -> impl Iterator<Item = InvocationId> + '_ {
         self.waiters.get(&awaited).into_iter().flatten().copied()
     }
 
-    /// How many wait for an invocation.
+    /// The number of invocations that wait for one.
     pub(super) fn count(&self, awaited: InvocationId) -> usize {
         self.waiters.get(&awaited).map_or(0, BTreeSet::len)
     }

@@ -1,19 +1,16 @@
-//! What workflows have recorded.
+//! The journals of workflows.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
-use pynenc_core::orchestrator::{Cursor, Page};
-use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, Recorded};
+use pynenc_core::page::Cursor;
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::{Error, ErrorKind, InvocationId, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
-use super::page;
-
-/// The journals, and which of them are runs, by the time of their first opening.
+/// The journals, and the workflow runs among them by the time of their first opening.
 #[derive(Debug, Default)]
 pub(super) struct Journals {
-    by_id: FxHashMap<InvocationId, Kept>,
+    by_id: FxHashMap<InvocationId, StoredJournal>,
     runs: BTreeSet<Cursor>,
 }
 
@@ -21,24 +18,24 @@ impl Journals {
     pub(super) fn open(&mut self, opening: &JournalOpening, now: Timestamp) -> Result<Journal> {
         let JournalOpening { id, epoch, attempt, workflow, takes_over } = *opening;
         if !self.by_id.contains_key(&id) {
-            let taken_over = takes_over.and_then(|other| self.by_id.get(&other)).map(Kept::for_another);
-            self.by_id.insert(id, taken_over.unwrap_or_else(|| Kept::begun(id)));
+            let taken_over = takes_over.and_then(|other| self.by_id.get(&other)).map(StoredJournal::copied);
+            self.by_id.insert(id, taken_over.unwrap_or_else(|| StoredJournal::new(id)));
         }
-        let kept = self.by_id.get_mut(&id).expect("it was put there, if it wasn't there before");
-        kept.check(id, epoch)?;
-        kept.fence = epoch;
-        if kept.attempt < attempt {
-            (kept.attempt, kept.tries) = (attempt, kept.tries + 1);
+        let journal = self.by_id.get_mut(&id).expect("a missing journal was inserted above");
+        journal.check(id, epoch)?;
+        journal.fence = epoch;
+        if journal.attempt < attempt {
+            (journal.attempt, journal.tries) = (attempt, journal.tries + 1);
         }
-        if kept.run.is_none() && workflow.is_none_or(|workflow| workflow == kept.origin) {
-            kept.run = Some(Cursor { at: now, id });
-            self.runs.extend(kept.run);
+        if journal.run.is_none() && workflow.is_none_or(|workflow| workflow == journal.origin) {
+            journal.run = Some(Cursor { at: now, id });
+            self.runs.extend(journal.run);
         }
-        Ok(kept.shown(now))
+        Ok(journal.read(now))
     }
 
     pub(super) fn read(&self, id: InvocationId, now: Timestamp) -> Option<Journal> {
-        self.by_id.get(&id).map(|kept| kept.shown(now))
+        self.by_id.get(&id).map(|journal| journal.read(now))
     }
 
     pub(super) fn append(
@@ -48,41 +45,40 @@ impl Journals {
         entries: &[JournalEntry],
         now: Timestamp,
     ) -> Result<Vec<Appended>> {
-        let kept = self.by_id.entry(id).or_insert_with(|| Kept::begun(id));
-        kept.check(id, epoch)?;
-        Ok(entries.iter().map(|entry| kept.append(entry, now)).collect())
+        let journal = self.by_id.entry(id).or_insert_with(|| StoredJournal::new(id));
+        journal.check(id, epoch)?;
+        Ok(entries.iter().map(|entry| journal.append(entry, now)).collect())
     }
 
-    pub(super) fn runs(&self, after: Option<Cursor>, limit: usize) -> Page<InvocationId> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        page(self.runs.range((start, Bound::Unbounded)), limit)
+    pub(super) fn runs(&self) -> &BTreeSet<Cursor> {
+        &self.runs
     }
 
     pub(super) fn forget(&mut self, id: InvocationId) {
-        if let Some(place) = self.by_id.remove(&id).and_then(|kept| kept.run) {
-            self.runs.remove(&place);
+        if let Some(run) = self.by_id.remove(&id).and_then(|journal| journal.run) {
+            self.runs.remove(&run);
         }
     }
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct StoredJournal {
     origin: InvocationId,
     fence: u64,
     attempt: u32,
     tries: u32,
     run: Option<Cursor>,
-    entries: Vec<Recorded>,
+    entries: Vec<JournalRecord>,
     positions: FxHashMap<Box<str>, usize>,
 }
 
-impl Kept {
-    fn begun(origin: InvocationId) -> Self {
+impl StoredJournal {
+    fn new(origin: InvocationId) -> Self {
         Self { origin, fence: 0, attempt: 0, tries: 0, run: None, entries: Vec::new(), positions: FxHashMap::default() }
     }
 
-    /// The same entries for another invocation, which counts its own epochs and attempts.
-    fn for_another(&self) -> Self {
+    /// The same entries for another invocation, which has its own epochs and attempts.
+    fn copied(&self) -> Self {
         Self { fence: 0, attempt: 0, run: None, ..self.clone() }
     }
 
@@ -94,16 +90,16 @@ impl Kept {
         Err(error.with("invocation", id).with("epoch", epoch).with("fence", self.fence))
     }
 
-    fn shown(&self, now: Timestamp) -> Journal {
+    fn read(&self, now: Timestamp) -> Journal {
         Journal { origin: self.origin, tries: self.tries, entries: self.entries.clone(), now }
     }
 
     fn append(&mut self, entry: &JournalEntry, at: Timestamp) -> Appended {
-        if let Some(&place) = self.positions.get(&entry.position) {
-            return Appended::Existing(self.entries[place].clone());
+        if let Some(&index) = self.positions.get(&entry.position) {
+            return Appended::Existing(self.entries[index].clone());
         }
         self.positions.insert(entry.position.clone(), self.entries.len());
-        self.entries.push(Recorded { entry: entry.clone(), at });
+        self.entries.push(JournalRecord { entry: entry.clone(), at });
         Appended::New(at)
     }
 }

@@ -1,4 +1,4 @@
-//! What came true and waits for the other conditions of its trigger.
+//! Occurrences: conditions that came true and wait for the other conditions of their trigger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,26 +6,26 @@ use pynenc_core::Timestamp;
 use pynenc_core::trigger_store::{Lookup, Occurrence, TriggerId};
 use rustc_hash::FxHashMap;
 
-use super::take_old;
+use super::expiry::take_expired;
 
-/// Occurrences, the used-up ones too: they are what a repeated report is recognized by.
+/// The occurrences. Consumed ones stay for a while, so that a repeated report is recognized.
 #[derive(Debug, Default)]
 pub(super) struct Occurrences {
     last: u64,
-    all: FxHashMap<Box<str>, Occurred>,
-    waiting: FxHashMap<(TriggerId, u32), Line>,
-    used: BTreeSet<(Timestamp, Box<str>)>,
-    ends: BTreeSet<(Timestamp, Box<str>)>,
+    all: FxHashMap<Box<str>, StoredOccurrence>,
+    waiting: FxHashMap<(TriggerId, u32), ByTime>,
+    consumed: BTreeSet<(Timestamp, Box<str>)>,
+    expiries: BTreeSet<(Timestamp, Box<str>)>,
 }
 
-/// What waits of one condition, oldest first.
-type Line = BTreeMap<(Timestamp, u64), Box<str>>;
+/// The waiting occurrences of one condition, oldest first.
+type ByTime = BTreeMap<(Timestamp, u64), Box<str>>;
 
 #[derive(Debug)]
-struct Occurred {
+struct StoredOccurrence {
     occurrence: Occurrence,
     sequence: u64,
-    is_used: bool,
+    is_consumed: bool,
 }
 
 impl Occurrences {
@@ -36,47 +36,47 @@ impl Occurrences {
         self.last += 1;
         let Occurrence { id, trigger, condition, at, until, .. } = occurrence.clone();
         self.waiting.entry((trigger, condition)).or_default().insert((at, self.last), id.clone());
-        self.ends.insert((until, id.clone()));
-        let occurred = Occurred { occurrence: occurrence.clone(), sequence: self.last, is_used: false };
-        self.all.insert(id, occurred);
+        self.expiries.insert((until, id.clone()));
+        let stored = StoredOccurrence { occurrence: occurrence.clone(), sequence: self.last, is_consumed: false };
+        self.all.insert(id, stored);
     }
 
     pub(super) fn waiting(&self, lookup: &Lookup, limit: usize) -> Vec<Occurrence> {
         let Some(waiting) = self.waiting.get(&(lookup.trigger.clone(), lookup.condition)) else { return Vec::new() };
-        let asked = waiting.range((lookup.since, 0)..).take(limit);
-        asked.map(|(_, id)| self.all[id].occurrence.clone()).collect()
+        let matching = waiting.range((lookup.since, 0)..).take(limit);
+        matching.map(|(_, id)| self.all[id].occurrence.clone()).collect()
     }
 
-    pub(super) fn waits(&self, id: &str) -> bool {
-        self.all.get(id).is_some_and(|occurred| !occurred.is_used)
+    pub(super) fn is_waiting(&self, id: &str) -> bool {
+        self.all.get(id).is_some_and(|stored| !stored.is_consumed)
     }
 
-    pub(super) fn use_up(&mut self, id: &str, now: Timestamp) {
-        let Some(occurred) = self.all.get_mut(id) else { return };
-        occurred.is_used = true;
-        self.used.insert((now, id.into()));
-        self.leave(id);
+    pub(super) fn consume(&mut self, id: &str, now: Timestamp) {
+        let Some(stored) = self.all.get_mut(id) else { return };
+        stored.is_consumed = true;
+        self.consumed.insert((now, id.into()));
+        self.stop_waiting(id);
     }
 
     pub(super) fn expire(&mut self, now: Timestamp, until: Timestamp, limit: usize) -> usize {
-        let used = take_old(&mut self.used, until, limit);
-        let unasked = take_old(&mut self.ends, now, limit - used.len());
-        unasked.iter().for_each(|id| self.leave(id));
-        for id in used.iter().chain(&unasked) {
+        let consumed = take_expired(&mut self.consumed, until, limit);
+        let unclaimed = take_expired(&mut self.expiries, now, limit - consumed.len());
+        unclaimed.iter().for_each(|id| self.stop_waiting(id));
+        for id in consumed.iter().chain(&unclaimed) {
             self.all.remove(id);
         }
-        used.len() + unasked.len()
+        consumed.len() + unclaimed.len()
     }
 
-    /// Takes one out of what waits.
-    fn leave(&mut self, id: &str) {
-        let Some(Occurred { occurrence, sequence, .. }) = self.all.get(id) else { return };
-        self.ends.remove(&(occurrence.until, id.into()));
-        let place = (occurrence.trigger.clone(), occurrence.condition);
-        let Some(waiting) = self.waiting.get_mut(&place) else { return };
+    /// Removes an occurrence from the waiting ones.
+    fn stop_waiting(&mut self, id: &str) {
+        let Some(StoredOccurrence { occurrence, sequence, .. }) = self.all.get(id) else { return };
+        self.expiries.remove(&(occurrence.until, id.into()));
+        let condition = (occurrence.trigger.clone(), occurrence.condition);
+        let Some(waiting) = self.waiting.get_mut(&condition) else { return };
         waiting.remove(&(occurrence.at, *sequence));
         if waiting.is_empty() {
-            self.waiting.remove(&place);
+            self.waiting.remove(&condition);
         }
     }
 }

@@ -1,9 +1,9 @@
--- How long content is kept yet; less than that of nothing.
-local function left(digest)
-  return call('PTTL', K.content .. digest) - ahead()
+-- How long content is kept, in milliseconds. Missing content gives a negative number.
+local function time_left(digest)
+  return call('PTTL', K.content .. digest) - clock_offset()
 end
 
--- Keeps content for so many milliseconds, if not longer.
-local function keep(digest, millis)
-  if left(digest) < millis then call('PEXPIRE', K.content .. digest, millis + ahead()) end
+-- Keeps content for at least so many milliseconds.
+local function keep_content(digest, millis)
+  if time_left(digest) < millis then call('PEXPIRE', K.content .. digest, millis + clock_offset()) end
 end

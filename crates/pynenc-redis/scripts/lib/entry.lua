@@ -1,34 +1,37 @@
--- What is kept of an invocation, in one string: a header, its facts, and a line of history for each version.
-local HEADER = '>BBBBBBBI4I4I4I4I4I4I6I6c16c16'
-local ENTRY = HEADER .. 'I6I2BBI2I6I6I2c0I2c0'
+-- The entry of an invocation, one string: a header, the registration, and a line of history for each version.
+local HEADER_FORMAT = '>BBBBBBBI4I4I4I4I4I4I6I6c16c16'
+local ENTRY_FORMAT = HEADER_FORMAT .. 'I6I2BBI2I6I6I2c0I2c0'
+-- No runner, and no claim token.
 local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
-local FACTS, SHORTEST = 76, 103
--- What was read, and what is to be written once all items are through; by id.
+-- Where the registration begins, and the length of the shortest entry.
+local REGISTRATION, SHORTEST_ENTRY = 76, 103
+-- Entries by id: those that were read, and those to be written after all items. An entry is its text, or a table of the
+-- parsed fields.
 local entries, changed = {}, {}
--- Keys and values that are written together.
+-- Keys and values to be written together.
 local values = {}
 
-local function is(set, status)
+local function contains(set, status)
   return byte(set, status) == 49
 end
 
-local function parsed(raw)
-  return {raw, parse(ENTRY, raw)}
+local function parse_entry(raw)
+  return {raw, parse(ENTRY_FORMAT, raw)}
 end
 
--- Reads entries at once that will be asked for. One that is none is left to whom it concerns.
-local function fetch(ids)
+-- Reads entries together before they are needed. A key of another type is skipped: the read of that item will fail.
+local function prefetch(ids)
   for first = 1, #ids, 500 do
     local keys = {}
-    for place = first, math.min(first + 499, #ids) do keys[#keys + 1] = K.entry .. ids[place] end
-    for place, raw in ipairs(call('MGET', unpack(keys))) do
-      if raw then entries[ids[first + place - 1]] = raw end
+    for i = first, math.min(first + 499, #ids) do keys[#keys + 1] = K.entry .. ids[i] end
+    for i, raw in ipairs(call('MGET', unpack(keys))) do
+      if raw then entries[ids[first + i - 1]] = raw end
     end
   end
 end
 
--- What is kept of an invocation as it is now, or false: its text, or what it was taken apart into.
-local function kept(id)
+-- The present entry, as text or parsed; false if there is none.
+local function stored_entry(id)
   local e = changed[id]
   if e == nil then e = entries[id] end
   if e == nil then
@@ -38,39 +41,39 @@ local function kept(id)
   return e
 end
 
--- The text of it, as far as there is one.
-local function text(id)
-  local e = kept(id)
+-- The present entry as text; false if there is none.
+local function raw_entry(id)
+  local e = stored_entry(id)
   if type(e) == 'table' then return e[E.raw] end
-  if e and #e < SHORTEST then error('data string too short') end
+  if e and #e < SHORTEST_ENTRY then error('data string too short') end
   return e
 end
 
--- What is kept of an invocation, taken apart, or false.
-local function read(id)
-  local e = kept(id)
+-- The present entry, parsed; false if there is none.
+local function read_entry(id)
+  local e = stored_entry(id)
   if type(e) ~= 'string' then return e end
-  e = parsed(e)
+  e = parse_entry(e)
   if changed[id] then changed[id] = e else entries[id] = e end
   return e
 end
 
-local function header(e)
-  return pack(HEADER, unpack(e, E.layout, E.token))
+local function packed_header(e)
+  return pack(HEADER_FORMAT, unpack(e, E.layout, E.token))
 end
 
--- The header as it is written.
-local function written(e)
-  return sub(e[E.raw], 1, FACTS - 1)
+-- The header as it was last packed.
+local function header_of(e)
+  return sub(e[E.raw], 1, REGISTRATION - 1)
 end
 
--- Writes the header anew, and adds a line of history.
-local function write(id, e, line)
-  e[E.raw] = header(e) .. sub(e[E.raw], FACTS) .. line
+-- Packs the header anew, and appends lines of history.
+local function write_entry(id, e, lines)
+  e[E.raw] = packed_header(e) .. sub(e[E.raw], REGISTRATION) .. lines
   changed[id] = e
 end
 
-local function put(key, value)
+local function put_value(key, value)
   local last = #values
   values[last + 1], values[last + 2] = key, value
 end
@@ -80,20 +83,20 @@ local function flush_values()
 end
 
 local function flush_entries()
-  for id, e in pairs(changed) do put(K.entry .. id, type(e) == 'string' and e or e[E.raw]) end
+  for id, e in pairs(changed) do put_value(K.entry .. id, type(e) == 'string' and e or e[E.raw]) end
   flush_values()
 end
 
 local function is_queued(e)
-  return is(T.claimable, e[E.status]) and (e[E.status] ~= S.scheduled or e[E.due] > 0)
+  return contains(T.claimable, e[E.status]) and (e[E.status] ~= S.scheduled or e[E.due] > 0)
 end
 
--- The key and the number of slots.
+-- The running key, and its number of slots.
 local function running_key(e)
-  return parse('>c32I4', e[E.raw], e[E.next])
+  return parse('>c32I4', e[E.raw], e[E.keys_start])
 end
 
--- The key and the digest of all arguments.
+-- The registration key, and the digest of all arguments.
 local function registration_key(e)
-  return parse('>c32c32', e[E.raw], e[E.next] + (e[E.running] == 0 and 0 or 36))
+  return parse('>c32c32', e[E.raw], e[E.keys_start] + (e[E.when_blocked] == 0 and 0 or 36))
 end

@@ -1,10 +1,45 @@
--- Drops an entry of the outbox, wherever it waits.
-local function drop_entry(sequence)
-  local kept = call('HGET', K.outbox, sequence)
-  if not kept then return end
-  local listener, id = parse('>I2c0c16', kept)
+local interests = {}
+
+-- The listeners that want to be notified of a kind of completion; false if there are none.
+local function interest_in(kind)
+  local listeners = interests[kind]
+  if listeners == nil then
+    listeners = call('HGET', K.interests, kind)
+    interests[kind] = listeners
+  end
+  return listeners
+end
+
+-- The kind of a completion: the final status and the task.
+local function completion_kind(e)
+  return string.char(e[E.status]) .. e[E.task]
+end
+
+-- Adds an entry for each listener whose interest is current.
+local function add_to_outbox(id, e, time)
+  local listeners = interest_in(completion_kind(e))
+  if not listeners then return end
+  local position, is_added = 1, false
+  while position <= #listeners do
+    local expires, listener
+    expires, listener, position = parse('>I6I2c0', listeners, position)
+    if expires > time then
+      local sequence = call('INCR', K.outbox_last)
+      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. e[E.raw])
+      call('ZADD', K.fresh .. listener, int(sequence), int(sequence))
+      call('SADD', K.outbox_entries .. id, int(sequence))
+      is_added = true
+    end
+  end
+  if is_added then call('PUBLISH', K.notifications, 'O') end
+end
+
+local function drop_outbox_entry(sequence)
+  local stored = call('HGET', K.outbox, sequence)
+  if not stored then return end
+  local listener, id = parse('>I2c0c16', stored)
   call('HDEL', K.outbox, sequence)
   call('ZREM', K.fresh .. listener, sequence)
   call('ZREM', K.offered .. listener, sequence)
-  call('SREM', K.noted .. id, sequence)
+  call('SREM', K.outbox_entries .. id, sequence)
 end

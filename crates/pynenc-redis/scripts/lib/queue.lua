@@ -1,10 +1,12 @@
--- A queue is a sorted set of what is ready, by priority and then sequence, and one of what is due later, by time and
--- then priority. A wake list holds a token for each popper that ought to look; a token carries no work.
+-- A queue has a sorted set of ready hints, by priority and then by sequence, and one of delayed hints, by due time and
+-- then by priority. Its wake list has a token for each waiting consumer that should read the queue. A token carries no
+-- work.
 local HIGHEST, BAND, BATCH, TOKENS = 1023, 2 ^ 42, 500, 16
+-- By queue: whether it has delayed hints, how many hints were pushed, and ready hints that aren't written yet.
 local has_delayed, pushed, ready = {}, {}, {}
-local sequence
+local last_sequence
 
--- What is ready is written once for all items, but before anything that reads it.
+-- Ready hints of all items are written together, but before any command that reads them.
 local function flush_ready(queue)
   local members = ready[queue]
   if members then call('ZADD', K.ready .. queue, 'LT', unpack(members)) end
@@ -12,8 +14,8 @@ local function flush_ready(queue)
 end
 
 local function next_sequence()
-  sequence = sequence and sequence + 1 or call('INCRBY', K.sequence, int(2 * BATCH)) - 2 * BATCH
-  return sequence
+  last_sequence = last_sequence and last_sequence + 1 or call('INCRBY', K.sequence, int(2 * BATCH)) - 2 * BATCH
+  return last_sequence
 end
 
 local function put_ready(queue, id, priority)
@@ -29,6 +31,12 @@ local function delayed_score(due, priority)
   return int(due * 1024 + HIGHEST - priority)
 end
 
+-- A waiting consumer has to learn of a hint that is due before all others.
+local function wake_if_first(queue, id)
+  has_delayed[queue] = true
+  if call('ZRANGE', K.delayed .. queue, 0, 0)[1] == id then pushed[queue] = math.max(pushed[queue] or 0, 1) end
+end
+
 local function put_delayed(queue, id, priority, due)
   flush_ready(queue)
   if call('ZSCORE', K.ready .. queue, id) then return put_ready(queue, id, priority) end
@@ -38,12 +46,11 @@ local function put_delayed(queue, id, priority, due)
     priority = math.max(priority, HIGHEST - old % 1024)
   end
   call('ZADD', K.delayed .. queue, delayed_score(due, priority), id)
-  has_delayed[queue] = true
-  if call('ZRANGE', K.delayed .. queue, 0, 0)[1] == id then pushed[queue] = math.max(pushed[queue] or 0, 1) end
+  wake_if_first(queue, id)
 end
 
--- Adds a hint; of two for one invocation one is kept, at the better place.
-local function push(queue, id, priority, due, time)
+-- Adds a hint. Of two hints for one invocation, the earlier time and the higher priority are kept.
+local function push_hint(queue, id, priority, due, time)
   if due > time then return put_delayed(queue, id, priority, due) end
   if has_delayed[queue] == nil then has_delayed[queue] = call('EXISTS', K.delayed .. queue) == 1 end
   local old = has_delayed[queue] and call('ZSCORE', K.delayed .. queue, id)
@@ -54,43 +61,42 @@ local function push(queue, id, priority, due, time)
   put_ready(queue, id, priority)
 end
 
--- Adds the hint of an invocation that is new: there can't be another one.
-local function push_new(queue, id, priority, due, time)
+-- Adds the hint for a new invocation, which can't have one yet.
+local function push_new_hint(queue, id, priority, due, time)
   if due <= time then return put_ready(queue, id, priority) end
   call('ZADD', K.delayed .. queue, delayed_score(due, priority), id)
-  has_delayed[queue] = true
-  if call('ZRANGE', K.delayed .. queue, 0, 0)[1] == id then pushed[queue] = math.max(pushed[queue] or 0, 1) end
+  wake_if_first(queue, id)
 end
 
-local function put_tokens(queue, count)
+local function add_wake_tokens(queue, count)
   local room = math.min(count, TOKENS) - call('LLEN', K.wake .. queue)
   for _ = 1, room do call('RPUSH', K.wake .. queue, '') end
 end
 
-local function wake_poppers()
+local function wake_consumers()
   for queue, count in pairs(pushed) do
     flush_ready(queue)
-    put_tokens(queue, count)
+    add_wake_tokens(queue, count)
   end
 end
 
--- How long it is to the first due time of a queue, if it has one.
-local function until_due(queue, time)
+-- The time until the first delayed hint is due, or nil.
+local function time_until_due(queue, time)
   local first = call('ZRANGE', K.delayed .. queue, '0', '0', 'WITHSCORES')[2]
   return first and math.max(math.floor(first / 1024) - time, 0)
 end
 
--- Moves what is due to what is ready, and gives how long it is to what isn't due.
-local function promote(queue, time)
-  local ahead = until_due(queue, time)
-  if ahead ~= 0 then return ahead end
-  pass_without_memory()
-  local till = '(' .. delayed_score(time + 1, HIGHEST)
-  local due = call('ZRANGEBYSCORE', K.delayed .. queue, '-inf', till, 'WITHSCORES', 'LIMIT', 0, BATCH)
-  for place = 1, #due, 2 do
-    put_ready(queue, due[place], HIGHEST - due[place + 1] % 1024)
-    call('ZREM', K.delayed .. queue, due[place])
+-- Moves due hints to the ready ones, and gives the time until the next one is due, or nil.
+local function promote_due(queue, time)
+  local remaining = time_until_due(queue, time)
+  if remaining ~= 0 then return remaining end
+  allow_full_memory()
+  local latest = '(' .. delayed_score(time + 1, HIGHEST)
+  local due = call('ZRANGEBYSCORE', K.delayed .. queue, '-inf', latest, 'WITHSCORES', 'LIMIT', 0, BATCH)
+  for i = 1, #due, 2 do
+    put_ready(queue, due[i], HIGHEST - due[i + 1] % 1024)
+    call('ZREM', K.delayed .. queue, due[i])
   end
   flush_ready(queue)
-  return until_due(queue, time)
+  return time_until_due(queue, time)
 end

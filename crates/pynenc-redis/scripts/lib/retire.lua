@@ -1,4 +1,4 @@
-local function retire(runner, time)
+local function retire_runner(runner, time)
   local known = call('HGET', K.runners, runner) or pack('>I6I6I6', time, T.first_lease, 0)
   local last, lease, retired, rest = parse('>I6I6I6', known)
   call('ZREM', K.leases, runner)

@@ -1,45 +1,45 @@
--- The first who waits for a slot; what an invocation left behind that waits no more is dropped.
-local function head(key)
+-- The first invocation that is parked at a key, and its entry. Invocations that no longer wait are dropped.
+local function first_parked(key)
   while true do
     local id = call('ZRANGE', K.parked .. key, 0, 0)[1]
-    local e = id and read(id)
+    local e = id and read_entry(id)
     if not id or (e and e[E.status] == S.concurrency_controlled) then return id, e end
     call('ZREM', K.parked .. key, id)
   end
 end
 
--- Whether the invocation holds a slot now, by this call or before. Nobody passes those who wait for one.
-local function take(key, id, limit)
+-- Takes a slot; gives whether the invocation holds one now. Parked invocations come first.
+local function take_slot(key, id, limit)
   if call('SISMEMBER', K.holders .. key, id) == 1 then return true end
-  if call('SCARD', K.holders .. key) >= limit or head(key) then return false end
+  if call('SCARD', K.holders .. key) >= limit or first_parked(key) then return false end
   call('SADD', K.holders .. key, id)
   return true
 end
 
 local function park(key, id)
-  call('ZADD', K.parked .. key, int(call('INCR', K.turn)), id)
+  call('ZADD', K.parked .. key, int(call('INCR', K.parked_last)), id)
 end
 
--- Gives free slots to the first who wait: each keeps its own until it is claimed or ends.
-local function hand_over(key, handed, time)
+-- Hands free slots to the first parked invocations, and adds these to 'handed'. Each holds its slot until it finishes.
+local function hand_over_slots(key, handed, time)
   while true do
-    local id, e = head(key)
+    local id, e = first_parked(key)
     if not id then return end
     local _, limit = running_key(e)
     if call('SCARD', K.holders .. key) >= limit then return end
     call('SADD', K.holders .. key, id)
     call('ZREM', K.parked .. key, id)
-    enter(id, e, S.rerouted, A.system, NONE, 0, R.slot_handed_over, nil, time)
+    change_status(id, e, S.rerouted, A.system, NONE, 0, R.slot_handed_over, nil, time)
     handed[#handed + 1] = id .. e[E.raw]
   end
 end
 
--- Enters, and frees the slot of what isn't owned any more; adds those who got it to `handed`.
-local function enter_and_free(id, e, to, by, runner, due, reason, detail, handed, time)
-  enter(id, e, to, by, runner, due, reason, detail, time)
-  if e[E.running] == 0 or is(T.owned, e[E.status]) then return end
+-- Makes a transition. If no runner owns the invocation afterwards, its slot goes to a parked invocation.
+local function change_status_and_free_slot(id, e, to, by, runner, due, reason, detail, handed, time)
+  change_status(id, e, to, by, runner, due, reason, detail, time)
+  if e[E.when_blocked] == 0 or contains(T.owned, e[E.status]) then return end
   local key = running_key(e)
   call('SREM', K.holders .. key, id)
   call('ZREM', K.parked .. key, id)
-  hand_over(key, handed, time)
+  hand_over_slots(key, handed, time)
 end

@@ -1,4 +1,4 @@
-//! Connections for those who block: one each, for a blocked connection answers nobody else.
+//! Connections for blocking commands: one for each blocked caller, because a blocked connection serves nobody else.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use deadpool_redis::{Connection, Pool, PoolError};
 use pynenc_core::{Error, Result};
 
 use super::server::Server;
-use crate::error::classified;
+use crate::error::component_error;
 
-/// How much later than it should the answer to a wait may come, if the response timeout isn't shorter.
+/// How late the reply to a wait may be, if the response timeout isn't shorter.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The pool that connections for blocking come from, made at its first use.
+/// The connections of blocked callers, from a pool that is created at its first use.
 pub(super) struct Blocking {
     server: Arc<Server>,
     pool: Mutex<Option<Pool>>,
-    /// Connections whose last wait is over: they needn't be tried, as those that the pool has back are.
+    /// Connections whose last wait is over. Unlike those in the pool, they need no test before their next use.
     idle: Mutex<Vec<Connection>>,
-    /// The lists that somebody has waited for: who moves the clock wakes them, as real time would.
+    /// The lists that callers have waited for. A test that moves the clock pushes tokens to them.
     #[cfg(feature = "test-clock")]
     waited_for: Mutex<std::collections::BTreeSet<Vec<u8>>>,
 }
@@ -45,8 +45,8 @@ impl Blocking {
         }
         let pool = self.pool()?;
         pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => self.server.explained(error),
-            other => Error::unavailable("no connection to wait on").caused_by(other),
+            PoolError::Backend(error) => self.server.connection_error(error),
+            other => Error::unavailable("no redis connection is free for a blocking wait").caused_by(other),
         })
     }
 
@@ -58,8 +58,8 @@ impl Blocking {
         Ok(pool.insert(self.server.pool()?).clone())
     }
 
-    /// The next connection is a new one, to where the server is now.
-    fn forget(&self) {
+    /// Drops the pool, so the next connection leads to where the server is now.
+    fn drop_connections(&self) {
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.idle().clear();
     }
@@ -68,28 +68,28 @@ impl Blocking {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a token of one of the lists, or for the end of `wait`.
+    /// Waits for a wake token in one of the lists, at most as long as `wait`.
     ///
     /// # Cancel safety
     ///
-    /// A dropped wait closes its connection, so that no token is handed to nobody.
+    /// A dropped wait closes its connection, so the server gives no token to a caller that is gone.
     pub(super) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
         #[cfg(feature = "test-clock")]
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
-        let mut connection = Unreturned(Some(self.connection().await?));
+        let mut connection = CloseOnDrop(Some(self.connection().await?));
         let mut command = redis::cmd("BLPOP");
-        // Zero would be for ever.
+        // Zero would wait for ever.
         command.arg(lists).arg(wait.max(Duration::from_millis(1)).as_secs_f64());
-        let asked = command.query_async::<redis::Value>(connection.get());
+        let reply = command.query_async::<redis::Value>(connection.get());
         let grace = GRACE.min(self.server.response_timeout());
-        match tokio::time::timeout(wait + grace, asked).await {
-            Ok(Ok(_)) => self.idle().extend(connection.returned()),
-            Ok(Err(error)) if self.server.follow(&error) => self.forget(),
+        match tokio::time::timeout(wait + grace, reply).await {
+            Ok(Ok(_)) => self.idle().extend(connection.keep()),
+            Ok(Err(error)) if self.server.follow(&error) => self.drop_connections(),
             Ok(Err(error)) if error.is_connection_dropped() => {}
-            Ok(Err(error)) => return Err(classified(error)),
+            Ok(Err(error)) => return Err(component_error(error)),
             Err(_) => {
-                // The idle ones are likely to be as dead.
-                self.forget();
+                // The idle connections are probably dead too.
+                self.drop_connections();
                 return Err(Error::unavailable("redis didn't answer in time"));
             }
         }
@@ -97,20 +97,20 @@ impl Blocking {
     }
 }
 
-/// A connection on which an answer may still come: unless it is returned, it is closed and not given to the next.
-struct Unreturned(Option<Connection>);
+/// A connection that may still get a reply. Unless it is kept, it is closed, so the next caller can't read that reply.
+struct CloseOnDrop(Option<Connection>);
 
-impl Unreturned {
+impl CloseOnDrop {
     fn get(&mut self) -> &mut Connection {
-        self.0.as_mut().expect("it is there until it is returned")
+        self.0.as_mut().expect("a connection is kept only at the end")
     }
 
-    fn returned(mut self) -> Option<Connection> {
+    fn keep(mut self) -> Option<Connection> {
         self.0.take()
     }
 }
 
-impl Drop for Unreturned {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.take().map(Connection::take);
     }

@@ -1,4 +1,4 @@
-//! Where the server is, and how a connection to it is made.
+//! The server's address, and how connections to it are opened.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisError};
 
 use crate::config::RedisConfig;
-use crate::error::classified;
+use crate::error::component_error;
 
-/// So many may block at once in one process; a runner is one of them.
-const EXCLUSIVE: usize = 64;
+/// The largest number of blocked callers in one process. A runner is one caller.
+const BLOCKED: usize = 64;
 
 /// The server that has the app's keys.
 pub(crate) struct Server {
     client: RwLock<Client>,
     connect_timeout: Duration,
     response_timeout: Duration,
-    place: String,
+    address: String,
 }
 
 impl Server {
@@ -30,11 +30,11 @@ impl Server {
             client: RwLock::new(open(config)?),
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
-            place: config.place()?,
+            address: config.address()?,
         })
     }
 
-    /// How long an answer may take.
+    /// How long a reply may take.
     pub(super) const fn response_timeout(&self) -> Duration {
         self.response_timeout
     }
@@ -43,39 +43,39 @@ impl Server {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A connection whose answers have to come in time.
+    /// Opens a connection whose replies have to come in time.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection> {
         let settings = self.settings().set_response_timeout(Some(self.response_timeout));
         let client = self.client();
         let connecting = client.get_multiplexed_async_connection_with_config(&settings);
-        connecting.await.map_err(|error| self.explained(error))
+        connecting.await.map_err(|error| self.connection_error(error))
     }
 
     fn settings(&self) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect_timeout)).set_response_timeout(None)
     }
 
-    /// Connections for those who need one for themselves; who uses it sees to it that answers come in time.
+    /// A pool of connections for exclusive use. The user of a connection limits the time of its replies.
     pub(super) fn pool(&self) -> Result<Pool> {
         let info = self.client().get_connection_info().clone();
-        let manager = Manager::new_with_config(info, self.settings()).map_err(classified)?;
-        let building = Pool::builder(manager).max_size(EXCLUSIVE).runtime(Runtime::Tokio1);
+        let manager = Manager::new_with_config(info, self.settings()).map_err(component_error)?;
+        let building = Pool::builder(manager).max_size(BLOCKED).runtime(Runtime::Tokio1);
         let building = building.create_timeout(Some(self.connect_timeout)).recycle_timeout(Some(self.response_timeout));
         building
             .wait_timeout(Some(self.connect_timeout))
             .build()
-            .map_err(|error| Error::config("no pool of connections can be made").caused_by(error))
+            .map_err(|error| Error::config("can't create a pool of redis connections").caused_by(error))
     }
 
-    /// A connection for what is pushed.
-    pub(crate) async fn listen(&self) -> Result<PubSub> {
+    /// Opens the pub/sub connection.
+    pub(crate) async fn connect_pubsub(&self) -> Result<PubSub> {
         let client = self.client();
         let connecting = tokio::time::timeout(self.connect_timeout, client.get_async_pubsub());
         let connected = connecting.await.map_err(|_| Error::unavailable("redis didn't answer in time"))?;
-        connected.map_err(|error| self.explained(error))
+        connected.map_err(|error| self.connection_error(error))
     }
 
-    /// Goes to the node that an answer names: all keys of an app are on one.
+    /// Switches to the node that a redirecting reply names: all keys of an app are on one node.
     pub(super) fn follow(&self, error: &RedisError) -> bool {
         let node = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':'));
         let Some((host, Ok(port))) = node.map(|(host, port)| (host, port.parse())) else { return false };
@@ -98,54 +98,55 @@ impl Server {
         matches!(self.client().get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
     }
 
-    pub(super) fn explained(&self, error: RedisError) -> Error {
+    /// Converts the error of a new connection, and adds the address and advice.
+    pub(super) fn connection_error(&self, error: RedisError) -> Error {
         let text = error.to_string();
         let is_silent = error.is_timeout() && self.uses_tls();
-        // What it says before it closes is lost where the client speaks first.
+        // The client sends first, so the server's message before the close is lost.
         let is_closed = error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout();
-        let explained = classified(error).with("address", &self.place);
+        let converted = component_error(error).with("address", &self.address);
         if is_silent {
-            return explained.with("advice", "see whether the server speaks TLS at this port");
+            return converted.with("advice", "check that the server speaks TLS at this port");
         }
-        if is_closed && explained.is_retryable() {
+        if is_closed && converted.is_retryable() {
             return Error::unavailable(
-                "redis closed a new connection; it may have as many clients as `maxclients` allows, or speak TLS where the \
-                 address says `redis://`",
+                "redis closed a new connection; the server may have reached `maxclients`, or it speaks TLS although \
+                 the address begins with `redis://`",
             )
-            .with("address", &self.place)
-            .caused_by(explained);
+            .with("address", &self.address)
+            .caused_by(converted);
         }
         if text.contains("DB index") || text.contains("database number") {
             return Error::config(
-                "redis has no database of this number; check `redis.redis_db`, or the end of `redis.redis_url`",
+                "redis has no database with this number; check `redis.redis_db`, or the end of `redis.redis_url`",
             )
-            .with("address", &self.place)
-            .caused_by(explained);
+            .with("address", &self.address)
+            .caused_by(converted);
         }
-        explained
+        converted
     }
 }
 
 #[cfg(not(feature = "tls"))]
 fn open(config: &RedisConfig) -> Result<Client> {
-    Client::open(config.info()?).map_err(classified)
+    Client::open(config.info()?).map_err(component_error)
 }
 
 #[cfg(feature = "tls")]
 fn open(config: &RedisConfig) -> Result<Client> {
     let info = config.info()?;
     if config.redis_tls_ca.is_empty() || !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-        return Client::open(info).map_err(classified);
+        return Client::open(info).map_err(component_error);
     }
     let unreadable = |cause| {
-        let error = Error::config("the certificates can't be read; check `redis.redis_tls_ca`");
+        let error = Error::config("can't read the certificates; check `redis.redis_tls_ca`");
         error.with("file", &config.redis_tls_ca).caused_by(cause)
     };
     let root_cert = Some(std::fs::read(&config.redis_tls_ca).map_err(unreadable)?);
-    Client::build_with_tls(info, redis::TlsCertificates { client_tls: None, root_cert }).map_err(classified)
+    Client::build_with_tls(info, redis::TlsCertificates { client_tls: None, root_cert }).map_err(component_error)
 }
 
-/// The TLS library panics without a provider; one that the program has installed stays.
+/// The TLS library panics without a crypto provider. A provider that the program has installed stays.
 #[cfg(feature = "tls")]
 fn install_crypto() {
     drop(rustls::crypto::ring::default_provider().install_default());

@@ -1,105 +1,101 @@
-//! Questions about many invocations at once.
+//! Reading many invocations at once: records, inspections, listings and counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pynenc_core::orchestrator::{Counts, Cursor, Find, HistoryEntry, Inspected, Page, Tracked};
-use pynenc_core::{InvocationId, Result, Status, Timestamp};
+use pynenc_core::orchestrator::{Counts, Find, Inspection, Tracked};
+use pynenc_core::page::{Cursor, Page};
+use pynenc_core::{InvocationId, Result, RunnerId, Status, Timestamp};
 use redis::Value;
 use rustc_hash::FxHashMap;
 
-use crate::client::{BATCH, RedisStore, bytes, list, number};
-use crate::codec::{self, Pack, Parse, text};
-use crate::error::misshapen;
+use crate::arguments::{self, BATCH};
+use crate::client::Client;
+use crate::codec::{Pack, Parse, text};
+use crate::codes::status_code;
+use crate::error::unexpected_reply;
 use crate::keys::Key;
-use crate::script::{Verb, status_code};
+use crate::value::{bytes, ids, list, number};
+use crate::{entry, script};
 
-pub(super) async fn records(store: &RedisStore, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-    let keys = ids.iter().map(|id| store.of(Key::Entry, id.as_bytes())).collect();
-    let entries = store.values(keys).await?;
-    let found = ids.iter().zip(entries);
-    found.map(|(id, raw)| raw.map(|raw| codec::tracked_entry(*id, &raw)).transpose()).collect()
-}
-
-/// The indexes in which entries are looked for, as bits.
+/// The indexes that a listing searches, as bits.
 const QUEUED: u8 = 1;
 const REST: u8 = 2;
 const UNSUCCESSFUL: u8 = 4;
-/// A page asks so often for a batch.
-const STEPS: usize = Find::LOOKED_AT / 500;
+/// The number of batches that a page may examine.
+const STEPS: usize = Find::LOOKED_AT / BATCH;
+/// The latest time that an entry can have.
+const LATEST: Timestamp = Timestamp::from_millis((1 << 48) - 1);
 
-pub(super) async fn find(store: &RedisStore, find: &Find) -> Result<Page<Tracked>> {
+pub(super) async fn records(client: &Client, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
+    let keys = ids.iter().map(|id| client.key_of(Key::Entry, id.as_bytes())).collect();
+    let entries = ids.iter().zip(client.values(keys).await?);
+    entries.map(|(id, raw)| raw.map(|raw| entry::tracked(*id, &raw)).transpose()).collect()
+}
+
+pub(super) async fn find(client: &Client, find: &Find) -> Result<Page<Tracked>> {
     let filter = Filter {
         statuses: find.statuses.iter().map(|status| status_code(*status)).collect(),
         task: find.task.as_ref().map_or("", |task| task.as_str()).into(),
+        owner: find.owner,
+        queued_for: find.queued_for,
         since: find.since.unwrap_or_default(),
-        until: find.until.unwrap_or(LAST),
+        until: find.until.unwrap_or(LATEST),
         newest_first: find.newest_first,
-        indexes: indexes(&find.statuses),
-        ..Filter::default()
+        indexes: if find.queued_for.is_some() { QUEUED } else { indexes(&find.statuses) },
     };
-    let has_only_statuses = find.task.is_none() && find.since.is_none() && find.until.is_none() && find.after.is_none();
-    let most = if find.statuses.is_empty() || !has_only_statuses {
-        usize::MAX
-    } else {
-        let counts = count(store).await?.statuses;
-        find.statuses.iter().filter_map(|status| counts.get(status)).sum::<u64>() as usize
-    };
-    page(store, &filter, find.after.max(first(find)), find.limit, most).await
+    page(client, &filter, find.after.max(start(find)), find.limit, most(client, find).await?).await
 }
 
-/// The place before the first that can be wanted.
-fn first(find: &Find) -> Option<Cursor> {
+/// The largest number of matches. It is known where the listing is filtered by statuses alone, and saves a search to
+/// the end of the indexes.
+async fn most(client: &Client, find: &Find) -> Result<usize> {
+    let only_statuses =
+        Find { statuses: find.statuses.clone(), newest_first: find.newest_first, limit: find.limit, ..Find::default() };
+    if find.statuses.is_empty() || *find != only_statuses {
+        return Ok(usize::MAX);
+    }
+    let counts = count(client).await?.statuses;
+    Ok(find.statuses.iter().filter_map(|status| counts.get(status)).sum::<u64>() as usize)
+}
+
+/// The position before the first possible match.
+fn start(find: &Find) -> Option<Cursor> {
     let before = |at| Cursor { at, id: InvocationId::from_bytes([0; 16]) };
     if find.newest_first { None } else { find.since.map(before) }
 }
 
-/// Where entries of these statuses are.
+/// The indexes that contain entries of these statuses.
 fn indexes(statuses: &[Status]) -> u8 {
     if statuses.is_empty() {
         return QUEUED | REST;
     }
     let index = |status: &Status| match status {
-        // One that waits for an event isn't queued.
+        // A workflow that is suspended until an event isn't queued.
         Status::Scheduled => QUEUED | REST,
         status if status.is_claimable() => QUEUED,
         Status::Failed | Status::Cancelled | Status::ConcurrencyControlledFinal => UNSUCCESSFUL,
         _ => REST,
     };
     let all = statuses.iter().map(index).fold(0, |all, index| all | index);
-    // The rest has those without a value too.
+    // The index of the rest has the unsuccessful ones too.
     if all & REST == 0 { all } else { all & !UNSUCCESSFUL }
 }
 
-pub(super) async fn queued(
-    store: &RedisStore,
-    after: Option<Cursor>,
-    unchanged_for: Duration,
-    limit: usize,
-) -> Result<Page<Tracked>> {
-    let filter = Filter { unchanged_for, only_queued: true, until: LAST, indexes: QUEUED, ..Filter::default() };
-    page(store, &filter, after, limit, usize::MAX).await
-}
-
-/// The last time that an entry can have.
-const LAST: Timestamp = Timestamp::from_millis((1 << 48) - 1);
-
-#[derive(Default)]
 struct Filter {
     statuses: Vec<u8>,
     task: Vec<u8>,
-    unchanged_for: Duration,
+    owner: Option<RunnerId>,
+    queued_for: Option<Duration>,
     since: Timestamp,
     until: Timestamp,
-    only_queued: bool,
     newest_first: bool,
     indexes: u8,
 }
 
-/// Asks for one more than the page holds, to know whether there is another page; it is known that there are no more than
-/// `most`.
+/// Requests one item more than the page holds, to learn whether there is another page. There are at most `most` items.
 async fn page(
-    store: &RedisStore,
+    client: &Client,
     filter: &Filter,
     mut after: Option<Cursor>,
     limit: usize,
@@ -107,12 +103,12 @@ async fn page(
 ) -> Result<Page<Tracked>> {
     let mut found: Vec<(Tracked, Cursor)> = Vec::new();
     let mut steps = 0;
-    let looked_up_to = loop {
+    let examined_up_to = loop {
         if found.len() >= most {
             break None;
         }
         let left = limit.saturating_add(1) - found.len();
-        let (items, next) = step(store, filter, after, left).await?;
+        let (items, next) = step(client, filter, after, left).await?;
         found.extend(items);
         steps += 1;
         if next.is_none() || found.len() > limit || steps == STEPS {
@@ -122,53 +118,55 @@ async fn page(
     };
     let is_more = found.len() > limit;
     found.truncate(limit);
-    let next = if is_more { found.last().map(|(_, place)| *place) } else { looked_up_to };
+    let next = if is_more { found.last().map(|(_, cursor)| *cursor) } else { examined_up_to };
     Ok(Page { items: found.into_iter().map(|(tracked, _)| tracked).collect(), next })
 }
 
-/// Some of what there is behind a place, and how far it was looked.
+/// Examines one batch of entries behind a position. Returns the matches, and the position where the batch ended.
 async fn step(
-    store: &RedisStore,
+    client: &Client,
     filter: &Filter,
     after: Option<Cursor>,
     limit: usize,
 ) -> Result<(Vec<(Tracked, Cursor)>, Option<Cursor>)> {
     let newest = Cursor { at: filter.until, id: InvocationId::from_bytes([u8::MAX; 16]) };
-    let head = match after {
-        None if filter.newest_first => Pack::new().place(Some(newest)),
-        Some(after) if filter.newest_first => Pack::new().place(Some(after.min(newest))),
-        after => Pack::new().place(after),
+    let after = match after {
+        None if filter.newest_first => Some(newest),
+        Some(after) if filter.newest_first => Some(after.min(newest)),
+        after => after,
     };
-    let head = head.u32(limit as u64).millis(filter.unchanged_for);
-    let head = head.u48(filter.since.as_millis()).u48(filter.until.as_millis());
-    let head = head.u8(filter.only_queued.into()).u8(filter.newest_first.into()).u8(filter.indexes);
-    let arguments = [head.done(), filter.statuses.clone(), filter.task.clone()];
-    let mut replies = list(store.run(Verb::Page, &arguments).await?)?.into_iter();
-    let next = bytes(replies.next().ok_or_else(|| misshapen("a page"))?)?;
-    let next = if next.is_empty() { None } else { Some(Parse::new(&next).place()?) };
-    let items = replies.map(|entry| codec::with_id(&bytes(entry)?)).collect::<Result<_>>()?;
+    let header = Pack::new().cursor(after).u32(limit as u64).millis(filter.queued_for.unwrap_or_default());
+    let header = header.u48(filter.since.as_millis()).u48(filter.until.as_millis());
+    let header = header.u8(filter.queued_for.is_some().into()).u8(filter.newest_first.into()).u8(filter.indexes);
+    let owner = filter.owner.map(|owner| owner.as_bytes().to_vec()).unwrap_or_default();
+    let arguments = [header.done(), filter.statuses.clone(), filter.task.clone(), owner];
+    let mut replies = list(client.run(&script::FIND, &arguments).await?)?.into_iter();
+    let next = bytes(replies.next().ok_or_else(|| unexpected_reply("a page"))?)?;
+    let next = if next.is_empty() { None } else { Some(Parse::new(&next).cursor()?) };
+    let items = replies.map(|entry| entry::with_id(&bytes(entry)?)).collect::<Result<_>>()?;
     Ok((items, next))
 }
 
-pub(super) async fn inspect(store: &RedisStore, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
+pub(super) async fn inspect(client: &Client, ids: &[InvocationId]) -> Result<Vec<Option<Inspection>>> {
     let mut found = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(BATCH) {
-        let mut replies = list(store.run(Verb::Inspect, &super::id_items(chunk)).await?)?.into_iter();
-        let now = Timestamp::from_millis(number(&replies.next().ok_or_else(|| misshapen("a time"))?)?);
+        let mut replies = list(client.run(&script::INSPECT, &arguments::ids(chunk)).await?)?.into_iter();
+        let now = Timestamp::from_millis(number(&replies.next().ok_or_else(|| unexpected_reply("a time"))?)?);
         for (id, reply) in chunk.iter().zip(replies) {
-            found.push(if reply == Value::Nil { None } else { Some(inspected(*id, list(reply)?, now)?) });
+            found.push(if reply == Value::Nil { None } else { Some(inspection(*id, list(reply)?, now)?) });
         }
     }
     Ok(found)
 }
 
-fn inspected(id: InvocationId, reply: Vec<Value>, now: Timestamp) -> Result<Inspected> {
-    let [entry, holders, before, awaits] = <[Value; 4]>::try_from(reply).map_err(|_| misshapen("an inspection"))?;
-    let entry = bytes(entry)?;
-    let (tracked, registration) = (codec::tracked_entry(id, &entry)?, codec::registration(id, &entry)?);
-    Ok(Inspected {
-        tracked,
-        registration,
+fn inspection(id: InvocationId, reply: Vec<Value>, now: Timestamp) -> Result<Inspection> {
+    let [raw, holders, before, awaits, details] =
+        <[Value; 5]>::try_from(reply).map_err(|_| unexpected_reply("an inspection"))?;
+    let (raw, mut details) = (bytes(raw)?, by_version(list(details)?)?);
+    Ok(Inspection {
+        tracked: entry::tracked(id, &raw)?,
+        registration: entry::registration(id, &raw)?,
+        history: entry::history(&raw, |version| details.remove(&version))?,
         holders: sorted_ids(holders)?,
         parked_before: if let Value::Int(0..) = before { Some(number(&before)?) } else { None },
         awaits: sorted_ids(awaits)?,
@@ -177,43 +175,35 @@ fn inspected(id: InvocationId, reply: Vec<Value>, now: Timestamp) -> Result<Insp
 }
 
 fn sorted_ids(values: Value) -> Result<Vec<InvocationId>> {
-    let mut ids = list(values)?.into_iter().map(|id| Parse::new(&bytes(id)?).id()).collect::<Result<Vec<_>>>()?;
+    let mut ids = ids(list(values)?)?;
     ids.sort_unstable();
     Ok(ids)
 }
 
-pub(super) async fn count(store: &RedisStore) -> Result<Counts> {
-    let fields = list(store.send(redis::cmd("HGETALL").arg(store.one(Key::Counts))).await?)?;
+/// Reads the details of a history.
+fn by_version(fields: Vec<Value>) -> Result<FxHashMap<u64, Box<str>>> {
+    let mut details = FxHashMap::default();
+    let mut fields = fields.into_iter();
+    while let Some((version, detail)) = fields.next().zip(fields.next()) {
+        let version = text(&bytes(version)?)?.parse().map_err(|_| unexpected_reply("a version"))?;
+        details.insert(version, text(&bytes(detail)?)?.into());
+    }
+    Ok(details)
+}
+
+pub(super) async fn count(client: &Client) -> Result<Counts> {
+    let fields = list(client.send(redis::cmd("HGETALL").arg(client.key(Key::Counts))).await?)?;
     let mut counts = Counts { statuses: BTreeMap::new(), queued: BTreeMap::new() };
     for pair in fields.chunks_exact(2) {
         let (field, count) = (bytes(pair[0].clone())?, bytes(pair[1].clone())?);
         let count = text(&count)?.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-        let [kind, code, queue @ ..] = &field[..] else { return Err(misshapen("a count")) };
+        let [kind, code, queue @ ..] = &field[..] else { return Err(unexpected_reply("a count")) };
         if count > 0 {
-            *counts.statuses.entry(codec::status(*code)?).or_default() += count;
+            *counts.statuses.entry(entry::status(*code)?).or_default() += count;
         }
         if count > 0 && *kind == b'q' {
             *counts.queued.entry(text(queue)?.into()).or_default() += count;
         }
     }
     Ok(counts)
-}
-
-pub(super) async fn history(store: &RedisStore, id: InvocationId) -> Result<Vec<HistoryEntry>> {
-    let Some(raw) = store.values(vec![store.of(Key::Entry, id.as_bytes())]).await?.pop().flatten() else {
-        return Ok(Vec::new());
-    };
-    let fields = list(store.send(redis::cmd("HGETALL").arg(store.of(Key::Details, id.as_bytes()))).await?)?;
-    let mut details = details(fields)?;
-    codec::history(&raw, |version| details.remove(&version))
-}
-
-fn details(fields: Vec<Value>) -> Result<FxHashMap<u64, Box<str>>> {
-    let mut details = FxHashMap::default();
-    let mut fields = fields.into_iter();
-    while let Some((version, detail)) = fields.next().zip(fields.next()) {
-        let version = text(&bytes(version)?)?.parse().map_err(|_| misshapen("a version"))?;
-        details.insert(version, text(&bytes(detail)?)?.into());
-    }
-    Ok(details)
 }

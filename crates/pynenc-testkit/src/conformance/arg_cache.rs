@@ -1,4 +1,4 @@
-//! The trials of [`ArgCache`].
+//! Trials of [`ArgCache`].
 
 use bytes::Bytes;
 use pynenc_core::{ArgCache, Digest};
@@ -11,16 +11,16 @@ type Given = Harness<dyn ArgCache>;
 suite!($ ArgCache, arg_cache, arg_cache_conformance);
 
 trials! { pub Given:
-    "what was put is there, and what is unknown isn't" => put_is_there,
-    "what is there is kept for at least `keep` from now" => renewed_is_kept,
+    "stored content is reported as stored, and unknown content isn't" => stored_is_reported,
+    "a renewal keeps stored content for at least `keep` from now" => renewed_is_kept,
     "content is read back as it was put" => content_is_read_back,
-    "putting the same content twice keeps it once" => content_is_kept_once,
-    "content goes when it wasn't used for as long as it was to be kept" => unused_goes,
-    "no use makes the time shorter for which content is kept" => time_is_never_shorter,
-    "what is unknown is `None`" => unknown_is_none,
-    "what is read is kept for at least `keep` from now" => read_is_kept,
-    "what is removed is unknown, and the rest stays" => removed_is_unknown,
-    "after a purge nothing is known" => purged_is_unknown,
+    "putting the same content twice stores it once" => content_is_stored_once,
+    "content expires when it wasn't used for its lifetime" => unused_expires,
+    "no use shortens the lifetime of content" => lifetime_is_never_shortened,
+    "reading unknown content gives `None`" => unknown_is_none,
+    "a read keeps content for at least `keep` from now" => read_is_kept,
+    "removed content is unknown, and other content stays" => removed_is_unknown,
+    "after a purge the cache is empty" => purged_is_empty,
 }
 
 fn content(text: &'static str) -> (Digest, Bytes) {
@@ -34,22 +34,22 @@ impl Given {
         digest
     }
 
-    /// What is read, without a use that would keep it.
+    /// Reads content without extending its lifetime.
     async fn read(&self, digest: Digest) -> Option<Bytes> {
         self.get(digest, SECOND).await.expect("get")
     }
 
-    async fn are_there(&self, digests: &[Digest]) -> Vec<bool> {
+    async fn are_stored(&self, digests: &[Digest]) -> Vec<bool> {
         self.renew(digests, SECOND).await.expect("renew")
     }
 }
 
-async fn put_is_there(cache: Given) {
+async fn stored_is_reported(cache: Given) {
     let first = cache.given("a", HOUR).await;
     let unknown = content("b").0;
-    assert_eq!(cache.are_there(&[unknown, first, unknown]).await, [false, true, false]);
-    assert!(cache.are_there(&[]).await.is_empty());
-    assert_eq!(cache.read(unknown).await, None, "to ask for it makes nothing");
+    assert_eq!(cache.are_stored(&[unknown, first, unknown]).await, [false, true, false]);
+    assert!(cache.are_stored(&[]).await.is_empty());
+    assert_eq!(cache.read(unknown).await, None, "a renewal stores nothing");
 }
 
 async fn renewed_is_kept(cache: Given) {
@@ -57,7 +57,7 @@ async fn renewed_is_kept(cache: Given) {
     cache.advance(HOUR / 2).await;
     assert_eq!(cache.renew(&digests[..1], HOUR).await.expect("renew"), [true]);
     cache.advance(HOUR / 2 + SECOND).await;
-    assert_eq!(cache.are_there(&digests).await, [true, false]);
+    assert_eq!(cache.are_stored(&digests).await, [true, false]);
 }
 
 async fn content_is_read_back(cache: Given) {
@@ -67,7 +67,7 @@ async fn content_is_read_back(cache: Given) {
     }
 }
 
-async fn content_is_kept_once(cache: Given) {
+async fn content_is_stored_once(cache: Given) {
     cache.given("a", HOUR).await;
     let digest = cache.given("a", HOUR).await;
     assert_eq!(cache.read(digest).await, Some(content("a").1));
@@ -75,22 +75,22 @@ async fn content_is_kept_once(cache: Given) {
     assert_eq!(cache.read(digest).await, None);
 }
 
-async fn unused_goes(cache: Given) {
+async fn unused_expires(cache: Given) {
     let (short, long) = (cache.given("short", HOUR).await, cache.given("long", HOUR * 3).await);
     cache.advance(SECOND * 3599).await;
-    assert_eq!(cache.are_there(&[short, long]).await, [true, true]);
+    assert_eq!(cache.are_stored(&[short, long]).await, [true, true]);
     cache.advance(SECOND).await;
-    assert_eq!(cache.are_there(&[short, long]).await, [false, true]);
+    assert_eq!(cache.are_stored(&[short, long]).await, [false, true]);
     assert_eq!(cache.read(short).await, None);
     let again = cache.given("short", HOUR).await;
-    assert_eq!(cache.read(again).await, Some(content("short").1), "it can be put again");
+    assert_eq!(cache.read(again).await, Some(content("short").1), "expired content can be put again");
 }
 
-async fn time_is_never_shorter(cache: Given) {
+async fn lifetime_is_never_shortened(cache: Given) {
     let digest = cache.given("a", HOUR * 2).await;
     cache.given("a", SECOND).await;
     cache.read(digest).await;
-    cache.are_there(&[digest]).await;
+    cache.are_stored(&[digest]).await;
     cache.advance(SECOND * 7199).await;
     assert_eq!(cache.read(digest).await, Some(content("a").1));
 }
@@ -104,19 +104,19 @@ async fn read_is_kept(cache: Given) {
     cache.advance(HOUR / 2).await;
     assert_eq!(cache.get(digest, HOUR).await.expect("get"), Some(content("a").1));
     cache.advance(HOUR / 2 + SECOND).await;
-    assert_eq!(cache.are_there(&[digest]).await, [true]);
+    assert_eq!(cache.are_stored(&[digest]).await, [true]);
 }
 
 async fn removed_is_unknown(cache: Given) {
     let digests = [cache.given("a", HOUR).await, cache.given("b", HOUR).await];
     cache.remove(digests[0]).await.expect("remove");
     cache.remove(digests[0]).await.expect("remove again");
-    assert_eq!(cache.are_there(&digests).await, [false, true]);
+    assert_eq!(cache.are_stored(&digests).await, [false, true]);
 }
 
-async fn purged_is_unknown(cache: Given) {
+async fn purged_is_empty(cache: Given) {
     let digest = cache.given("a", HOUR).await;
     cache.purge().await.expect("purge");
     assert_eq!(cache.read(digest).await, None);
-    assert_eq!(cache.are_there(&[digest]).await, [false]);
+    assert_eq!(cache.are_stored(&[digest]).await, [false]);
 }

@@ -1,9 +1,9 @@
-//! The trials of [`Broker`].
+//! Trials of [`Broker`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pynenc_core::broker::{Message, Pop, QueueLen};
+use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::record::Priority;
 use pynenc_core::{Broker, InvocationId, QueueName, Timestamp};
 
@@ -15,19 +15,20 @@ type Given = Harness<dyn Broker>;
 suite!($ Broker, broker, broker_conformance);
 
 trials! { pub Given:
-    "what is pushed is popped" => pushed_is_popped,
-    "pushing what is queued keeps one entry, at the earlier time and the higher priority of the two" => one_entry_is_kept,
-    "a message with a later time isn't given out before it" => later_is_not_given_early,
-    "higher priorities come first, equal ones in the order of their pushing" => priorities_come_first,
-    "queues are emptied in the order they are named, and others are left alone" => queues_are_emptied_in_order,
-    "a pop gives at most `max` and doesn't wait for more than it has" => pop_is_bounded,
-    "a pop on empty queues ends when something is pushed, without polling" => push_ends_a_pop,
-    "a pop ends when something becomes due" => due_ends_a_pop,
-    "a pop ends empty when its wait is over" => wait_ends_a_pop,
-    "two pops never give the same entry" => entries_are_given_once,
-    "what is removed isn't popped, whether ready or delayed, and removing what isn't there is no error" => removed_is_gone,
-    "ready and delayed entries are counted apart, each invocation once" => entries_are_counted,
-    "what is ready has those before it that are given out first, and what is delayed or isn't there has no place" => places_are_told,
+    "a pushed hint is popped" => pushed_is_popped,
+    "pushing a queued hint again keeps one entry, with the earlier time and the higher priority of the two" => one_entry_is_kept,
+    "a delayed hint isn't delivered before its time" => delayed_is_not_early,
+    "hints of higher priority come first, and hints of equal priority come in the order of their pushes" => priorities_come_first,
+    "queues are emptied in the order of the request, and other queues aren't touched" => queues_are_emptied_in_order,
+    "a pop takes at most `max` hints and doesn't wait for more than the queues have" => pop_is_bounded,
+    "a pop on empty queues returns when a hint is pushed, without polling" => push_ends_a_pop,
+    "a pop returns when a delayed hint becomes due" => due_hint_ends_a_pop,
+    "a pop returns empty when its wait is over" => timeout_ends_a_pop,
+    "two pops never take the same entry" => entries_are_taken_once,
+    "a removed hint isn't popped, whether ready or delayed, and removing an absent hint is no error" => removed_is_gone,
+    "ready and delayed hints are counted separately, each invocation once" => hints_are_counted,
+    "the position of a ready hint is the number of hints delivered before it" => positions_are_counted,
+    "a hint that is delayed or absent has no position" => absent_hints_have_no_position,
     "after a purge every queue is empty" => purged_is_empty,
 }
 
@@ -60,8 +61,14 @@ impl Given {
         self.popped(&[queue()], 1000, Duration::ZERO).await
     }
 
-    async fn counted(&self) -> QueueLen {
-        self.len(&queue()).await.expect("len")
+    async fn counted(&self) -> (u64, u64) {
+        let QueueState { ready, delayed, position } = self.queue(&queue(), None).await.expect("queue");
+        assert_eq!(position, None, "nobody asked for a position");
+        (ready, delayed)
+    }
+
+    async fn position(&self, message: &Message) -> Option<u64> {
+        self.queue(&message.queue, Some(message.invocation)).await.expect("queue").position
     }
 
     fn popping(&self, max: usize) -> tokio::task::JoinHandle<Vec<InvocationId>> {
@@ -70,7 +77,7 @@ impl Given {
     }
 }
 
-/// Lets what was spawned come to its wait. Nothing depends on it: trials hold whether it does or not.
+/// Lets spawned tasks reach their wait. The trials also pass if a task doesn't.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -90,15 +97,15 @@ async fn one_entry_is_kept(broker: Given) {
     let sooner = Message { not_before: Some(now + SECOND), ..first.clone() };
     let higher = Message { priority: Priority::new(7), ..first.clone() };
     broker.pushed(&[first.clone(), other.clone(), sooner, higher]).await;
-    assert_eq!(broker.counted().await, QueueLen { ready: 1, delayed: 1 });
+    assert_eq!(broker.counted().await, (1, 1));
     broker.advance(SECOND).await;
     assert_eq!(broker.at_once().await, [first.invocation, other.invocation], "the earlier time, the higher priority");
     let ready = Message { not_before: None, ..first.clone() };
     broker.pushed(&[ready, first.clone()]).await;
-    assert_eq!(broker.at_once().await, [first.invocation], "at once is earlier than any time");
+    assert_eq!(broker.at_once().await, [first.invocation], "no time is earlier than any time");
 }
 
-async fn later_is_not_given_early(broker: Given) {
+async fn delayed_is_not_early(broker: Given) {
     let message = later(broker.now().await + SECOND * 10);
     broker.pushed(std::slice::from_ref(&message)).await;
     assert_eq!(broker.at_once().await, []);
@@ -118,7 +125,7 @@ async fn priorities_come_first(broker: Given) {
 
 async fn queues_are_emptied_in_order(broker: Given) {
     let names: [QueueName; 3] = ["first".into(), "second".into(), "third".into()];
-    let [third, second, first] = [2, 1, 0].map(|place: usize| Message { queue: names[place].clone(), ..message() });
+    let [third, second, first] = [2, 1, 0].map(|index: usize| Message { queue: names[index].clone(), ..message() });
     let second = Message { priority: Priority::new(9), ..second };
     broker.pushed(&[third.clone(), second.clone(), first.clone()]).await;
     assert_eq!(broker.popped(&names[..2], 10, Duration::ZERO).await, ids(&[first, second]));
@@ -147,7 +154,7 @@ async fn push_ends_a_pop(broker: Given) {
     assert_eq!(popped, ids(&messages).into_iter().collect());
 }
 
-async fn due_ends_a_pop(broker: Given) {
+async fn due_hint_ends_a_pop(broker: Given) {
     let now = broker.now().await;
     let (late, soon) = (later(now + SECOND * 20), later(now + SECOND));
     broker.pushed(std::slice::from_ref(&late)).await;
@@ -160,12 +167,12 @@ async fn due_ends_a_pop(broker: Given) {
     assert!(broker.now().await >= now + SECOND * 20);
 }
 
-async fn wait_ends_a_pop(broker: Given) {
+async fn timeout_ends_a_pop(broker: Given) {
     broker.pushed(&[later(broker.now().await + HOUR)]).await;
     assert_eq!(broker.until(broker.popped(&[queue()], 1, SECOND)).await, []);
 }
 
-async fn entries_are_given_once(broker: Given) {
+async fn entries_are_taken_once(broker: Given) {
     let messages: Vec<_> = (0..200).map(|_| message()).collect();
     broker.pushed(&messages).await;
     let pops: Vec<_> = (0..40).map(|_| broker.popping(5)).collect();
@@ -187,33 +194,44 @@ async fn removed_is_gone(broker: Given) {
     assert_eq!(broker.at_once().await, [stays.invocation]);
 }
 
-async fn entries_are_counted(broker: Given) {
-    assert_eq!(broker.counted().await, QueueLen::default());
+async fn hints_are_counted(broker: Given) {
+    assert_eq!(broker.counted().await, (0, 0));
     let (ready, delayed) = (message(), later(broker.now().await + SECOND));
     broker.pushed(&[ready.clone(), ready.clone(), delayed.clone(), delayed.clone()]).await;
-    assert_eq!(broker.counted().await, QueueLen { ready: 1, delayed: 1 });
+    assert_eq!(broker.counted().await, (1, 1));
     broker.advance(SECOND).await;
-    assert_eq!(broker.counted().await, QueueLen { ready: 2, delayed: 0 }, "what is due is ready");
+    assert_eq!(broker.counted().await, (2, 0), "a due hint is ready");
 }
 
-async fn places_are_told(broker: Given) {
+async fn positions_are_counted(broker: Given) {
     let due = later(broker.now().await + SECOND);
     let [low, first, second] = [prioritized(0), prioritized(9), prioritized(9)];
     broker.pushed(&[low.clone(), first.clone(), due.clone(), second.clone()]).await;
-    let place = async |message: &Message| broker.place(&message.queue, message.invocation).await.expect("place");
-    assert_eq!([place(&low).await, place(&first).await, place(&second).await], [Some(2), Some(0), Some(1)]);
-    let elsewhere = Message { queue: "elsewhere".into(), ..first.clone() };
-    assert_eq!([place(&due).await, place(&message()).await, place(&elsewhere).await], [None; 3]);
+    let position = async |message: &Message| broker.position(message).await;
+    assert_eq!([position(&low).await, position(&first).await, position(&second).await], [Some(2), Some(0), Some(1)]);
     broker.advance(SECOND).await;
-    assert_eq!([place(&due).await, place(&low).await], [Some(2), Some(3)]);
+    assert_eq!([position(&due).await, position(&low).await], [Some(2), Some(3)]);
     broker.popped(&[queue()], 1, Duration::ZERO).await;
-    assert_eq!([place(&first).await, place(&second).await], [None, Some(0)]);
+    assert_eq!(position(&second).await, Some(0));
+    let state = broker.queue(&queue(), Some(low.invocation)).await.expect("queue");
+    assert_eq!(state, QueueState { ready: 3, delayed: 0, position: Some(2) });
+}
+
+async fn absent_hints_have_no_position(broker: Given) {
+    let (ready, delayed) = (message(), later(broker.now().await + SECOND));
+    broker.pushed(&[ready.clone(), delayed.clone()]).await;
+    let elsewhere = Message { queue: "elsewhere".into(), ..ready.clone() };
+    for absent in [delayed, message(), elsewhere] {
+        assert_eq!(broker.position(&absent).await, None);
+    }
+    broker.popped(&[queue()], 1, Duration::ZERO).await;
+    assert_eq!(broker.position(&ready).await, None, "a popped hint is absent");
 }
 
 async fn purged_is_empty(broker: Given) {
     broker.pushed(&[message(), later(broker.now().await + SECOND)]).await;
     broker.purge().await.expect("purge");
     broker.advance(SECOND).await;
-    assert_eq!(broker.counted().await, QueueLen::default());
+    assert_eq!(broker.counted().await, (0, 0));
     assert_eq!(broker.at_once().await, []);
 }

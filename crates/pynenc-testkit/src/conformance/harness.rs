@@ -1,4 +1,4 @@
-//! What a trial is given.
+//! The harness of a trial: a fresh component and its time.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use pynenc_core::Timestamp;
 
 use crate::time::Time;
 
-/// A fresh component, and the time that it decides by.
+/// A fresh component with the time that it uses.
 pub struct Harness<C: ?Sized> {
     /// The component under test.
     pub component: Arc<C>,
@@ -20,22 +20,22 @@ pub struct Harness<C: ?Sized> {
 }
 
 impl<C: ?Sized> Harness<C> {
-    /// A harness for a component that nobody else uses.
+    /// A harness for a component that no other trial uses.
     pub fn new(component: Arc<C>, time: Arc<dyn Time>) -> Self {
         Self { component, time }
     }
 
-    /// The component's present.
+    /// The component's present time.
     pub async fn now(&self) -> Timestamp {
         self.time.now().await
     }
 
-    /// Moves the component's present ahead.
+    /// Advances the component's time.
     pub async fn advance(&self, by: Duration) {
         self.time.advance(by).await;
     }
 
-    /// Moves time in small steps until `future` has ended.
+    /// Advances the time in small steps until `future` has finished.
     pub async fn until<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         loop {

@@ -1,11 +1,11 @@
-//! The trials of [`Lane`], over three components that fail at a chosen step.
+//! Trials of [`Lane`], over three components that fail at a chosen step.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use pynenc_core::broker::{Pop, QueueLen};
+use pynenc_core::broker::{Pop, QueueState};
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::Registration;
@@ -20,28 +20,28 @@ use crate::failing::{FailingBroker, FailingOrchestrator, FailingStateBackend, Fa
 type Given = LaneHarness;
 
 trials! { pub Given:
-    "a submission is kept, registered and hinted" => submission_is_complete,
-    "without its record an invocation isn't registered, and without its registration it isn't hinted" => submission_is_a_prefix,
-    "a registration that another stands for leaves no record and no hint" => collapsed_leaves_nothing,
-    "what is granted comes with its record" => granted_has_its_record,
-    "what waits in a queue is found, and what is pushed later too" => waiting_is_found,
-    "what is taken was hinted, is granted, and comes with its record" => taken_is_granted,
-    "a call is submitted, and pauses its caller" => call_pauses,
-    "a call that another invocation stands for pauses nobody" => standing_call_pauses_nobody,
+    "a submission is stored, registered and hinted" => submission_is_complete,
+    "without its record an invocation isn't registered, and without its registration it isn't hinted" => submission_stops_at_a_failure,
+    "a call that another invocation takes the place of leaves no record and no hint" => collapsed_leaves_nothing,
+    "a hint in a queue is found, and so is a hint that is pushed later" => waiting_is_found,
+    "a granted invocation comes with its record" => granted_has_its_record,
+    "a claim with a pop takes hints and grants their invocations, with their records" => popped_is_granted,
+    "a call is submitted, and its caller is paused" => call_pauses,
+    "a call that another invocation takes the place of pauses no caller" => collapsed_call_pauses_nobody,
     "a call by a stale caller is refused" => stale_call_is_refused,
-    "a settlement keeps its outcome and commits" => settlement_is_complete,
-    "without its outcome a settlement doesn't commit" => settlement_is_a_prefix,
-    "what goes back to its queue is hinted" => requeued_is_hinted,
+    "a settlement stores its outcome and commits" => settlement_is_complete,
+    "without its outcome a settlement doesn't commit" => settlement_stops_at_a_failure,
+    "an invocation that returns to its queue is hinted" => requeued_is_hinted,
 }
 
-/// The three components that a lane goes through.
+/// The components of a lane.
 pub type Components = (Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBackend>);
 
-/// How a lane is made over its components.
+/// Makes a lane over its components.
 pub type MakeLane =
     Arc<dyn Fn(Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBackend>) -> Arc<dyn Lane> + Send + Sync>;
 
-/// Three fresh components, and how a lane is made over them.
+/// Three fresh components, with the function that makes a lane over them.
 #[derive(Clone)]
 pub struct LaneHarness {
     broker: Arc<dyn Broker>,
@@ -58,7 +58,7 @@ impl fmt::Debug for LaneHarness {
 }
 
 impl LaneHarness {
-    /// A harness for lanes over components that nobody else uses.
+    /// A harness for lanes over components that no other trial uses.
     pub fn new((broker, orchestrator, state): Components, make: MakeLane) -> Self {
         Self { broker, orchestrator, state, make }
     }
@@ -69,9 +69,9 @@ pub fn check(components: impl AsyncFn() -> Components, make: &MakeLane) {
     super::run(&trials(), async || LaneHarness::new(components().await, make.clone()));
 }
 
-/// Makes a test that holds a lane to its trait.
+/// Defines a test that runs the suite.
 ///
-/// Takes an async closure that gives a broker, an orchestrator and a state backend, each as an `Arc<dyn _>`, and one
+/// Takes an async closure that makes a broker, an orchestrator and a state backend, each as an `Arc<dyn _>`, and a closure
 /// that makes an `Arc<dyn Lane>` over three such components.
 #[macro_export]
 macro_rules! lane_conformance {
@@ -84,7 +84,7 @@ macro_rules! lane_conformance {
     };
 }
 
-/// A step that can be made to fail.
+/// A component whose call can be made to fail.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Broker,
@@ -97,7 +97,7 @@ impl Given {
         (self.make)(self.broker.clone(), self.orchestrator.clone(), self.state.clone())
     }
 
-    /// A lane whose first call to one of its components fails.
+    /// A lane whose first call to a component fails.
     fn failing(&self, step: Step, fuse: &Fuse) -> Arc<dyn Lane> {
         let Self { mut broker, mut orchestrator, mut state, make } = self.clone();
         match step {
@@ -112,12 +112,12 @@ impl Given {
         self.orchestrator.records(&[id]).await.expect("records").remove(0)
     }
 
-    async fn is_kept(&self, id: InvocationId) -> bool {
+    async fn is_stored(&self, id: InvocationId) -> bool {
         self.state.invocations(&[id]).await.expect("invocations")[0].is_some()
     }
 
     async fn hints(&self) -> u64 {
-        let QueueLen { ready, delayed } = self.broker.len(&queue()).await.expect("len");
+        let QueueState { ready, delayed, .. } = self.broker.queue(&queue(), None).await.expect("queue");
         ready + delayed
     }
 
@@ -126,10 +126,10 @@ impl Given {
         self.broker.purge().await.expect("purge");
         let claim = Claim::new(vec![registration.id], RunnerId::new());
         self.orchestrator.claim(&claim).await.expect("claim");
-        let pending = self.tracked(registration.id).await.expect("it is registered");
+        let pending = self.tracked(registration.id).await.expect("the invocation is registered");
         let start = transition(&pending, Status::Running, Reason::Started);
         self.orchestrator.transition(&[start]).await.expect("transition");
-        self.tracked(registration.id).await.expect("it is registered")
+        self.tracked(registration.id).await.expect("the invocation is registered")
     }
 }
 
@@ -138,7 +138,7 @@ fn submission(registration: &Registration) -> Submission {
 }
 
 fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
-    let owner = tracked.record.owner.expect("somebody owns it");
+    let owner = tracked.record.owner.expect("the invocation has an owner");
     let change = Change::new(to, By::Owner(owner), reason);
     Transition { id: tracked.id, expect: Expect::from(&tracked.record), change }
 }
@@ -149,7 +149,7 @@ fn settlement(running: &Tracked) -> Settlement {
     Settlement { outcome: Some(write), transition, requeue: None }
 }
 
-/// Whether a batch of one failed, as a whole or in its item.
+/// Whether a batch of one item failed, as a whole or in its item.
 fn failed<T>(answer: Result<Vec<Result<T>>>) -> bool {
     answer.is_err() || answer.is_ok_and(|items| items.iter().all(Result::is_err))
 }
@@ -158,27 +158,27 @@ async fn submission_is_complete(given: Given) {
     let registrations = [registration(), registration()];
     let answers = given.lane().submit(registrations.iter().map(submission).collect()).await.expect("submit");
     for (registration, answer) in registrations.iter().zip(answers) {
-        let Registered::New(tracked) = answer.expect("an item is submitted") else { panic!("it is new") };
+        let Registered::New(tracked) = answer.expect("an item is submitted") else { panic!("the call is new") };
         assert_eq!(given.tracked(registration.id).await, Some(tracked));
-        assert!(given.is_kept(registration.id).await);
+        assert!(given.is_stored(registration.id).await);
     }
     assert_eq!(given.hints().await, 2);
 }
 
-async fn submission_is_a_prefix(given: Given) {
+async fn submission_stops_at_a_failure(given: Given) {
     for fails in [Fails::Before, Fails::After] {
-        let (unkept, unregistered, unhinted) = (registration(), registration(), registration());
+        let (unstored, unregistered, unhinted) = (registration(), registration(), registration());
         let fuse = Fuse::new(1, fails);
-        assert!(failed(given.failing(Step::State, &fuse).submit(vec![submission(&unkept)]).await));
+        assert!(failed(given.failing(Step::State, &fuse).submit(vec![submission(&unstored)]).await));
         assert!(fuse.is_blown());
-        assert_eq!(given.tracked(unkept.id).await, None, "{fails:?}");
+        assert_eq!(given.tracked(unstored.id).await, None, "{fails:?}");
         let fuse = Fuse::new(1, fails);
         assert!(failed(given.failing(Step::Orchestrator, &fuse).submit(vec![submission(&unregistered)]).await));
         assert!(fuse.is_blown());
         assert_eq!(given.hints().await, 0, "{fails:?}");
-        // Whether a lost hint is an error is the lane's affair: what is registered stays so.
+        // A lane may report a lost hint as an error or not. The registration stays.
         drop(given.failing(Step::Broker, &Fuse::new(1, fails)).submit(vec![submission(&unhinted)]).await);
-        assert!(given.tracked(unhinted.id).await.is_some() && given.is_kept(unhinted.id).await);
+        assert!(given.tracked(unhinted.id).await.is_some() && given.is_stored(unhinted.id).await);
         given.broker.purge().await.expect("purge");
     }
 }
@@ -191,14 +191,14 @@ async fn collapsed_leaves_nothing(given: Given) {
     let existing = Registered::Existing { id: first.id, same_arguments: true };
     assert_eq!(*answers[0].as_ref().expect("an item is submitted"), existing);
     for registration in [second, third] {
-        assert!(!given.is_kept(registration.id).await);
+        assert!(!given.is_stored(registration.id).await);
         assert_eq!(given.tracked(registration.id).await, None);
     }
-    assert!(given.is_kept(first.id).await);
+    assert!(given.is_stored(first.id).await);
     assert_eq!(given.hints().await, 1);
     let answers = given.lane().submit(vec![submission(&first)]).await.expect("submit again");
     assert!(matches!(answers[0], Ok(Registered::New(_))), "a repeat");
-    assert!(given.is_kept(first.id).await, "a repeat doesn't drop the record");
+    assert!(given.is_stored(first.id).await, "a repeat keeps the record");
 }
 
 async fn granted_has_its_record(given: Given) {
@@ -207,7 +207,7 @@ async fn granted_has_its_record(given: Given) {
     given.orchestrator.register(std::slice::from_ref(&recordless)).await.expect("register");
     let ids = vec![InvocationId::new(), good.id, recordless.id];
     let claim = Claim::new(ids.clone(), RunnerId::new());
-    let claimed = given.lane().claim(&claim).await.expect("claim");
+    let claimed = given.lane().claim(&claim, None).await.expect("claim");
     assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), ids);
     let granted = claimed.iter().map(|claimed| matches!(claimed.reply, ClaimReply::Granted(_)));
     assert_eq!(granted.collect::<Vec<_>>(), [false, true, true]);
@@ -220,13 +220,13 @@ fn pop(max: usize) -> Pop {
 }
 
 impl Given {
-    /// What is found, claimed whichever way it is found.
+    /// Finds and claims invocations.
     async fn picked_up(lane: &Arc<dyn Lane>) -> Vec<Claimed> {
         loop {
             let claim = Claim::new(Vec::new(), RunnerId::new());
             let claimed = match lane.find(&pop(10)).await.expect("find") {
-                Found::Hints(ids) => lane.claim(&Claim { ids, ..claim }).await.expect("claim"),
-                Found::Waiting => lane.take(&pop(10), &claim).await.expect("take"),
+                Found::Hints(ids) => lane.claim(&Claim { ids, ..claim }, None).await.expect("claim"),
+                Found::Waiting => lane.claim(&claim, Some(&pop(10))).await.expect("claim"),
             };
             if !claimed.is_empty() {
                 return claimed;
@@ -245,27 +245,27 @@ async fn waiting_is_found(given: Given) {
     assert_eq!(picked_up[0].id, second.id);
 }
 
-async fn taken_is_granted(given: Given) {
+async fn popped_is_granted(given: Given) {
     let lane = given.lane();
     let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
-    assert!(lane.take(&pop(10), &claim).await.expect("take").is_empty());
+    assert!(lane.claim(&claim, Some(&pop(10))).await.expect("claim").is_empty());
     let registrations = [registration(), registration(), registration()];
     lane.submit(registrations.iter().map(submission).collect()).await.expect("submit");
-    let mut taken = lane.take(&pop(2), &claim).await.expect("take");
+    let mut claimed = lane.claim(&claim, Some(&pop(2))).await.expect("claim");
     let other = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
-    taken.extend(lane.take(&pop(2), &other).await.expect("take"));
+    claimed.extend(lane.claim(&other, Some(&pop(2))).await.expect("claim"));
     assert_eq!(given.hints().await, 0);
-    for (taken, registration) in taken.iter().zip(&registrations) {
-        assert_eq!((taken.id, taken.record.as_deref()), (registration.id, Some(&record(registration))));
-        let granted = given.tracked(registration.id).await.expect("it is registered");
-        assert_eq!((granted.record.status, &taken.reply), (Status::Running, &ClaimReply::Granted(granted.clone())));
+    for (claimed, registration) in claimed.iter().zip(&registrations) {
+        assert_eq!((claimed.id, claimed.record.as_deref()), (registration.id, Some(&record(registration))));
+        let granted = given.tracked(registration.id).await.expect("the invocation is registered");
+        assert_eq!((granted.record.status, &claimed.reply), (Status::Running, &ClaimReply::Granted(granted.clone())));
     }
-    assert_eq!(taken.len(), 3);
-    assert_eq!(given.tracked(taken[2].id).await.and_then(|it| it.record.owner), Some(other.runner));
+    assert_eq!(claimed.len(), 3);
+    assert_eq!(given.tracked(claimed[2].id).await.and_then(|it| it.record.owner), Some(other.runner));
 }
 
 fn waiter(running: &Tracked) -> Block {
-    let runner = running.record.owner.expect("somebody owns it");
+    let runner = running.record.owner.expect("the invocation has an owner");
     Block { waiter: running.id, expect: Expect::from(&running.record), runner, on: Vec::new() }
 }
 
@@ -276,28 +276,30 @@ async fn call_pauses(given: Given) {
         let block = waiter(&caller);
         let claim = wants_claim.then(|| Claim::new(Vec::new(), block.runner).running_below(1));
         let answer = lane.call(submission(&call), &block, claim.as_ref()).await.expect("call");
-        let Called::Waiting { child, waiter, claimed, end } = answer else { panic!("it waits: {answer:?}") };
+        let Called::Waiting { child, waiter, claimed, end } = answer else {
+            panic!("the caller isn't paused: {answer:?}")
+        };
         assert_eq!((child.id, waiter.status), (call.id, Status::Paused));
         assert_eq!(given.tracked(caller.id).await.map(|caller| caller.record), Some(waiter));
-        assert!(given.is_kept(call.id).await);
+        assert!(given.is_stored(call.id).await);
         let claimed = if let Some(claimed) = claimed {
-            assert_eq!((given.hints().await, wants_claim), (0, true), "what is claimed needs no hint");
+            assert_eq!((given.hints().await, wants_claim), (0, true), "a claimed call needs no hint");
             claimed
         } else {
             assert_eq!(given.hints().await, 1);
             let claim = Claim::new(Vec::new(), RunnerId::new()).running_below(1);
-            lane.take(&pop(1), &claim).await.expect("take");
-            given.tracked(call.id).await.expect("it is registered")
+            lane.claim(&claim, Some(&pop(1))).await.expect("claim");
+            given.tracked(call.id).await.expect("the invocation is registered")
         };
         lane.settle(vec![settlement(&claimed)]).await.expect("settle");
         if let Some(mut end) = end {
-            let (id, record) = end.next().await.expect("its end is told");
+            let (id, record) = end.next().await.expect("the completion is reported");
             assert_eq!((id, record.map(|record| record.status)), (call.id, Some(Status::Success)));
         }
     }
 }
 
-async fn standing_call_pauses_nobody(given: Given) {
+async fn collapsed_call_pauses_nobody(given: Given) {
     let keyed = || Registration { registration: Some(registration_key("key", "1")), ..registration() };
     let (caller, first, second) = (given.running(&registration()).await, keyed(), keyed());
     given.lane().submit(vec![submission(&first)]).await.expect("submit");
@@ -321,19 +323,19 @@ async fn settlement_is_complete(given: Given) {
     let parked = limited(1);
     given.lane().submit(vec![submission(&parked)]).await.expect("submit");
     let claim = Claim::new(vec![parked.id], RunnerId::new());
-    given.lane().claim(&claim).await.expect("claim");
+    given.lane().claim(&claim, None).await.expect("claim");
     given.broker.purge().await.expect("purge");
     let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle");
     assert!(matches!(answers[0], Ok(TransitionReply::Done { .. })));
     assert_eq!(given.tracked(running.id).await.map(|tracked| tracked.record.status), Some(Status::Success));
     let left = given.state.outcome(running.id, running.record.epoch).await.expect("outcome");
     assert_eq!(left, Some(outcome("value")));
-    assert_eq!(given.hints().await, 1, "who was handed the slot is hinted");
+    assert_eq!(given.hints().await, 1, "the invocation that was handed the slot is hinted");
     let answers = given.lane().settle(vec![settlement(&running)]).await.expect("settle again");
     assert!(matches!(answers[0], Ok(TransitionReply::AlreadyMine(_))));
 }
 
-async fn settlement_is_a_prefix(given: Given) {
+async fn settlement_stops_at_a_failure(given: Given) {
     for fails in [Fails::Before, Fails::After] {
         let (running, fuse) = (given.running(&registration()).await, Fuse::new(1, fails));
         assert!(failed(given.failing(Step::State, &fuse).settle(vec![settlement(&running)]).await));
@@ -353,9 +355,9 @@ async fn requeued_is_hinted(given: Given) {
         Settlement { outcome: None, transition: transition(running, Status::Rerouted, Reason::Shutdown), requeue }
     };
     let mut retry = back(&retried);
-    let owner = retried.record.owner.expect("somebody owns it");
+    let owner = retried.record.owner.expect("the invocation has an owner");
     retry.transition.change = Change::new(Status::Retry, By::Owner(owner), Reason::Raised).due(Due::In(HOUR));
     given.lane().settle(vec![back(&rerouted), retry, back(&cancelled)]).await.expect("settle");
-    let hints = given.broker.len(&queue()).await.expect("len");
-    assert_eq!(hints, QueueLen { ready: 1, delayed: 1 }, "one at once, one at its due time, none for what has ended");
+    let QueueState { ready, delayed, .. } = given.broker.queue(&queue(), None).await.expect("queue");
+    assert_eq!((ready, delayed), (1, 1), "one is ready, one is delayed, and the cancelled one has no hint");
 }

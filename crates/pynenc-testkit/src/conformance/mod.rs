@@ -1,8 +1,8 @@
-//! What every component of a trait has to do: one trial for each line of the trait's `# Behavior` lists.
+//! Conformance suites of the component traits: one trial for each line of a trait's `# Behavior` lists.
 //!
-//! Each suite is one test that runs all of its trials, each against a fresh component, and then names every one that
-//! failed. For a component that takes a clock there is a macro a trait, such as [`broker_conformance!`]; a store with
-//! a clock of its own hands a [`Harness`] for each trial to the suite's `check` function.
+//! Each suite is one test. It runs all of its trials, each against a fresh component, and then names the failed ones. For
+//! components that take a clock each trait has a macro, such as [`broker_conformance!`]. A store with a clock of its own
+//! gives the suite's `check` function a [`Harness`] for each trial.
 //!
 //! [`broker_conformance!`]: crate::broker_conformance
 
@@ -24,10 +24,10 @@ use futures_util::future::BoxFuture;
 
 pub use harness::Harness;
 
-/// How long a trial may take by the machine's clock. Trials wait for nothing, so one that takes longer hangs.
+/// The time limit of a trial by the machine's clock. Trials use virtual time, so one that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One line of a trait's contract, and how it is tried.
+/// A line of a trait's contract, with the function that tries it.
 pub struct Trial<H> {
     /// The line.
     pub behavior: &'static str,
@@ -40,11 +40,11 @@ impl<H> fmt::Debug for Trial<H> {
     }
 }
 
-/// Runs every trial against what `make` makes for it.
+/// Runs every trial against a fresh component from `make`.
 ///
 /// # Panics
 ///
-/// A trial failed; the message names each one that did.
+/// If a trial fails. The message names each failed trial.
 pub fn run<H: Send + 'static>(trials: &[Trial<H>], make: impl AsyncFn() -> H) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let failures = runtime.expect("a test may start threads").block_on(failures(trials, make));
@@ -58,7 +58,7 @@ async fn failures<H: Send + 'static>(trials: &[Trial<H>], make: impl AsyncFn() -
         let run = tokio::time::timeout(PATIENCE, (trial.run)(make().await));
         let failure = match tokio::spawn(run).await {
             Ok(Ok(())) => continue,
-            Ok(Err(_)) => "doesn't come to an end".to_owned(),
+            Ok(Err(_)) => "timed out".to_owned(),
             Err(error) => error.try_into_panic().map_or_else(|error| error.to_string(), |panic| message(&*panic)),
         };
         failures.push(format!("- {}: {failure}", trial.behavior));
@@ -71,7 +71,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked".to_owned())
 }
 
-/// The trials of a module: the words of the contract, and the function that tries them.
+/// Defines the trials of a module: the lines of the contract, each with its function.
 macro_rules! trials {
     ($visibility:vis $harness:ty: $($behavior:literal => $trial:ident,)+) => {
         /// The trials, in the order of the trait's documentation.
@@ -81,7 +81,7 @@ macro_rules! trials {
     };
 }
 
-/// The ways to run a suite, and its macro.
+/// Defines the functions that run a suite, and its macro.
 macro_rules! suite {
     ($dollar:tt $component:ident, $module:ident, $macro_name:ident) => {
         /// Runs the suite on components that take a clock.
@@ -96,12 +96,12 @@ macro_rules! suite {
             });
         }
 
-        /// Runs the suite on whatever harnesses `make` makes, a fresh one for each trial.
+        /// Runs the suite, with a fresh harness from `make` for each trial.
         pub fn check(make: impl AsyncFn() -> $crate::conformance::Harness<dyn pynenc_core::$component>) {
             $crate::conformance::run(&trials(), make);
         }
 
-        /// Makes a test that holds a component to its trait. Takes an async closure from a clock to a component.
+        /// Defines a test that runs the suite. Takes an async closure from a clock to a component.
         #[macro_export]
         macro_rules! $macro_name {
                                             ($dollar make:expr) => {
@@ -122,10 +122,18 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    /// The lines of every `# Behavior` list of a source file, each put together from its lines of comment.
-    fn promised(file: &str) -> Vec<String> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pynenc-core/src").join(file);
-        let source = std::fs::read_to_string(path).expect("the sources stand side by side");
+    /// The source of a file of the core, or the sources of all files of a folder.
+    fn source(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pynenc-core/src").join(name);
+        let read = |path| std::fs::read_to_string(path).expect("the core's sources are beside this crate");
+        match std::fs::read_dir(&path) {
+            Ok(files) => files.map(|file| read(file.expect("a folder can be listed").path())).collect(),
+            Err(_) => read(path),
+        }
+    }
+
+    /// The lines of every `# Behavior` list in a source. A line may continue on the next line of the comment.
+    fn promised(source: &str) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let mut is_listed = false;
         for line in source.lines().map(str::trim) {
@@ -138,7 +146,7 @@ mod tests {
                 heading if heading.starts_with('#') => is_listed = false,
                 bullet if is_listed && bullet.starts_with("- ") => lines.push(bullet[2..].to_owned()),
                 "" => {}
-                rest if is_listed => lines.last_mut().expect("a list starts with a bullet").extend([" ", rest]),
+                rest if is_listed => lines.last_mut().expect("a list begins with a bullet").extend([" ", rest]),
                 _ => {}
             }
         }
@@ -146,29 +154,29 @@ mod tests {
     }
 
     fn check<H>(file: &str, trials: &[Trial<H>]) {
-        let promised = promised(file);
+        let promised = promised(&source(file));
         let promised: BTreeSet<&str> = promised.iter().map(String::as_str).collect();
         let tried: BTreeSet<&str> = trials.iter().map(|trial| trial.behavior).collect();
         assert_eq!(tried.len(), trials.len(), "{file}: a trial is listed twice");
         let untried: Vec<_> = promised.difference(&tried).collect();
         let unpromised: Vec<_> = tried.difference(&promised).collect();
-        assert!(untried.is_empty(), "{file}: promised and not tried: {untried:#?}");
-        assert!(unpromised.is_empty(), "{file}: tried and not promised: {unpromised:#?}");
+        assert!(untried.is_empty(), "{file}: promised, but not tried: {untried:#?}");
+        assert!(unpromised.is_empty(), "{file}: tried, but not promised: {unpromised:#?}");
     }
 
     #[test]
-    fn every_promise_has_its_trial_and_every_trial_its_promise() {
+    fn every_promise_has_a_trial_and_every_trial_has_a_promise() {
         check("arg_cache.rs", &arg_cache::trials());
         check("broker.rs", &broker::trials());
         check("lane.rs", &lane::trials());
-        check("orchestrator.rs", &orchestrator::trials());
+        check("orchestrator", &orchestrator::trials());
         check("serializer.rs", &serializer::trials());
         check("state_backend.rs", &state_backend::trials());
         check("trigger_store.rs", &trigger_store::trials());
     }
 
     #[test]
-    fn a_trial_that_fails_is_named() {
+    fn a_failed_trial_is_named() {
         let trials = [
             Trial { behavior: "good", run: |()| Box::pin(async {}) },
             Trial { behavior: "bad", run: |()| Box::pin(async { panic!("no {}", 7) }) },

@@ -1,4 +1,4 @@
-//! Records to test with.
+//! Sample records for the trials.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) fn running_key(limit: u32, when_blocked: WhenBlocked) -> RunningKey {
     RunningKey { key: Digest::of(b"running"), limit, when_blocked }
 }
 
-/// A registration under running control, with one key for all of them.
+/// A registration with a running key. All of these registrations have the same key.
 pub(crate) fn limited(limit: u32) -> Registration {
     Registration { running: Some(running_key(limit, WhenBlocked::Park)), ..registration() }
 }

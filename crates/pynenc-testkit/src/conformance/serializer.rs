@@ -1,6 +1,6 @@
-//! The trials of [`Serializer`].
+//! Trials of [`Serializer`].
 
-#![expect(clippy::unused_async, reason = "a trial is a future, whatever it tries")]
+#![expect(clippy::unused_async, reason = "every trial is an async function")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::{Harness, trials};
 type Given = Harness<dyn Serializer>;
 
 trials! { pub Given:
-    "a value that is encoded is decoded to the same value" => values_come_back,
-    "an option that holds nothing, such as `Some(None)`, comes back as it was or is refused" => no_option_is_lost,
-    "bytes behind the value are an error" => more_bytes_are_an_error,
-    "bytes that are no value are an error, whatever they are" => other_bytes_are_an_error,
-    "a value that is nothing but bytes takes hardly more room than they do" => bytes_take_their_room,
+    "an encoded value is decoded to the same value" => values_are_decoded,
+    "an ambiguous option, such as `Some(None)`, is decoded as it was or refused" => ambiguous_options_are_kept_or_refused,
+    "trailing bytes are an error" => trailing_bytes_are_an_error,
+    "invalid bytes are an error" => invalid_bytes_are_an_error,
+    "a list of bytes is encoded with little overhead" => bytes_have_little_overhead,
 }
 
 /// Runs the suite on a serializer.
@@ -27,7 +27,7 @@ pub fn check<S: Serializer>(make: impl Fn() -> S) {
     });
 }
 
-/// Makes a test that holds a serializer to its trait. Takes a closure that makes one.
+/// Defines a test that runs the suite. Takes a closure that makes a serializer.
 #[macro_export]
 macro_rules! serializer_conformance {
     ($make:expr) => {
@@ -45,14 +45,14 @@ fn values() -> [Value; 2] {
     [(None, BTreeMap::new(), (false, 'a'), 0.0, ()), (Some(i64::MIN), map, (true, '\u{10ffff}'), -1.5e300, ())]
 }
 
-async fn values_come_back(serializer: Given) {
+async fn values_are_decoded(serializer: Given) {
     for value in values() {
         let bytes = serializer.encode(&value).expect("encode");
         assert_eq!(serializer.decode_as::<Value>(&bytes).expect("decode"), value);
     }
 }
 
-async fn no_option_is_lost(serializer: Given) {
+async fn ambiguous_options_are_kept_or_refused(serializer: Given) {
     type Options = (Option<Option<u8>>, Option<()>);
     let options: [Options; 4] = [(Some(None), None), (None, Some(())), (None, None), (Some(Some(0)), None)];
     for value in options {
@@ -63,24 +63,24 @@ async fn no_option_is_lost(serializer: Given) {
     }
 }
 
-async fn more_bytes_are_an_error(serializer: Given) {
+async fn trailing_bytes_are_an_error(serializer: Given) {
     let mut bytes = serializer.encode(&"a").expect("encode");
     bytes.extend(serializer.encode(&"b").expect("encode"));
     assert!(serializer.decode_as::<String>(&bytes).is_err());
 }
 
-async fn other_bytes_are_an_error(serializer: Given) {
+async fn invalid_bytes_are_an_error(serializer: Given) {
     let bytes = serializer.encode(&values()[1]).expect("encode");
     for cut in 0..bytes.len() {
         assert!(serializer.decode_as::<Value>(&bytes[..cut]).is_err(), "cut to {cut} bytes");
     }
     for byte in 0..=u8::MAX {
-        // Whether a byte repeated is some value is the format's affair: it must only come to an answer.
+        // Repeated bytes may be a value of the format. The serializer only has to return.
         drop(serializer.decode_as::<Value>(&[byte; 64]));
     }
 }
 
-async fn bytes_take_their_room(serializer: Given) {
+async fn bytes_have_little_overhead(serializer: Given) {
     let value: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
     let bytes = serializer.encode(&value).expect("encode");
     assert!(bytes.len() < value.len() + value.len() / 2, "{} bytes for {}", bytes.len(), value.len());

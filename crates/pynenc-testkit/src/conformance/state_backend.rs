@@ -1,10 +1,13 @@
-//! The trials of [`StateBackend`].
+//! Trials of [`StateBackend`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use pynenc_core::page::{Cursor, Page, all_pages};
 use pynenc_core::record::{InvocationRecord, Outcome};
-use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite, Recorded};
+use pynenc_core::state_backend::{
+    Appended, Journal, JournalEntry, JournalOpening, JournalRecord, Listing, OutcomeWrite,
+};
 use pynenc_core::{Digest, ErrorKind, InvocationId, StateBackend, Timestamp};
 
 use super::sample::{self, HOUR, SECOND, outcome, payload, registration};
@@ -15,25 +18,25 @@ type Given = Harness<dyn StateBackend>;
 suite!($ StateBackend, state_backend, state_backend_conformance);
 
 trials! { pub Given:
-    "what is put is read back as it was" => put_is_read_back,
-    "putting again changes nothing" => putting_again_changes_nothing,
-    "what is unknown is `None`, in the order of the ids" => unknown_is_none,
-    "children are listed until they are forgotten" => children_are_listed,
-    "an outcome is kept once for each epoch: the first stays" => first_outcome_stays,
-    "outcomes of different epochs don't touch each other" => epochs_are_apart,
+    "a record is read back as it was put" => record_is_read_back,
+    "putting a record again changes nothing" => putting_again_changes_nothing,
+    "records are read in the order of the ids, and an unknown invocation gives `None`" => unknown_is_none,
+    "each epoch keeps one outcome: the first" => first_outcome_stays,
+    "outcomes of different epochs are independent" => epochs_are_independent,
     "an outcome is read by its epoch, and another epoch has none" => outcome_is_read_by_epoch,
-    "a journal is read back in its order, with the times of its appends" => journal_is_read_back,
-    "an epoch below the fence can't open and is an error of kind `Fenced`" => fenced_cannot_open,
-    "each attempt is counted once, however often it opens" => attempts_are_counted,
-    "a journal that is taken over goes on where the other one ended, which stays as it was" => journals_are_inherited,
-    "runs are listed in the order in which they were first opened" => runs_are_listed,
-    "looking into a journal raises no fence" => looking_raises_no_fence,
+    "workflow runs are listed in the order of their first opening" => runs_are_listed,
+    "records that are old enough are listed by pages, and younger ones aren't" => old_records_are_listed,
+    "children are listed by pages until they are forgotten" => children_are_listed,
+    "a journal is read back in the order of its appends, with their times" => journal_is_read_back,
+    "opening with an epoch below the fence is an error of kind `Fenced`" => fenced_cannot_open,
+    "each attempt is counted once, however often it opens the journal" => attempts_are_counted,
+    "a copied journal continues after the last entry of the original, and the original stays as it was" => journals_are_copied,
+    "reading a journal raises no fence" => reading_raises_no_fence,
     "a position is recorded once, and a second append gets the first entry" => position_is_recorded_once,
     "an append below the fence is refused with kind `Fenced`" => fenced_cannot_append,
-    "workflow data is read back, the last write wins, and workflows don't see each other's" => data_is_read_back,
-    "what is old enough is listed by pages, and what is younger isn't" => old_is_listed,
-    "what is forgotten is gone with everything that hangs on it" => forgotten_is_gone,
-    "after a purge nothing is known" => purged_is_unknown,
+    "workflow data is read back, the last write wins, and workflows don't see each other's data" => data_is_read_back,
+    "a forgotten invocation is gone with its outcomes, journal and workflow data" => forgotten_is_gone,
+    "after a purge the state backend is empty" => purged_is_empty,
 }
 
 fn record() -> InvocationRecord {
@@ -80,10 +83,10 @@ impl Given {
         self.append_journal(id, epoch, &[entry]).await.expect("append_journal").remove(0)
     }
 
-    /// Appends what is new, and gives the time of it.
+    /// Appends a new entry, and returns its time.
     async fn append_new(&self, id: InvocationId, epoch: u64, text: &str) -> Timestamp {
         let appended = self.append(id, epoch, entry(text, text)).await;
-        let Appended::New(at) = appended else { panic!("{text} is new: {appended:?}") };
+        let Appended::New(at) = appended else { panic!("{text} isn't new: {appended:?}") };
         at
     }
 
@@ -91,12 +94,20 @@ impl Given {
         self.open_journal(&opening).await.expect("open_journal")
     }
 
+    async fn listed(&self, listing: Listing) -> Vec<InvocationId> {
+        all_pages(|after| self.list(&listing, after, 1)).await.expect("list")
+    }
+
+    async fn page(&self, listing: Listing, after: Option<Cursor>) -> Page<InvocationId> {
+        self.list(&listing, after, 2).await.expect("list")
+    }
+
     async fn journaled(&self, id: InvocationId, epoch: u64) -> Vec<JournalEntry> {
         entries(self.open(opening(id, epoch)).await)
     }
 }
 
-async fn put_is_read_back(state: Given) {
+async fn record_is_read_back(state: Given) {
     let record = InvocationRecord { parent: Some(InvocationId::new()), ..record() };
     state.put([record.clone()]).await;
     assert_eq!(state.read(record.id).await.as_deref(), Some(&record));
@@ -108,7 +119,7 @@ async fn putting_again_changes_nothing(state: Given) {
     state.advance(SECOND).await;
     state.put([record.clone()]).await;
     assert_eq!(state.read(record.id).await.as_deref(), Some(&record));
-    assert_eq!(state.aged(SECOND, None, 10).await.expect("aged").items, [record.id], "it is as old as it was");
+    assert_eq!(state.listed(Listing::PutBefore(SECOND)).await, [record.id], "a second put doesn't change its age");
 }
 
 async fn unknown_is_none(state: Given) {
@@ -120,13 +131,18 @@ async fn unknown_is_none(state: Given) {
 
 async fn children_are_listed(state: Given) {
     let parent = InvocationId::new();
-    let children =
-        state.put([record(), record()].map(|child| InvocationRecord { parent: Some(parent), ..child })).await;
+    let records = [record(), record(), record()].map(|child| InvocationRecord { parent: Some(parent), ..child });
+    let mut children = state.put(records).await;
+    children.sort_unstable();
     state.put([record()]).await;
-    assert_eq!(state.children(parent).await.expect("children"), children);
+    let first = state.page(Listing::Children(parent), None).await;
+    assert_eq!(first.items, children[..2]);
+    let second = state.page(Listing::Children(parent), first.next).await;
+    assert_eq!((second.items.as_slice(), second.next), (&children[2..], None));
+    assert_eq!(state.listed(Listing::Children(parent)).await, children);
     state.forget(&children[..1]).await.expect("forget");
-    assert_eq!(state.children(parent).await.expect("children"), children[1..]);
-    assert_eq!(state.children(children[1]).await.expect("children"), []);
+    assert_eq!(state.listed(Listing::Children(parent)).await, children[1..]);
+    assert_eq!(state.listed(Listing::Children(children[1])).await, []);
 }
 
 async fn first_outcome_stays(state: Given) {
@@ -136,7 +152,7 @@ async fn first_outcome_stays(state: Given) {
     assert_eq!(state.left(id, 1).await, Some(outcome("first")));
 }
 
-async fn epochs_are_apart(state: Given) {
+async fn epochs_are_independent(state: Given) {
     let id = state.put([record()]).await[0];
     state.leave(id, 2, "newer").await;
     state.leave(id, 1, "older").await;
@@ -173,7 +189,7 @@ async fn fenced_cannot_open(state: Given) {
     let id = state.put([record()]).await[0];
     state.journaled(id, 2).await;
     assert_eq!(state.open_journal(&opening(id, 1)).await.expect_err("fenced").kind(), ErrorKind::Fenced);
-    assert_eq!(state.journaled(id, 2).await, [], "who stands at the fence may open it again");
+    assert_eq!(state.journaled(id, 2).await, [], "an owner at the fence may open the journal again");
 }
 
 async fn attempts_are_counted(state: Given) {
@@ -185,22 +201,22 @@ async fn attempts_are_counted(state: Given) {
     assert_eq!(tries, [1, 1, 1, 2, 2, 3]);
 }
 
-async fn journals_are_inherited(state: Given) {
+async fn journals_are_copied(state: Given) {
     let ids = state.put([record(), record(), record()]).await;
     state.open(JournalOpening { workflow: None, ..opening(ids[0], 9) }).await;
     state.append_new(ids[0], 9, "1").await;
     let takes_over = JournalOpening { takes_over: Some(ids[0]), ..opening(ids[1], 1) };
     let journal = state.open(takes_over).await;
     assert_eq!((journal.origin, journal.tries), (ids[0], 2));
-    let inherited = journal.entries[0].clone();
+    let copied = journal.entries[0].clone();
     assert_eq!(entries(journal), [entry("1", "1")]);
     state.append_new(ids[1], 1, "2").await;
-    assert_eq!(state.append(ids[1], 1, entry("1", "other")).await, Appended::Existing(inherited));
+    assert_eq!(state.append(ids[1], 1, entry("1", "other")).await, Appended::Existing(copied));
     state.append_new(ids[0], 9, "3").await;
-    assert_eq!(entries(state.open(takes_over).await), [entry("1", "1"), entry("2", "2")], "it is taken over once");
+    assert_eq!(entries(state.open(takes_over).await), [entry("1", "1"), entry("2", "2")], "a journal is copied once");
     assert_eq!(state.journaled(ids[0], 9).await, [entry("1", "1"), entry("3", "3")]);
-    let of_none = state.open(JournalOpening { takes_over: Some(InvocationId::new()), ..opening(ids[2], 1) }).await;
-    assert_eq!((of_none.origin, of_none.tries, of_none.entries.len()), (ids[2], 1, 0));
+    let of_unknown = state.open(JournalOpening { takes_over: Some(InvocationId::new()), ..opening(ids[2], 1) }).await;
+    assert_eq!((of_unknown.origin, of_unknown.tries, of_unknown.entries.len()), (ids[2], 1, 0));
 }
 
 async fn runs_are_listed(state: Given) {
@@ -212,21 +228,21 @@ async fn runs_are_listed(state: Given) {
     }
     state.open(opening(ids[3], 1)).await;
     state.open(JournalOpening { workflow: None, ..opening(ids[0], 2) }).await;
-    let taker = state.put([record()]).await[0];
-    let takes_over = JournalOpening { workflow: Some(ids[0]), takes_over: Some(ids[0]), ..opening(taker, 1) };
+    let copy = state.put([record()]).await[0];
+    let takes_over = JournalOpening { workflow: Some(ids[0]), takes_over: Some(ids[0]), ..opening(copy, 1) };
     state.open(takes_over).await;
-    let first = state.workflow_runs(None, 2).await.expect("workflow_runs");
+    let first = state.page(Listing::WorkflowRuns, None).await;
     assert_eq!(first.items, ids[..2]);
-    let second = state.workflow_runs(first.next, 2).await.expect("workflow_runs");
-    assert_eq!((second.items.as_slice(), second.next), (&[ids[2], taker][..], None));
+    let second = state.page(Listing::WorkflowRuns, first.next).await;
+    assert_eq!((second.items.as_slice(), second.next), (&[ids[2], copy][..], None));
 }
 
-async fn looking_raises_no_fence(state: Given) {
+async fn reading_raises_no_fence(state: Given) {
     let id = state.put([record()]).await[0];
     assert_eq!(state.journal(id).await.expect("journal"), None);
     state.journaled(id, 1).await;
     state.append_new(id, 1, "1").await;
-    let journal = state.journal(id).await.expect("journal").expect("it was opened");
+    let journal = state.journal(id).await.expect("journal").expect("the journal was opened");
     assert_eq!((journal.origin, journal.tries), (id, 1));
     assert_eq!(entries(journal), [entry("1", "1")]);
     state.append_new(id, 1, "2").await;
@@ -237,7 +253,7 @@ async fn position_is_recorded_once(state: Given) {
     state.journaled(id, 1).await;
     let at = state.append_new(id, 1, "1").await;
     state.advance(SECOND).await;
-    let first = Recorded { entry: entry("1", "1"), at };
+    let first = JournalRecord { entry: entry("1", "1"), at };
     let both = state.append_journal(id, 1, &[entry("1", "second"), entry("2", "2")]).await.expect("append_journal");
     assert_eq!(both[0], Appended::Existing(first));
     assert!(matches!(both[1], Appended::New(later) if later >= at + SECOND));
@@ -262,16 +278,16 @@ async fn data_is_read_back(state: Given) {
     assert_eq!(state.workflow_data(ids[1], "else").await.expect("workflow_data"), None);
 }
 
-async fn old_is_listed(state: Given) {
+async fn old_records_are_listed(state: Given) {
     let mut old = state.put([record(), record(), record()]).await;
     old.sort_unstable();
     state.advance(HOUR).await;
     state.put([record()]).await;
-    let first = state.aged(HOUR, None, 2).await.expect("aged");
+    let first = state.page(Listing::PutBefore(HOUR), None).await;
     assert_eq!(first.items, old[..2]);
-    let second = state.aged(HOUR, first.next, 2).await.expect("aged");
+    let second = state.page(Listing::PutBefore(HOUR), first.next).await;
     assert_eq!((second.items.as_slice(), second.next), (&old[2..], None));
-    assert_eq!(state.aged(HOUR + SECOND, None, 2).await.expect("aged").items, []);
+    assert_eq!(state.listed(Listing::PutBefore(HOUR + SECOND)).await, []);
 }
 
 async fn forgotten_is_gone(state: Given) {
@@ -285,14 +301,14 @@ async fn forgotten_is_gone(state: Given) {
     state.forget(&[ids[0], InvocationId::new()]).await.expect("forget");
     assert_eq!(state.read(ids[0]).await, None);
     assert_eq!(state.left(ids[0], 1).await, None);
-    assert_eq!(state.journaled(ids[0], 1).await, [], "its fence is gone too");
+    assert_eq!(state.journaled(ids[0], 1).await, [], "the fence is gone too");
     assert_eq!(state.workflow_data(ids[0], "key").await.expect("workflow_data"), None);
-    assert_eq!(state.aged(Duration::ZERO, None, 10).await.expect("aged").items, ids[1..]);
-    assert_eq!(state.workflow_runs(None, 10).await.expect("workflow_runs").items, ids[1..]);
-    assert_eq!(state.left(ids[1], 1).await, Some(outcome("value")), "the other one stays");
+    assert_eq!(state.listed(Listing::PutBefore(Duration::ZERO)).await, ids[1..]);
+    assert_eq!(state.listed(Listing::WorkflowRuns).await, ids[1..]);
+    assert_eq!(state.left(ids[1], 1).await, Some(outcome("value")), "the other invocation stays");
 }
 
-async fn purged_is_unknown(state: Given) {
+async fn purged_is_empty(state: Given) {
     let parent = InvocationId::new();
     let id = state.put([InvocationRecord { parent: Some(parent), ..record() }]).await[0];
     state.leave(id, 1, "value").await;
@@ -302,7 +318,7 @@ async fn purged_is_unknown(state: Given) {
     assert_eq!(state.read(id).await, None);
     assert_eq!(state.left(id, 1).await, None);
     assert_eq!(state.journaled(id, 1).await, []);
-    assert_eq!(state.children(parent).await.expect("children"), []);
-    assert_eq!(state.aged(Duration::ZERO, None, 10).await.expect("aged").items, []);
-    assert_eq!(state.workflow_runs(None, 10).await.expect("workflow_runs").items, []);
+    assert_eq!(state.listed(Listing::Children(parent)).await, []);
+    assert_eq!(state.listed(Listing::PutBefore(Duration::ZERO)).await, []);
+    assert_eq!(state.listed(Listing::WorkflowRuns).await, []);
 }

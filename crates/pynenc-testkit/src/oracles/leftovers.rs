@@ -1,64 +1,61 @@
-//! That what has ended leaves nothing behind.
+//! Checks that finished invocations leave nothing behind.
 
-use super::{Breach, Evidence, Witness};
 use pynenc_core::InvocationId;
 
-/// Something in a store that belongs to an invocation or a runner that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// The key.
-    pub key: String,
-    /// What it holds or names.
-    pub of: String,
-}
+use super::breach::Breach;
+use super::evidence::{Evidence, InvocationEvidence, Leftover};
 
 pub(super) fn check(evidence: &Evidence, breaches: &mut Vec<Breach>) {
-    let mut found: Vec<String> = evidence.witnesses.iter().flat_map(|(id, witness)| held(*id, witness)).collect();
-    found.extend(evidence.strays.iter().map(|id| format!("a record of {id}, which nobody registered")));
+    let mut found: Vec<String> =
+        evidence.invocations.iter().flat_map(|(id, invocation)| held(*id, invocation)).collect();
+    found.extend(evidence.orphaned_records.iter().map(|id| format!("a record of {id}, which was never registered")));
     found.extend(waiting(evidence));
     let owners = evidence.runners.iter().filter(|runner| runner.owned > 0);
-    found.extend(owners.map(|runner| format!("runner {} owns {}", runner.id, runner.owned)));
-    let has_ended = |found| Breach::new("I7", "nothing is left of what has ended but its record", found);
-    breaches.extend(found.into_iter().map(has_ended));
+    found.extend(owners.map(|runner| format!("runner {} owns {} invocations", runner.id, runner.owned)));
+    let leftover = |found| Breach::new("I7", "a finished invocation leaves nothing but its record", found);
+    breaches.extend(found.into_iter().map(leftover));
     for Leftover { key, of } in &evidence.leftovers {
         let found = format!("{key} holds {of}");
         breaches.push(Breach::new("I8", "after every retention nothing is left", found));
     }
 }
 
-/// What an invocation that has ended still holds, or lacks.
-fn held(id: InvocationId, witness: &Witness) -> Vec<String> {
-    if !witness.tracked.record.status.is_final() {
+/// Lists everything that a finished invocation still holds, or lacks.
+fn held(id: InvocationId, invocation: &InvocationEvidence) -> Vec<String> {
+    if !invocation.tracked.record.status.is_final() {
         return Vec::new();
     }
     let mut found = Vec::new();
-    if let Some(inspected) = &witness.inspected {
+    if let Some(inspected) = &invocation.inspected {
         if inspected.holders.contains(&id) {
-            found.push(format!("{id} has ended and holds a slot"));
+            found.push(format!("{id} has finished and holds a slot"));
         }
-        found.extend(inspected.parked_before.map(|_| format!("{id} has ended and is parked")));
-        found.extend(inspected.awaits.iter().map(|other| format!("{id} has ended and waits for {other}")));
+        found.extend(inspected.parked_before.map(|_| format!("{id} has finished and is parked")));
+        found.extend(inspected.awaits.iter().map(|other| format!("{id} has finished and waits for {other}")));
     }
-    if !witness.has_record {
+    if !invocation.has_record {
         found.push(format!("{id} has no record"));
     }
     found
 }
 
-/// What waits in queues, of which nothing does once all have ended.
+/// Lists non-empty queues and counts. Nothing may wait when every invocation has finished.
 fn waiting(evidence: &Evidence) -> Vec<String> {
-    if evidence.witnesses.values().any(|witness| !witness.tracked.record.status.is_final()) {
+    if evidence.invocations.values().any(|invocation| !invocation.tracked.record.status.is_final()) {
         return Vec::new();
     }
     let counted = evidence.counts.queued.iter().filter(|(_, count)| **count > 0);
-    let mut found: Vec<_> = counted.map(|(queue, count)| format!("{count} are counted in queue {queue}")).collect();
+    let mut found: Vec<_> =
+        counted.map(|(queue, count)| format!("{count} invocations are counted in queue {queue}")).collect();
     let hinted = evidence.queues.iter().filter(|(_, len)| len.ready + len.delayed > 0);
-    found.extend(hinted.map(|(queue, len)| format!("queue {queue} has {} and {} hints", len.ready, len.delayed)));
-    let unended = evidence.counts.statuses.iter().filter(|(status, count)| !status.is_final() && **count > 0);
-    found.extend(unended.map(|(status, count)| format!("{count} are counted as {status}")));
+    found.extend(
+        hinted.map(|(queue, len)| format!("queue {queue} has {} ready and {} delayed hints", len.ready, len.delayed)),
+    );
+    let unfinished = evidence.counts.statuses.iter().filter(|(status, count)| !status.is_final() && **count > 0);
+    found.extend(unfinished.map(|(status, count)| format!("{count} invocations are counted as {status}")));
     let total: u64 = evidence.counts.statuses.values().sum();
-    if total != evidence.witnesses.len() as u64 {
-        found.push(format!("{total} are counted and {} listed", evidence.witnesses.len()));
+    if total != evidence.invocations.len() as u64 {
+        found.push(format!("{total} invocations are counted and {} are listed", evidence.invocations.len()));
     }
     found
 }

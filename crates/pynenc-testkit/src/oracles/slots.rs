@@ -1,24 +1,27 @@
-//! That no key had more holders than it may, at any time of the histories.
+//! Checks that no concurrency key ever had more holders than its limit, according to the histories.
 
 use std::collections::BTreeMap;
 
 use pynenc_core::orchestrator::HistoryEntry;
 use pynenc_core::{Digest, InvocationId, Timestamp};
 
-use super::{Breach, Evidence, Witness};
+use super::breach::Breach;
+use super::evidence::{Evidence, InvocationEvidence};
 
 pub(super) fn check(evidence: &Evidence, breaches: &mut Vec<Breach>) {
     let mut running: BTreeMap<Digest, (u32, Vec<Span>)> = BTreeMap::new();
     let mut waiting: BTreeMap<Digest, Vec<Span>> = BTreeMap::new();
-    for (id, witness) in &evidence.witnesses {
-        let Some(registration) = witness.inspected.as_ref().map(|inspected| &inspected.registration) else { continue };
+    for (id, invocation) in &evidence.invocations {
+        let Some(registration) = invocation.inspected.as_ref().map(|inspected| &inspected.registration) else {
+            continue;
+        };
         if let Some(key) = &registration.running {
             let (limit, spans) = running.entry(key.key).or_insert_with(|| (key.limit, Vec::new()));
             *limit = key.limit.max(*limit);
-            spans.extend(held(*id, witness));
+            spans.extend(held(*id, invocation));
         }
         if let Some(key) = &registration.registration {
-            waiting.entry(key.key).or_default().extend(first_wait(*id, witness));
+            waiting.entry(key.key).or_default().extend(first_wait(*id, invocation));
         }
     }
     for (key, (limit, spans)) in running {
@@ -28,27 +31,27 @@ pub(super) fn check(evidence: &Evidence, breaches: &mut Vec<Breach>) {
     for (key, spans) in waiting {
         let found = most(&spans).filter(|most| most.ids.len() > 1);
         breaches.extend(found.map(|most| {
-            let told = format!("{:?} wait with key {key} at {}", most.ids, most.at.as_millis());
-            Breach::new("I6", "one invocation at a time waits with a registration key", told)
+            let found = format!("{:?} wait with key {key} at {}", most.ids, most.at.as_millis());
+            Breach::new("I6", "one invocation at a time waits with a registration key", found)
         }));
     }
 }
 
 fn too_many(key: Digest, limit: u32, most: &Most) -> Breach {
-    let told = format!("{:?} hold key {key} of {limit} at {}", most.ids, most.at.as_millis());
-    Breach::new("I5", "at most as many holders of a running key as its limit", told)
+    let found = format!("{:?} hold key {key} of {limit} at {}", most.ids, most.at.as_millis());
+    Breach::new("I5", "at most as many holders of a running key as its limit", found)
 }
 
-/// A time in which an invocation holds something; its end is no part of it.
+/// A time span in which an invocation holds something. The end is exclusive.
 struct Span {
     id: InvocationId,
     from: Timestamp,
     to: Timestamp,
 }
 
-/// The times in which a runner owned it.
-fn held(id: InvocationId, witness: &Witness) -> Vec<Span> {
-    let history = &witness.history;
+/// The spans in which a runner owned the invocation.
+fn held(id: InvocationId, invocation: &InvocationEvidence) -> Vec<Span> {
+    let history = &invocation.history;
     let mut spans = Vec::new();
     let mut from = None;
     for entry in history {
@@ -65,22 +68,22 @@ fn held(id: InvocationId, witness: &Witness) -> Vec<Span> {
     spans
 }
 
-/// The time until it was first claimed or ended: one that comes back to waiting may wait without its key.
-fn first_wait(id: InvocationId, witness: &Witness) -> Option<Span> {
+/// The span until the first claim or completion. An invocation that waits again may wait without its key.
+fn first_wait(id: InvocationId, invocation: &InvocationEvidence) -> Option<Span> {
     let is_over = |entry: &&HistoryEntry| entry.status.is_owned() || entry.status.is_final();
-    let from = witness.history.first()?.at;
-    let to = witness.history.iter().find(is_over).map_or(Timestamp::from_millis(u64::MAX), |entry| entry.at);
+    let from = invocation.history.first()?.at;
+    let to = invocation.history.iter().find(is_over).map_or(Timestamp::from_millis(u64::MAX), |entry| entry.at);
     Some(Span { id, from, to })
 }
 
-/// Who held something when most did.
+/// The holders at the moment with the most holders.
 struct Most {
     ids: Vec<InvocationId>,
     at: Timestamp,
 }
 
 fn most(spans: &[Span]) -> Option<Most> {
-    // What is freed and taken in the same millisecond was freed first, and what holds nothing for one isn't seen.
+    // Within one millisecond a release sorts before the next acquisition. Empty spans are skipped.
     let mut steps: Vec<(Timestamp, bool, InvocationId)> = Vec::new();
     for span in spans.iter().filter(|span| span.from < span.to) {
         steps.extend([(span.from, true, span.id), (span.to, false, span.id)]);

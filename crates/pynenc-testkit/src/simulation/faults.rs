@@ -1,4 +1,4 @@
-//! Components that fail: before their effect, after it, or by losing a hint; and that let others run in between.
+//! Component wrappers that fail before or after a call, lose or repeat hints, and yield to the scheduler in between.
 
 use std::future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,21 +7,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use pynenc_core::broker::{Message, Pop, QueueLen};
+use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::orchestrator::{
-    Block, Blocked, CancelReply, Claim, ClaimReply, Counts, Cursor, Ended, Find, Heartbeat, HeartbeatReply,
-    HistoryEntry, Inspected, Introduction, OutboxEntry, OutboxInterest, Page, Registered, RunnerInfo, Signal, Tracked,
-    Transition, TransitionReply,
+    Block, Blocked, CancelReply, Claim, ClaimReply, Completion, Counts, Find, Heartbeat, HeartbeatReply, Inspection,
+    Lifecycle, Outbox, OutboxEntry, OutboxInterest, OutboxTake, Registered, Retention, RunnerInfo, Runners, Signal,
+    Tracked, Transition, TransitionReply, Waiting,
 };
+use pynenc_core::page::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Registration};
-use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, OutcomeWrite};
+use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, Listing, OutcomeWrite};
 use pynenc_core::{
-    Broker, Error, InvocationId, Lane, Orchestrator, QueueName, Result, RunnerId, StateBackend, async_trait,
+    Broker, Component, Error, InvocationId, Lane, Orchestrator, QueueName, Result, RunnerId, StateBackend, async_trait,
 };
 
-use super::mutation::{Mutation, WrongLane};
+use super::mutation::{MutatedLane, Mutation};
+use crate::wrap::wrap;
 
-/// How often what goes wrong, in thousandths of the calls.
+/// The frequency of each fault, in thousandths of the calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rates {
     pub(super) refused: u32,
@@ -30,7 +32,7 @@ pub(super) struct Rates {
     pub(super) hint_repeated: u32,
 }
 
-/// Where faults come from: a seed, until calm is ordered.
+/// A source of random faults from a seed, until the simulation is calm.
 #[derive(Debug)]
 pub(super) struct Faults {
     rates: Rates,
@@ -44,24 +46,24 @@ impl Faults {
         Arc::new(Self { rates, mutation, is_calm, rng: Mutex::new(fastrand::Rng::with_seed(seed)) })
     }
 
-    fn strikes(&self, rate: u32) -> bool {
+    fn draws_fault(&self, rate: u32) -> bool {
         let drawn = self.rng.lock().unwrap_or_else(PoisonError::into_inner).u32(0..1000);
         drawn < rate && !self.is_calm.load(Ordering::Relaxed)
     }
 
     async fn before(&self) -> Result<()> {
-        others_first().await;
-        if self.strikes(self.rates.refused) { Err(Error::unavailable("refused")) } else { Ok(()) }
+        yield_to_scheduler().await;
+        if self.draws_fault(self.rates.refused) { Err(Error::unavailable("refused")) } else { Ok(()) }
     }
 
     async fn after<T>(&self, reply: T) -> Result<T> {
-        others_first().await;
-        if self.strikes(self.rates.reply_lost) { Err(Error::unavailable("the reply was lost")) } else { Ok(reply) }
+        yield_to_scheduler().await;
+        if self.draws_fault(self.rates.reply_lost) { Err(Error::unavailable("the reply was lost")) } else { Ok(reply) }
     }
 }
 
-/// Lets the scheduler choose who goes on, or who dies here.
-pub(super) async fn others_first() {
+/// Lets the scheduler choose the next future, or kill this one.
+pub(super) async fn yield_to_scheduler() {
     let mut has_yielded = false;
     future::poll_fn(|cx| {
         if std::mem::replace(&mut has_yielded, true) {
@@ -73,20 +75,27 @@ pub(super) async fn others_first() {
     .await;
 }
 
-/// A component with faults around it.
+/// A component with injected faults.
 #[derive(Debug)]
 pub(super) struct Faulty<T: ?Sized> {
     pub(super) inner: Arc<T>,
     pub(super) faults: Arc<Faults>,
 }
 
-/// Calls the component with faults before and after.
-macro_rules! faulty {
-    ($self:ident.$method:ident($($argument:expr),*)) => {{
-        $self.faults.before().await?;
-        let reply = $self.inner.$method($($argument),*).await?;
-        $self.faults.after(reply).await
-    }};
+impl<T: ?Sized> Faulty<T> {
+    /// Makes a call, with a possible fault before and after it.
+    async fn guard<R>(&self, call: impl Future<Output = Result<R>>) -> Result<R> {
+        self.faults.before().await?;
+        let reply = call.await?;
+        self.faults.after(reply).await
+    }
+}
+
+#[async_trait]
+impl<T: Component + ?Sized> Component for Faulty<T> {
+    async fn purge(&self) -> Result<()> {
+        self.inner.purge().await
+    }
 }
 
 #[async_trait]
@@ -94,214 +103,88 @@ impl Broker for Faulty<dyn Broker> {
     async fn push(&self, messages: &[Message]) -> Result<()> {
         let mut kept = Vec::with_capacity(messages.len());
         for message in messages {
-            let is_kept = !self.faults.strikes(self.faults.rates.hint_dropped);
+            let is_kept = !self.faults.draws_fault(self.faults.rates.hint_dropped);
             kept.extend(is_kept.then(|| message.clone()));
         }
-        faulty!(self.push(&kept))
+        self.guard(self.inner.push(&kept)).await
     }
 
     async fn pop(&self, pop: &Pop) -> Result<Vec<InvocationId>> {
         let mut ids = self.inner.pop(pop).await?;
-        others_first().await;
-        if let Some(first) = ids.first().copied().filter(|_| self.faults.strikes(self.faults.rates.hint_repeated)) {
+        yield_to_scheduler().await;
+        if let Some(first) = ids.first().copied().filter(|_| self.faults.draws_fault(self.faults.rates.hint_repeated)) {
             ids.push(first);
         }
         Ok(ids)
     }
 
     async fn remove(&self, queue: &QueueName, ids: &[InvocationId]) -> Result<()> {
-        faulty!(self.remove(queue, ids))
+        self.guard(self.inner.remove(queue, ids)).await
     }
 
-    async fn len(&self, queue: &QueueName) -> Result<QueueLen> {
-        faulty!(self.len(queue))
-    }
-
-    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
-        faulty!(self.place(queue, id))
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.inner.purge().await
+    async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
+        self.guard(self.inner.queue(queue, position_of)).await
     }
 }
 
 #[async_trait]
 impl StateBackend for Faulty<dyn StateBackend> {
     async fn put_invocations(&self, records: &[Arc<InvocationRecord>]) -> Result<()> {
-        faulty!(self.put_invocations(records))
+        self.guard(self.inner.put_invocations(records)).await
     }
 
     async fn invocations(&self, ids: &[InvocationId]) -> Result<Vec<Option<Arc<InvocationRecord>>>> {
-        faulty!(self.invocations(ids))
-    }
-
-    async fn children(&self, parent: InvocationId) -> Result<Vec<InvocationId>> {
-        faulty!(self.children(parent))
+        self.guard(self.inner.invocations(ids)).await
     }
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
         if self.faults.mutation == Mutation::OutcomesWithoutEpoch {
-            let alike: Vec<_> = outcomes.iter().map(|outcome| OutcomeWrite { epoch: 0, ..outcome.clone() }).collect();
-            return faulty!(self.put_outcomes(&alike));
+            let without_epoch: Vec<_> =
+                outcomes.iter().map(|outcome| OutcomeWrite { epoch: 0, ..outcome.clone() }).collect();
+            return self.guard(self.inner.put_outcomes(&without_epoch)).await;
         }
-        faulty!(self.put_outcomes(outcomes))
+        self.guard(self.inner.put_outcomes(outcomes)).await
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
-        faulty!(self.outcome(id, epoch))
+        self.guard(self.inner.outcome(id, epoch)).await
+    }
+
+    async fn list(&self, listing: &Listing, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
+        self.guard(self.inner.list(listing, after, limit)).await
     }
 
     async fn open_journal(&self, opening: &JournalOpening) -> Result<Journal> {
-        faulty!(self.open_journal(opening))
+        self.guard(self.inner.open_journal(opening)).await
     }
 
     async fn journal(&self, id: InvocationId) -> Result<Option<Journal>> {
-        faulty!(self.journal(id))
+        self.guard(self.inner.journal(id)).await
     }
 
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
-        faulty!(self.append_journal(id, epoch, entries))
-    }
-
-    async fn workflow_runs(&self, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
-        faulty!(self.workflow_runs(after, limit))
+        self.guard(self.inner.append_journal(id, epoch, entries)).await
     }
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
-        faulty!(self.put_workflow_data(workflow, key, value))
+        self.guard(self.inner.put_workflow_data(workflow, key, value)).await
     }
 
     async fn workflow_data(&self, workflow: InvocationId, key: &str) -> Result<Option<Payload>> {
-        faulty!(self.workflow_data(workflow, key))
-    }
-
-    async fn aged(&self, age: Duration, after: Option<Cursor>, limit: usize) -> Result<Page<InvocationId>> {
-        faulty!(self.aged(age, after, limit))
+        self.guard(self.inner.workflow_data(workflow, key)).await
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
-        faulty!(self.forget(ids))
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.inner.purge().await
+        self.guard(self.inner.forget(ids)).await
     }
 }
 
-#[async_trait]
+wrap! { parts of Orchestrator for Faulty<dyn Orchestrator> }
+
 impl Orchestrator for Faulty<dyn Orchestrator> {
-    async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
-        faulty!(self.register(registrations))
-    }
-
-    async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>> {
-        faulty!(self.claim(claim))
-    }
-
-    async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
-        faulty!(self.transition(transitions))
-    }
-
-    async fn cancel(&self, ids: &[InvocationId]) -> Result<Vec<CancelReply>> {
-        faulty!(self.cancel(ids))
-    }
-
-    async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-        faulty!(self.records(ids))
-    }
-
-    async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspected>>> {
-        faulty!(self.inspect(ids))
-    }
-
-    async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
-        faulty!(self.find(find))
-    }
-
-    async fn queued(&self, after: Option<Cursor>, unchanged_for: Duration, limit: usize) -> Result<Page<Tracked>> {
-        faulty!(self.queued(after, unchanged_for, limit))
-    }
-
-    async fn count(&self) -> Result<Counts> {
-        faulty!(self.count())
-    }
-
-    async fn history(&self, id: InvocationId) -> Result<Vec<HistoryEntry>> {
-        faulty!(self.history(id))
-    }
-
-    async fn owned(&self, runner: RunnerId) -> Result<Vec<Tracked>> {
-        faulty!(self.owned(runner))
-    }
-
-    async fn block(&self, block: &Block) -> Result<Blocked> {
-        faulty!(self.block(block))
-    }
-
-    async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Ended>> {
-        faulty!(self.watch(ids))
-    }
-
-    async fn signals(&self, runner: RunnerId) -> Result<BoxStream<'static, Signal>> {
-        faulty!(self.signals(runner))
-    }
-
-    async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
-        faulty!(self.heartbeat(heartbeat))
-    }
-
-    async fn introduce(&self, runner: RunnerId, introduction: &Introduction) -> Result<()> {
-        faulty!(self.introduce(runner, introduction))
-    }
-
-    async fn runners(&self) -> Result<Vec<RunnerInfo>> {
-        faulty!(self.runners())
-    }
-
-    async fn leave(&self, runner: RunnerId) -> Result<()> {
-        faulty!(self.leave(runner))
-    }
-
-    async fn expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
-        faulty!(self.expired(limit))
-    }
-
-    async fn lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
-        faulty!(self.lease(service, runner, length))
-    }
-
-    async fn want(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
-        faulty!(self.want(interests, length))
-    }
-
-    async fn outbox(&self, listeners: &[Box<str>], limit: usize, again_after: Duration) -> Result<Vec<OutboxEntry>> {
-        faulty!(self.outbox(listeners, limit, again_after))
-    }
-
-    async fn outbox_done(&self, sequences: &[u64]) -> Result<()> {
-        faulty!(self.outbox_done(sequences))
-    }
-
-    async fn outlived(&self, limit: usize) -> Result<Vec<InvocationId>> {
-        faulty!(self.outlived(limit))
-    }
-
-    async fn keep(&self, ids: &[InvocationId], length: Duration) -> Result<()> {
-        faulty!(self.keep(ids, length))
-    }
-
-    async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
-        faulty!(self.forget(ids))
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.inner.purge().await
-    }
-
     fn lane(&self, broker: &Arc<dyn Broker>, state: &Arc<dyn StateBackend>) -> Option<Arc<dyn Lane>> {
         let orchestrator: Arc<dyn Orchestrator> =
             Arc::new(Self { inner: self.inner.clone(), faults: self.faults.clone() });
-        WrongLane::of(self.faults.mutation, broker, &orchestrator, state)
+        MutatedLane::of(self.faults.mutation, broker, &orchestrator, state)
     }
 }

@@ -1,38 +1,38 @@
-//! Protocols that are a little wrong, to show that the oracles would know.
+//! Deliberately wrong protocols, to test that the oracles notice them.
 
 use std::sync::Arc;
 
-use pynenc_core::broker::{Message, Pop};
+use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::status::Expect;
 use pynenc_core::{Broker, Lane, Orchestrator, Result, StateBackend, Status, async_trait};
 use pynenc_engine::StepLane;
 
-/// A way to get the protocol wrong.
+/// A bug in the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// The protocol as it is.
+    /// The correct protocol.
     None,
-    /// A settlement compares the status' name: whoever believes it runs may commit while it runs.
+    /// A settlement compares only the status. A stale owner may commit while another runs.
     StatusNames,
-    /// A settlement commits although its outcome couldn't be kept.
+    /// A settlement commits although its outcome wasn't stored.
     SuffixWithoutPrefix,
-    /// Outcomes are kept once for an invocation, whatever the epoch.
+    /// An invocation has one outcome for all epochs.
     OutcomesWithoutEpoch,
 }
 
-/// A lane that settles in a wrong way.
+/// A lane with a wrong settlement.
 #[derive(Debug)]
-pub(super) struct WrongLane {
+pub(super) struct MutatedLane {
     mutation: Mutation,
-    right: StepLane,
+    correct: StepLane,
     orchestrator: Arc<dyn Orchestrator>,
     state: Arc<dyn StateBackend>,
 }
 
-impl WrongLane {
-    /// The lane of a mutation that concerns lanes.
+impl MutatedLane {
+    /// Creates the lane for a mutation that affects lanes.
     pub(super) fn of(
         mutation: Mutation,
         broker: &Arc<dyn Broker>,
@@ -43,58 +43,50 @@ impl WrongLane {
             return None;
         }
         let (orchestrator, state) = (orchestrator.clone(), state.clone());
-        let right = StepLane::new(broker.clone(), orchestrator.clone(), state.clone());
-        Some(Arc::new(Self { mutation, right, orchestrator, state }))
+        let correct = StepLane::new(broker.clone(), orchestrator.clone(), state.clone());
+        Some(Arc::new(Self { mutation, correct, orchestrator, state }))
     }
 }
 
 #[async_trait]
-impl Lane for WrongLane {
+impl Lane for MutatedLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
-        self.right.submit(submissions).await
-    }
-
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
-        self.right.claim(claim).await
+        self.correct.submit(submissions).await
     }
 
     async fn find(&self, pop: &Pop) -> Result<Found> {
-        self.right.find(pop).await
+        self.correct.find(pop).await
     }
 
-    async fn take(&self, pop: &Pop, claim: &Claim) -> Result<Vec<Claimed>> {
-        self.right.take(pop, claim).await
+    async fn claim(&self, claim: &Claim, pop: Option<&Pop>) -> Result<Vec<Claimed>> {
+        self.correct.claim(claim, pop).await
     }
 
     async fn call(&self, submission: Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
-        self.right.call(submission, block, claim).await
+        self.correct.call(submission, block, claim).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         if self.mutation == Mutation::SuffixWithoutPrefix {
             for settlement in &mut settlements {
                 if let Some(outcome) = settlement.outcome.take() {
-                    // What comes of it is not looked at: that is the mutation.
+                    // The mutation ignores a failed write.
                     let _ = self.state.put_outcomes(&[outcome]).await;
                 }
             }
         }
         if self.mutation == Mutation::StatusNames {
             for settlement in &mut settlements {
-                self.believe_names(settlement).await?;
+                self.skip_owner_check(settlement).await?;
             }
         }
-        self.right.settle(settlements).await
-    }
-
-    async fn push(&self, messages: &[Message]) -> Result<()> {
-        self.right.push(messages).await
+        self.correct.settle(settlements).await
     }
 }
 
-impl WrongLane {
-    /// Puts the record's own version, epoch and owner into a settlement if the record runs.
-    async fn believe_names(&self, settlement: &mut Settlement) -> Result<()> {
+impl MutatedLane {
+    /// Replaces the expected version, epoch and owner with the current ones if the invocation runs.
+    async fn skip_owner_check(&self, settlement: &mut Settlement) -> Result<()> {
         let id = settlement.transition.id;
         let Some(tracked) = self.orchestrator.records(&[id]).await?.pop().flatten() else { return Ok(()) };
         if tracked.record.status == Status::Running

@@ -1,33 +1,28 @@
-//! What must hold, whatever went wrong.
+//! The promises that must hold in every simulation.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::PoisonError;
 
 use futures_util::FutureExt;
-use pynenc_core::orchestrator::{Counts, Find, HistoryEntry, Tracked};
+use pynenc_core::orchestrator::{Find, HistoryEntry, Tracked};
+use pynenc_core::reads::history;
 use pynenc_core::record::{Outcome, Payload};
 use pynenc_core::serializer::JsonSerializer;
+use pynenc_core::state_backend::Listing;
 use pynenc_core::{InvocationId, SerializerExt, Status};
 
 use super::tasks::{LIMIT, Value};
-use super::world::World;
+use super::world::{Accepted, World};
 
-/// A call that was acknowledged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Accepted {
-    pub(super) id: InvocationId,
-    pub(super) n: u64,
-}
-
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug)]
 pub struct Violation {
-    /// The seed that shows it.
+    /// The seed of the simulation.
     pub seed: u64,
     /// The promise.
     pub promise: &'static str,
-    /// What was found instead.
+    /// The observation that breaks the promise.
     pub found: String,
 }
 
@@ -44,7 +39,7 @@ fn now<T>(answer: impl Future<Output = pynenc_core::Result<T>>) -> T {
     answer.now_or_never().expect("a store in memory answers at once").expect("a store in memory has no faults")
 }
 
-fn everything(world: &World) -> Vec<Tracked> {
+fn all_invocations(world: &World) -> Vec<Tracked> {
     now(world.orchestrator().find(&Find { limit: usize::MAX, ..Find::default() })).items
 }
 
@@ -52,33 +47,25 @@ fn accepted(world: &World) -> Vec<Accepted> {
     world.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Whether everything that exists has ended.
-pub(super) fn all_ended(world: &World) -> bool {
+/// Whether every invocation has finished.
+pub(super) fn all_finished(world: &World) -> bool {
     let counts = now(world.orchestrator().count());
     counts.statuses.iter().all(|(status, count)| status.is_final() || *count == 0)
 }
 
-pub(super) fn never_ended(world: &World) -> Violation {
+pub(super) fn unfinished(world: &World) -> Violation {
     let mut found = String::new();
-    for item in everything(world).into_iter().filter(|item| !item.record.status.is_final()) {
-        let history = now(world.orchestrator().history(item.id));
+    for item in all_invocations(world).into_iter().filter(|item| !item.record.status.is_final()) {
+        let history = now(history(world.orchestrator(), item.id));
         let Tracked { id, task, record, .. } = item;
         // Writing into a string can't fail.
         let _ = write!(found, "\n{id} {task} {}:{}", record.status, shown(&history));
     }
     let runners = now(world.orchestrator().runners());
-    violation(world, "every accepted invocation ends", format!("{found}\nrunners {runners:#?}"))
+    violation(world, "every accepted invocation finishes", format!("{found}\nrunners {runners:#?}"))
 }
 
-/// What was seen of a world while it went on.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    counts: Counts,
-    keys: BTreeMap<InvocationId, u64>,
-    values: BTreeMap<InvocationId, Value>,
-}
-
-/// The oracles that look at every step that has moved a record.
+/// Runs the oracles for a step that changed a record.
 pub(super) fn check_step(world: &mut World) -> Result<(), Violation> {
     let counts = now(world.orchestrator().count());
     if counts == world.seen.counts {
@@ -86,14 +73,14 @@ pub(super) fn check_step(world: &mut World) -> Result<(), Violation> {
     }
     world.seen.counts = counts;
     check_slots(world)?;
-    check_new_ends(world)
+    check_new_completions(world)
 }
 
 fn with_statuses(world: &World, statuses: &[Status]) -> Vec<Tracked> {
     now(world.orchestrator().find(&Find { statuses: statuses.to_vec(), limit: usize::MAX, ..Find::default() })).items
 }
 
-/// No more claim holders of a key than its limit, at any time.
+/// Checks the concurrency limits.
 fn check_slots(world: &mut World) -> Result<(), Violation> {
     let mut holders: BTreeMap<(String, u64), u32> = BTreeMap::new();
     for item in with_statuses(world, &[Status::Pending, Status::Running, Status::Paused]) {
@@ -124,8 +111,8 @@ fn key(world: &mut World, id: InvocationId) -> u64 {
     key
 }
 
-/// A success has its outcome from its first moment on.
-fn check_new_ends(world: &mut World) -> Result<(), Violation> {
+/// Checks that a success has its outcome from the start.
+fn check_new_completions(world: &mut World) -> Result<(), Violation> {
     for item in with_statuses(world, &[Status::Success]) {
         if !world.seen.values.contains_key(&item.id) {
             let value = check_outcome(world, &item)?;
@@ -135,9 +122,9 @@ fn check_new_ends(world: &mut World) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Every oracle that looks at the end of a run.
+/// Runs every oracle for a finished simulation.
 pub(super) fn check(world: &World) -> Result<(), Violation> {
-    for item in everything(world) {
+    for item in all_invocations(world) {
         check_history(world, &item)?;
         check_unchanged(world, &item)?;
     }
@@ -156,13 +143,13 @@ fn check_accepted(world: &World, call: Accepted) -> Result<(), Violation> {
         && item.task.as_str() != "single"
         && value.0 != call.n * 2
     {
-        return Err(violation(world, "a result is that of its own call", format!("{} gave {value:?}", call.id)));
+        return Err(violation(world, "a result belongs to its own call", format!("{} returned {value:?}", call.id)));
     }
     Ok(())
 }
 
 fn check_history(world: &World, item: &Tracked) -> Result<(), Violation> {
-    let history = now(world.orchestrator().history(item.id));
+    let history = now(history(world.orchestrator(), item.id));
     let finals = history.iter().filter(|entry| entry.status.is_final()).count();
     if finals != 1 || history.last().is_none_or(|entry| entry.status != item.record.status) {
         return Err(violation(world, "exactly one final outcome is recorded", shown(&history)));
@@ -174,7 +161,7 @@ fn check_history(world: &World, item: &Tracked) -> Result<(), Violation> {
     let starts = world.ledger.starts(item.id);
     if starts > item.record.starts as usize {
         let found = format!("{} began {starts} times:{}", item.id, shown(&history));
-        return Err(violation(world, "each run of a body is in the history", found));
+        return Err(violation(world, "the history has each run of a task function", found));
     }
     Ok(())
 }
@@ -183,14 +170,14 @@ fn check_outcome(world: &World, item: &Tracked) -> Result<Value, Violation> {
     match value(world, item) {
         Some((doubled, epoch)) if epoch == item.record.epoch => Ok((doubled, epoch)),
         found => {
-            let history = now(world.orchestrator().history(item.id));
+            let history = now(history(world.orchestrator(), item.id));
             let found = format!("{} has {found:?} at epoch {}:{}", item.id, item.record.epoch, shown(&history));
             Err(violation(world, "a success has the outcome of the epoch that committed", found))
         }
     }
 }
 
-/// An outcome stays what it was when it was first seen.
+/// Checks that an outcome still is the first observed one.
 fn check_unchanged(world: &World, item: &Tracked) -> Result<(), Violation> {
     let first = world.seen.values.get(&item.id).copied();
     let last = (item.record.status == Status::Success).then(|| check_outcome(world, item)).transpose()?;
@@ -209,14 +196,15 @@ fn value(world: &World, item: &Tracked) -> Option<Value> {
     }
 }
 
-/// After every retention nothing is left in any store.
+/// Checks that no store has anything left after every retention.
 pub(super) fn check_nothing_is_left(world: &World) -> Result<(), Violation> {
-    let left = everything(world).len();
+    let left = all_invocations(world).len();
     let counts = now(world.orchestrator().count());
-    let facts = now(world.stores.state.aged(std::time::Duration::ZERO, None, usize::MAX)).items.len();
-    let is_clean = left == 0 && facts == 0 && counts.statuses.values().chain(counts.queued.values()).all(|n| *n == 0);
-    let found = format!("{left} invocations, {facts} records, {counts:?}");
-    if is_clean { Ok(()) } else { Err(violation(world, "everything goes after its retention", found)) }
+    let listing = Listing::PutBefore(std::time::Duration::ZERO);
+    let records = now(world.stores.state.list(&listing, None, usize::MAX)).items.len();
+    let is_clean = left == 0 && records == 0 && counts.statuses.values().chain(counts.queued.values()).all(|n| *n == 0);
+    let found = format!("{left} invocations, {records} records, {counts:?}");
+    if is_clean { Ok(()) } else { Err(violation(world, "nothing is left after its retention", found)) }
 }
 
 fn violation(world: &World, promise: &'static str, found: String) -> Violation {

@@ -10,17 +10,17 @@ use std::time::Duration;
 use pynenc_core::Timestamp;
 use pynenc_core::broker::Pop;
 use pynenc_engine::Engine;
-use pynenc_engine::worker::{Attempt, Worker};
+use pynenc_engine::{Attempt, worker::Worker};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Futures that are polled one at a time, and dropped together.
+/// Futures that are polled one at a time and dropped together.
 #[derive(Default)]
 pub(super) struct Process {
     threads: Vec<Thread>,
     spawned: Arc<Mutex<Vec<Task>>>,
-    /// Not polled before then: the process is stopped.
-    pub(super) asleep_until: Option<Timestamp>,
+    /// The end of a pause. A paused process isn't polled.
+    pub(super) paused_until: Option<Timestamp>,
 }
 
 struct Thread {
@@ -37,7 +37,7 @@ impl Wake for Woken {
 }
 
 impl Process {
-    /// A runner's process: it claims, sends heartbeats and performs the services.
+    /// Starts a runner's process, which claims, sends heartbeats and performs the services.
     pub(super) fn worker(engine: &Engine) -> Self {
         let process = Self::default();
         let worker = Arc::new(Worker::new(&engine.settings().runner));
@@ -52,17 +52,17 @@ impl Process {
         self.spawned.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(task));
     }
 
-    /// Whether polling could do something, at `now`.
+    /// Whether a future can make progress at `now`.
     pub(super) fn is_ready(&mut self, now: Timestamp) -> bool {
-        if self.asleep_until.is_some_and(|until| until > now) {
+        if self.paused_until.is_some_and(|until| until > now) {
             return false;
         }
-        self.asleep_until = None;
-        self.take_in();
+        self.paused_until = None;
+        self.adopt_spawned();
         self.threads.iter().any(|thread| thread.is_woken.0.load(Ordering::Acquire))
     }
 
-    /// Polls one of its futures that are woken.
+    /// Polls one woken future at random.
     pub(super) fn poll_one(&mut self, rng: &mut fastrand::Rng) {
         let woken: Vec<_> =
             (0..self.threads.len()).filter(|index| self.threads[*index].is_woken.0.load(Ordering::Acquire)).collect();
@@ -75,7 +75,7 @@ impl Process {
         }
     }
 
-    fn take_in(&mut self) {
+    fn adopt_spawned(&mut self) {
         let spawned = std::mem::take(&mut *self.spawned.lock().unwrap_or_else(PoisonError::into_inner));
         let thread = |task| Thread { task, is_woken: Arc::new(Woken(AtomicBool::new(true))) };
         self.threads.extend(spawned.into_iter().map(thread));
@@ -97,7 +97,7 @@ async fn claim_loop(engine: Engine, worker: Arc<Worker>, spawned: Arc<Mutex<Vec<
     }
 }
 
-/// Heartbeats by the simulated clock, with the fence that a real runner has by its monotonic one.
+/// Sends heartbeats by the simulated clock. A real runner's fence uses its monotonic clock instead.
 async fn heartbeats(engine: Engine, worker: Arc<Worker>) {
     let clock = engine.parts().clock.clone();
     let (lease, interval) = (worker.settings().lease, worker.settings().heartbeat_interval);
@@ -119,7 +119,7 @@ async fn heartbeats(engine: Engine, worker: Arc<Worker>) {
 
 async fn services(engine: Engine, worker: Arc<Worker>) {
     loop {
-        // A tick that fails is made up for by the next one.
+        // The next tick repeats the work of a failed one.
         let _ = worker.tick(&engine).await;
         engine.parts().clock.sleep(worker.settings().sweep_interval).await;
     }

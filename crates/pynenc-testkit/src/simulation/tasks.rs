@@ -1,21 +1,21 @@
-//! The tasks of the simulated world, and the ledger in which their bodies note what they do.
+//! The tasks of the simulation, and the ledger that records their starts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pynenc_core::InvocationId;
 use pynenc_core::task_options::{Backoff, Concurrency, TaskPatch};
-use pynenc_engine::arguments::{ArgumentSink, ArgumentSource, Arguments};
-use pynenc_engine::returns::{Failure, Finished, finish};
-use pynenc_engine::task::Body;
+use pynenc_engine::task::TaskFunction;
+use pynenc_engine::task::{ArgumentSink, ArgumentSource, Arguments};
+use pynenc_engine::task::{Failure, Finished, finish};
 use pynenc_engine::{Call, Error, FromContext, State, Task, TaskContext, TaskDefinition};
 
-use super::faults::others_first;
+use super::faults::yield_to_scheduler;
 
-/// A body that began: which invocation, under which epoch.
+/// A start of a task function: the invocation and the epoch.
 pub(super) type Started = (InvocationId, u64);
 
-/// What bodies note outside of every store.
+/// The recorded starts, outside of every store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger(Arc<Mutex<Vec<Started>>>);
 
@@ -24,16 +24,16 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(started);
     }
 
-    /// How often a body of `id` began.
+    /// The number of starts of an invocation.
     pub(super) fn starts(&self, id: InvocationId) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(started, _)| *started == id).count()
     }
 }
 
-/// What a body returns: its argument doubled, and the epoch it ran under, so that a loser's value is known.
+/// The result of each task: its argument doubled, and the epoch. The epoch identifies a result of a lost claim.
 pub(super) type Value = (u64, u64);
 
-/// The arguments of every task here.
+/// The arguments of every task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Numbers {
     pub(super) key: u64,
@@ -69,7 +69,7 @@ macro_rules! tasks {
                         name: $name,
                         arguments: &["key", "n"],
                         options: $options,
-                        body: Body::Async(|context, source| Box::pin(run(context, source, $body))),
+                        function: TaskFunction::Async(|source| Box::pin(run(source, $body))),
                         check: |_| Ok(()),
                         requires: |requirements| State::<Ledger>::requires(requirements),
                         attachments: |_| {},
@@ -79,7 +79,7 @@ macro_rules! tasks {
             }
         )+
 
-        /// Every task here.
+        /// Every task.
         pub(super) fn all() -> Vec<&'static TaskDefinition> {
             vec![$($task::definition()),+]
         }
@@ -96,11 +96,11 @@ const LIMITED: TaskPatch = TaskPatch {
     ..RETRIES
 };
 
-/// How many of one key may be claimed at once.
+/// The limit of claimed invocations for each key.
 pub(super) const LIMIT: u32 = 2;
 
 tasks! {
-    /// Does a little and returns.
+    /// Sleeps and returns.
     Leaf = "leaf", leaf, TaskPatch::NONE;
     /// Fails on its first attempts.
     Flaky = "flaky", flaky, RETRIES;
@@ -108,34 +108,35 @@ tasks! {
     Parent = "parent", parent, RETRIES;
     /// Is limited by its key, and fails at times.
     Limited = "limited", flaky, LIMITED;
-    /// Is limited to one by its key, and ended when there is no slot.
+    /// Is limited to one by its key, and dropped when no slot is free.
     Dropped = "dropped", leaf, TaskPatch { running_limit: Some(1), reroute_on_concurrency_control: Some(false), ..LIMITED };
-    /// Waits for one of its own kind with the key that `n` says: alone or together they make knots.
-    Knot = "knot", knot, TaskPatch { running_limit: Some(1), max_retries: Some(0), ..LIMITED };
-    /// Stands for all that wait with its key.
+    /// Waits for another `Deadlock` with the key from `n`. One or several of them make a deadlock.
+    Deadlock = "deadlock", deadlock, TaskPatch { running_limit: Some(1), max_retries: Some(0), ..LIMITED };
+    /// At most one invocation waits for each key.
     Single = "single", leaf, TaskPatch {
         registration_concurrency: Some(Concurrency::Keys(std::borrow::Cow::Borrowed(KEY))),
         ..TaskPatch::NONE
     };
 }
 
-async fn run<F>(context: TaskContext, mut source: ArgumentSource, body: F) -> Finished
+async fn run<F>(mut source: ArgumentSource, body: F) -> Finished
 where
     F: AsyncFnOnce(&TaskContext, Numbers) -> Result<(), Error>,
 {
     let serializer = source.serializer();
     let numbers = Numbers::decode(&mut source).map_err(Failure::Arguments)?;
+    let context = TaskContext::current().map_err(Failure::Injection)?;
     let ledger = State::<Ledger>::from_context(&context).map_err(Failure::Injection)?;
     ledger.note((context.invocation_id(), context.epoch()));
     let returned = body(&context, numbers).await.map(|()| (numbers.n * 2, context.epoch()));
     finish::<Result<Value, Error>, true>(returned, &*serializer, |_| ("Error".to_owned(), true))
 }
 
-/// Takes its time, so that owners are lost, and wake, while a body runs.
+/// Sleeps, so that its owner can be lost while it runs.
 async fn leaf(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
     let clock = context.engine().parts().clock.clone();
     for _ in 0..numbers.n {
-        others_first().await;
+        yield_to_scheduler().await;
         clock.sleep(Duration::from_secs(2)).await;
     }
     Ok(())
@@ -144,7 +145,7 @@ async fn leaf(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
 async fn flaky(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
     leaf(context, numbers).await?;
     if u64::from(context.attempt_number()) <= numbers.n % 3 {
-        return Err(Error::other("not this time"));
+        return Err(Error::other("a simulated failure"));
     }
     Ok(())
 }
@@ -157,10 +158,10 @@ async fn parent(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
     Ok(())
 }
 
-async fn knot(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
+async fn deadlock(context: &TaskContext, numbers: Numbers) -> Result<(), Error> {
     if numbers.n > 0 {
         let child = Numbers { key: numbers.n % 3, n: 0 };
-        context.submit(Call::<Knot>::new(child)).await?.result().await?;
+        context.submit(Call::<Deadlock>::new(child)).await?.result().await?;
     }
     Ok(())
 }

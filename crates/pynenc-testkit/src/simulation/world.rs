@@ -1,34 +1,57 @@
-//! The simulated world: stores, workers, clients, a clock, and a scheduler that draws from a seed.
+//! The state of a simulation: stores, processes, a clock, and the observations of the oracles.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
-use pynenc_core::arg_cache::DisabledArgCache;
 use pynenc_core::clock::ManualClock;
-use pynenc_core::config::{Config, RunnerConfig};
-use pynenc_core::serializer::JsonSerializer;
-use pynenc_core::{Clock, Orchestrator, Timestamp};
-use pynenc_engine::context::States;
-use pynenc_engine::task::TaskRegistry;
-use pynenc_engine::{Call, Engine, EngineSetup, Error, Parts, Settings, Task};
+use pynenc_core::orchestrator::Counts;
+use pynenc_core::{Broker, InvocationId, Orchestrator, StateBackend, TriggerStore};
 
-use super::faults::{Faults, Faulty, Rates};
 use super::mutation::Mutation;
-use super::oracles::{self, Accepted, Seen, Violation};
 use super::process::Process;
-use super::tasks::{self, Dropped, Flaky, Knot, Leaf, Ledger, Limited, Numbers, Parent, Single};
-use super::{Report, Stores};
+use super::tasks::{Ledger, Value};
 
-const WORKERS: usize = 3;
-const CLIENTS: u64 = 2;
-/// How long things go wrong.
-const CHAOS: Duration = Duration::from_secs(90);
-/// How long everything may take to end once nothing goes wrong any more.
-const BOUND: Duration = Duration::from_secs(600);
-/// A walk longer than this goes in circles.
-const MAX_STEPS: u64 = 400_000;
+/// The stores of a simulation. They must use the given clock.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// The orchestrator.
+    pub orchestrator: Arc<dyn Orchestrator>,
+    /// The state backend.
+    pub state: Arc<dyn StateBackend>,
+    /// The trigger store.
+    pub triggers: Arc<dyn TriggerStore>,
+}
 
+/// Statistics of a simulation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The scheduler's steps.
+    pub steps: u64,
+    /// Workers that died.
+    pub crashes: u64,
+    /// Workers that were paused and resumed.
+    pub stalls: u64,
+}
+
+/// An acknowledged call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) id: InvocationId,
+    pub(super) n: u64,
+}
+
+/// Observations while the simulation runs.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) counts: Counts,
+    pub(super) keys: BTreeMap<InvocationId, u64>,
+    pub(super) values: BTreeMap<InvocationId, Value>,
+}
+
+/// A simulated system.
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) stores: Stores,
@@ -37,11 +60,11 @@ pub(super) struct World {
     pub(super) accepted: Arc<Mutex<Vec<Accepted>>>,
     pub(super) poison_losses: u32,
     pub(super) seen: Seen,
-    mutation: Mutation,
-    rng: fastrand::Rng,
-    is_calm: Arc<AtomicBool>,
-    processes: Vec<Process>,
-    report: Report,
+    pub(super) mutation: Mutation,
+    pub(super) rng: fastrand::Rng,
+    pub(super) is_calm: Arc<AtomicBool>,
+    pub(super) processes: Vec<Process>,
+    pub(super) report: Report,
 }
 
 impl World {
@@ -64,183 +87,12 @@ impl World {
         }
     }
 
-    /// Lets things go wrong for a while, then lets everything end, then asks the oracles.
-    pub(super) fn live(mut self) -> Result<Report, Violation> {
-        for _ in 0..WORKERS {
-            let worker = self.new_worker();
-            self.processes.push(worker);
-        }
-        for number in 0..CLIENTS {
-            let client = self.new_client(number);
-            self.processes.push(client);
-        }
-        let start = self.clock.now();
-        self.run_until(start + CHAOS, true)?;
-        self.is_calm.store(true, Ordering::Relaxed);
-        self.run_until_all_ended()?;
-        oracles::check(&self)?;
-        self.outlive()?;
-        oracles::check_nothing_is_left(&self)?;
-        Ok(self.report)
-    }
-
-    fn run_until_all_ended(&mut self) -> Result<(), Violation> {
-        let deadline = self.clock.now() + BOUND;
-        while !oracles::all_ended(self) {
-            if self.clock.now() >= deadline {
-                return Err(oracles::never_ended(self));
-            }
-            let next = self.clock.now() + Duration::from_secs(5);
-            self.run_until(next, false)?;
-        }
-        Ok(())
-    }
-
-    /// Lets every retention pass.
-    fn outlive(&mut self) -> Result<(), Violation> {
-        for _ in 0..10 {
-            let next = self.clock.now() + Duration::from_secs(24 * 3600);
-            // The processes needn't see every heartbeat of ten days: time leaps, and then goes on for a while.
-            self.clock.set(next);
-            self.run_until(next + Duration::from_secs(60), false)?;
-        }
-        Ok(())
-    }
-
-    fn run_until(&mut self, end: Timestamp, is_chaotic: bool) -> Result<(), Violation> {
-        loop {
-            self.report.steps += 1;
-            if self.report.steps > MAX_STEPS {
-                return Err(oracles::never_ended(self));
-            }
-            if is_chaotic {
-                self.strike();
-            }
-            let now = self.clock.now();
-            let ready: Vec<_> =
-                (0..self.processes.len()).filter(|index| self.processes[*index].is_ready(now)).collect();
-            if let Some(&chosen) = ready.get(self.rng.usize(0..ready.len().max(1))) {
-                self.processes[chosen].poll_one(&mut self.rng);
-                oracles::check_step(self)?;
-            } else if !self.pass_time(end) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Goes on to the next thing that waits for a time; false if the end comes first.
-    fn pass_time(&mut self, end: Timestamp) -> bool {
-        let wakes = self.processes.iter().filter_map(|process| process.asleep_until).chain(self.clock.next_wake());
-        match wakes.min() {
-            Some(wake) if wake < end => {
-                self.clock.set(wake);
-                true
-            }
-            _ => {
-                self.clock.set(end);
-                false
-            }
-        }
-    }
-
-    /// Kills or stops a worker now and then.
-    fn strike(&mut self) {
-        let index = self.rng.usize(0..WORKERS);
-        match self.rng.u32(0..2000) {
-            0..3 => {
-                self.processes[index] = self.new_worker();
-                self.report.crashes += 1;
-            }
-            3 => {
-                let pause = Duration::from_secs(self.rng.u64(1..60));
-                self.processes[index].asleep_until = Some(self.clock.now() + pause);
-                self.report.stalls += 1;
-            }
-            _ => {}
-        }
-    }
-
-    fn new_worker(&mut self) -> Process {
-        let engine = self.new_engine();
-        Process::worker(&engine)
-    }
-
-    fn new_client(&mut self, number: u64) -> Process {
-        let process = Process::default();
-        let engine = self.new_engine();
-        process.spawn(client(engine, fastrand::Rng::with_seed(self.rng.u64(..)), self.accepted.clone(), number));
-        process
-    }
-
-    fn new_engine(&mut self) -> Engine {
-        let rates = Rates { refused: 10, reply_lost: 20, hint_dropped: 60, hint_repeated: 60 };
-        let faults = Faults::new(self.rng.u64(..), rates, self.mutation, self.is_calm.clone());
-        let parts = Parts {
-            broker: Arc::new(Faulty { inner: self.stores.broker.clone(), faults: faults.clone() }),
-            orchestrator: Arc::new(Faulty { inner: self.stores.orchestrator.clone(), faults: faults.clone() }),
-            state: Arc::new(Faulty { inner: self.stores.state.clone(), faults }),
-            triggers: self.stores.triggers.clone(),
-            arg_cache: Arc::new(DisabledArgCache),
-            serializer: Arc::new(JsonSerializer),
-            clock: Arc::new(self.clock.clone()),
-        };
-        let runner = RunnerConfig { concurrency: 4, poison_losses: self.poison_losses, ..RunnerConfig::default() };
-        let mut states = States::default();
-        states.insert(self.ledger.clone());
-        let config = Config::loader().without_file().environment([]).load().expect("defaults are a configuration");
-        let setup = EngineSetup {
-            parts,
-            settings: Settings { runner, ..Settings::default() },
-            tasks: TaskRegistry::new(false, &tasks::all(), &config).expect("the tasks here have names of their own"),
-            states,
-            extensions: Vec::new(),
-            readers: Vec::new(),
-        };
-        Engine::new(setup).expect("the tasks here need what is there")
-    }
-
-    /// Whether outcomes are kept as if there were no epochs.
+    /// Whether the mutation ignores epochs of outcomes.
     pub(super) fn ignores_epochs(&self) -> bool {
         self.mutation == Mutation::OutcomesWithoutEpoch
     }
 
     pub(super) fn orchestrator(&self) -> &dyn Orchestrator {
         &*self.stores.orchestrator
-    }
-}
-
-/// Submits calls of every kind, again until they are accepted, and asks for the end of some.
-async fn client(engine: Engine, mut rng: fastrand::Rng, accepted: Arc<Mutex<Vec<Accepted>>>, number: u64) {
-    for call in 0..12 {
-        let numbers = Numbers { key: rng.u64(0..3), n: rng.u64(0..5) };
-        let name = format!("{number}-{call}");
-        let id = match rng.u8(0..9) {
-            0 | 1 => submit::<Leaf>(&engine, numbers, &name).await,
-            2 => submit::<Flaky>(&engine, numbers, &name).await,
-            3 => submit::<Parent>(&engine, numbers, &name).await,
-            4 | 5 => submit::<Limited>(&engine, numbers, &name).await,
-            6 => submit::<Dropped>(&engine, numbers, &name).await,
-            7 => submit::<Knot>(&engine, numbers, &name).await,
-            _ => submit::<Single>(&engine, numbers, &name).await,
-        };
-        accepted.lock().unwrap_or_else(PoisonError::into_inner).push(Accepted { id, n: numbers.n });
-        if rng.u8(0..10) == 0 {
-            while let Err(Error::Unavailable { .. }) = engine.cancel(id).await {}
-        }
-        engine.parts().clock.sleep(Duration::from_millis(rng.u64(0..6000))).await;
-    }
-}
-
-async fn submit<T: Task<Arguments = Numbers>>(
-    engine: &Engine,
-    numbers: Numbers,
-    name: &str,
-) -> pynenc_core::InvocationId {
-    let delay = Duration::from_secs(if numbers.n == 4 { 3 } else { 0 });
-    loop {
-        match engine.submit(Call::<T>::new(numbers).delay(delay).idempotency_key(name)).await {
-            Ok(invocation) => return invocation.id(),
-            Err(_) => engine.parts().clock.sleep(Duration::from_millis(100)).await,
-        }
     }
 }

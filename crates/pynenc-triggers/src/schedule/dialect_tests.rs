@@ -1,4 +1,4 @@
-//! Cron texts that other systems read differently: their slots, refusals, descriptions and warnings.
+//! Tests of cron texts that other systems read differently: slots, refusals, descriptions and warnings.
 
 use super::{CronDialect, DayMatch, Schedule};
 use pynenc_core::Timestamp;
@@ -13,7 +13,7 @@ fn read(text: &str, dialect: CronDialect) -> Schedule {
     Schedule::parse(text, "UTC", dialect).unwrap_or_else(|error| panic!("{text}{dialect}: {error}"))
 }
 
-/// Checks the first slots from February 2026 on, a month that begins with a Sunday.
+/// Checks the first slots from February 2026 on. The month begins with a Sunday.
 fn check_days(text: &str, dialect: CronDialect, expected: &[&str]) {
     let february: jiff::Timestamp = "2026-01-31T23:59:59Z".parse().unwrap();
     let february = Timestamp::from_millis(u64::try_from(february.as_millisecond()).unwrap());
@@ -58,7 +58,7 @@ fn quartz_counts_weekdays_from_sunday_as_one() {
     check_days("0 0 12 LW * ?", QUARTZ, &["Fri 27 Feb", "Tue 31 Mar"]);
 }
 
-/// Checks that a text is refused, and the parts of the error.
+/// Checks that a text is refused with an error that contains these parts.
 fn check_refused(text: &str, dialect: CronDialect, parts: &[&str]) {
     let error = match Schedule::parse(text, "UTC", dialect) {
         Ok(schedule) => panic!("{text}{dialect} is read: {}", schedule.description()),
@@ -128,7 +128,7 @@ fn a_step_without_a_range_is_read_for_quartz_alone() {
 }
 
 #[test]
-fn forms_of_other_systems_are_refused_with_what_to_write() {
+fn forms_of_other_systems_are_refused_with_the_text_to_write() {
     for (text, part) in [
         ("@every 5m", "write `*/5 * * * *`"),
         ("@every 1m", "write `* * * * *`"),
@@ -223,7 +223,7 @@ fn texts_are_described_in_words() {
     assert_eq!(read("0 0 12 ? * 2", QUARTZ).description(), "at 12:00 on Monday");
 }
 
-/// Checks the parts of a text's only warning.
+/// Checks that a text has one warning, which contains these parts.
 fn check_warned(text: &str, parts: &[&str]) {
     let warnings = read(text, PLAIN).warnings();
     let [warning] = warnings.as_slice() else { panic!("{text}: {warnings:?}") };
@@ -251,7 +251,7 @@ fn two_restricted_day_fields_are_warned_of_until_one_meaning_is_chosen() {
 }
 
 #[test]
-fn numbers_of_weekdays_are_warned_of_where_another_system_counts_otherwise() {
+fn weekday_numbers_that_other_systems_count_differently_cause_a_warning() {
     check_warned("0 0 * * 1", &["is Monday here", "Tuesday in APScheduler", "Write `0 0 * * MON`"]);
     check_warned("0 9 * * 1-5", &["Monday to Friday here", "Tuesday to Saturday in APScheduler", "`0 9 * * MON-FRI`"]);
     check_warned("0 9 * * 0", &["is Sunday here", "Monday in APScheduler", "`0 9 * * SUN`"]);
@@ -270,10 +270,14 @@ fn numbers_of_weekdays_are_warned_of_where_another_system_counts_otherwise() {
         assert_eq!(read(text, PLAIN).warnings(), Vec::<String>::new(), "{text}");
     }
     assert_eq!(read("0 0 12 ? * 2", QUARTZ).warnings(), Vec::<String>::new());
-    assert_eq!(read("0 0 13 * 5", PLAIN).warnings().len(), 2, "one for the days, one for the number");
+    assert_eq!(
+        read("0 0 13 * 5", PLAIN).warnings().len(),
+        2,
+        "expected one warning for the days and one for the number"
+    );
 }
 
-/// Checks the slots of a day in Madrid, shown in its zone.
+/// Checks the slots of a day in Madrid, in local time.
 fn check_night(text: &str, day: &str, expected: &[&str]) {
     let schedule = Schedule::parse(text, "Europe/Madrid", PLAIN).unwrap();
     let midnight: jiff::Timestamp = format!("{day}T00:59:59+01:00").parse().unwrap();
@@ -284,7 +288,7 @@ fn check_night(text: &str, day: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_nights_of_the_guide_for_celery_are_as_it_says() {
+fn slots_match_the_celery_guide_when_clocks_change() {
     let (forward, back) = ("2026-03-29", "2026-10-25");
     check_night("30 2,22 * * *", forward, &["22:30:00+02:00"]);
     check_night("*/30 * * * *", forward, &["01:00:00+01:00", "01:30:00+01:00", "03:00:00+02:00", "03:30:00+02:00"]);

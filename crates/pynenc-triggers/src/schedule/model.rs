@@ -1,4 +1,4 @@
-//! Schedules against a model that knows nothing but clocks on walls: it looks at each minute there is.
+//! Checks schedules against a simple model that looks at the local time of every minute.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use jiff::{ToSpan, Zoned};
 use proptest::prelude::*;
 use pynenc_core::Timestamp;
 
-use super::{CronDialect, DayMatch, Schedule, shown};
+use super::{CronDialect, DayMatch, Schedule, rfc3339};
 
 const DAY: i64 = 24 * 60;
 const PLAIN: CronDialect = CronDialect { days: None, quartz: false };
 const BOTH_DAYS: CronDialect = CronDialect { days: Some(DayMatch::Both), quartz: false };
 const QUARTZ_BOTH_DAYS: CronDialect = CronDialect { days: Some(DayMatch::Both), quartz: true };
 const QUARTZ_EITHER_DAY: CronDialect = CronDialect { days: Some(DayMatch::Either), quartz: true };
-/// Zones with shifts of an hour and of half of one, at different times of the year, one that has left a day out, and two
-/// without any.
+/// Zones with shifts of an hour and of half an hour at different times of the year, a zone that once skipped a day, and
+/// two zones without shifts.
 const ZONES: [&str; 8] = [
     "UTC",
     "Europe/Madrid",
@@ -29,7 +29,7 @@ const ZONES: [&str; 8] = [
     "Asia/Kolkata",
 ];
 
-/// The values that a field stands for.
+/// Returns the values that a field stands for.
 fn values(field: &str, first: i8, last: i8) -> BTreeSet<i8> {
     let number = |text: &str| text.parse::<i8>().expect("a number");
     let items = field.split(',').flat_map(|item| {
@@ -44,16 +44,16 @@ fn values(field: &str, first: i8, last: i8) -> BTreeSet<i8> {
     items.collect()
 }
 
-/// A cron text of five fields, taken apart.
+/// The model of a cron text with five fields.
 struct Model {
     minutes: BTreeSet<i8>,
     hours: BTreeSet<i8>,
     days: BTreeSet<i8>,
     months: BTreeSet<i8>,
     weekdays: BTreeSet<i8>,
-    /// Whether both sorts of days are limited, and one of them is enough.
+    /// Whether both day fields are restricted, and a day that fits one of them is enough.
     either_day: bool,
-    /// One minute of one hour, which is to come once a day whatever clocks do.
+    /// Whether the text has one minute and one hour, so that it fires once a day even if clocks change.
     is_time_of_day: bool,
 }
 
@@ -77,67 +77,67 @@ impl Model {
         }
     }
 
-    fn fits(&self, wall: DateTime) -> bool {
-        let day = self.days.contains(&wall.day());
-        let weekday = self.weekdays.contains(&wall.weekday().to_sunday_zero_offset());
+    fn fits(&self, local: DateTime) -> bool {
+        let day = self.days.contains(&local.day());
+        let weekday = self.weekdays.contains(&local.weekday().to_sunday_zero_offset());
         let is_day = if self.either_day { day || weekday } else { day && weekday };
-        let is_time = self.minutes.contains(&wall.minute()) && self.hours.contains(&wall.hour());
-        is_time && is_day && self.months.contains(&wall.month())
+        let is_time = self.minutes.contains(&local.minute()) && self.hours.contains(&local.hour());
+        is_time && is_day && self.months.contains(&local.month())
     }
 
-    /// The slots among the minutes that a clock was watched for.
+    /// Returns the slots among the minutes of a clock.
     fn slots(&self, clock: &Clock) -> Vec<i64> {
-        (BEFORE..clock.walls.len())
-            .filter(|place| self.is_slot(clock, *place))
-            .map(|place| clock.minute(place))
+        (BEFORE..clock.local_times.len())
+            .filter(|index| self.is_slot(clock, *index))
+            .map(|index| clock.minute(index))
             .collect()
     }
 
-    fn is_slot(&self, clock: &Clock, place: usize) -> bool {
-        let wall = clock.walls[place];
+    fn is_slot(&self, clock: &Clock, index: usize) -> bool {
+        let local = clock.local_times[index];
         if !self.is_time_of_day {
-            return self.fits(wall);
+            return self.fits(local);
         }
-        let is_first = || !clock.walls[place - BEFORE..place].contains(&wall);
-        (self.fits(wall) && is_first()) || clock.left_out_before(place).any(|wall| self.fits(wall))
+        let is_first = || !clock.local_times[index - BEFORE..index].contains(&local);
+        (self.fits(local) && is_first()) || clock.skipped_before(index).any(|local| self.fits(local))
     }
 }
 
-/// No clock goes back by as much.
+/// The minutes that a clock shows before its start. No clock goes back by as much.
 const BEFORE: usize = 4 * 60;
-/// The same as a length of time.
+/// [`BEFORE`] as a signed number.
 const MINUTES_BEFORE: i64 = 4 * 60;
 
-/// What a clock on a wall shows, minute by minute, from some minutes before the first one that is asked for.
+/// The local time of each minute in a zone, from [`BEFORE`] minutes before `from` on. Minutes count from 1970.
 struct Clock {
     zone: &'static str,
     from: i64,
-    walls: Vec<DateTime>,
+    local_times: Vec<DateTime>,
 }
 
 impl Clock {
-    fn watched(zone: &'static str, from: i64, length: i64) -> Self {
+    fn new(zone: &'static str, from: i64, length: i64) -> Self {
         let tz = TimeZone::get(zone).expect("the zone is known");
-        let wall = |minute: i64| {
+        let local = |minute: i64| {
             let instant = jiff::Timestamp::from_second(minute * 60).expect("a time of this century");
             Zoned::new(instant, tz.clone()).datetime()
         };
-        Self { zone, from, walls: (from - MINUTES_BEFORE..from + length).map(wall).collect() }
+        Self { zone, from, local_times: (from - MINUTES_BEFORE..from + length).map(local).collect() }
     }
 
-    fn minute(&self, place: usize) -> i64 {
-        self.from - MINUTES_BEFORE + i64::try_from(place).expect("some days of minutes")
+    fn minute(&self, index: usize) -> i64 {
+        self.from - MINUTES_BEFORE + i64::try_from(index).expect("some days of minutes")
     }
 
     fn end(&self) -> i64 {
-        self.minute(self.walls.len())
+        self.minute(self.local_times.len())
     }
 
-    /// What it doesn't show between the minute before this one and this one.
-    fn left_out_before(&self, place: usize) -> impl Iterator<Item = DateTime> {
-        let (before, now) = (self.walls[place - 1], self.walls[place]);
-        let next = |wall: &DateTime| wall.checked_add(1.minute()).ok();
-        std::iter::successors(next(&before), next).take_while(move |wall| *wall < now)
+    /// Returns the local times that are skipped before a minute, because clocks go forward.
+    fn skipped_before(&self, index: usize) -> impl Iterator<Item = DateTime> {
+        let (before, now) = (self.local_times[index - 1], self.local_times[index]);
+        let next = |local: &DateTime| local.checked_add(1.minute()).ok();
+        std::iter::successors(next(&before), next).take_while(move |local| *local < now)
     }
 }
 
@@ -156,14 +156,14 @@ fn check_dialect(text: &str, dialect: CronDialect, clock: &Clock) {
     let after = Timestamp::from_millis(at(clock.from).as_millis() - 1);
     let found: Vec<_> = schedule.after(after).take_while(|slot| *slot < at(clock.end())).collect();
     let expected: Vec<_> = Model::new(text, dialect).slots(clock).into_iter().map(at).collect();
-    let odd = |slots: &[Timestamp], others: &[Timestamp]| {
-        slots.iter().filter(|slot| !others.contains(slot)).take(5).map(|slot| shown(*slot)).collect::<Vec<_>>()
+    let without = |slots: &[Timestamp], others: &[Timestamp]| {
+        slots.iter().filter(|slot| !others.contains(slot)).take(5).map(|slot| rfc3339(*slot)).collect::<Vec<_>>()
     };
-    let (more, fewer) = (odd(&found, &expected), odd(&expected, &found));
+    let (extra, missing) = (without(&found, &expected), without(&expected, &found));
     assert!(
         found == expected,
-        "`{text}`{dialect} in {zone} from {}: {more:?} too many, {fewer:?} missing",
-        shown(at(clock.from))
+        "`{text}`{dialect} in {zone} from {}: {extra:?} too many, {missing:?} missing",
+        rfc3339(at(clock.from))
     );
 }
 
@@ -172,7 +172,7 @@ fn minute_of(text: &str) -> i64 {
 }
 
 #[test]
-fn nights_in_which_clocks_change() {
+fn schedules_agree_with_the_model_when_clocks_change() {
     let nights = [
         ("Europe/Madrid", "2026-03-28T12:00:00Z"),
         ("Europe/Madrid", "2026-10-24T12:00:00Z"),
@@ -195,7 +195,7 @@ fn nights_in_which_clocks_change() {
         "0 0 29 2 *",
     ];
     for (zone, start) in nights {
-        let clock = Clock::watched(zone, minute_of(start), 2 * DAY);
+        let clock = Clock::new(zone, minute_of(start), 2 * DAY);
         for hour in 0..4 {
             for minute in [0, 1, 15, 30, 45, 59] {
                 check(&format!("{minute} {hour} * * *"), &clock);
@@ -205,9 +205,9 @@ fn nights_in_which_clocks_change() {
     }
 }
 
-/// Those for which there is no slot, or one in many years, are found out as fast.
+/// Texts without a slot, or with one in many years.
 #[test]
-fn no_text_is_searched_for_long() {
+fn a_search_for_rare_slots_ends_quickly() {
     let start = Instant::now();
     for text in [
         "0 0 30 2 *",
@@ -245,7 +245,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_slots_are_the_models(
+    fn random_schedules_agree_with_the_model(
         fields in (any_field(0, 59), any_field(0, 23), any_field(1, 28), any_field(1, 12), any_field(1, 6)),
         dialect in prop::sample::select(vec![PLAIN, PLAIN, BOTH_DAYS, QUARTZ_BOTH_DAYS, QUARTZ_EITHER_DAY]),
         zone in prop::sample::select(ZONES.to_vec()),
@@ -255,16 +255,19 @@ proptest! {
         let is_possible = month == "*" || day == "*" || weekday != "*" || !day.contains('/');
         prop_assume!(is_possible);
         let text = format!("{minute} {hour} {day} {month} {weekday}");
-        check_dialect(&text, dialect, &Clock::watched(zone, from, 2 * DAY));
-        let (cron, text) = (Schedule::parse(&text, zone, dialect).unwrap().cron, super::Text::read(&text, dialect).unwrap());
-        let read = [&text.minutes, &text.hours, &text.days, &text.months, &text.weekdays].map(|field| field.values.iter().copied().map(u16::from).collect::<Vec<_>>());
-        let pattern = &cron.pattern;
-        let computed = [&pattern.minutes, &pattern.hours, &pattern.days, &pattern.months, &pattern.days_of_week];
-        prop_assert_eq!(read, computed.map(|field| field.values().into_iter().filter(|value| *value != 7 || field.max != 7).collect::<Vec<_>>()), "what is described is what fires");
+        check_dialect(&text, dialect, &Clock::new(zone, from, 2 * DAY));
+        let schedule = Schedule::parse(&text, zone, dialect).unwrap();
+        let text = super::CronText::read(&text, dialect).unwrap();
+        let described = [&text.minutes, &text.hours, &text.days, &text.months, &text.weekdays]
+            .map(|field| field.values.iter().copied().map(u16::from).collect::<Vec<_>>());
+        let pattern = &schedule.cron.pattern;
+        let computed = [&pattern.minutes, &pattern.hours, &pattern.days, &pattern.months, &pattern.days_of_week]
+            .map(|field| field.values().into_iter().filter(|day| *day != 7 || field.max != 7).collect::<Vec<_>>());
+        prop_assert_eq!(described, computed, "the described values differ from croner's");
     }
 
     #[test]
-    fn ten_thousand_bytes_are_an_error_or_a_schedule(text in "[0-9*/,?LW#A-Z @\u{0}é-]{0,300}", times in 1..40_usize) {
+    fn a_long_text_is_refused_or_parsed(text in "[0-9*/,?LW#A-Z @\u{0}é-]{0,300}", times in 1..40_usize) {
         let long = text.repeat(times);
         let is_short = long.len() <= super::MAX_TEXT;
         prop_assert!(is_short || parse(&long, "UTC").is_err());

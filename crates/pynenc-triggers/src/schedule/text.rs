@@ -1,7 +1,7 @@
-//! A cron text read field by field, so that a refusal can name the field and show the text to write instead.
+//! Parses a cron text field by field, so that a refusal can name the field and show the text to write instead.
 //!
-//! croner computes the times. This module refuses the texts that systems read too differently to guess, and gives the
-//! values of each field to the descriptions and the warnings.
+//! The crate `croner` computes the times. This module refuses texts that systems read too differently to guess, and
+//! provides the values of each field for descriptions and warnings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,9 +23,9 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@HOURLY", "0 * * * *"),
 ];
 
-/// A cron text, taken apart.
+/// A parsed cron text.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
+pub(super) struct CronText {
     pub(super) expression: String,
     pub(super) seconds: Field,
     pub(super) minutes: Field,
@@ -33,9 +33,10 @@ pub(super) struct Text {
     pub(super) days: Field,
     pub(super) months: Field,
     pub(super) weekdays: Field,
-    /// How many fields the text has; the seconds may be left out.
+    /// The number of fields in the text: five, or six with the seconds.
     pub(super) count: usize,
-    /// The days that fit two restricted day fields, where the text or its options choose them.
+    /// The days on which a text fires that restricts both day fields; `None` if neither the text nor its options
+    /// choose.
     pub(super) day_match: Option<DayMatch>,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Text {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) source: String,
-    /// The numbers that fit; weekdays from 0, Sunday, to 6.
+    /// The values that fit. Weekdays count from 0, Sunday, to 6.
     pub(super) values: BTreeSet<u8>,
     pub(super) marks: Vec<Mark>,
 }
@@ -63,22 +64,22 @@ pub(super) enum Mark {
     Last(u8),
 }
 
-/// The values that a field may have.
+/// The kind of a field: its name and its range of values.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind {
+pub(super) struct FieldKind {
     name: &'static str,
     first: u8,
     last: u8,
-    /// How many different values there are.
+    /// The number of different values.
     size: u8,
-    /// The names of the values, the first one for `named_from`.
+    /// The names of the values. The first is the name of `named_from`.
     names: &'static [&'static str],
     named_from: u8,
     /// Whether `5/15` means `5-59/15`.
     open_steps: bool,
 }
 
-impl Kind {
+impl FieldKind {
     const fn numbers(name: &'static str, first: u8, last: u8) -> Self {
         Self { name, first, last, size: last - first + 1, names: &[], named_from: 0, open_steps: false }
     }
@@ -98,10 +99,10 @@ impl Kind {
         self.name == "weekday"
     }
 
-    /// The value of a number or a name.
+    /// Parses a number or a name.
     fn value(self, text: &str) -> Result<u8, Refusal> {
-        if let Some(place) = self.names.iter().position(|name| *name == text) {
-            return Ok(place as u8 + self.named_from);
+        if let Some(index) = self.names.iter().position(|name| *name == text) {
+            return Ok(index as u8 + self.named_from);
         }
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
@@ -113,26 +114,26 @@ impl Kind {
         }
     }
 
-    /// A value in the field: of weekdays, Sunday is 0.
-    fn normal(self, value: u8) -> u8 {
+    /// Converts a value to the form in [`Field::values`], where Sunday is 0.
+    fn normalized(self, value: u8) -> u8 {
         if self.is_weekday() { (value + 7 - self.named_from) % 7 } else { value }
     }
 
     fn spelled(self, value: u8, by_name: bool) -> String {
-        let place = usize::from(value.saturating_sub(self.named_from));
-        match self.names.get(place % self.names.len().max(1)) {
+        let index = usize::from(value.saturating_sub(self.named_from));
+        match self.names.get(index % self.names.len().max(1)) {
             Some(name) if by_name => (*name).to_owned(),
             _ => value.to_string(),
         }
     }
 }
 
-/// The reason for which a text is refused.
+/// A refusal of a text.
 #[derive(Debug)]
 struct Refusal {
     reason: String,
     advice: Option<String>,
-    /// The field to write instead, where it is known.
+    /// The field to write instead, if it is known.
     instead: Option<String>,
 }
 
@@ -149,24 +150,25 @@ impl Refusal {
         Self { instead: Some(field.into()), ..self }
     }
 
+    /// Makes the error that shows the text and the advice.
     fn error(self, expression: &str) -> Error {
-        let error = Error::config(format!("cron text isn't understood: {}", self.reason)).with("cron", expression);
+        let error = Error::config(format!("can't read the cron text: {}", self.reason)).with("cron", expression);
         error.with("advice", self.advice.as_deref().unwrap_or(FIELDS))
     }
 }
 
-/// The text with a nickname such as `@daily` replaced by what it stands for.
+/// Replaces a nickname such as `@daily` with its text.
 pub(super) fn expanded(expression: &str) -> &str {
     let name = expression.trim().to_ascii_uppercase();
     NICKNAMES.iter().find(|(nickname, _)| *nickname == name).map_or(expression, |(_, text)| text)
 }
 
-impl Text {
-    /// Reads a text without nicknames.
+impl CronText {
+    /// Parses a text without nicknames.
     ///
     /// # Errors
     ///
-    /// A field can't be read, or systems disagree so much about its meaning that it has to be written otherwise.
+    /// A field can't be read, or systems read it too differently to guess.
     pub(super) fn read(expression: &str, dialect: CronDialect) -> Result<Self> {
         let upper = expression.to_ascii_uppercase();
         let refused = |refusal: Refusal| refusal.error(expression);
@@ -182,10 +184,10 @@ impl Text {
         let day_match = day_match(&mut fields, dialect).map_err(refused)?;
         let kinds = kinds(dialect);
         let mut read = Vec::with_capacity(fields.len());
-        for (place, (field, kind)) in fields.iter().zip(kinds).enumerate() {
+        for (index, (field, kind)) in fields.iter().zip(kinds).enumerate() {
             read.push(Field::read(field, kind).map_err(|refusal| {
-                let place = place + count - fields.len();
-                instead_of_field(refusal, expression, place).error(expression)
+                let index = index + count - fields.len();
+                instead_of_field(refusal, expression, index).error(expression)
             })?);
         }
         let Ok([seconds, minutes, hours, days, months, weekdays]) = <[Field; 6]>::try_from(read) else {
@@ -202,20 +204,20 @@ impl Text {
         Ok(text)
     }
 
-    /// Whether the field of days and the field of weekdays both leave days out, or look as if they did.
+    /// Whether the field day and the field weekday are both restricted: neither is `*` or `?`.
     pub(super) fn restricts_both(&self) -> bool {
         !self.days.is_star() && !self.weekdays.is_star()
     }
 }
 
-/// The kinds of the six fields.
-fn kinds(dialect: CronDialect) -> [Kind; 6] {
-    let weekday = if dialect.quartz { Kind::QUARTZ_WEEKDAY } else { Kind::WEEKDAY };
-    [Kind::SECOND, Kind::MINUTE, Kind::HOUR, Kind::DAY, Kind::MONTH, weekday]
-        .map(|kind| Kind { open_steps: dialect.quartz, ..kind })
+/// Returns the kinds of the six fields.
+fn kinds(dialect: CronDialect) -> [FieldKind; 6] {
+    let weekday = if dialect.quartz { FieldKind::QUARTZ_WEEKDAY } else { FieldKind::WEEKDAY };
+    [FieldKind::SECOND, FieldKind::MINUTE, FieldKind::HOUR, FieldKind::DAY, FieldKind::MONTH, weekday]
+        .map(|kind| FieldKind { open_steps: dialect.quartz, ..kind })
 }
 
-/// Takes croner's sign for "both days" off the weekdays.
+/// Removes `+`, croner's sign for "both days", from the field weekday.
 fn day_match(fields: &mut [&str], dialect: CronDialect) -> Result<Option<DayMatch>, Refusal> {
     let weekdays = fields.last_mut().and_then(|field| field.strip_prefix('+').map(|rest| *field = rest));
     match (weekdays, dialect.days) {
@@ -228,17 +230,17 @@ fn day_match(fields: &mut [&str], dialect: CronDialect) -> Result<Option<DayMatc
 }
 
 /// Puts the field to write instead into the whole text.
-fn instead_of_field(refusal: Refusal, expression: &str, place: usize) -> Refusal {
+fn instead_of_field(refusal: Refusal, expression: &str, index: usize) -> Refusal {
     let Some(field) = &refusal.instead else { return refusal };
     let mut fields: Vec<_> = expression.split_whitespace().map(str::to_owned).collect();
-    let sign = if fields[place].starts_with('+') { "+" } else { "" };
-    fields[place] = format!("{sign}{field}");
+    let sign = if fields[index].starts_with('+') { "+" } else { "" };
+    fields[index] = format!("{sign}{field}");
     let advice = format!("write `{}`", fields.join(" "));
     let advice = refusal.advice.as_ref().map_or(advice.clone(), |more| format!("{advice}; {more}"));
     refusal.advice(advice)
 }
 
-/// Explains forms of other systems that aren't cron fields at all.
+/// Refuses forms of other systems that aren't cron fields.
 fn refuse_other_forms(expression: &str, upper: &str) -> Result<(), Refusal> {
     let trimmed = upper.trim();
     if let Some(length) = trimmed.strip_prefix("@EVERY") {
@@ -271,7 +273,7 @@ fn refuse_other_forms(expression: &str, upper: &str) -> Result<(), Refusal> {
 /// Refuses `@every 5m` with the text for the same interval.
 fn every(length: &str) -> Refusal {
     let refusal = Refusal::of("`@every` counts from the start of a process; a cron text goes by the clock");
-    match humantime::parse_duration(&length.to_lowercase()).ok().and_then(evenly) {
+    match humantime::parse_duration(&length.to_lowercase()).ok().and_then(text_of_interval) {
         Some(text) => refusal.advice(format!("write `{text}`")),
         None => refusal.advice(
             "write a text whose step divides a minute, an hour or a day, such as `*/5 * * * *`; \
@@ -280,8 +282,8 @@ fn every(length: &str) -> Refusal {
     }
 }
 
-/// The text for a length that divides a minute, an hour or a day.
-fn evenly(length: Duration) -> Option<String> {
+/// Returns the text for a length that divides a minute, an hour or a day.
+fn text_of_interval(length: Duration) -> Option<String> {
     let step = |count: u64| if count == 1 { "*".to_owned() } else { format!("*/{count}") };
     let divides = |part: u64, whole: u64| part > 0 && part < whole && whole.is_multiple_of(part);
     match length.as_secs() {
@@ -297,22 +299,22 @@ fn evenly(length: Duration) -> Option<String> {
 }
 
 impl Field {
-    fn read(source: &str, kind: Kind) -> Result<Self, Refusal> {
+    fn read(source: &str, kind: FieldKind) -> Result<Self, Refusal> {
         let mut field = Self { source: source.to_owned(), ..Self::default() };
         if field.is_star() {
             if source == "?" && !matches!(kind.name, "day" | "weekday") {
                 return Err(Refusal::of("`?` stands for a day or a weekday alone").instead("*"));
             }
-            field.values = (kind.first..=kind.last).map(|value| kind.normal(value)).collect();
+            field.values = (kind.first..=kind.last).map(|value| kind.normalized(value)).collect();
             return Ok(field);
         }
         let items: Vec<_> = source.split(',').collect();
-        for (place, item) in items.iter().enumerate() {
+        for (index, item) in items.iter().enumerate() {
             field.add(item, kind).map_err(|refusal| {
-                // The other items of the list stay.
+                // The advice shows the whole list, with this item replaced.
                 let whole = |instead: String| {
                     let mut items = items.clone();
-                    items[place] = &instead;
+                    items[index] = &instead;
                     items.join(",")
                 };
                 Refusal { instead: refusal.instead.map(whole), ..refusal }
@@ -321,25 +323,25 @@ impl Field {
         Ok(field)
     }
 
-    /// The field of weekdays as `APScheduler` reads it, if it does.
+    /// Parses the field weekday as `APScheduler` does; `None` if it refuses the field.
     pub(super) fn as_apscheduler(&self) -> Option<Self> {
         const FROM_MONDAY: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
-        let kind = Kind { names: &FROM_MONDAY, open_steps: true, ..Kind::numbers("weekday", 0, 6) };
+        let kind = FieldKind { names: &FROM_MONDAY, open_steps: true, ..FieldKind::numbers("weekday", 0, 6) };
         let field = Self::read(&self.source, kind).ok().filter(|field| field.marks.is_empty())?;
         Some(Self { values: field.values.iter().map(|value| (value + 1) % 7).collect(), ..field })
     }
 
-    /// The field of weekdays as Quartz reads it, if it does.
+    /// Parses the field weekday as Quartz does; `None` if it refuses the field.
     pub(super) fn as_quartz(&self) -> Option<Self> {
-        Self::read(&self.source, Kind::QUARTZ_WEEKDAY).ok()
+        Self::read(&self.source, FieldKind::QUARTZ_WEEKDAY).ok()
     }
 
-    /// Whether nothing is restricted. A step, such as `*/2`, restricts.
+    /// Whether the field is unrestricted. A step, such as `*/2`, restricts.
     pub(super) fn is_star(&self) -> bool {
         self.source == "*" || self.source == "?"
     }
 
-    fn add(&mut self, item: &str, kind: Kind) -> Result<(), Refusal> {
+    fn add(&mut self, item: &str, kind: FieldKind) -> Result<(), Refusal> {
         if item.is_empty() {
             return Err(Refusal::of("a list has an empty item"));
         }
@@ -350,11 +352,11 @@ impl Field {
             return Ok(());
         }
         let values = values(item, kind)?;
-        self.values.extend(values.into_iter().map(|value| kind.normal(value)));
+        self.values.extend(values.into_iter().map(|value| kind.normalized(value)));
         Ok(())
     }
 
-    fn add_day_mark(&mut self, item: &str, kind: Kind) -> Result<bool, Refusal> {
+    fn add_day_mark(&mut self, item: &str, kind: FieldKind) -> Result<bool, Refusal> {
         let mark = match item {
             "L" => Mark::LastDay,
             "LW" => Mark::LastWorkday,
@@ -368,14 +370,14 @@ impl Field {
             },
         };
         self.marks.push(mark);
-        // croner keeps one of the two.
+        // croner drops one of the two.
         if self.marks.contains(&Mark::LastDay) && self.marks.contains(&Mark::LastWorkday) {
             return Err(Refusal::of("`L` and `LW` can't stand in one list").advice("make a trigger of each"));
         }
         Ok(true)
     }
 
-    fn add_weekday_mark(&mut self, item: &str, kind: Kind) -> Result<bool, Refusal> {
+    fn add_weekday_mark(&mut self, item: &str, kind: FieldKind) -> Result<bool, Refusal> {
         if item == "L" {
             let advice = "`L` is Saturday in Quartz; `FRIL` is the last Friday of the month";
             return Err(Refusal::of("`L` alone isn't a weekday").instead("SAT").advice(advice));
@@ -389,7 +391,7 @@ impl Field {
             return Err(Refusal::of(format!("`{item}` isn't a weekday of the month")));
         }
         for day in values(days, kind)? {
-            let day = kind.normal(day);
+            let day = kind.normalized(day);
             self.marks.push(match number.parse() {
                 _ if number == "L" => Mark::Last(day),
                 Ok(number @ 1..=5) => Mark::Nth(day, number),
@@ -404,8 +406,8 @@ impl Field {
     }
 }
 
-/// The values of `*/2`, `1`, `1-5` or `1-5/2`.
-fn values(item: &str, kind: Kind) -> Result<Vec<u8>, Refusal> {
+/// Returns the values of `*/2`, `1`, `1-5` or `1-5/2`.
+fn values(item: &str, kind: FieldKind) -> Result<Vec<u8>, Refusal> {
     let (range, step) = match item.split_once('/') {
         Some((range, step)) => (range, Some(self::step(range, step, kind)?)),
         None => (item, None),
@@ -422,11 +424,11 @@ fn values(item: &str, kind: Kind) -> Result<Vec<u8>, Refusal> {
     Ok((from..=to).step_by(usize::from(step.unwrap_or(1))).collect())
 }
 
-fn step(range: &str, step: &str, kind: Kind) -> Result<u8, Refusal> {
-    let Kind { name, size, .. } = kind;
+fn step(range: &str, step: &str, kind: FieldKind) -> Result<u8, Refusal> {
+    let FieldKind { name, size, .. } = kind;
     let count = step.parse::<u64>().map_err(|_| Refusal::of(format!("`/{step}` isn't a step")))?;
     match u8::try_from(count) {
-        Ok(0) => Err(Refusal::of("the step `/0` doesn't lead anywhere")),
+        Ok(0) => Err(Refusal::of("the step `/0` isn't a step; the smallest is `/1`")),
         Ok(count) if count <= size => Ok(count),
         _ => {
             let first = range.split('-').next().filter(|first| kind.value(first).is_ok());
@@ -442,14 +444,14 @@ fn step(range: &str, step: &str, kind: Kind) -> Result<u8, Refusal> {
     }
 }
 
-/// The bounds of `5/15` and of `/15`.
-fn open_bounds(range: &str, step: u8, kind: Kind) -> Result<(u8, u8), Refusal> {
+/// Returns the bounds of a step without a range: `5/15` and `/15`.
+fn open_bounds(range: &str, step: u8, kind: FieldKind) -> Result<(u8, u8), Refusal> {
     if range.is_empty() {
         let refusal = Refusal::of(format!("the step `/{step}` has no range")).instead(format!("*/{step}"));
         return if kind.open_steps { Ok((kind.first, kind.last)) } else { Err(refusal) };
     }
     let from = kind.value(range)?;
-    // Sunday isn't to come twice.
+    // Sunday is 0 and 7; it mustn't count twice.
     let last = if kind.is_weekday() && kind.first == 0 { 6 } else { kind.last };
     if kind.open_steps {
         return Ok((from, last));
@@ -458,10 +460,10 @@ fn open_bounds(range: &str, step: u8, kind: Kind) -> Result<(u8, u8), Refusal> {
     Err(Refusal::of(reason).instead(format!("{range}-{last}/{step}")))
 }
 
-fn bounds(range: &str, step: Option<u8>, kind: Kind) -> Result<(u8, u8), Refusal> {
+fn bounds(range: &str, step: Option<u8>, kind: FieldKind) -> Result<(u8, u8), Refusal> {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let from = kind.value(first)?;
-    // `FRI-SUN` ends with the Sunday that is 7.
+    // The Sunday at the end of `FRI-SUN` is 7.
     let to = if kind.first == 0 && last == "SUN" { kind.last } else { kind.value(last)? };
     if from <= to {
         return Ok((from, to));
@@ -471,8 +473,8 @@ fn bounds(range: &str, step: Option<u8>, kind: Kind) -> Result<(u8, u8), Refusal
     Err(Refusal::of(reason).instead(unwrapped(from, to, step, by_name, kind)))
 }
 
-/// A range that passes the end of its field, as a list.
-fn unwrapped(from: u8, to: u8, step: Option<u8>, by_name: bool, kind: Kind) -> String {
+/// Writes a range that passes the end of its field as a list.
+fn unwrapped(from: u8, to: u8, step: Option<u8>, by_name: bool, kind: FieldKind) -> String {
     let (first, size) = (kind.first, kind.size);
     let end = first + size - 1;
     let spelled = |value: u8| kind.spelled(value, by_name);

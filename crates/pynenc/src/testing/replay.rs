@@ -1,4 +1,4 @@
-//! Tests of a workflow's code against runs that were recorded.
+//! Replays recorded workflow runs, to test that a workflow's code still matches them.
 
 use std::sync::Arc;
 
@@ -9,29 +9,31 @@ use pynenc_core::{Reason, Status};
 use pynenc_engine::Result;
 use pynenc_engine::worker::Worker;
 
-/// How a run came through its replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Replayed {
-    /// The body returned this value, as JSON, having come to everything that is recorded.
+    /// The workflow replayed the whole journal and returned this value, as JSON.
     Returned(serde_json::Value),
-    /// The body failed with this error, as it may have when it was recorded.
+    /// The workflow failed with this error. The recorded run may have failed in the same way.
     Failed(TaskError),
-    /// The body came to the end of what is recorded, and wants to go on.
+    /// The workflow replayed the whole journal and would continue with a new operation.
     Open,
 }
 
-/// Runs the code of this program against a recorded run, as `app.workflows().export(id)` gives one. Nothing that isn't
-/// recorded is done: no step runs and no task is called.
+/// Runs this program's workflow code against a recorded run, such as `app.workflows().export(id)` returns.
+///
+/// The replay performs no operation that isn't recorded: no step runs, and no task is called.
 ///
 /// # Errors
 ///
-/// [`Error::NonDeterminism`](pynenc_engine::Error::NonDeterminism) where the code doesn't match: it names the position, what is recorded and what was found.
-/// [`Error::UnknownTask`](pynenc_engine::Error::UnknownTask) for a task that the program doesn't have.
+/// - [`Error::NonDeterminism`](pynenc_engine::Error::NonDeterminism) if the code doesn't match the journal. The error
+///   names the position, the recorded operation and the operation of the code.
+/// - [`Error::UnknownTask`](pynenc_engine::Error::UnknownTask) if the program doesn't have the workflow's task.
 pub async fn replay(history: &History) -> Result<Replayed> {
     replay_with(history, |builder| builder).await
 }
 
-/// As [`replay`], in an app with the states and settings that the body needs.
+/// Like [`replay`], in an app with the states and settings that the workflow needs.
 ///
 /// # Errors
 ///
@@ -48,7 +50,7 @@ pub async fn replay_with(
         worker.clone().run((*app).clone(), attempt).await;
     }
     let record = app.status(id).await?;
-    if record.status == Status::Scheduled && record.reason == Reason::PutAside {
+    if record.status == Status::Scheduled && record.reason == Reason::Suspended {
         return Ok(Replayed::Open);
     }
     match app.parts().state.outcome(id, record.epoch).await? {

@@ -1,4 +1,4 @@
-//! The section `[file_broker]`.
+//! The settings of the broker: the section `[file_broker]`.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use pynenc_core::config::Section;
 use pynenc_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Where the hints are kept.
+/// The settings of the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileBrokerConfig {
-    /// The directory; of one process at a time.
+    /// The directory of the hints. Only one process at a time may use it.
     pub directory: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! The hints themselves: in memory to be looked through, and in files to be found again.
+//! The queued hints: in memory for searching, and in files that survive a restart.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,14 +6,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pynenc_core::broker::{Message, Pop, QueueLen};
+use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::{Error, InvocationId, QueueName, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One file's content.
+/// The content of one file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Hint {
-    /// Its place among equals, and its file's name.
+    /// The order among hints of equal priority, and the name of the file.
     sequence: u64,
     message: Message,
 }
@@ -42,7 +42,7 @@ impl Hints {
         Ok(hints)
     }
 
-    /// Takes up a file. One that was cut off by a crash is dropped: a hint may be lost.
+    /// Reads a file. A file that a crash has cut off is deleted, because a broker may lose hints.
     fn read(&mut self, path: &Path) -> Result<()> {
         if path.extension().is_none_or(|extension| extension != "hint") {
             return Ok(());
@@ -64,7 +64,7 @@ impl Hints {
         message.not_before = message.not_before.filter(|time| *time > now);
         let sequence = match self.queued.get(&key) {
             Some(old) => {
-                // `None` is at once, and less than every time.
+                // The earlier due time counts. `None` means due now, and is less than every time.
                 message.not_before = message.not_before.min(old.message.not_before);
                 message.priority = message.priority.max(old.message.priority);
                 old.sequence
@@ -78,7 +78,7 @@ impl Hints {
         Ok(())
     }
 
-    /// What is due in the first queue that has something, and in those behind it, up to the maximum.
+    /// Removes and returns due hints up to the maximum, queue by queue in the order of the request.
     pub(crate) fn take(&mut self, pop: &Pop, now: Timestamp) -> Result<Vec<InvocationId>> {
         let mut taken = Vec::new();
         for queue in &pop.queues {
@@ -91,7 +91,7 @@ impl Hints {
         Ok(taken)
     }
 
-    /// What may be given out of a queue, in the order in which it is.
+    /// Returns the due invocations of a queue in the order in which they are popped.
     fn due(&self, queue: &QueueName, now: Timestamp) -> Vec<InvocationId> {
         let mut due: Vec<_> =
             self.queued.values().filter(|hint| hint.message.queue == *queue && hint.is_due(now)).collect();
@@ -99,19 +99,16 @@ impl Hints {
         due.into_iter().map(|hint| hint.message.invocation).collect()
     }
 
-    pub(crate) fn place(&self, queue: &QueueName, id: InvocationId, now: Timestamp) -> Option<u64> {
-        self.due(queue, now).into_iter().position(|due| due == id).map(|before| before as u64)
-    }
-
     pub(crate) fn next_due(&self, queues: &[QueueName]) -> Option<Timestamp> {
         let served = self.queued.values().filter(|hint| queues.contains(&hint.message.queue));
         served.filter_map(|hint| hint.message.not_before).min()
     }
 
-    pub(crate) fn len(&self, queue: &QueueName, now: Timestamp) -> QueueLen {
-        let hints = self.queued.values().filter(|hint| hint.message.queue == *queue);
-        let (ready, delayed): (Vec<_>, Vec<_>) = hints.partition(|hint| hint.is_due(now));
-        QueueLen { ready: ready.len() as u64, delayed: delayed.len() as u64 }
+    pub(crate) fn state(&self, queue: &QueueName, position_of: Option<InvocationId>, now: Timestamp) -> QueueState {
+        let (due, all) = (self.due(queue, now), self.queued.keys().filter(|(name, _)| name == queue).count());
+        let position = position_of.and_then(|id| due.iter().position(|due| *due == id));
+        let (ready, delayed) = (due.len() as u64, (all - due.len()) as u64);
+        QueueState { ready, delayed, position: position.map(|before| before as u64) }
     }
 
     pub(crate) fn remove(&mut self, queue: &QueueName, id: InvocationId) -> Result<()> {
@@ -146,7 +143,7 @@ impl Hints {
     }
 }
 
-/// The disk may be full or away for now: workers try again.
+/// The error of a file operation. The disk may be full or missing for a while, so workers try again.
 fn unusable(path: &Path, error: io::Error) -> Error {
     Error::unavailable("can't use the directory of hints").with("path", path.display()).caused_by(error)
 }

@@ -1,10 +1,12 @@
-//! A broker of one's own: hints in a directory, one file each. The crate depends on `pynenc-core` alone.
+//! A broker that keeps its queues in a directory, with one file for each message. The crate depends on `pynenc-core`
+//! only.
 //!
-//! What is queued survives a restart. One process at a time may use a directory, each change is a short write on the
-//! calling thread, and a pop looks through all hints: enough for some thousands of them on a local disk.
+//! The queues survive a restart. Limits of this simple broker: only one process at a time may use the directory, a
+//! write blocks the calling thread, and a pop searches all messages. That is enough for some thousands of messages on a
+//! local disk.
 //!
-//! It may be this simple because a broker only hints. A hint that is lost is pushed again by the sweep, and one that is
-//! repeated, or left over, is refused by the orchestrator.
+//! A broker can be this simple because its messages are hints: "this invocation may be ready to run". If a hint is
+//! lost, the sweep pushes it again. If a hint is repeated or out of date, the orchestrator refuses the claim.
 
 mod config;
 mod hints;
@@ -13,14 +15,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pynenc_core::broker::{Message, Pop, QueueLen};
-use pynenc_core::{Broker, Clock, Components, InvocationId, Plugin, QueueName, Result, async_trait};
+use pynenc_core::broker::{Message, Pop, QueueState};
+use pynenc_core::{Broker, Clock, Component, Components, InvocationId, Plugin, QueueName, Result, async_trait};
 use tokio::sync::Notify;
 
 pub use config::FileBrokerConfig;
 use hints::Hints;
 
-/// Brings the [`FileBroker`] to an app: `Pynenc::builder().plugin(FilePlugin)`.
+/// Registers the [`FileBroker`] with an app: `Pynenc::builder().plugin(FilePlugin)`.
 #[derive(Debug, Clone, Copy)]
 pub struct FilePlugin;
 
@@ -33,7 +35,7 @@ impl Plugin for FilePlugin {
     }
 }
 
-/// Hints in a directory.
+/// A broker that keeps its hints in a directory.
 pub struct FileBroker {
     hints: Mutex<Hints>,
     pushed: Notify,
@@ -47,17 +49,24 @@ impl fmt::Debug for FileBroker {
 }
 
 impl FileBroker {
-    /// Opens a directory, with the hints that it holds; it is made if it isn't there.
+    /// Opens the directory and reads its hints. Creates the directory if it is missing.
     ///
     /// # Errors
     ///
-    /// The directory can't be made or read.
+    /// Returns an error if the directory can't be created or read.
     pub fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         Ok(Self { hints: Mutex::new(Hints::open(directory)?), pushed: Notify::new(), clock })
     }
 
     fn hints(&self) -> MutexGuard<'_, Hints> {
         self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Component for FileBroker {
+    async fn purge(&self) -> Result<()> {
+        self.hints().purge()
     }
 }
 
@@ -73,7 +82,8 @@ impl Broker for FileBroker {
         let deadline = self.clock.now() + pop.wait;
         loop {
             let mut pushed = std::pin::pin!(self.pushed.notified());
-            pushed.as_mut().enable(); // before the look, so that no push falls between look and wait
+            // Listen before searching. A push between the search and the wait then ends the wait.
+            pushed.as_mut().enable();
             let now = self.clock.now();
             let ids = self.hints().take(pop, now)?;
             if !ids.is_empty() || pop.max == 0 || now >= deadline {
@@ -91,15 +101,7 @@ impl Broker for FileBroker {
         ids.iter().try_for_each(|id| self.hints().remove(queue, *id))
     }
 
-    async fn len(&self, queue: &QueueName) -> Result<QueueLen> {
-        Ok(self.hints().len(queue, self.clock.now()))
-    }
-
-    async fn place(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
-        Ok(self.hints().place(queue, id, self.clock.now()))
-    }
-
-    async fn purge(&self) -> Result<()> {
-        self.hints().purge()
+    async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
+        Ok(self.hints().state(queue, position_of, self.clock.now()))
     }
 }

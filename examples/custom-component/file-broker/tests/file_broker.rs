@@ -1,10 +1,10 @@
-//! The broker is held to its trait, and to what it promises beyond.
+//! Conformance tests of the broker, and tests of its files.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use file_broker::FileBroker;
-use pynenc_core::broker::{Message, Pop, QueueLen};
+use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::clock::ManualClock;
 use pynenc_core::record::Priority;
 use pynenc_core::{Broker, Clock, InvocationId, Result, Timestamp};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 // ANCHOR: conformance
 pynenc_testkit::broker_conformance!(async |clock| {
-    FileBroker::open(&directory().keep(), clock).expect("a fresh directory can be opened")
+    FileBroker::open(&directory().keep(), clock).expect("an empty directory can be opened")
 });
 // ANCHOR_END: conformance
 
@@ -26,7 +26,7 @@ fn message(priority: u8, not_before: Option<Timestamp>) -> Message {
 }
 
 #[tokio::test]
-async fn what_is_queued_survives_a_restart() -> Result<()> {
+async fn queued_messages_survive_a_restart() -> Result<()> {
     let (directory, clock) = (directory(), ManualClock::default());
     let open = || FileBroker::open(directory.path(), Arc::new(clock.clone()));
     let [first, second, high] = [message(5, None), message(5, None), message(9, None)];
@@ -34,12 +34,13 @@ async fn what_is_queued_survives_a_restart() -> Result<()> {
     open()?.push(&[first.clone(), later.clone(), second.clone(), high.clone()]).await?;
 
     let broker = open()?;
-    assert_eq!(broker.len(&first.queue).await?, QueueLen { ready: 3, delayed: 1 });
+    let state = broker.queue(&first.queue, Some(second.invocation)).await?;
+    assert_eq!(state, QueueState { ready: 3, delayed: 1, position: Some(2) });
     let pop = Pop { queues: vec![first.queue.clone()], max: 10, wait: Duration::ZERO };
     assert_eq!(broker.pop(&pop).await?, [high.invocation, first.invocation, second.invocation]);
 
     let broker = open()?;
-    assert_eq!(broker.pop(&pop).await?, [], "what was popped is gone, and what is due later isn't given");
+    assert_eq!(broker.pop(&pop).await?, [], "popped messages are gone, and a message that is due later isn't popped");
     clock.advance(Duration::from_secs(60));
     assert_eq!(broker.pop(&pop).await?, [later.invocation]);
     Ok(())
@@ -53,7 +54,7 @@ async fn a_file_that_was_cut_off_is_dropped() -> Result<()> {
     open()?.push(std::slice::from_ref(&message)).await?;
     let cut = directory.path().join("00000000000000000002.hint");
     std::fs::write(&cut, br#"{"sequence": 2, "mess"#).expect("the directory can be written to");
-    assert_eq!(open()?.len(&message.queue).await?, QueueLen { ready: 1, delayed: 0 });
+    assert_eq!(open()?.queue(&message.queue, None).await?, QueueState { ready: 1, delayed: 0, position: None });
     assert!(!cut.exists());
     Ok(())
 }

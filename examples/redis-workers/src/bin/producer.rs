@@ -1,4 +1,4 @@
-//! A client: it submits, and reads results back. It needs no runner of its own.
+//! A client: submits calls and reads their results. A client needs no runner.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use redis_workers::{add, app, count_all_words};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let _server = redis_workers::server_if_none_is_there();
+    let _server = redis_workers::start_server_if_missing();
     let app = app().build().await?;
 
     let (sum, process) = app.submit(add(2, 3)).await?.result().await?;
-    println!("2 + 3 = {sum}, says process {process}");
+    println!("2 + 3 = {sum}, computed by process {process}");
 
     let sums = app.submit_all((0..200).map(|n| add(n, n))).await?.results().await?;
     let processes: BTreeSet<_> = sums.iter().map(|(_, process)| process).collect();
@@ -19,7 +19,7 @@ async fn main() -> Result<()> {
 
     let texts = ["no work is lost", "pushed instead of polled", "typed from the call to the trigger"];
     let invocation = app.submit(count_all_words(texts.map(str::to_owned).into())).await?;
-    println!("{} words, by way of", invocation.result().await?);
+    println!("{} words, after these steps", invocation.result().await?);
     for line in invocation.history().await? {
         println!("  {:>10}  {}", line.status, line.reason);
     }

@@ -1,4 +1,4 @@
-//! How a supervisor and its worker processes know of each other.
+//! Communication between a supervisor and its worker processes: an environment variable and standard input.
 
 use std::io::BufRead;
 
@@ -7,24 +7,25 @@ use pynenc_core::RunnerId;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
 
-/// The variable that makes a process a worker: the supervisor's process, and the worker's identity.
+/// The environment variable that makes a process a worker: the supervisor's process id and the worker's runner id.
 const VARIABLE: &str = "PYNENC_WORKER_PROCESS";
 
-/// What the supervisor writes to tell a worker to drain.
+/// The line by which the supervisor makes a worker drain.
 pub(super) const DRAIN: &[u8] = b"drain\n";
-/// What the supervisor writes to tell a worker to stop.
+/// The line by which the supervisor makes a worker stop.
 pub(super) const NOW: &[u8] = b"now\n";
 
-/// What makes this process a worker.
+/// The role of this process as a worker of its supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Role {
-    /// Under which identity it claims; its supervisor knows it, and so what died with it.
+    /// The identity under which the process claims. The supervisor chose it, so that it can find the invocations of a
+    /// worker that died.
     pub(super) runner: RunnerId,
 }
 
 impl Role {
-    /// The role that its supervisor gave this process. A variable that a worker's own child has inherited names the
-    /// worker's parent, and gives no role.
+    /// The role that the supervisor gave this process. A child of a worker process inherits the variable but has no
+    /// role, because its parent isn't the supervisor.
     pub(super) fn of_this_process() -> Option<Self> {
         Self::parse(&std::env::var(VARIABLE).ok()?, parent())
     }
@@ -35,7 +36,7 @@ impl Role {
         if is_child { Some(Self { runner: runner.parse().ok()? }) } else { None }
     }
 
-    /// The variable for a worker of this process.
+    /// The name and value of the variable for a worker of this process.
     pub(super) fn variable(runner: RunnerId) -> (&'static str, String) {
         (VARIABLE, format!("{}:{runner}", std::process::id()))
     }
@@ -46,44 +47,44 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-/// Elsewhere a process can't ask for its parent; the supervisor's own number is believed.
+/// Other systems don't report a process's parent; the id in the variable is trusted.
 #[cfg(not(unix))]
 fn parent() -> u32 {
     let value = std::env::var(VARIABLE).unwrap_or_default();
     value.split_once(':').and_then(|(supervisor, _)| supervisor.parse().ok()).unwrap_or_default()
 }
 
-/// A stop that follows this process's own signals, and what its supervisor says.
+/// Joins this process's own stop signals with the commands of its supervisor.
 pub(super) fn joined(own: Stop) -> Result<Stop> {
     let (stopper, stop) = stop_pair();
-    tokio::spawn(follow(own, stopper.clone()));
+    tokio::spawn(forward_signals(own, stopper.clone()));
     std::thread::Builder::new()
         .name("pynenc-control".to_owned())
-        .spawn(move || obey(std::io::stdin().lock(), &stopper))
+        .spawn(move || follow_commands(std::io::stdin().lock(), &stopper))
         .map_err(Error::other)?;
     Ok(stop)
 }
 
-async fn follow(mut own: Stop, stopper: Stopper) {
+async fn forward_signals(mut own: Stop, stopper: Stopper) {
     own.draining().await;
     stopper.drain();
     own.now().await;
     stopper.now();
 }
 
-/// Does what is said until nobody is there to say anything: a worker without its supervisor drains.
-fn obey(said: impl BufRead, stopper: &Stopper) {
-    for line in said.lines().map_while(std::io::Result::ok) {
+/// Follows the supervisor's commands until its end of the pipe is closed. A worker without a supervisor drains.
+fn follow_commands(commands: impl BufRead, stopper: &Stopper) {
+    for line in commands.lines().map_while(std::io::Result::ok) {
         match line.as_bytes() {
             line if line == NOW.trim_ascii_end() => stopper.now(),
-            line if line == DRAIN.trim_ascii_end() => drain(stopper, "the supervisor stops"),
+            line if line == DRAIN.trim_ascii_end() => drain(stopper, "the supervisor is stopping"),
             _ => {}
         }
     }
-    drain(stopper, "the supervisor is gone");
+    drain(stopper, "the supervisor has exited");
 }
 
-/// Tells afterwards that nothing more is claimed, so that whoever reads it can rely on it.
+/// Drains first and logs afterwards: once the line is in the log, nothing more is claimed.
 fn drain(stopper: &Stopper, why: &str) {
     stopper.drain();
     tracing::info!(process = std::process::id(), why, "this worker process claims nothing more");
@@ -95,7 +96,7 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn a_role_is_for_the_supervisors_child_alone() {
+    fn only_a_child_of_the_supervisor_has_a_role() {
         let runner = RunnerId::new();
         let value = format!("17:{runner}");
         assert_eq!(Role::parse(&value, 17), Some(Role { runner }));
@@ -104,14 +105,14 @@ mod tests {
         assert_eq!(Role::parse("17:somebody", 17), None);
     }
 
-    fn phases(said: &[u8]) -> (bool, bool) {
+    fn phases(commands: &[u8]) -> (bool, bool) {
         let (stopper, mut stop) = stop_pair();
-        obey(said, &stopper);
+        follow_commands(commands, &stopper);
         (stop.is_draining(), stop.now().now_or_never().is_some())
     }
 
     #[test]
-    fn a_worker_does_what_it_is_told_and_drains_when_its_supervisor_is_gone() {
+    fn a_worker_follows_commands_and_drains_without_a_supervisor() {
         assert_eq!(phases(DRAIN), (true, false));
         assert_eq!(phases(&[DRAIN, NOW].concat()), (true, true));
         assert_eq!(phases(b"sing\n\xff"), (true, false));

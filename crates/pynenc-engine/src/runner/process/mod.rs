@@ -1,16 +1,16 @@
-//! The runner that lives in several processes.
+//! [`ProcessRunner`], which supervises worker processes.
 
 mod control;
 mod program;
-mod seat;
+mod worker_process;
 
 use async_trait::async_trait;
-use pynenc_core::lane::StoreId;
+use pynenc_core::component::StoreId;
 use tokio::task::JoinSet;
 
 use self::control::Role;
 use self::program::Program;
-use self::seat::Seat;
+use self::worker_process::WorkerProcess;
 use super::{Runner, ThreadRunner};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -18,28 +18,29 @@ use crate::stop::Stop;
 
 /// Supervises `runner.num_processes` worker processes, each a [`ThreadRunner`] of `runner.concurrency` slots.
 ///
-/// A worker process is this program, executed again with the same arguments: it goes through `main` to the line that
-/// starts its runner, works there until it is told to end, and never gets behind that line. So what a program submits
-/// belongs behind it. A process that a task takes down (it aborts, overflows its stack, or is killed for the memory it
-/// takes) is replaced, at once at first and then with a growing pause; what it ran is given to others right away, and
-/// the log names it.
+/// A worker process is this program, executed again with the same arguments. It executes `main` up to the line that
+/// starts the runner, works there until it is stopped, and exits. So put code that submits calls behind that line.
 ///
-/// Signals concern the supervisor, which tells its workers: on the first they drain, on the second they stop. A worker
-/// whose supervisor is gone drains by itself.
+/// A task may take its worker process down: it aborts, overflows its stack, or uses so much memory that it is killed.
+/// The supervisor replaces the process, at first almost at once and then with a growing pause. It gives the process's
+/// invocations to other runners right away and names them in the log.
 ///
-/// The stores must be ones that processes share, such as those on Redis.
+/// Send signals to the supervisor, which passes them on: on the first the workers drain, on the second they stop. A
+/// worker whose supervisor has exited drains by itself.
+///
+/// The processes have to share the stores, such as those on Redis.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessRunner {
     program: Option<Program>,
 }
 
 impl ProcessRunner {
-    /// A runner whose workers are this program, executed again.
+    /// Creates a runner whose workers execute this program again.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A runner whose workers are another program, which runs an app with a `ProcessRunner` too.
+    /// Creates a runner whose workers execute another program, which has to run an app with a `ProcessRunner` too.
     pub fn with_program(
         program: impl Into<std::path::PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString>>,
@@ -50,10 +51,10 @@ impl ProcessRunner {
 
 #[async_trait]
 impl Runner for ProcessRunner {
-    /// In a worker process it doesn't return: the process ends with its work.
+    /// In a worker process `run` doesn't return: the process exits when its work is over.
     async fn run(&self, engine: Engine, stop: Stop) -> Result<()> {
         match Role::of_this_process() {
-            Some(role) => work(engine, stop, role).await,
+            Some(role) => run_worker(engine, stop, role).await,
             None => self.supervise(engine, stop).await,
         }
     }
@@ -68,31 +69,31 @@ impl ProcessRunner {
         engine.check_requirements()?;
         check_stores(&engine)?;
         let program = self.program.clone().map_or_else(Program::this, Ok)?;
-        let mut seats: JoinSet<()> = (0..processes(&engine))
-            .map(|number| Seat::new(number, program.clone(), engine.clone(), stop.clone()).keep())
+        let mut workers: JoinSet<()> = (0..process_count(&engine))
+            .map(|number| WorkerProcess::new(number, program.clone(), engine.clone(), stop.clone()).supervise())
             .collect();
-        while seats.join_next().await.is_some() {}
+        while workers.join_next().await.is_some() {}
         Ok(())
     }
 }
 
-async fn work(engine: Engine, stop: Stop, role: Role) -> Result<()> {
+async fn run_worker(engine: Engine, stop: Stop, role: Role) -> Result<()> {
     let stop = control::joined(stop)?;
-    let ended = ThreadRunner::with_identity(role.runner).run(engine, stop).await;
-    if let Err(error) = &ended {
-        tracing::error!(%error, "the worker process can't work");
+    let result = ThreadRunner::with_identity(role.runner).run(engine, stop).await;
+    if let Err(error) = &result {
+        tracing::error!(%error, "the worker process failed");
     }
-    std::process::exit(i32::from(ended.is_err()))
+    std::process::exit(i32::from(result.is_err()))
 }
 
-fn processes(engine: &Engine) -> usize {
+fn process_count(engine: &Engine) -> usize {
     match engine.settings().runner.num_processes {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
     }
 }
 
-/// What one process keeps for itself, its workers would never see.
+/// Refuses stores in the memory of this process, which the workers couldn't see.
 fn check_stores(engine: &Engine) -> Result<()> {
     let parts = engine.parts();
     let stores = [
@@ -103,8 +104,8 @@ fn check_stores(engine: &Engine) -> Result<()> {
     match stores.iter().find(|(_, store)| *store == Some(StoreId::of_this_process())) {
         Some((key, _)) => Err(Error::Config(
             pynenc_core::Error::config(
-                "ProcessRunner works in other processes, and this store keeps everything in its own: choose one that \
-                 processes share, such as the Redis components, or `runner_cls = \"ThreadRunner\"`",
+                "ProcessRunner runs tasks in other processes, which can't see a store in this process's memory: \
+                 choose a store that processes share, such as the Redis components, or `runner_cls = \"ThreadRunner\"`",
             )
             .with("setting", key),
         )),

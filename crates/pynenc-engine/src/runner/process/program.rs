@@ -1,4 +1,4 @@
-//! What a worker process executes.
+//! The program that a worker process executes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,14 +22,14 @@ impl Program {
         Self { path: path.into(), arguments: arguments.into_iter().map(Into::into).collect() }
     }
 
-    /// This program, as it was called.
+    /// This program with its own arguments.
     pub(super) fn this() -> Result<Self> {
         let path = std::env::current_exe().map_err(Error::other)?;
         Ok(Self::new(path, std::env::args_os().skip(1)))
     }
 
-    /// Starts a worker process under an identity. It is told to end through its standard input, and is in a process
-    /// group of its own: what a terminal signals reaches the supervisor alone.
+    /// Starts a worker process with an identity. The supervisor stops it through its standard input. The process has a
+    /// process group of its own, so that signals of a terminal reach only the supervisor.
     pub(super) fn start(&self, runner: RunnerId) -> std::io::Result<Child> {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).stdin(Stdio::piped()).kill_on_drop(true);

@@ -1,4 +1,4 @@
-//! The trials of `claim`.
+//! Trials of `claim`.
 
 use std::collections::VecDeque;
 
@@ -9,20 +9,20 @@ use pynenc_core::{ClaimToken, ErrorKind, InvocationId, Reason, RunnerId, Status}
 
 use super::super::sample::{SECOND, limited, registration, running_key};
 use super::super::trials;
-use super::{Given, hinted};
+use super::given::{Given, hinted};
 
 trials! { pub(super) Given:
-    "a waiting invocation is granted once; its epoch and deliveries grow" => waiting_is_granted_once,
-    "what was lost fewer times than the claim says is running at once, with both lines of history" => little_lost_runs,
-    "the same token gets the same answer again" => same_token_same_answer,
-    "another token, and another runner, sees `Gone`" => others_see_gone,
-    "what isn't due is `Gone`, and what is unknown or final too" => not_due_is_gone,
+    "a waiting invocation is granted once, and its epoch and deliveries grow" => waiting_is_granted_once,
+    "a candidate with fewer losses than the claim's limit runs at once, with both lines of history" => few_losses_run_at_once,
+    "the same token gets the same reply again" => same_token_same_reply,
+    "another token gets `Gone`, and so does another runner" => others_get_gone,
+    "an invocation that isn't due is `Gone`, and so is an unknown or finished one" => not_due_is_gone,
     "of many claims at once exactly one is granted" => one_of_many_is_granted,
-    "a slot of the running key is taken in the same step, and no more than the limit are" => limit_holds,
-    "slots are handed on in the order in which others were parked for them, and nobody passes that line" => line_is_kept,
-    "without a free slot it is parked, or ended if its task says so and it never ran" => without_slot_it_is_parked,
-    "a claim that parks and so closes a circle of waits fails that invocation with the way in the detail" => circles_fail,
-    "what could be claimed and calls a task that the claim leaves out stays as it is, and is `LeftOut`" => left_out_stays,
+    "a claim takes a slot of the running key in the same step, and the limit of the key holds" => limit_holds,
+    "freed slots go to parked invocations in the order in which they were parked, and no claim overtakes them" => parking_order_is_kept,
+    "without a free slot an invocation is parked, or finished if its task says so and it never ran" => without_slot_it_is_parked,
+    "a claim that would park an invocation in a wait cycle fails it, with the cycle in the detail" => deadlocks_fail,
+    "an invocation of a task that the claim leaves out is `LeftOut` and unchanged" => left_out_stays,
     "a retired runner's claim is an error of kind `Retired`, and nothing is granted" => retired_gets_nothing,
 }
 
@@ -38,14 +38,14 @@ async fn waiting_is_granted_once(orchestrator: Given) {
     assert_eq!(again.record.deliveries, 2);
 }
 
-async fn little_lost_runs(orchestrator: Given) {
+async fn few_losses_run_at_once(orchestrator: Given) {
     let (fresh, runner) = (orchestrator.fresh().await, RunnerId::new());
     let claim = Claim::new(vec![fresh.id], runner).running_below(1);
     let replies = orchestrator.claim(&claim).await.expect("claim");
-    let [ClaimReply::Granted(granted)] = &replies[..] else { panic!("not granted: {replies:?}") };
+    let [ClaimReply::Granted(granted)] = &replies[..] else { panic!("the claim isn't granted: {replies:?}") };
     assert_eq!((granted.record.status, granted.record.starts, granted.record.version), (Status::Running, 1, 3));
     assert_eq!(orchestrator.claim(&claim).await.expect("claim again"), replies);
-    let entries = orchestrator.history(fresh.id).await.expect("history");
+    let entries = orchestrator.history(fresh.id).await;
     let lines: Vec<_> = entries.iter().map(|entry| (entry.status, entry.reason, entry.runner)).collect();
     assert_eq!(
         lines[1..],
@@ -58,20 +58,20 @@ async fn little_lost_runs(orchestrator: Given) {
     assert!(matches!(&replies[..], [ClaimReply::Granted(it)] if it.record.status == Status::Pending), "{replies:?}");
 }
 
-async fn same_token_same_answer(orchestrator: Given) {
+async fn same_token_same_reply(orchestrator: Given) {
     let (holder, parked) = (orchestrator.accepted(&limited(1)).await, orchestrator.accepted(&limited(1)).await);
     let claim = Claim::new(vec![holder.id, parked.id], RunnerId::new());
     let first = orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(first[..], [ClaimReply::Granted(_), ClaimReply::Busy]));
     assert_eq!(orchestrator.claim(&claim).await.expect("claim"), first);
-    assert_eq!(orchestrator.history(holder.id).await.expect("history").len(), 2);
-    let granted = orchestrator.tracked(holder.id).await.expect("it is known");
+    assert_eq!(orchestrator.history(holder.id).await.len(), 2);
+    let granted = orchestrator.tracked(holder.id).await.expect("the invocation exists");
     orchestrator.moved(&granted, Status::Rerouted, Reason::Shutdown).await;
     let late = orchestrator.claimed_with(holder.id, claim.runner, claim.token).await;
-    assert_eq!(late, ClaimReply::Gone, "a repeat is no second claim");
+    assert_eq!(late, ClaimReply::Gone, "a repeat doesn't claim again");
 }
 
-async fn others_see_gone(orchestrator: Given) {
+async fn others_get_gone(orchestrator: Given) {
     let (id, runner) = (orchestrator.fresh().await.id, RunnerId::new());
     let token = ClaimToken::new();
     assert!(matches!(orchestrator.claimed_with(id, runner, token).await, ClaimReply::Granted(_)));
@@ -89,19 +89,19 @@ async fn not_due_is_gone(orchestrator: Given) {
     orchestrator.advance(SECOND).await;
     let running = orchestrator.started(due.id, runner).await;
     assert_eq!(orchestrator.claimed(InvocationId::new(), runner).await, ClaimReply::Gone);
-    orchestrator.moved(&running, Status::Scheduled, Reason::PutAside).await;
-    assert_eq!(orchestrator.claimed(due.id, runner).await, ClaimReply::Gone, "asleep until its event comes");
+    orchestrator.moved(&running, Status::Scheduled, Reason::Suspended).await;
+    assert_eq!(orchestrator.claimed(due.id, runner).await, ClaimReply::Gone, "it is suspended until its event arrives");
     let done = orchestrator.running(runner).await;
     orchestrator.succeeded(&done).await;
     assert_eq!(orchestrator.claimed(done.id, runner).await, ClaimReply::Gone);
 }
 
-/// Lets many runners claim the same invocations at once, each in an order of its own, and counts the grants of each.
+/// Claims the same invocations by many runners at once, in different orders. Counts the grants of each invocation.
 async fn raced(orchestrator: &Given, ids: &[InvocationId]) -> Vec<usize> {
     let claims = (0..16).map(|shift| {
         let (orchestrator, mut ids) = (orchestrator.clone(), ids.to_vec());
-        let places = ids.len();
-        ids.rotate_left(shift % places);
+        let count = ids.len();
+        ids.rotate_left(shift % count);
         let claim = Claim::new(ids, RunnerId::new());
         tokio::spawn(async move {
             let replies = orchestrator.claim(&claim).await.expect("claim");
@@ -134,29 +134,34 @@ async fn limit_holds(orchestrator: Given) {
     assert_eq!((counts[&Status::Pending], counts[&Status::ConcurrencyControlled]), (3, 7));
 }
 
-/// Those in the line have a smaller limit than those behind them, so that a slot is free that isn't theirs yet.
-async fn line_is_kept(orchestrator: Given) {
+/// The first parked invocations have a smaller limit than the later ones, so a slot is free that they can't take yet.
+async fn parking_order_is_kept(orchestrator: Given) {
     let mut holders = Vec::new();
     for _ in 0..2 {
         let holder = orchestrator.accepted(&limited(2)).await;
         holders.push(orchestrator.started(holder.id, RunnerId::new()).await);
     }
-    let mut line = Vec::new();
+    let mut parked_order = Vec::new();
     for limit in [1, 1, 2, 2] {
         let parked = orchestrator.accepted(&limited(limit)).await;
         assert_eq!(orchestrator.claimed(parked.id, RunnerId::new()).await, ClaimReply::Busy);
-        line.push(parked.id);
+        parked_order.push(parked.id);
     }
-    let success =
-        |of: &Tracked| Change::new(Status::Success, By::Owner(of.record.owner.expect("owned")), Reason::Returned);
+    let success = |of: &Tracked| {
+        Change::new(Status::Success, By::Owner(of.record.owner.expect("the invocation has an owner")), Reason::Returned)
+    };
     assert_eq!(
         hinted(&orchestrator.done(&holders[0], success(&holders[0])).await.1),
         [],
-        "the first wants to be alone"
+        "the first parked one has the limit 1"
     );
     let newcomer = orchestrator.accepted(&limited(2)).await;
-    assert_eq!(orchestrator.claimed(newcomer.id, RunnerId::new()).await, ClaimReply::Busy, "one slot is free");
-    line.push(newcomer.id);
+    assert_eq!(
+        orchestrator.claimed(newcomer.id, RunnerId::new()).await,
+        ClaimReply::Busy,
+        "a free slot isn't for a newcomer"
+    );
+    parked_order.push(newcomer.id);
     let mut handed = VecDeque::from(hinted(&orchestrator.done(&holders[1], success(&holders[1])).await.1));
     let mut order = Vec::new();
     while let Some(id) = handed.pop_front() {
@@ -164,23 +169,23 @@ async fn line_is_kept(orchestrator: Given) {
         let next = orchestrator.started(id, RunnerId::new()).await;
         handed.extend(hinted(&orchestrator.done(&next, success(&next)).await.1));
     }
-    assert_eq!(order, line);
+    assert_eq!(order, parked_order);
 }
 
 async fn without_slot_it_is_parked(orchestrator: Given) {
     orchestrator.occupied().await;
     let parked = orchestrator.accepted(&limited(1)).await;
     assert_eq!(orchestrator.claimed(parked.id, RunnerId::new()).await, ClaimReply::Busy);
-    let parked = orchestrator.tracked(parked.id).await.expect("it is known").record;
+    let parked = orchestrator.tracked(parked.id).await.expect("the invocation exists").record;
     assert_eq!((parked.status, parked.reason), (Status::ConcurrencyControlled, Reason::SlotTaken));
-    let ends = Registration { running: Some(running_key(1, WhenBlocked::End)), ..limited(1) };
+    let ends = Registration { running: Some(running_key(1, WhenBlocked::Drop)), ..limited(1) };
     let ended = orchestrator.accepted(&ends).await;
     assert_eq!(orchestrator.claimed(ended.id, RunnerId::new()).await, ClaimReply::Busy);
-    let ended = orchestrator.tracked(ended.id).await.expect("it is known").record;
+    let ended = orchestrator.tracked(ended.id).await.expect("the invocation exists").record;
     assert_eq!((ended.status, ended.reason), (Status::ConcurrencyControlledFinal, Reason::SlotTaken));
 }
 
-async fn circles_fail(orchestrator: Given) {
+async fn deadlocks_fail(orchestrator: Given) {
     let holder = orchestrator.accepted(&limited(1)).await;
     let holder = orchestrator.started(holder.id, RunnerId::new()).await;
     let middle = orchestrator.running(RunnerId::new()).await;
@@ -189,15 +194,15 @@ async fn circles_fail(orchestrator: Given) {
     orchestrator.paused(&middle, &[child.id]).await;
     let reply = orchestrator.claimed(child.id, RunnerId::new()).await;
     assert!(!matches!(reply, ClaimReply::Granted(_)));
-    let record = orchestrator.tracked(child.id).await.expect("it is known").record;
+    let record = orchestrator.tracked(child.id).await.expect("the invocation exists").record;
     assert_eq!((record.status, record.reason), (Status::Failed, Reason::WaitCycle));
-    let history = orchestrator.history(child.id).await.expect("history");
-    let way = [child.id, holder.id, middle.id, child.id].map(|id| id.to_string()).join(" -> ");
-    assert_eq!(history.last().and_then(|line| line.detail.as_deref()), Some(way.as_str()));
-    no_circle_while_a_slot_can_come_free(&orchestrator).await;
+    let history = orchestrator.history(child.id).await;
+    let cycle = [child.id, holder.id, middle.id, child.id].map(|id| id.to_string()).join(" -> ");
+    assert_eq!(history.last().and_then(|line| line.detail.as_deref()), Some(cycle.as_str()));
+    no_deadlock_while_a_slot_may_be_freed(&orchestrator).await;
 }
 
-async fn no_circle_while_a_slot_can_come_free(orchestrator: &Given) {
+async fn no_deadlock_while_a_slot_may_be_freed(orchestrator: &Given) {
     let key = running_key(2, WhenBlocked::Park);
     let two = |name: &[u8]| pynenc_core::record::RunningKey { key: pynenc_core::Digest::of(name), ..key };
     let of_two = || Registration { running: Some(two(b"two")), ..registration() };
@@ -218,7 +223,7 @@ async fn left_out_stays(orchestrator: Given) {
         Claim { token: ClaimToken::new(), ..claim.clone() }.without(vec!["another::task".into(), one.task.clone()]);
     let left_out = [ClaimReply::LeftOut(one.clone()), ClaimReply::Gone, ClaimReply::LeftOut(other.clone())];
     assert_eq!(orchestrator.claim(&without).await.expect("claim"), left_out);
-    assert_eq!(orchestrator.history(one.id).await.expect("history").len(), 1);
+    assert_eq!(orchestrator.history(one.id).await.len(), 1);
     let replies = orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(&replies[..], [ClaimReply::Granted(_), ClaimReply::Gone, ClaimReply::Granted(_)]), "{replies:?}");
     let again = Claim { token: ClaimToken::new(), ..without };
@@ -231,7 +236,7 @@ async fn left_out_stays(orchestrator: Given) {
 async fn retired_gets_nothing(orchestrator: Given) {
     let (runner, id) = (RunnerId::new(), orchestrator.fresh().await.id);
     orchestrator.beat(runner).await;
-    orchestrator.leave(runner).await.expect("leave");
+    orchestrator.retire(runner).await;
     let claim = Claim::new(vec![id], runner);
     assert_eq!(orchestrator.claim(&claim).await.expect_err("retired").kind(), ErrorKind::Retired);
     assert_eq!(orchestrator.status(id).await, Status::Registered);

@@ -1,42 +1,41 @@
-//! The trials of the methods that read.
+//! Trials of `records`, `inspect`, `find` and `count`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pynenc_core::orchestrator::{Counts, Find, Inspected, Tracked};
+use pynenc_core::orchestrator::{Counts, Find, Inspection, Tracked};
 use pynenc_core::record::{Priority, Registration, Retention, WhenBlocked};
 use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{InvocationId, QueueName, Reason, RunnerId, Status, Timestamp};
 
 use super::super::sample::{HOUR, SECOND, limited, registration, registration_key, running_key};
 use super::super::trials;
-use super::{Given, ids};
+use super::given::{Given, ids};
 
 trials! { pub(super) Given:
-    "what is unknown is `None`" => unknown_is_none,
-    "pages of a listing are complete and in order, and filters hold" => pages_are_complete,
-    "a listing from the newest is the same one, turned round" => newest_is_turned_round,
-    "what was registered before `since` isn't listed, nor what was registered after `until`" => since_is_kept,
-    "what has ended without a value is found among much that waits, and a page looks at a bounded number of entries" => pages_are_bounded,
-    "what is inspected is as it was registered, and `None` if it is unknown" => inspected_is_as_registered,
-    "who has the slots of a running key is named, and how many are parked before" => holders_are_named,
-    "what a paused one waits for is named until it has ended" => awaited_is_named,
-    "what is queued is listed, due or not, and what is owned, parked, asleep or final isn't" => queued_is_listed,
-    "what changed within `unchanged_for` isn't listed" => changed_is_not_listed,
+    "records are read in the order of the ids, and an unknown invocation gives `None`" => unknown_is_none,
+    "an inspection shows the registration, and an unknown invocation gives `None`" => inspection_shows_the_registration,
+    "an inspection shows the history, whose versions grow by one from line to line" => inspection_shows_the_history,
+    "an inspection names the holders of the running key and counts the invocations parked before" => inspection_names_holders,
+    "an inspection names the unfinished invocations that a paused one waits for" => inspection_names_awaited,
+    "pages are complete and in order, and filters hold together" => pages_are_complete,
+    "the newest first is the same listing in reverse" => newest_first_is_reversed,
+    "an invocation registered before `since` or after `until` isn't listed" => since_and_until_hold,
+    "an invocation that finished without a value is found among many that wait, and the size of a page is bounded" => pages_are_bounded,
+    "the filter for queued invocations matches due and delayed ones, but no owned, parked, suspended or finished one" => queued_are_listed,
+    "the filter for queued invocations leaves out those that changed too recently" => changed_are_not_listed,
+    "the filter for an owner matches an invocation until it leaves its owner" => owned_are_listed,
     "counts follow every transition" => counts_follow,
-    "versions in a history grow by one from line to line" => versions_grow,
-    "what is claimed is listed until it leaves its owner" => owned_is_listed,
 }
 
 async fn unknown_is_none(orchestrator: Given) {
     let (first, second) = (orchestrator.fresh().await, orchestrator.fresh().await);
     let found = orchestrator.records(&[second.id, InvocationId::new(), first.id]).await.expect("records");
     assert_eq!(found, [Some(second), None, Some(first)]);
-    assert_eq!(orchestrator.history(InvocationId::new()).await.expect("history"), []);
 }
 
 impl Given {
-    /// Every page of a listing, one after another.
+    /// The items of all pages of a listing.
     async fn found(&self, mut find: Find) -> Vec<InvocationId> {
         let mut found = Vec::new();
         loop {
@@ -50,8 +49,8 @@ impl Given {
         }
     }
 
-    async fn queued_ids(&self, unchanged_for: Duration) -> Vec<InvocationId> {
-        ids(&self.queued(None, unchanged_for, 100).await.expect("queued").items)
+    async fn queued_ids(&self, queued_for: Duration) -> Vec<InvocationId> {
+        self.found(Find { queued_for: Some(queued_for), limit: 100, ..Find::default() }).await
     }
 }
 
@@ -74,13 +73,18 @@ async fn pages_are_complete(orchestrator: Given) {
         let both = Find { statuses: vec![Status::Pending], ..odd };
         assert_eq!(orchestrator.found(both).await, [all[3]]);
     }
-    let page = orchestrator.queued(None, Duration::ZERO, 2).await.expect("queued");
+    let queued = Find { queued_for: Some(Duration::ZERO), limit: 2, ..Find::default() };
+    let page = orchestrator.find(&queued).await.expect("find");
     assert_eq!(ids(&page.items), all[..2]);
-    let rest = orchestrator.queued(page.next, Duration::ZERO, 100).await.expect("queued");
+    let rest = orchestrator.find(&Find { after: page.next, limit: 100, ..queued.clone() }).await.expect("find");
     assert_eq!((ids(&rest.items), rest.next), (vec![all[2], all[5], all[6]], None));
+    let odd = Find { task: Some("testkit::odd".into()), ..queued.clone() };
+    assert_eq!(orchestrator.found(odd).await, [all[1], all[5]]);
+    let reversed = Find { newest_first: true, ..queued };
+    assert_eq!(orchestrator.found(reversed).await, [all[6], all[5], all[2], all[1], all[0]]);
 }
 
-async fn newest_is_turned_round(orchestrator: Given) {
+async fn newest_first_is_reversed(orchestrator: Given) {
     let mut all = Vec::new();
     for number in 0..7 {
         all.push(orchestrator.fresh().await.id);
@@ -96,14 +100,14 @@ async fn newest_is_turned_round(orchestrator: Given) {
         let back = Find { newest_first: true, ..forth.clone() };
         let pending = Find { statuses: vec![Status::Pending], ..forth.clone() };
         for (forth, back) in [(forth, back.clone()), (pending.clone(), Find { newest_first: true, ..pending })] {
-            let mut turned = orchestrator.found(forth).await;
-            turned.reverse();
-            assert_eq!(orchestrator.found(back).await, turned);
+            let mut reversed = orchestrator.found(forth).await;
+            reversed.reverse();
+            assert_eq!(orchestrator.found(back).await, reversed);
         }
     }
 }
 
-async fn since_is_kept(orchestrator: Given) {
+async fn since_and_until_hold(orchestrator: Given) {
     let old = orchestrator.fresh().await.id;
     orchestrator.advance(SECOND).await;
     let since = orchestrator.now().await;
@@ -117,7 +121,7 @@ async fn since_is_kept(orchestrator: Given) {
         assert_eq!(found, young);
         let mut found = orchestrator.found(Find { newest_first: true, ..find }).await;
         found.sort_unstable();
-        assert_eq!(found, young, "from the newest, without {old}");
+        assert_eq!(found, young, "the newest first, without {old}");
         let until = Timestamp::from_millis(since.as_millis() - 1);
         for newest_first in [false, true] {
             let find = Find { until: Some(until), limit, newest_first, ..Find::default() };
@@ -137,14 +141,14 @@ async fn pages_are_bounded(orchestrator: Given) {
     for newest_first in [false, true] {
         let find = Find { statuses: vec![Status::Failed], limit: 10, newest_first, ..Find::default() };
         let page = orchestrator.find(&find).await.expect("find");
-        assert_eq!((ids(&page.items), page.next), (vec![failed.id], None), "in one page");
+        assert_eq!((ids(&page.items), page.next), (vec![failed.id], None), "one page is enough");
         let none = Find { statuses: vec![Status::Cancelled], ..find.clone() };
         let page = orchestrator.find(&none).await.expect("find");
         assert_eq!((page.items.len(), page.next), (0, None));
         let task = Find { task: Some("testkit::absent".into()), statuses: Vec::new(), ..find.clone() };
         let page = orchestrator.find(&task).await.expect("find");
-        assert!(page.items.is_empty() && page.next.is_some(), "it says how far it has looked");
-        assert!(orchestrator.found(task).await.is_empty(), "and comes to an end");
+        assert!(page.items.is_empty() && page.next.is_some(), "the page has a cursor");
+        assert!(orchestrator.found(task).await.is_empty(), "the listing ends");
     }
     orchestrator.cancel(&waiting.iter().map(|one| one.id).collect::<Vec<_>>()).await.expect("cancel");
     let cancelled = Find { statuses: vec![Status::Cancelled, Status::Failed], limit: 5000, ..Find::default() };
@@ -152,16 +156,16 @@ async fn pages_are_bounded(orchestrator: Given) {
 }
 
 impl Given {
-    async fn inspected(&self, id: InvocationId) -> Inspected {
-        self.inspect(&[id]).await.expect("inspect").remove(0).expect("it is known")
+    async fn inspected(&self, id: InvocationId) -> Inspection {
+        self.inspect(&[id]).await.expect("inspect").remove(0).expect("the invocation exists")
     }
 }
 
-async fn inspected_is_as_registered(orchestrator: Given) {
+async fn inspection_shows_the_registration(orchestrator: Given) {
     let plain = registration();
     let keyed = Registration {
         registration: Some(registration_key("key", "arguments")),
-        running: Some(running_key(3, WhenBlocked::End)),
+        running: Some(running_key(3, WhenBlocked::Drop)),
         priority: Priority::new(7),
         retention: Retention { results: SECOND, failures: HOUR },
         ..registration()
@@ -172,14 +176,14 @@ async fn inspected_is_as_registered(orchestrator: Given) {
         let now = orchestrator.now().await;
         let inspected = orchestrator.inspected(registration.id).await;
         assert_eq!((&inspected.tracked, &inspected.registration), (&tracked, registration));
-        assert!(inspected.now >= now && inspected.now.since(now) < HOUR, "it is the store's present");
+        assert!(inspected.now >= now && inspected.now.since(now) < HOUR, "`now` is the store's present time");
         assert_eq!((inspected.holders, inspected.parked_before, inspected.awaits), (vec![], None, vec![]));
     }
     let both = orchestrator.inspect(&[InvocationId::new(), plain.id]).await.expect("inspect");
     assert_eq!((both[0].is_none(), both[1].as_ref().map(|it| it.tracked.id)), (true, Some(plain.id)));
 }
 
-async fn holders_are_named(orchestrator: Given) {
+async fn inspection_names_holders(orchestrator: Given) {
     let runner = RunnerId::new();
     let mut ids = Vec::new();
     for _ in 0..4 {
@@ -188,14 +192,14 @@ async fn holders_are_named(orchestrator: Given) {
     for id in &ids {
         orchestrator.claimed(*id, runner).await;
     }
-    for (place, id) in ids.iter().enumerate() {
-        let Inspected { holders, parked_before, .. } = orchestrator.inspected(*id).await;
+    for (index, id) in ids.iter().enumerate() {
+        let Inspection { holders, parked_before, .. } = orchestrator.inspected(*id).await;
         assert_eq!(holders, ids[..2]);
-        assert_eq!(parked_before, place.checked_sub(2).map(|before| before as u64));
+        assert_eq!(parked_before, index.checked_sub(2).map(|before| before as u64));
     }
 }
 
-async fn awaited_is_named(orchestrator: Given) {
+async fn inspection_names_awaited(orchestrator: Given) {
     let body = orchestrator.running(RunnerId::new()).await;
     let (first, second) = (orchestrator.running(RunnerId::new()).await, orchestrator.fresh().await);
     let (body, _) = orchestrator.paused(&body, &[first.id, second.id]).await;
@@ -208,7 +212,7 @@ async fn awaited_is_named(orchestrator: Given) {
     assert_eq!(orchestrator.inspected(body.id).await.awaits, []);
 }
 
-async fn queued_is_listed(orchestrator: Given) {
+async fn queued_are_listed(orchestrator: Given) {
     for &status in Status::ALL {
         let reached = orchestrator.reached(status).await;
         let is_listed = orchestrator.queued_ids(Duration::ZERO).await.contains(&reached.id);
@@ -217,14 +221,14 @@ async fn queued_is_listed(orchestrator: Given) {
     }
     let due = Registration { due: Some(Due::In(HOUR)), ..registration() };
     let due = orchestrator.accepted(&due).await.id;
-    let sleeper = orchestrator.running(RunnerId::new()).await;
-    let sleeper = orchestrator.moved(&sleeper, Status::Scheduled, Reason::PutAside).await;
+    let suspended = orchestrator.running(RunnerId::new()).await;
+    let suspended = orchestrator.moved(&suspended, Status::Scheduled, Reason::Suspended).await;
     assert_eq!(orchestrator.queued_ids(Duration::ZERO).await, [due]);
-    orchestrator.done(&sleeper, Change::new(Status::Rerouted, By::System, Reason::Woken)).await;
-    assert_eq!(orchestrator.queued_ids(Duration::ZERO).await, [due, sleeper.id]);
+    orchestrator.done(&suspended, Change::new(Status::Rerouted, By::System, Reason::Woken)).await;
+    assert_eq!(orchestrator.queued_ids(Duration::ZERO).await, [due, suspended.id]);
 }
 
-async fn changed_is_not_listed(orchestrator: Given) {
+async fn changed_are_not_listed(orchestrator: Given) {
     let (old, back) = (orchestrator.fresh().await, orchestrator.running(RunnerId::new()).await);
     orchestrator.advance(SECOND * 10).await;
     orchestrator.moved(&back, Status::Rerouted, Reason::Shutdown).await;
@@ -234,7 +238,7 @@ async fn changed_is_not_listed(orchestrator: Given) {
     assert_eq!(orchestrator.queued_ids(SECOND * 30).await, []);
 }
 
-/// What the counts have to be, by looking at everything.
+/// Compares the counts with those of the full listing.
 async fn assert_counted(orchestrator: &Given) {
     let (mut statuses, mut queued) = (BTreeMap::<_, u64>::new(), BTreeMap::<QueueName, u64>::new());
     for Tracked { record, queue, .. } in orchestrator.all().await {
@@ -261,20 +265,20 @@ async fn counts_follow(orchestrator: Given) {
     orchestrator.reached(Status::Success).await;
     assert_counted(&orchestrator).await;
     orchestrator.advance(HOUR * 24 * 365).await;
-    let outlived = orchestrator.outlived(100).await.expect("outlived");
+    let outlived = orchestrator.outlived(100, Duration::ZERO).await.expect("outlived");
     assert_eq!(outlived.len(), 1);
     orchestrator.forget(&outlived).await.expect("forget");
     assert_counted(&orchestrator).await;
 }
 
-async fn versions_grow(orchestrator: Given) {
+async fn inspection_shows_the_history(orchestrator: Given) {
     let runner = RunnerId::new();
     let running = orchestrator.running(runner).await;
     let retry = orchestrator.retried(&running, SECOND).await;
     orchestrator.advance(SECOND).await;
     let running = orchestrator.started(retry.id, runner).await;
     orchestrator.succeeded(&running).await;
-    let history = orchestrator.history(running.id).await.expect("history");
+    let history = orchestrator.history(running.id).await;
     let versions: Vec<_> = history.iter().map(|line| line.version).collect();
     assert_eq!(versions, [1, 2, 3, 4, 5, 6, 7]);
     let runners: Vec<_> = history.iter().map(|line| line.runner).collect();
@@ -282,17 +286,24 @@ async fn versions_grow(orchestrator: Given) {
     assert!(runners[1..].iter().all(|line| *line == Some(runner)));
 }
 
-async fn owned_is_listed(orchestrator: Given) {
+async fn owned_are_listed(orchestrator: Given) {
     let (runner, other) = (RunnerId::new(), RunnerId::new());
     let first = orchestrator.accepted(&limited(2)).await;
     let first = orchestrator.granted(first.id, runner).await;
     let second = orchestrator.running(runner).await;
     let third = orchestrator.running(other).await;
-    let mut owned = orchestrator.owned(runner).await.expect("owned");
-    owned.sort_by_key(|tracked| tracked.record.deliveries + tracked.record.starts);
-    assert_eq!(owned, [first.clone(), second.clone()]);
+    assert_eq!(sorted(orchestrator.owned(runner).await), sorted(vec![first.clone(), second.clone()]));
+    let by_page = Find { owner: Some(runner), limit: 1, ..Find::default() };
+    assert_eq!(orchestrator.found(by_page.clone()).await, ids(&orchestrator.owned(runner).await));
+    let running = Find { statuses: vec![Status::Running], ..by_page };
+    assert_eq!(orchestrator.found(running).await, [second.id]);
     orchestrator.moved(&first, Status::Rerouted, Reason::Shutdown).await;
     orchestrator.succeeded(&second).await;
-    assert_eq!(orchestrator.owned(runner).await.expect("owned"), []);
-    assert_eq!(orchestrator.owned(other).await.expect("owned"), [third]);
+    assert_eq!(orchestrator.owned(runner).await, []);
+    assert_eq!(orchestrator.owned(other).await, [third]);
+}
+
+fn sorted(mut tracked: Vec<Tracked>) -> Vec<Tracked> {
+    tracked.sort_unstable_by_key(|tracked| tracked.id);
+    tracked
 }

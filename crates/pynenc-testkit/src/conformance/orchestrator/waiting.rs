@@ -1,4 +1,4 @@
-//! The trials of `block`, `watch` and `signals`.
+//! Trials of `block`, `watch` and `signals`.
 
 use futures_util::{FutureExt, StreamExt};
 use pynenc_core::orchestrator::{Blocked, ClaimReply, OutboxInterest, Signal, Tracked};
@@ -8,21 +8,21 @@ use pynenc_core::{InvocationId, Reason, RunnerId, Status};
 
 use super::super::sample::{HOUR, limited, registration, task};
 use super::super::trials;
-use super::{Given, hinted};
+use super::given::{Given, hinted};
 
 trials! { pub(super) Given:
-    "a running waiter is paused, and what it waits for is raised by the number that wait for it" => waiter_is_paused,
-    "a paused waiter waits for more without another transition" => paused_waits_for_more,
-    "what has ended or doesn't exist is nothing to wait for" => ended_is_nothing,
-    "a wait that closes a circle is refused with the way" => circles_are_refused,
-    "a circle through a concurrency slot is found: a parked child of the slot's holder" => circles_through_slots,
-    "a wait ends with the waiter's next transition" => waits_end,
+    "a running waiter is paused, and the priority of an awaited invocation rises with the number of its waiters" => waiter_is_paused,
+    "a paused waiter waits for more invocations without another transition" => paused_waits_for_more,
+    "finished and unknown invocations aren't waited for" => finished_are_not_awaited,
+    "a wait that closes a wait cycle is refused with the cycle" => wait_cycles_are_refused,
+    "a wait cycle through a concurrency slot is found: a parked child of the slot's holder" => wait_cycles_through_slots,
+    "a wait is over with the waiter's next transition" => waits_are_over,
     "a stale waiter is refused" => stale_is_refused,
-    "an end that comes later is pushed" => later_end_is_pushed,
-    "an end that was there before is told at once" => earlier_end_is_told,
-    "what doesn't exist is told as such" => unknown_is_told,
-    "a cancel of what the runner owns is signalled to it alone" => cancel_is_signalled,
-    "an outbox entry is signalled" => outbox_is_signalled,
+    "a later completion is pushed to the watcher" => later_completion_is_pushed,
+    "an earlier completion is reported at once" => earlier_completion_is_reported,
+    "an unknown invocation is reported as unknown" => unknown_is_reported,
+    "a cancel request is signalled to the owner alone" => cancel_is_signalled,
+    "a new outbox entry is signalled" => outbox_is_signalled,
 }
 
 impl Given {
@@ -38,7 +38,7 @@ async fn waiter_is_paused(orchestrator: Given) {
     let (paused, raised) = orchestrator.paused(&first, &[child.id, owned.id, child.id]).await;
     assert_eq!((paused.record.status, paused.record.reason), (Status::Paused, Reason::Waiting));
     assert_eq!(orchestrator.tracked(first.id).await, Some(paused));
-    assert_eq!(hinted(&raised), [child.id], "what is owned is in no queue");
+    assert_eq!(hinted(&raised), [child.id], "an owned invocation is in no queue");
     assert_eq!(raised[0].priority, child.priority.raised(1));
     let (_, raised) = orchestrator.paused(&second, &[child.id]).await;
     assert_eq!(raised.len(), 1);
@@ -56,18 +56,18 @@ async fn paused_waits_for_more(orchestrator: Given) {
     assert_eq!(repeated, paused, "a repeat after a lost reply");
     let second = orchestrator.started(second.id, RunnerId::new()).await;
     let closes = orchestrator.blocked(&second, &[body.id]).await;
-    assert_eq!(closes, Blocked::Cycle(vec![second.id, body.id, second.id]), "both waits count");
+    assert_eq!(closes, Blocked::Cycle(vec![second.id, body.id, second.id]), "both waits are edges");
 }
 
-async fn ended_is_nothing(orchestrator: Given) {
-    let (body, ended) = (orchestrator.body().await, orchestrator.body().await);
-    orchestrator.succeeded(&ended).await;
-    assert_eq!(orchestrator.blocked(&body, &[ended.id, InvocationId::new()]).await, Blocked::Ready);
+async fn finished_are_not_awaited(orchestrator: Given) {
+    let (body, finished) = (orchestrator.body().await, orchestrator.body().await);
+    orchestrator.succeeded(&finished).await;
+    assert_eq!(orchestrator.blocked(&body, &[finished.id, InvocationId::new()]).await, Blocked::Ready);
     assert_eq!(orchestrator.blocked(&body, &[]).await, Blocked::Ready);
-    assert_eq!(orchestrator.tracked(body.id).await, Some(body), "it goes on without a transition");
+    assert_eq!(orchestrator.tracked(body.id).await, Some(body), "it continues without a transition");
 }
 
-async fn circles_are_refused(orchestrator: Given) {
+async fn wait_cycles_are_refused(orchestrator: Given) {
     let bodies = [orchestrator.body().await, orchestrator.body().await, orchestrator.body().await];
     let [first, second, third] = &bodies;
     assert_eq!(orchestrator.blocked(first, &[first.id]).await, Blocked::Cycle(vec![first.id, first.id]));
@@ -80,7 +80,7 @@ async fn circles_are_refused(orchestrator: Given) {
     orchestrator.paused(third, &[fresh.id]).await;
 }
 
-async fn circles_through_slots(orchestrator: Given) {
+async fn wait_cycles_through_slots(orchestrator: Given) {
     let holder = orchestrator.accepted(&limited(1)).await;
     let holder = orchestrator.started(holder.id, RunnerId::new()).await;
     let child = orchestrator.accepted(&limited(1)).await;
@@ -93,7 +93,7 @@ async fn circles_through_slots(orchestrator: Given) {
     holders_of_two_slots(&orchestrator).await;
 }
 
-/// One of two holders may wait for a parked child, for the other's slot can come free; both may not.
+/// One of two holders may wait for a parked child, because the other may free its slot. Both may not.
 async fn holders_of_two_slots(orchestrator: &Given) {
     orchestrator.purge().await.expect("purge");
     let mut holders = Vec::new();
@@ -108,7 +108,7 @@ async fn holders_of_two_slots(orchestrator: &Given) {
     assert_eq!(closes, Blocked::Cycle(vec![holders[1].id, child.id, holders[1].id]));
 }
 
-async fn waits_end(orchestrator: Given) {
+async fn waits_are_over(orchestrator: Given) {
     let (first, second) = (orchestrator.body().await, orchestrator.body().await);
     let (paused, _) = orchestrator.paused(&first, &[second.id]).await;
     let resumed = orchestrator.moved(&paused, Status::Running, Reason::Resumed).await;
@@ -136,30 +136,30 @@ async fn stale_is_refused(orchestrator: Given) {
     assert_eq!(orchestrator.tracked(body.id).await, Some(resumed));
 }
 
-async fn later_end_is_pushed(orchestrator: Given) {
+async fn later_completion_is_pushed(orchestrator: Given) {
     let (first, second) = (orchestrator.body().await, orchestrator.body().await);
-    let mut ended = orchestrator.watch(&[first.id, second.id, first.id]).await.expect("watch");
+    let mut completions = orchestrator.watch(&[first.id, second.id, first.id]).await.expect("watch");
     let mut other = orchestrator.watch(&[second.id]).await.expect("watch");
     let second = orchestrator.succeeded(&second).await;
-    assert_eq!(ended.next().await, Some((second.id, Some(second.record.clone()))));
+    assert_eq!(completions.next().await, Some((second.id, Some(second.record.clone()))));
     assert_eq!(other.next().await, Some((second.id, Some(second.record))));
-    assert_eq!(other.next().await, None, "all is told");
+    assert_eq!(other.next().await, None, "the stream ends with the last completion");
     let first = orchestrator.moved(&first, Status::Failed, Reason::Raised).await;
-    assert_eq!(ended.next().await, Some((first.id, Some(first.record))));
-    assert_eq!(ended.next().await, None, "each once");
+    assert_eq!(completions.next().await, Some((first.id, Some(first.record))));
+    assert_eq!(completions.next().await, None, "each completion is reported once");
 }
 
-async fn earlier_end_is_told(orchestrator: Given) {
+async fn earlier_completion_is_reported(orchestrator: Given) {
     let body = orchestrator.body().await;
     let done = orchestrator.succeeded(&body).await;
-    let ended = orchestrator.watch(&[done.id]).await.expect("watch");
-    assert_eq!(ended.collect::<Vec<_>>().await, [(done.id, Some(done.record))]);
+    let completions = orchestrator.watch(&[done.id]).await.expect("watch");
+    assert_eq!(completions.collect::<Vec<_>>().await, [(done.id, Some(done.record))]);
 }
 
-async fn unknown_is_told(orchestrator: Given) {
+async fn unknown_is_reported(orchestrator: Given) {
     let id = InvocationId::new();
-    let ended = orchestrator.watch(&[id]).await.expect("watch");
-    assert_eq!(ended.collect::<Vec<_>>().await, [(id, None)]);
+    let completions = orchestrator.watch(&[id]).await.expect("watch");
+    assert_eq!(completions.collect::<Vec<_>>().await, [(id, None)]);
 }
 
 async fn cancel_is_signalled(orchestrator: Given) {
@@ -176,7 +176,7 @@ async fn cancel_is_signalled(orchestrator: Given) {
 
 async fn outbox_is_signalled(orchestrator: Given) {
     let interest = OutboxInterest { listener: "listener".into(), task: task(), statuses: vec![Status::Success] };
-    orchestrator.want(&[interest], HOUR).await.expect("want");
+    orchestrator.subscribe(&[interest], HOUR).await.expect("subscribe");
     let mut signals = orchestrator.signals(RunnerId::new()).await.expect("signals");
     for _ in 0..2 {
         let body = orchestrator.body().await;

@@ -1,0 +1,168 @@
+//! The backends of the benchmarks: memory, or a private Redis server.
+
+use std::time::{Duration, Instant};
+
+use pynenc::PynencBuilder;
+use pynenc::prelude::*;
+use pynenc_testkit::{RedisServer, RedisServerOptions};
+
+use crate::tasks;
+
+/// A backend under measurement.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// The stores in the memory of this process.
+    Memory,
+    /// A loopback server without persistence, and its measured best speed.
+    Redis(Box<RedisServer>, Reference),
+}
+
+/// A server's best speed, measured beside the benchmarks because machines are shared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reference {
+    /// `SET` commands per second over one connection, each after the reply to the last.
+    pub(crate) round_trips: f64,
+    /// Raw registrations per second: a script writes 100 of them per call.
+    pub(crate) batched: f64,
+}
+
+impl Backend {
+    pub(crate) fn redis() -> Self {
+        let arguments = ["--appendonly", "no"].map(str::to_owned).into();
+        let server = RedisServer::start_with(RedisServerOptions { arguments, ..RedisServerOptions::default() });
+        let reference = Reference::of(&server).expect("a loopback server answers");
+        server.command(&["FLUSHALL"]);
+        Self::Redis(Box::new(server), reference)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis(..) => "redis",
+        }
+    }
+
+    /// Builds an app with the tasks of the benchmarks.
+    pub(crate) async fn app(&self) -> Result<Pynenc> {
+        self.builder().tasks(tasks::all()).build().await
+    }
+
+    /// Creates a builder without tasks. A server is emptied first.
+    pub(crate) fn builder(&self) -> PynencBuilder {
+        match self {
+            Self::Memory => own_settings().memory(),
+            Self::Redis(server, _) => {
+                server.command(&["FLUSHALL"]);
+                builder_on(&server.url())
+            }
+        }
+    }
+
+    /// The server's counters.
+    pub(crate) fn counters(&self) -> Option<Counters> {
+        match self {
+            Self::Memory => None,
+            Self::Redis(server, _) => Some(Counters::of(server)),
+        }
+    }
+
+    /// The commands in one second of idling, measured over ten seconds.
+    pub(crate) async fn idle_commands(&self) -> f64 {
+        const LENGTH: Duration = Duration::from_secs(10);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let commands = || self.counters().map_or(0.0, |counters| counters.commands);
+        let before = commands();
+        tokio::time::sleep(LENGTH).await;
+        (commands() - before) / LENGTH.as_secs_f64()
+    }
+
+    /// The number of bytes that the server has received and sent.
+    pub(crate) fn traffic(&self) -> [f64; 2] {
+        let Self::Redis(server, _) = self else { return [0.0; 2] };
+        let report = server.command(&["INFO", "stats"]);
+        ["total_net_input_bytes:", "total_net_output_bytes:"].map(|name| number(&report, name))
+    }
+
+    /// The target for this backend: a fixed number in memory, or a function of the server's speed.
+    pub(crate) fn target(&self, memory: f64, redis: impl FnOnce(Reference) -> f64) -> f64 {
+        match self {
+            Self::Memory => memory,
+            Self::Redis(_, reference) => redis(*reference),
+        }
+    }
+}
+
+/// Creates a builder for a server, without emptying it.
+pub(crate) fn builder_on(server: &str) -> PynencBuilder {
+    own_settings().redis(server).set("redis.start_check", "off")
+}
+
+fn own_settings() -> PynencBuilder {
+    Pynenc::builder().without_config_file().environment([]).without_linked_tasks()
+}
+
+impl Reference {
+    fn of(server: &RedisServer) -> redis::RedisResult<Self> {
+        let mut connection = redis::Client::open(server.url())?.get_connection()?;
+        Ok(Self { round_trips: round_trips(&mut connection)?, batched: batched(&mut connection)? })
+    }
+}
+
+/// The duration of a reference measurement.
+const LENGTH: Duration = Duration::from_millis(500);
+
+fn round_trips(connection: &mut redis::Connection) -> redis::RedisResult<f64> {
+    let (start, mut count) = (Instant::now(), 0_u32);
+    while start.elapsed() < LENGTH {
+        for _ in 0..100 {
+            redis::cmd("SET").arg("reference").arg(count).exec(connection)?;
+            count += 1;
+        }
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+fn batched(connection: &mut redis::Connection) -> redis::RedisResult<f64> {
+    let script = redis::Script::new(
+        "for n = 1, 100 do
+           local id = ARGV[1] .. n
+           redis.call('SET', '{r}e' .. id, ARGV[2])
+           redis.call('SET', '{r}r' .. id, ARGV[2])
+           redis.call('ZADD', KEYS[1], n, id)
+         end",
+    );
+    let (start, mut count) = (Instant::now(), 0_u32);
+    while start.elapsed() < LENGTH {
+        script.key("{r}queue").arg(count).arg("x".repeat(200)).invoke::<()>(connection)?;
+        count += 100;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Counters of a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counters {
+    /// Commands that clients sent. Commands inside of scripts don't count.
+    pub(crate) commands: f64,
+    /// Bytes in memory.
+    pub(crate) memory: f64,
+}
+
+/// Commands that clients send and scripts don't call.
+const SENT: [&str; 10] =
+    ["fcall", "evalsha", "eval", "blpop", "ping", "unwatch", "subscribe", "unsubscribe", "hello", "script|load"];
+
+impl Counters {
+    pub(crate) fn of(server: &RedisServer) -> Self {
+        let commands = server.command(&["INFO", "commandstats"]);
+        let calls = |name: &str| number(&commands, &format!("cmdstat_{name}:calls="));
+        let memory = number(&server.command(&["INFO", "memory"]), "used_memory:");
+        Self { commands: SENT.iter().map(|name| calls(name)).sum(), memory }
+    }
+}
+
+/// The number after a word of a report, or 0.
+fn number(report: &str, word: &str) -> f64 {
+    let rest = report.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_default();
+    rest.split([',', '\r']).next().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0)
+}

@@ -1,0 +1,203 @@
+//! Submits calls, alone or in batches.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
+use pynenc_core::lane::Submission;
+use pynenc_core::orchestrator::Registered;
+use pynenc_core::{InvocationId, Lane};
+
+use super::call::{Call, EncodedCall};
+use super::encode::Uploads;
+use super::group::InvocationGroup;
+use super::invocation::{Invocation, Reuse};
+use crate::engine::{Engine, StatusChange};
+use crate::error::{Error, Result};
+use crate::task::{RegisteredTask, Task};
+
+/// The maximum number of calls in one round trip.
+const BATCH: usize = 500;
+
+impl Engine {
+    /// Submits a call and returns its invocation, without waiting for the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTask`], [`Error::Invalid`] if the arguments can't be encoded or read back,
+    /// [`Error::IdempotencyConflict`], [`Error::ArgumentsDiffer`] if the task's options ask for it,
+    /// [`Error::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
+    pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
+        let task = self.known_task(T::definition().name)?;
+        let mut uploads = Uploads::default();
+        let submission = self.prepare_call(task, call, &mut uploads)?;
+        uploads.send(self).await?;
+        let reply = self.submit_in_group(&submission).await;
+        self.invocation_of(task, &submission, Some(reply)).await
+    }
+
+    /// Submits through group commit. If the leader of the group was dropped, submits once more alone, which is safe
+    /// because submitting under the same id is idempotent.
+    async fn submit_in_group(&self, submission: &Submission) -> pynenc_core::Result<Registered> {
+        match self.submits().send(submission.clone()).await {
+            Some(reply) => reply,
+            None => only(self.lane().submit(vec![submission.clone()]).await?),
+        }
+    }
+
+    /// Submits calls of one task in batches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::submit`]. Calls that were accepted before the one that failed continue.
+    pub async fn submit_all<T: Task>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Result<InvocationGroup<T>> {
+        let task = self.known_task(T::definition().name)?;
+        let mut invocations = Vec::new();
+        let mut calls = calls.into_iter().peekable();
+        let mut in_flight: Option<RoundTrip> = None;
+        while calls.peek().is_some() {
+            let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
+            let mut uploads = Uploads::default();
+            for call in calls.by_ref().take(BATCH) {
+                batch.push(self.prepare_call(task, call, &mut uploads)?);
+            }
+            uploads.send(self).await?;
+            // The next batch is encoded while this round trip is in progress.
+            let next = RoundTrip::begin(self.lane(), batch).await;
+            if let Some(round_trip) = in_flight.replace(next) {
+                self.accept_batch(task, round_trip, &mut invocations).await?;
+            }
+        }
+        if let Some(round_trip) = in_flight {
+            self.accept_batch(task, round_trip, &mut invocations).await?;
+        }
+        Ok(InvocationGroup::new(self.clone(), invocations))
+    }
+
+    async fn accept_batch<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        round_trip: RoundTrip,
+        invocations: &mut Vec<Invocation<T>>,
+    ) -> Result<()> {
+        let (batch, replies) = round_trip.finish().await?;
+        for (submission, reply) in batch.iter().zip(replies) {
+            invocations.push(self.invocation_of(task, submission, Some(reply)).await?);
+        }
+        Ok(())
+    }
+
+    /// Submits calls under ids that the caller chose. Submitting the same id again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the fate of all calls is unknown. Each call's own error is its result.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped submit may or may not have taken effect, and can be repeated.
+    pub async fn submit_encoded(&self, calls: Vec<(InvocationId, EncodedCall)>) -> Result<Vec<Result<InvocationId>>> {
+        let mut results = Vec::with_capacity(calls.len());
+        let mut calls = calls.into_iter().peekable();
+        while calls.peek().is_some() {
+            let batch: Vec<_> = calls.by_ref().take(BATCH).map(|(id, call)| self.prepare_encoded(id, call)).collect();
+            let submissions = batch.iter().flatten().map(|(_, submission)| submission.clone()).collect();
+            let mut replies = self.lane().submit(submissions).await?.into_iter();
+            for prepared in batch {
+                results.push(match prepared {
+                    Ok((task, submission)) => {
+                        self.resolve_reply(task, &submission, replies.next()).await.map(|(id, _)| id)
+                    }
+                    Err(error) => Err(error),
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    pub(super) async fn invocation_of<T: Task>(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        reply: Option<pynenc_core::Result<Registered>>,
+    ) -> Result<Invocation<T>> {
+        let (id, reuse) = self.resolve_reply(task, submission, reply).await?;
+        Ok(Invocation::new(self.clone(), id, reuse))
+    }
+
+    /// The invocation that stands for a submission. With a [`Reuse`] it existed before.
+    pub(super) async fn resolve_reply(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        reply: Option<pynenc_core::Result<Registered>>,
+    ) -> Result<(InvocationId, Option<Reuse>)> {
+        match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
+            Registered::New(tracked) => {
+                self.log_submitted(&submission.record);
+                self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
+                self.run_inline(tracked.id).await?;
+                Ok((tracked.id, None))
+            }
+            Registered::Existing { id, same_arguments } => {
+                Ok((id, Some(self.reused(task, submission, id, same_arguments).await?)))
+            }
+            Registered::Conflict { id: existing } => Err(conflict(submission, existing)),
+        }
+    }
+
+    async fn reused(
+        &self,
+        task: &RegisteredTask,
+        submission: &Submission,
+        existing: InvocationId,
+        same_arguments: bool,
+    ) -> Result<Reuse> {
+        let diff = if same_arguments { Vec::new() } else { self.difference(submission, existing).await? };
+        if !same_arguments && task.options.on_diff_non_key_args_raise {
+            return Err(Error::ArgumentsDiffer { existing, diff });
+        }
+        Ok(Reuse { diff })
+    }
+}
+
+type Replies = pynenc_core::Result<Vec<pynenc_core::Result<Registered>>>;
+
+/// A batch in flight.
+struct RoundTrip {
+    batch: Vec<Submission>,
+    replies: MaybeDone<BoxFuture<'static, Replies>>,
+}
+
+impl RoundTrip {
+    /// Starts the round trip without waiting for its replies.
+    async fn begin(lane: &Arc<dyn Lane>, batch: Vec<Submission>) -> Self {
+        let (lane, submissions) = (lane.clone(), batch.clone());
+        let mut replies = maybe_done(async move { lane.submit(submissions).await }.boxed());
+        poll_fn(|cx| Poll::Ready(replies.poll_unpin(cx).is_ready())).await;
+        Self { batch, replies }
+    }
+
+    async fn finish(mut self) -> pynenc_core::Result<(Vec<Submission>, Vec<pynenc_core::Result<Registered>>)> {
+        (&mut self.replies).await;
+        let replies =
+            Pin::new(&mut self.replies).take_output().expect("the future is done, and its output is taken once");
+        Ok((self.batch, replies?))
+    }
+}
+
+fn only(replies: Vec<pynenc_core::Result<Registered>>) -> pynenc_core::Result<Registered> {
+    replies.into_iter().next().unwrap_or_else(|| Err(pynenc_core::Error::unavailable("the submit had no reply")))
+}
+
+fn conflict(submission: &Submission, existing: InvocationId) -> Error {
+    let key = submission.registration.idempotency.as_ref().map(|key| key.key.to_string()).unwrap_or_default();
+    Error::IdempotencyConflict { key, existing }
+}

@@ -1,0 +1,199 @@
+//! Settles an attempt: stores the outcome and makes the transition that commits it.
+
+use std::time::Duration;
+
+use pynenc_core::broker::Message;
+use pynenc_core::cached::Encoded;
+use pynenc_core::lane::Settlement;
+use pynenc_core::orchestrator::{Transition, TransitionReply};
+use pynenc_core::record::{Outcome, Payload, TaskError};
+use pynenc_core::serializer::JsonSerializer;
+use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::status::{By, Change, Expect, Refusal};
+use pynenc_core::{Reason, Serializer, Status};
+
+use super::outcome::AttemptOutcome;
+use super::resume_caller::{ResultSender, dropped_round_trip};
+use super::retry::after_failure;
+use super::unknown_tasks::UnknownTasks;
+use crate::argument_cache::Upload;
+use crate::attempt::{Attempt, Interrupt};
+use crate::backoff::store_backoff;
+use crate::engine::{Engine, StatusChange};
+use crate::tracing::log_settled;
+
+/// A shorter error (in bytes of JSON) is stored inline, without a look at the argument cache's limits.
+const LARGE_ERROR: usize = 1024;
+
+/// The outcome and the status change that settle an attempt.
+pub(super) type Decision = (Option<OutcomeWrite>, Change);
+
+/// Settles an attempt, with retries, until the store accepts the transition or reports another owner. If a caller on this
+/// runner waits for the result, it is resumed in the same round trip.
+pub(super) async fn settle(
+    engine: &Engine,
+    unknown_tasks: &UnknownTasks,
+    attempt: &Attempt,
+    decision: &mut Decision,
+    caller: &mut Option<ResultSender>,
+) {
+    let mut tries = 0;
+    loop {
+        let (outcome, change) = &*decision;
+        match send(engine, attempt, outcome.as_ref(), change, caller).await {
+            Ok(reply) => {
+                if is_unknown_task(&reply) {
+                    Box::pin(hint_later(engine, unknown_tasks, attempt)).await;
+                }
+                return settled(engine, attempt, reply, change);
+            }
+            Err(error) if error.blames_store() => {
+                if tries == 0 {
+                    tracing::warn!(%error, "the outcome can't be written; the attempt retries until the store is back");
+                }
+                if attempt.interruption() == Some(Interrupt::Lost) {
+                    return;
+                }
+                engine.parts().clock.sleep(store_backoff(tries)).await;
+                tries += 1;
+            }
+            Err(error) if outcome.is_some() && change.reason != Reason::ResultRejected => {
+                let rejected = AttemptOutcome::rejected(&error, attempt.number());
+                let Some(rejected) = Box::pin(decide(engine, attempt, rejected)).await else { return };
+                *decision = rejected;
+            }
+            Err(error) => {
+                tracing::error!(%error, "can't settle the invocation; recovery will run it again");
+                return;
+            }
+        }
+    }
+}
+
+/// Sends the settlement: the outcome, then the transition, then the hint if the invocation goes back to its queue. A stale
+/// version under the same epoch is the owner's own, whose reply was lost.
+async fn send(
+    engine: &Engine,
+    attempt: &Attempt,
+    outcome: Option<&OutcomeWrite>,
+    change: &Change,
+    caller: &mut Option<ResultSender>,
+) -> Result<TransitionReply, pynenc_core::Error> {
+    let mut resuming = if change.to.is_final() { caller.take().and_then(ResultSender::begin) } else { None };
+    let requeue = change.reason != Reason::UnknownTask;
+    let mut expect = attempt.expect().await;
+    loop {
+        let transition = Transition { id: attempt.id(), expect: *expect, change: change.clone() };
+        let requeue = requeue.then(|| Message { not_before: None, ..attempt.tracked.message() });
+        let settlement = Settlement { outcome: outcome.cloned(), transition, requeue };
+        let reply = match resuming.take() {
+            Some(resuming) => Box::pin(resuming.settle(engine, settlement)).await?,
+            None => engine.settles().send(settlement).await.unwrap_or_else(dropped_round_trip)?,
+        };
+        match reply {
+            TransitionReply::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
+                *expect = Expect { version, epoch };
+            }
+            reply => return Ok(reply),
+        }
+    }
+}
+
+fn is_unknown_task(reply: &TransitionReply) -> bool {
+    match reply {
+        TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
+            record.reason == Reason::UnknownTask && record.is_queued()
+        }
+        TransitionReply::Refused(_) => false,
+    }
+}
+
+/// Pushes a delayed hint for an unknown task, which another runner or a newer version of this one may know.
+async fn hint_later(engine: &Engine, unknown_tasks: &UnknownTasks, attempt: &Attempt) {
+    engine.hint(&[unknown_tasks.hint(&attempt.tracked, engine.parts().clock.now())]).await;
+}
+
+fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: &Change) {
+    match reply {
+        TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
+            log_settled(&record, change.detail.as_deref());
+            engine.changed(&StatusChange { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+            attempt.settled_as(record);
+        }
+        TransitionReply::Refused(refusal) => {
+            tracing::info!(%refusal, "the claim was lost; the outcome of the task function isn't recorded");
+        }
+    }
+}
+
+/// Decides what to store and which transition to make for an attempt's outcome, and uploads large values. Nothing is
+/// decided if another runner owns the invocation.
+pub(super) async fn decide(engine: &Engine, attempt: &Attempt, outcome: AttemptOutcome) -> Option<Decision> {
+    let by = By::Owner(attempt.runner);
+    let write = |outcome| OutcomeWrite { id: attempt.id(), epoch: attempt.epoch(), outcome };
+    Some(match outcome {
+        AttemptOutcome::Returned(bytes) => match stored(engine, bytes.into()).await {
+            Ok(value) => {
+                let outcome = Outcome::Value { value, serializer: attempt.record.serializer.clone() };
+                (Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned))
+            }
+            Err(error) => Box::pin(decide(engine, attempt, AttemptOutcome::rejected(&error, attempt.number()))).await?,
+        },
+        AttemptOutcome::Failed { error, reason, retry } => {
+            let task = engine.tasks().find(attempt.tracked.task.as_str())?;
+            let retries = attempt.tracked.record.retries;
+            let failure = (error, reason, retry);
+            let (error, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
+            match error {
+                Some(error) => (Some(write(Box::pin(error_outcome(engine, attempt, error)).await)), change),
+                None => (None, change),
+            }
+        }
+        AttemptOutcome::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
+        AttemptOutcome::Suspended(due) => {
+            (None, Change { due, ..Change::new(Status::Scheduled, by, Reason::Suspended) })
+        }
+        AttemptOutcome::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
+        AttemptOutcome::GivenBack { reason } => (None, Change::new(Status::Rerouted, by, reason)),
+        AttemptOutcome::Lost => return None,
+    })
+}
+
+/// Makes an outcome of an error. If the error can't be stored, the outcome says so.
+async fn error_outcome(engine: &Engine, attempt: &Attempt, error: TaskError) -> Outcome {
+    let large = match JsonSerializer.encode(&error) {
+        Ok(text) if text.len() >= LARGE_ERROR => stored(engine, text.into()).await,
+        _ => return Outcome::Error(error),
+    };
+    match large {
+        Ok(Payload::Inline(_)) => Outcome::Error(error),
+        Ok(content) => Outcome::LargeError(content),
+        Err(refusal) => Outcome::Error(TaskError {
+            kind: error.kind,
+            message: format!("the error can't be stored: {refusal}"),
+            source_chain: Vec::new(),
+            attempt: attempt.number(),
+        }),
+    }
+}
+
+/// Makes a payload of a value, and uploads it to the argument cache if it is large.
+async fn stored(engine: &Engine, value: Encoded) -> Result<Payload, pynenc_core::Error> {
+    let (payload, upload) = engine.large_values().externalize(value, true)?;
+    if let Some(upload) = upload {
+        Box::pin(upload_large(engine, upload)).await?;
+    }
+    Ok(payload)
+}
+
+/// Uploads a large value, with retries, until the store accepts or refuses it.
+async fn upload_large(engine: &Engine, upload: Upload) -> Result<(), pynenc_core::Error> {
+    let mut tries = 0;
+    loop {
+        match engine.large_values().send(vec![upload.clone()], Duration::ZERO).await {
+            Err(error) if error.blames_store() => engine.parts().clock.sleep(store_backoff(tries)).await,
+            result => return result,
+        }
+        tries += 1;
+    }
+}

@@ -1,8 +1,0 @@
--- Claims, and reads what was called of what is granted.
-local runner, token, runs_below, time = ARGV[1], ARGV[2], tonumber(ARGV[3]), now()
-pass_without_memory()
-if not may_claim(runner, time) then return false end
-local first = read_left_out(ARGV, 4)
-local replies = claimed_with_records({unpack(ARGV, first)}, runner, token, runs_below, time)
-flush_indexes()
-return replies

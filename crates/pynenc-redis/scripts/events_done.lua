@@ -1,3 +1,0 @@
-pass_without_memory()
-for place = 2, #ARGV do call('ZREM', K.taken .. ARGV[1], ARGV[place]) end
-return true

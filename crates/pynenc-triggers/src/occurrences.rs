@@ -1,0 +1,141 @@
+//! Stored occurrences: conditions of `all` that were met and wait for the trigger's other conditions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pynenc_core::trigger_store::{Lookup, Occurrence, RunOutcome, TriggerRun};
+use pynenc_core::{Digest, Timestamp};
+use pynenc_engine::{Engine, Result};
+
+use crate::active::ActiveTrigger;
+use crate::candidate::Candidate;
+use crate::combine::{Waiting, earliest, groups};
+use crate::extension::TriggerExtension;
+use crate::observation::Observation;
+use crate::pipeline::BATCH;
+use crate::runs::{new_run, outcome};
+use crate::spec::ConditionTree;
+
+impl TriggerExtension {
+    /// Stores candidates that met their conditions, and fires the runs that they complete.
+    pub(crate) async fn combine(&self, engine: &Engine, met: Vec<Candidate>) -> Result<()> {
+        if met.is_empty() {
+            return Ok(());
+        }
+        let kept_for = self.config.retention;
+        let mut new = met.iter().map(|candidate| occurrence(candidate, kept_for)).collect::<Result<Vec<_>>>()?;
+        let triggers = met.into_iter().map(|candidate| candidate.condition.trigger);
+        let triggers: BTreeMap<_, _> = triggers.map(|trigger| (trigger.id.clone(), trigger)).collect();
+        for trigger in triggers.values() {
+            for tree in alternatives(&trigger.spec.shape) {
+                self.fire_groups(engine, trigger, tree, &mut new).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fires groups of occurrences until there are no more. The first read stores the new occurrences.
+    async fn fire_groups(
+        &self,
+        engine: &Engine,
+        trigger: &Arc<ActiveTrigger>,
+        tree: &ConditionTree,
+        new: &mut Vec<Occurrence>,
+    ) -> Result<()> {
+        loop {
+            let pool = Pool::read(engine, trigger, tree, new).await?;
+            let mut runs = Vec::new();
+            for group in groups(tree, &pool.waiting) {
+                let occurrences = group.iter().map(|(condition, index)| &pool.occurrences[condition][*index]).collect();
+                runs.push(run(engine, trigger, occurrences).await?);
+            }
+            if runs.is_empty() {
+                return Ok(());
+            }
+            let fired = self.fire(engine, runs).await?;
+            // A run doesn't fire if another runner used one of its occurrences. The others may be in a new group.
+            if !pool.is_truncated && fired.into_iter().all(|fired| fired) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Returns the parts of a tree each of which fires the trigger by itself.
+fn alternatives(tree: &ConditionTree) -> Vec<&ConditionTree> {
+    match tree {
+        ConditionTree::Any(of) => of.iter().flat_map(alternatives).collect(),
+        ConditionTree::Leaf(_) | ConditionTree::All { .. } => vec![tree],
+    }
+}
+
+/// The waiting occurrences of each condition.
+struct Pool {
+    occurrences: BTreeMap<u32, Vec<Occurrence>>,
+    waiting: Waiting,
+    /// Whether more occurrences wait than were read.
+    is_truncated: bool,
+}
+
+impl Pool {
+    /// Stores the new occurrences, and reads the oldest occurrences that can fire. If too many wait, occurrences that are
+    /// too old for the window are skipped.
+    async fn read(
+        engine: &Engine,
+        trigger: &ActiveTrigger,
+        tree: &ConditionTree,
+        new: &mut Vec<Occurrence>,
+    ) -> Result<Self> {
+        let (conditions, window) = (tree.leaves(), tree.window());
+        let mut since = Timestamp::default();
+        loop {
+            let lookup = |condition: &u32| Lookup { trigger: trigger.id.clone(), condition: *condition, since };
+            let lookups: Vec<_> = conditions.iter().map(lookup).collect();
+            let found = engine.parts().triggers.put_occurrences(new, &lookups, BATCH).await?;
+            new.clear();
+            let pool = Self::new(&conditions, found);
+            match earliest(tree, &pool.waiting).map(|start| start - window) {
+                Some(start) if pool.is_truncated && start > since => since = start,
+                _ => return Ok(pool),
+            }
+        }
+    }
+
+    fn new(conditions: &[u32], found: Vec<Vec<Occurrence>>) -> Self {
+        let is_truncated = found.iter().any(|found| found.len() >= BATCH);
+        let occurrences: BTreeMap<u32, Vec<Occurrence>> = conditions.iter().copied().zip(found).collect();
+        let times = |found: &Vec<Occurrence>| found.iter().map(|occurrence| occurrence.at).collect();
+        let waiting = occurrences.iter().map(|(condition, found)| (*condition, times(found))).collect();
+        Self { occurrences, waiting, is_truncated }
+    }
+}
+
+/// Makes the run of a group of occurrences.
+async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) -> Result<TriggerRun> {
+    let mut ids: Vec<Box<str>> = group.iter().map(|occurrence| occurrence.id.clone()).collect();
+    ids.sort_unstable();
+    let id: Box<str> = format!("{}/{}", trigger.id, Digest::of(ids.join("\n").as_bytes())).into();
+    let decoded = group.iter().map(|occurrence| Ok((occurrence.condition, Observation::decode(&occurrence.context)?)));
+    let (cause, outcome) = match decoded.collect::<pynenc_core::Result<BTreeMap<_, _>>>() {
+        Ok(observations) => {
+            let causes: Vec<_> = observations.values().map(Observation::cause).collect();
+            (causes.join(", "), outcome(engine, trigger, &id, observations).await?)
+        }
+        Err(error) => ("a stored occurrence can't be read".to_owned(), RunOutcome::Failed(error.to_string().into())),
+    };
+    Ok(TriggerRun { consumes: ids, ..new_run(trigger, id, cause, outcome) })
+}
+
+/// Makes the occurrence of a candidate that met its condition.
+fn occurrence(candidate: &Candidate, kept_for: Duration) -> Result<Occurrence> {
+    let Candidate { condition, observation } = candidate;
+    Ok(Occurrence {
+        id: candidate.id(),
+        trigger: condition.trigger.id.clone(),
+        condition: condition.index,
+        context: observation.encode()?.into(),
+        at: observation.at(),
+        until: observation.at() + condition.trigger.spec.shape.window() + kept_for,
+    })
+}

@@ -1,0 +1,16 @@
+//! The environment variables of apps on Redis.
+
+use std::collections::BTreeMap;
+
+/// The variables of an app on a Redis server, with additional settings such as `("RUNNER__LEASE", "2s")`.
+pub fn on_redis(app_id: &str, url: &str, settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let app = [
+        ("APP_ID", app_id),
+        ("BROKER_CLS", "RedisBroker"),
+        ("ORCHESTRATOR_CLS", "RedisOrchestrator"),
+        ("STATE_BACKEND_CLS", "RedisStateBackend"),
+        ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
+        ("REDIS__REDIS_URL", url),
+    ];
+    app.iter().chain(settings).map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())).collect()
+}
