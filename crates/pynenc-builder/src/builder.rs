@@ -11,10 +11,10 @@ use pynenc_core::config::{
 };
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::{
-    ArgCache, Broker, Clock, ComponentContext, Components, Orchestrator, Plugin, Serializer, StateBackend, TriggerStore,
+    ArgCache, Broker, Clock, ComponentContext, Components, ErrorKind, Orchestrator, Plugin, Serializer, StateBackend,
+    TriggerStore,
 };
-use pynenc_engine::task::States;
-use pynenc_engine::task::{Attachments, TaskRegistry};
+use pynenc_engine::task::{Attachments, States, TaskRegistry};
 use pynenc_engine::{
     Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition, TracePropagation,
 };
@@ -362,7 +362,13 @@ async fn parts(components: &Components, app: &AppConfig, context: &ComponentCont
     let cx = || context.clone();
     let arg_cache = match &*app.arg_cache_cls {
         "DisabledArgCache" | "pynenc_core::DisabledArgCache" => None,
-        class => Some(components.make::<dyn ArgCache>("arg_cache_cls", class, cx()).await?),
+        class => {
+            let made = components.make::<dyn ArgCache>("arg_cache_cls", class, cx()).await;
+            Some(made.map_err(|error| match error.kind() {
+                ErrorKind::Config => error.with("without an argument cache", "DisabledArgCache"),
+                _ => error,
+            })?)
+        }
     };
     Ok(Parts {
         broker: components.make::<dyn Broker>("broker_cls", &app.broker_cls, cx()).await?,

@@ -7,12 +7,10 @@ use pynenc_core::config::Config;
 use pynenc_core::orchestrator::{OutboxInterest, Signal};
 use pynenc_core::trigger_store::{Notification, ReadyTake};
 use pynenc_core::{InvocationId, Reason, RunnerId, Status, TaskId, Timestamp, async_trait};
-use pynenc_engine::StatusChange;
 use pynenc_engine::service::{self, NextWork, Service};
 use pynenc_engine::stop::Stop;
-use pynenc_engine::task::Requirements;
-use pynenc_engine::task::{RegisteredTask, TaskRegistry};
-use pynenc_engine::{Engine, Extension, Result, ResumeReply};
+use pynenc_engine::task::{RegisteredTask, Requirements, TaskRegistry};
+use pynenc_engine::{Engine, Extension, Result, ResumeReply, StatusChange};
 use tokio::sync::Notify;
 
 use crate::cancel;

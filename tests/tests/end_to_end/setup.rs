@@ -62,6 +62,8 @@ async fn several_processes_need_shared_stores() {
 async fn unknown_components_are_explained() {
     let error = error(builder(&[("PYNENC__BROKER_CLS", "MenBroker")])).await;
     assert!(error.contains("broker_cls") && error.contains("did you mean: pynenc_mem::MemBroker"), "{error}");
+    let arg_cache = self::error(builder(&[("PYNENC__ARG_CACHE_CLS", "DisabledArgCach")])).await;
+    assert!(arg_cache.contains("arg_cache_cls") && arg_cache.contains("DisabledArgCache"), "{arg_cache}");
     let pickle = self::error(builder(&[("PYNENC__SERIALIZER_CLS", "PickleSerializer")])).await;
     assert!(pickle.contains("JsonSerializer") && pickle.contains("MsgPackSerializer"), "{pickle}");
 }

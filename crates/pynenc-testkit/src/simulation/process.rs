@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use pynenc_core::Timestamp;
 use pynenc_core::broker::Pop;
-use pynenc_engine::Engine;
-use pynenc_engine::{Attempt, worker::Worker};
+use pynenc_engine::worker::Worker;
+use pynenc_engine::{Attempt, Engine};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 

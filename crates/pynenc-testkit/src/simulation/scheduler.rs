@@ -8,8 +8,7 @@ use pynenc_core::clock::ManualClock;
 use pynenc_core::config::{Config, RunnerConfig};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::{Clock, Timestamp};
-use pynenc_engine::task::States;
-use pynenc_engine::task::TaskRegistry;
+use pynenc_engine::task::{States, TaskRegistry};
 use pynenc_engine::{Call, Engine, EngineSetup, Error, Parts, Settings, Task};
 
 use super::faults::{Faults, Faulty, Rates};

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use pynenc_core::InvocationId;
 use pynenc_core::task_options::{Backoff, Concurrency, TaskPatch};
-use pynenc_engine::task::TaskFunction;
-use pynenc_engine::task::{ArgumentSink, ArgumentSource, Arguments};
-use pynenc_engine::task::{Failure, Finished, finish};
+use pynenc_engine::task::{ArgumentSink, ArgumentSource, Arguments, Failure, Finished, TaskFunction, finish};
 use pynenc_engine::{Call, Error, FromContext, State, Task, TaskContext, TaskDefinition};
 
 use super::faults::yield_to_scheduler;
