@@ -7,7 +7,7 @@
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
 //! # use bytes::Bytes;
-//! # use pynenc_core::{ArgCache, Clock, Digest, Result, async_trait};
+//! # use pynenc_core::{ArgCache, Clock, Component, Digest, Result, async_trait};
 //! # #[derive(Debug, Default)]
 //! # struct MyCache(std::sync::Mutex<std::collections::BTreeMap<Digest, Bytes>>);
 //! # impl MyCache { fn new(_: Arc<dyn Clock>) -> Self { Self::default() } }
@@ -19,6 +19,9 @@
 //! #     async fn put(&self, d: Digest, c: Bytes, _: Duration) -> Result<()> { self.0.lock().unwrap().insert(d, c); Ok(()) }
 //! #     async fn get(&self, d: Digest, _: Duration) -> Result<Option<Bytes>> { Ok(self.0.lock().unwrap().get(&d).cloned()) }
 //! #     async fn remove(&self, d: Digest) -> Result<()> { self.0.lock().unwrap().remove(&d); Ok(()) }
+//! # }
+//! # #[async_trait]
+//! # impl Component for MyCache {
 //! #     async fn purge(&self) -> Result<()> { self.0.lock().unwrap().clear(); Ok(()) }
 //! # }
 //! pynenc_testkit::arg_cache_conformance!(async |clock| MyCache::new(clock));
