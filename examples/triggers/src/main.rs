@@ -59,18 +59,14 @@ async fn app() -> Result<Pynenc> {
     Pynenc::builder()
         .without_config_file()
         .memory()
-        // For a result that passes the filter.
         .trigger(
             on_result::<process_order>()
                 .filter(|cx| cx.arguments().priority == "high" && cx.result().amount > 1000.0)
                 .call(|cx| notify(format!("{} needs an approval", cx.result().id)))
                 .id("approval"),
         )
-        // For each success of a task.
         .trigger(on_success::<process_order>().call(|cx| charge(cx.result().id.clone())).id("charging"))
-        // For each failure of a task, after its last retry.
         .trigger(on_exception::<process_order>().call(|cx| notify(cx.message().to_owned())).id("trouble"))
-        // For each event whose payload matches the pattern.
         .trigger(
             on_event::<Login>("user.login")
                 .matching(json!({"role": "admin"}))
@@ -84,7 +80,6 @@ async fn app() -> Result<Pynenc> {
                 .call(|(charged, packed)| notify(format!("{} goes out as {}", charged.result(), packed.payload())))
                 .id("shipping"),
         )
-        // For each occurrence of either condition.
         .trigger(
             any((on_event::<String>("stop"), on_cron("0 3 * * *").timezone("Europe/Madrid")))
                 .call(|(event, night)| notify(format!("stop: {}, night: {}", event.is_some(), night.is_some())))
@@ -100,7 +95,6 @@ async fn main() -> Result<()> {
     let app = app().await?;
     let runner = app.start_runner().await?;
 
-    // The first order succeeds and needs an approval, the second one fails.
     app.submit(process_order("order-1".to_owned(), 2000.0, "high".to_owned())).await?;
     app.submit(process_order("order-2".to_owned(), 0.0, "low".to_owned())).await?;
     for (user, role) in [("ana", "admin"), ("bea", "guest")] {
@@ -114,7 +108,6 @@ async fn main() -> Result<()> {
     runner.shutdown().await?;
 
     // ANCHOR: runs
-    // Each trigger records its runs, with their causes.
     for trigger in app.triggers().list().await? {
         for fired in app.triggers().runs(&trigger.id, 10).await? {
             let RunOutcome::Call { .. } = fired.run.outcome else { continue };
