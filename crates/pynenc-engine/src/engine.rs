@@ -18,7 +18,7 @@ use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, Runner
 use pynenc_core::orchestrator::{HistoryEntry, Signal, Tracked, Transition, TransitionReply};
 use pynenc_core::reads;
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention, TraceContext};
-use pynenc_core::status::{Change, Expect};
+use pynenc_core::status::Change;
 use pynenc_core::{
     ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, RunnerId, Serializer, StateBackend, Status,
     StatusRecord, TaskId, TriggerStore,
@@ -326,7 +326,7 @@ impl Engine {
         }
         let transition = |(item, change): &(Tracked, Change)| Transition {
             id: item.id,
-            expect: Expect::from(&item.record),
+            seen: item.record.clone(),
             change: change.clone(),
         };
         let transitions: Vec<_> = changes.iter().map(transition).collect();

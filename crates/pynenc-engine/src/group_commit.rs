@@ -235,8 +235,8 @@ mod tests {
     use pynenc_core::broker::Pop;
     use pynenc_core::lane::{Called, Claimed, Found};
     use pynenc_core::orchestrator::{Block, Claim, Transition};
-    use pynenc_core::status::{By, Change, Expect, Refusal};
-    use pynenc_core::{InvocationId, Reason, RunnerId, Status};
+    use pynenc_core::status::{By, Change, Refusal};
+    use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord, Timestamp};
     use std::pin::Pin;
     use tokio::sync::Semaphore;
 
@@ -270,7 +270,7 @@ mod tests {
             self.round_trips.lock().unwrap().push(settlements.len());
             Ok(settlements
                 .iter()
-                .map(|item| Ok(TransitionReply::Refused(stale(item.transition.expect.version))))
+                .map(|item| Ok(TransitionReply::Refused(stale(item.transition.seen.version))))
                 .collect())
         }
     }
@@ -281,8 +281,8 @@ mod tests {
 
     fn settlement(version: u64) -> Settlement {
         let change = Change::new(Status::Success, By::Owner(RunnerId::new()), Reason::Returned);
-        let expect = Expect { version, epoch: 0 };
-        Settlement { outcome: None, transition: Transition { id: InvocationId::new(), expect, change }, requeue: None }
+        let seen = StatusRecord { version, ..StatusRecord::registered(None, Timestamp::from_millis(0)) };
+        Settlement { outcome: None, transition: Transition { id: InvocationId::new(), seen, change }, requeue: None }
     }
 
     fn gated() -> (Arc<Gate>, GroupCommit<Settles>) {

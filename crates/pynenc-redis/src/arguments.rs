@@ -71,11 +71,11 @@ pub(crate) fn claim_of_popped(claim: &Claim, pop: &Pop) -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn transition(transition: &Transition) -> Vec<u8> {
-    let Transition { id, expect, change } = transition;
+    let Transition { id, seen, change } = transition;
     Pack::new()
         .bytes(id.as_bytes())
-        .u32(expect.version)
-        .u32(expect.epoch)
+        .u32(seen.version)
+        .u32(seen.epoch)
         .u8(status_code(change.to))
         .by(change.by)
         .u8(reason_code(change.reason))
@@ -86,7 +86,7 @@ pub(crate) fn transition(transition: &Transition) -> Vec<u8> {
 }
 
 pub(crate) fn waiter(block: &Block) -> Vec<u8> {
-    let Block { waiter, expect, runner, .. } = block;
-    let pack = Pack::new().bytes(waiter.as_bytes()).u32(expect.version).u32(expect.epoch);
+    let Block { waiter, seen, runner, .. } = block;
+    let pack = Pack::new().bytes(waiter.as_bytes()).u32(seen.version).u32(seen.epoch);
     pack.bytes(runner.as_bytes()).done()
 }

@@ -8,7 +8,7 @@ use pynenc_core::lane::{Settlement, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked, Transition};
 use pynenc_core::record::{Argument, InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::status::{By, Change};
 use pynenc_core::{Broker, InvocationId, Lane, Orchestrator, Reason, RunnerId, StateBackend, Status, Timestamp};
 use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
@@ -40,7 +40,7 @@ fn submission() -> Submission {
 
 fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
     let by = By::Owner(tracked.record.owner.expect("a runner owns it"));
-    Transition { id: tracked.id, expect: Expect::from(&tracked.record), change: Change::new(to, by, reason) }
+    Transition { id: tracked.id, seen: tracked.record.clone(), change: Change::new(to, by, reason) }
 }
 
 fn settlement(running: &Tracked) -> Settlement {

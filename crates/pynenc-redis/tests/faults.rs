@@ -11,7 +11,7 @@ use pynenc_core::orchestrator::{
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::status::{By, Change};
 use pynenc_core::trigger_store::{EventListener, EventsTake, NewEvent};
 use pynenc_core::{
     Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp,
@@ -112,11 +112,7 @@ fn submission(registration: &Registration) -> Submission {
 
 fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
     let owner = tracked.record.owner.expect("a runner owns it");
-    Transition {
-        id: tracked.id,
-        expect: Expect::from(&tracked.record),
-        change: Change::new(to, By::Owner(owner), reason),
-    }
+    Transition { id: tracked.id, seen: tracked.record.clone(), change: Change::new(to, By::Owner(owner), reason) }
 }
 
 fn settlement(running: &Tracked) -> Settlement {

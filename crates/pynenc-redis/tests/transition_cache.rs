@@ -10,7 +10,7 @@ use pynenc_core::orchestrator::{
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Due, Expect};
+use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{Broker, InvocationId, Lane, Orchestrator, Reason, RunnerId, StateBackend, Status, Timestamp};
 use pynenc_redis::{RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, StartCheck};
 use pynenc_testkit::RedisServer;
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
         let value = Payload::Inline(b"1".as_slice().into());
         let outcome = Outcome::Value { value, serializer: "JsonSerializer".into() };
         let write = OutcomeWrite { id: tracked.id, epoch: tracked.record.epoch, outcome };
-        let transition = Transition { id: tracked.id, expect: Expect::from(&tracked.record), change };
+        let transition = Transition { id: tracked.id, seen: tracked.record.clone(), change };
         Settlement { outcome: Some(write), transition, requeue: Some(tracked.message()) }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         let Some(mut caller) = self.running.pop() else { return };
         let submission = self.submission(Some(caller.id));
         let runner = caller.record.owner.expect("a runner owns it");
-        let block = Block { waiter: caller.id, expect: Expect::from(&caller.record), runner, on: Vec::new() };
+        let block = Block { waiter: caller.id, seen: caller.record.clone(), runner, on: Vec::new() };
         let claim = Claim::new(Vec::new(), runner).running_below(2);
         match self.lane.call(submission, &block, Some(&claim).filter(|_| self.random.bool())).await.expect("call") {
             Called::Waiting { child, waiter, claimed, .. } => {
@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
         let Some(mut tracked) = self.paused.pop() else { return };
         let by = By::Owner(tracked.record.owner.expect("a runner owns it"));
         let change = Change::new(Status::Running, by, Reason::Resumed);
-        let transition = Transition { id: tracked.id, expect: Expect::from(&tracked.record), change };
+        let transition = Transition { id: tracked.id, seen: tracked.record.clone(), change };
         let settlement = Settlement { outcome: None, transition, requeue: None };
         if let Ok(TransitionReply::Done { record, .. }) =
             self.lane.settle(vec![settlement]).await.expect("settle").remove(0)
@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
                 let tracked =
                     self.orchestrator.records(&[id]).await.expect("records").remove(0).expect("the invocation exists");
                 let change = Change::new(Status::Rerouted, By::System, Reason::OwnerLost);
-                let transition = Transition { id, expect: Expect::from(&tracked.record), change };
+                let transition = Transition { id, seen: tracked.record.clone(), change };
                 let settlement = Settlement { outcome: None, transition, requeue: Some(tracked.message()) };
                 self.settled(vec![settlement]).await;
             }

@@ -3,7 +3,7 @@
 
 use pynenc::Reason;
 use pynenc::core::orchestrator::Transition;
-use pynenc::core::status::{By, Change, Expect};
+use pynenc::core::status::{By, Change};
 use pynenc::prelude::*;
 
 use crate::backend::{App, Backend, on_each_backend};
@@ -20,7 +20,7 @@ async fn is_lost(#[inject] context: TaskContext, to: Status) -> Result<u32> {
     let tracked = orchestrator.records(&[id]).await?.remove(0).ok_or(Error::InvocationNotFound(id))?;
     if tracked.record.deliveries == 1 {
         let change = Change::new(to, By::System, Reason::OwnerLost);
-        orchestrator.transition(&[Transition { id, expect: Expect::from(&tracked.record), change }]).await?;
+        orchestrator.transition(&[Transition { id, seen: tracked.record.clone(), change }]).await?;
     }
     Ok(tracked.record.deliveries)
 }

@@ -1,7 +1,7 @@
 //! Tests of `why`, which explains in one sentence why an invocation isn't running.
 
 use pynenc::core::orchestrator::{Claim, Heartbeat, Introduction, Transition, TransitionReply};
-use pynenc::core::status::{By, Change, Due, Expect};
+use pynenc::core::status::{By, Change, Due};
 use pynenc::core::{Reason, RunnerId};
 use pynenc::engine::Why;
 use pynenc::prelude::*;
@@ -55,7 +55,7 @@ impl<'a> TestRunner<'a> {
     async fn moves(&self, id: InvocationId, change: impl Fn(By) -> Change) {
         let record = self.app.status(id).await.unwrap();
         let change = change(By::Owner(self.id));
-        let transition = Transition { id, expect: Expect::from(&record), change };
+        let transition = Transition { id, seen: record, change };
         let reply = self.app.parts().orchestrator.transition(&[transition]).await.unwrap().remove(0);
         assert!(matches!(reply, TransitionReply::Done { .. }), "{reply:?}");
     }
@@ -135,7 +135,7 @@ async fn why_describes_a_claimed_invocation(backend: Backend) {
     check(&app, body, |why| matches!(why, Why::Running { cancel_requested: false, .. }), "has been running").await;
     let block = pynenc::core::orchestrator::Block {
         waiter: body,
-        expect: Expect::from(&app.status(body).await.unwrap()),
+        seen: app.status(body).await.unwrap(),
         runner: runner.id,
         on: vec![child],
     };

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::id::{ClaimToken, InvocationId, QueueName, RunnerId, TaskId};
 use crate::page::Page;
 use crate::record::{Priority, Registration};
-use crate::status::{Change, Expect, Reason, Refusal, Status, StatusRecord};
+use crate::status::{Change, Reason, Refusal, Status, StatusRecord};
 
 /// The reply to a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,8 +119,8 @@ pub enum ClaimReply {
 pub struct Transition {
     /// The invocation.
     pub id: InvocationId,
-    /// The version and epoch that the requester saw.
-    pub expect: Expect,
+    /// The record that the requester saw. The transition is made only if its version and epoch are still the current ones.
+    pub seen: StatusRecord,
     /// The requested change.
     pub change: Change,
 }

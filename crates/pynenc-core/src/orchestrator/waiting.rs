@@ -7,15 +7,15 @@ use crate::broker::Message;
 use crate::component::Component;
 use crate::error::Result;
 use crate::id::{InvocationId, RunnerId};
-use crate::status::{Expect, Refusal, StatusRecord};
+use crate::status::{Refusal, StatusRecord};
 
 /// A request to pause an invocation until others have finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// The invocation whose task function waits.
     pub waiter: InvocationId,
-    /// The waiter's record, as its runner knows it.
-    pub expect: Expect,
+    /// The waiter's record, as its runner saw it last.
+    pub seen: StatusRecord,
     /// The runner that owns the waiter.
     pub runner: RunnerId,
     /// The invocations to wait for.

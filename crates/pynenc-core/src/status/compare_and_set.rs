@@ -1,24 +1,7 @@
 //! The compare-and-set of a status record.
 
-use serde::{Deserialize, Serialize};
-
 use super::{By, Change, Refusal, Status, StatusRecord, advance};
 use crate::clock::Timestamp;
-
-/// The version and the epoch of the record that a caller read and wants to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expect {
-    /// The version that the caller read.
-    pub version: u64,
-    /// The epoch that the caller read.
-    pub epoch: u64,
-}
-
-impl From<&StatusRecord> for Expect {
-    fn from(record: &StatusRecord) -> Self {
-        Self { version: record.version, epoch: record.epoch }
-    }
-}
 
 /// The result of a compare-and-set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +14,14 @@ pub enum CompareAndSet {
     Refused(Refusal),
 }
 
-/// Applies a transition if the record still has the expected version and epoch.
+/// Applies a transition if the record still has the version and the epoch of the record that the requester saw.
 ///
 /// Compares version and epoch first, then calls [`advance`].
-pub fn compare_and_set(record: &StatusRecord, expect: Expect, change: &Change, now: Timestamp) -> CompareAndSet {
-    if is_repeat(record, expect, change) {
+pub fn compare_and_set(record: &StatusRecord, seen: &StatusRecord, change: &Change, now: Timestamp) -> CompareAndSet {
+    if is_repeat(record, seen, change) {
         return CompareAndSet::AlreadyMine;
     }
-    if record.version != expect.version || record.epoch != expect.epoch {
+    if record.version != seen.version || record.epoch != seen.epoch {
         return CompareAndSet::Refused(Refusal::Stale { version: record.version, epoch: record.epoch });
     }
     match advance(record, change, now) {
@@ -50,9 +33,9 @@ pub fn compare_and_set(record: &StatusRecord, expect: Expect, change: &Change, n
 /// Whether the record is the result of this very transition.
 ///
 /// An epoch has one owner, and each transition has a version of its own. So no other transition leads to the same pair.
-fn is_repeat(record: &StatusRecord, expect: Expect, change: &Change) -> bool {
-    let epoch = expect.epoch + u64::from(!matches!(change.by, By::Owner(_)));
+fn is_repeat(record: &StatusRecord, seen: &StatusRecord, change: &Change) -> bool {
+    let epoch = seen.epoch + u64::from(!matches!(change.by, By::Owner(_)));
     let reached = record.status == change.to && record.reason == change.reason;
     let cancelled_instead = record.status == Status::Cancelled && change.to.is_claimable();
-    record.version == expect.version + 1 && record.epoch == epoch && (reached || cancelled_instead)
+    record.version == seen.version + 1 && record.epoch == epoch && (reached || cancelled_instead)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Tracked, Transition, TransitionReply};
 use pynenc_core::record::InvocationRecord;
-use pynenc_core::status::{Change, Expect, Refusal};
+use pynenc_core::status::{Change, Refusal};
 use pynenc_core::{InvocationId, RunnerId, StatusRecord};
 use tokio::sync::{MutexGuard, Notify};
 
@@ -26,7 +26,7 @@ pub struct Attempt {
     pub(crate) hooks: ExtensionHooks,
     pub(super) slots: Slots,
     pub(super) open_waits: AtomicUsize,
-    expect: tokio::sync::Mutex<Expect>,
+    seen: tokio::sync::Mutex<StatusRecord>,
     reservation: Mutex<Option<Reservation>>,
     permit: Mutex<Option<Permit>>,
     requested: AtomicU8,
@@ -51,7 +51,7 @@ impl Attempt {
             hooks: ExtensionHooks::default(),
             slots,
             open_waits: AtomicUsize::new(0),
-            expect: tokio::sync::Mutex::new(Expect::from(&tracked.record)),
+            seen: tokio::sync::Mutex::new(tracked.record.clone()),
             tracked,
             reservation: Mutex::new(Some(reservation)),
             permit: Mutex::new(None),
@@ -155,31 +155,51 @@ impl Attempt {
         drop(permit);
     }
 
-    /// Locks the version and the epoch of the record, as its owner knows them. Who holds the lock makes the next transition.
-    pub(crate) async fn expect(&self) -> MutexGuard<'_, Expect> {
-        self.expect.lock().await
+    /// Locks the status record, as its owner saw it last. Who holds the lock makes the next transition.
+    pub(crate) async fn seen(&self) -> MutexGuard<'_, StatusRecord> {
+        self.seen.lock().await
     }
 
-    /// Locks them unless another transition is under way.
-    pub(crate) fn try_expect(&self) -> Option<MutexGuard<'_, Expect>> {
-        self.expect.try_lock().ok()
+    /// Locks the record unless another transition is under way.
+    pub(crate) fn try_seen(&self) -> Option<MutexGuard<'_, StatusRecord>> {
+        self.seen.try_lock().ok()
     }
 
-    /// Makes a transition as the owner. A stale version under the same epoch is the owner's own, whose reply was lost.
+    /// Reads the record again after a transition was refused as stale. Returns whether the epoch is still this owner's:
+    /// then the newer version is the owner's own, whose reply was lost.
+    pub(crate) async fn saw_own(
+        &self,
+        engine: &Engine,
+        seen: &mut StatusRecord,
+        refusal: &Refusal,
+    ) -> Result<bool, pynenc_core::Error> {
+        if !matches!(refusal, Refusal::Stale { epoch, .. } if *epoch == seen.epoch) {
+            return Ok(false);
+        }
+        match only(engine.parts().orchestrator.records(&[self.id()]).await?)? {
+            Some(Tracked { record, .. }) if record.epoch == seen.epoch && record.version != seen.version => {
+                *seen = record;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Makes a transition as the owner.
     pub(crate) async fn change(&self, engine: &Engine, change: Change) -> Result<TransitionReply, pynenc_core::Error> {
-        let mut expect = self.expect().await;
+        let mut seen = self.seen().await;
         loop {
-            let transition = Transition { id: self.id(), expect: *expect, change: change.clone() };
+            let transition = Transition { id: self.id(), seen: seen.clone(), change: change.clone() };
             let reply = only(engine.parts().orchestrator.transition(&[transition]).await?)?;
             match &reply {
                 TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
-                    *expect = Expect::from(record);
+                    *seen = record.clone();
                 }
-                TransitionReply::Refused(Refusal::Stale { version, epoch }) if *epoch == expect.epoch => {
-                    *expect = Expect { version: *version, epoch: *epoch };
-                    continue;
+                TransitionReply::Refused(refusal) => {
+                    if self.saw_own(engine, &mut seen, refusal).await? {
+                        continue;
+                    }
                 }
-                TransitionReply::Refused(_) => {}
             }
             return Ok(reply);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pynenc_core::orchestrator::{Block, Blocked, TransitionReply};
-use pynenc_core::status::{By, Change, Expect, Refusal};
-use pynenc_core::{InvocationId, Reason, RunnerId, Status};
+use pynenc_core::status::{By, Change, Refusal};
+use pynenc_core::{InvocationId, Reason, RunnerId, Status, StatusRecord};
 
 use super::interrupt::Interrupt;
 use super::slots::{Permit, SlotRequest};
@@ -47,14 +47,14 @@ impl Attempt {
     }
 
     async fn pause(self: &Arc<Self>, engine: &Engine, on: &[InvocationId]) -> Result<Option<OpenWait>> {
-        let mut expect = self.expect().await;
-        match self.block(engine, on, &mut expect).await? {
+        let mut seen = self.seen().await;
+        match self.block(engine, on, &mut seen).await? {
             Blocked::Ready => Ok(None),
             Blocked::Cycle(path) => Err(Error::WaitCycle { path: cycle_text(&path) }),
             Blocked::Refused(_) => Err(self.lost()),
             Blocked::Waiting { record, raised } => {
-                *expect = Expect::from(&record);
-                drop(expect);
+                *seen = record;
+                drop(seen);
                 let wait = self.open_wait();
                 engine.hint(&raised).await;
                 Ok(Some(wait))
@@ -62,16 +62,14 @@ impl Attempt {
         }
     }
 
-    async fn block(&self, engine: &Engine, on: &[InvocationId], expect: &mut Expect) -> Result<Blocked> {
-        let mut block = Block { waiter: self.id(), expect: *expect, runner: self.runner, on: on.to_vec() };
-        let reply = engine.parts().orchestrator.block(&block).await?;
-        match reply {
-            Blocked::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
-                *expect = Expect { version, epoch };
-                block.expect = *expect;
-                Ok(engine.parts().orchestrator.block(&block).await?)
+    async fn block(&self, engine: &Engine, on: &[InvocationId], seen: &mut StatusRecord) -> Result<Blocked> {
+        loop {
+            let block = Block { waiter: self.id(), seen: seen.clone(), runner: self.runner, on: on.to_vec() };
+            let reply = engine.parts().orchestrator.block(&block).await?;
+            match &reply {
+                Blocked::Refused(refusal) if self.saw_own(engine, seen, refusal).await? => {}
+                _ => return Ok(reply),
             }
-            reply => Ok(reply),
         }
     }
 

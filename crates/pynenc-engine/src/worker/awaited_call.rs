@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use pynenc_core::lane::{Called, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Completion};
-use pynenc_core::status::{Expect, Refusal};
 use pynenc_core::{InvocationId, StatusRecord};
 
 use super::inline_claim::InlineClaim;
@@ -94,23 +93,21 @@ async fn wait_for_result(
     Ok(AwaitedCall::Finished { record, outcome: None })
 }
 
-/// Submits the call and pauses its caller. A stale version under the same epoch is the caller's own, whose reply was lost.
+/// Submits the call and pauses its caller.
 async fn send_call(
     engine: &Engine,
     caller: &Attempt,
     submission: &Submission,
     claim: Option<&Claim>,
 ) -> Result<Called> {
-    let mut expect = caller.expect().await;
+    let mut seen = caller.seen().await;
     loop {
-        let block = Block { waiter: caller.id(), expect: *expect, runner: caller.runner, on: Vec::new() };
+        let block = Block { waiter: caller.id(), seen: seen.clone(), runner: caller.runner, on: Vec::new() };
         match engine.lane().call(submission.clone(), &block, claim).await? {
-            Called::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
-                *expect = Expect { version, epoch };
-            }
+            Called::Refused(refusal) if caller.saw_own(engine, &mut seen, &refusal).await? => {}
             reply => {
                 if let Called::Waiting { waiter, .. } = &reply {
-                    *expect = Expect::from(waiter);
+                    *seen = waiter.clone();
                 }
                 return Ok(reply);
             }

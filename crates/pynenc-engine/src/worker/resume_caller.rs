@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pynenc_core::lane::Settlement;
 use pynenc_core::orchestrator::{Transition, TransitionReply};
 use pynenc_core::record::Outcome;
-use pynenc_core::status::{Expect, Refusal};
 use pynenc_core::{Error, Result, StatusRecord};
 use tokio::sync::oneshot;
 
@@ -92,15 +91,15 @@ impl ResumingSender {
     pub(super) async fn settle(self, engine: &Engine, settlement: Settlement) -> Result<TransitionReply> {
         let Self { caller, permit, sender } = self;
         // A caller with another transition under way, or with other waits, has to resume by itself.
-        let expect = caller.try_expect().filter(|_| caller.open_waits() == 1);
-        let Some(mut expect) = expect else {
+        let seen = caller.try_seen().filter(|_| caller.open_waits() == 1);
+        let Some(mut seen) = seen else {
             return engine.settles().send(settlement).await.unwrap_or_else(dropped_round_trip);
         };
         let outcome = settlement.outcome.as_ref().map(|write| write.outcome.clone());
-        let resume = Transition { id: caller.id(), expect: *expect, change: resumed(caller.runner) };
+        let resume = Transition { id: caller.id(), seen: seen.clone(), change: resumed(caller.runner) };
         let resume = Settlement { outcome: None, transition: resume, requeue: None };
         let [settled, resumed] = engine.settles().send_both([settlement, resume]).await;
-        let runs = update_expected(&mut expect, resumed.unwrap_or_else(dropped_round_trip));
+        let runs = is_resumed(&mut seen, resumed.unwrap_or_else(dropped_round_trip));
         let resumed = runs.then_some(permit);
         let settled = settled.unwrap_or_else(dropped_round_trip)?;
         let result = match (&settled, resumed) {
@@ -111,7 +110,7 @@ impl ResumingSender {
             (TransitionReply::Refused(_), None) => None,
         };
         // Unlocked before the caller wakes up and makes its next transition.
-        drop(expect);
+        drop(seen);
         // If the caller doesn't wait any more, the permit is dropped with the result.
         if let Some(result) = result {
             drop(sender.send(result));
@@ -120,19 +119,12 @@ impl ResumingSender {
     }
 }
 
-/// Updates the version and the epoch of the caller's record, and returns whether its status is running again.
-fn update_expected(expect: &mut Expect, reply: Result<TransitionReply, Error>) -> bool {
-    match reply {
-        Ok(TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record)) => {
-            *expect = Expect::from(&record);
-            true
-        }
-        Ok(TransitionReply::Refused(Refusal::Stale { version, epoch })) if epoch == expect.epoch => {
-            *expect = Expect { version, epoch };
-            false
-        }
-        _ => false,
-    }
+/// Whether the caller's status is running again. A caller whose record has changed otherwise finds that out at its next
+/// transition.
+fn is_resumed(seen: &mut StatusRecord, reply: Result<TransitionReply, Error>) -> bool {
+    let Ok(TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record)) = reply else { return false };
+    *seen = record;
+    true
 }
 
 /// The error of a settlement whose group was dropped by its leader: whether it took effect is unknown.

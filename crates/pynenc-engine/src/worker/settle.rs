@@ -9,7 +9,7 @@ use pynenc_core::orchestrator::{Transition, TransitionReply};
 use pynenc_core::record::{Outcome, Payload, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Expect, Refusal};
+use pynenc_core::status::{By, Change};
 use pynenc_core::{Reason, Serializer, Status};
 
 use super::outcome::AttemptOutcome;
@@ -70,8 +70,7 @@ pub(super) async fn settle(
     }
 }
 
-/// Sends the settlement: the outcome, then the transition, then the hint if the invocation goes back to its queue. A stale
-/// version under the same epoch is the owner's own, whose reply was lost.
+/// Sends the settlement: the outcome, then the transition, then the hint if the invocation goes back to its queue.
 async fn send(
     engine: &Engine,
     attempt: &Attempt,
@@ -81,20 +80,18 @@ async fn send(
 ) -> Result<TransitionReply, pynenc_core::Error> {
     let mut resuming = if change.to.is_final() { caller.take().and_then(ResultSender::begin) } else { None };
     let requeue = change.reason != Reason::UnknownTask;
-    let mut expect = attempt.expect().await;
+    let mut seen = attempt.seen().await;
     loop {
-        let transition = Transition { id: attempt.id(), expect: *expect, change: change.clone() };
+        let transition = Transition { id: attempt.id(), seen: seen.clone(), change: change.clone() };
         let requeue = requeue.then(|| Message { not_before: None, ..attempt.tracked.message() });
         let settlement = Settlement { outcome: outcome.cloned(), transition, requeue };
         let reply = match resuming.take() {
             Some(resuming) => Box::pin(resuming.settle(engine, settlement)).await?,
             None => engine.settles().send(settlement).await.unwrap_or_else(dropped_round_trip)?,
         };
-        match reply {
-            TransitionReply::Refused(Refusal::Stale { version, epoch }) if epoch == expect.epoch => {
-                *expect = Expect { version, epoch };
-            }
-            reply => return Ok(reply),
+        match &reply {
+            TransitionReply::Refused(refusal) if attempt.saw_own(engine, &mut seen, refusal).await? => {}
+            _ => return Ok(reply),
         }
     }
 }

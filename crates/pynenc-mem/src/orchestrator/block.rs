@@ -2,7 +2,7 @@
 
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Block, Blocked};
-use pynenc_core::status::{By, Change, CompareAndSet, Expect, Refusal, compare_and_set};
+use pynenc_core::status::{By, Change, CompareAndSet, Refusal, compare_and_set};
 use pynenc_core::{InvocationId, Reason, Status, StatusRecord, Timestamp};
 use rustc_hash::FxHashSet;
 
@@ -54,11 +54,11 @@ fn pause(
     change: &Change,
     now: Timestamp,
 ) -> Result<Option<StatusRecord>, Refusal> {
-    let is_current = Expect::from(record) == block.expect && record.owner == Some(block.runner);
-    if record.status == Status::Paused && is_current {
+    let is_current = record.version == block.seen.version && record.epoch == block.seen.epoch;
+    if record.status == Status::Paused && is_current && record.owner == Some(block.runner) {
         return Ok(None);
     }
-    match compare_and_set(record, block.expect, change, now) {
+    match compare_and_set(record, &block.seen, change, now) {
         CompareAndSet::Advanced(next) => Ok(Some(next)),
         CompareAndSet::AlreadyMine => Ok(None),
         CompareAndSet::Refused(refusal) => Err(refusal),

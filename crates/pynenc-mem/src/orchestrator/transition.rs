@@ -8,12 +8,12 @@ use super::state::State;
 
 impl State {
     pub(super) fn transition(&mut self, transition: &Transition, now: Timestamp) -> TransitionReply {
-        let Transition { id, expect, change } = transition;
+        let Transition { id, seen, change } = transition;
         let Some(entry) = self.entries.get(id) else { return TransitionReply::Refused(Refusal::Missing) };
         if let Some(refusal) = refuse_claim(entry.record().status, change) {
             return TransitionReply::Refused(refusal);
         }
-        match compare_and_set(entry.record(), *expect, change, now) {
+        match compare_and_set(entry.record(), seen, change, now) {
             CompareAndSet::AlreadyMine => TransitionReply::AlreadyMine(entry.record().clone()),
             CompareAndSet::Refused(refusal) => TransitionReply::Refused(refusal),
             CompareAndSet::Advanced(next) => {

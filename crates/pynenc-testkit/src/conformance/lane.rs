@@ -10,8 +10,10 @@ use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, Tracked, Transition, TransitionReply};
 use pynenc_core::record::Registration;
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Due, Expect};
-use pynenc_core::{Broker, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status};
+use pynenc_core::status::{By, Change, Due};
+use pynenc_core::{
+    Broker, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, StatusRecord,
+};
 
 use super::sample::{HOUR, limited, outcome, queue, record, registration, registration_key};
 use super::trials;
@@ -140,7 +142,7 @@ fn submission(registration: &Registration) -> Submission {
 fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
     let owner = tracked.record.owner.expect("the invocation has an owner");
     let change = Change::new(to, By::Owner(owner), reason);
-    Transition { id: tracked.id, expect: Expect::from(&tracked.record), change }
+    Transition { id: tracked.id, seen: tracked.record.clone(), change }
 }
 
 fn settlement(running: &Tracked) -> Settlement {
@@ -266,7 +268,7 @@ async fn popped_is_granted(given: Given) {
 
 fn waiter(running: &Tracked) -> Block {
     let runner = running.record.owner.expect("the invocation has an owner");
-    Block { waiter: running.id, expect: Expect::from(&running.record), runner, on: Vec::new() }
+    Block { waiter: running.id, seen: running.record.clone(), runner, on: Vec::new() }
 }
 
 async fn call_pauses(given: Given) {
@@ -311,8 +313,8 @@ async fn collapsed_call_pauses_nobody(given: Given) {
 
 async fn stale_call_is_refused(given: Given) {
     let caller = given.running(&registration()).await;
-    let expect = Expect { version: 1, epoch: 0 };
-    let block = Block { expect, ..waiter(&caller) };
+    let seen = StatusRecord { version: 1, epoch: 0, ..caller.record.clone() };
+    let block = Block { seen, ..waiter(&caller) };
     let answer = given.lane().call(submission(&registration()), &block, None).await.expect("call");
     assert!(matches!(answer, Called::Refused(_)));
     assert_eq!(given.tracked(caller.id).await, Some(caller));

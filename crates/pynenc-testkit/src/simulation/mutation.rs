@@ -5,7 +5,6 @@ use std::sync::Arc;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
-use pynenc_core::status::Expect;
 use pynenc_core::{Broker, Lane, Orchestrator, Result, StateBackend, Status, async_trait};
 use pynenc_engine::StepLane;
 
@@ -92,7 +91,7 @@ impl MutatedLane {
         if tracked.record.status == Status::Running
             && let Some(owner) = tracked.record.owner
         {
-            settlement.transition.expect = Expect::from(&tracked.record);
+            settlement.transition.seen = tracked.record.clone();
             settlement.transition.change.by = pynenc_core::status::By::Owner(owner);
         }
         Ok(())

@@ -8,7 +8,7 @@ use pynenc_core::orchestrator::{
     Tracked, Transition, TransitionReply,
 };
 use pynenc_core::record::Registration;
-use pynenc_core::status::{By, Change, Due, Expect};
+use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{ClaimToken, InvocationId, Orchestrator, Reason, RunnerId, Status};
 
 use super::super::Harness;
@@ -50,7 +50,7 @@ impl Given {
     }
 
     pub(super) async fn transitioned(&self, tracked: &Tracked, change: Change) -> TransitionReply {
-        let transition = Transition { id: tracked.id, expect: Expect::from(&tracked.record), change };
+        let transition = Transition { id: tracked.id, seen: tracked.record.clone(), change };
         self.transition(&[transition]).await.expect("transition").remove(0)
     }
 
@@ -99,7 +99,7 @@ impl Given {
 
     pub(super) async fn blocked(&self, waiter: &Tracked, on: &[InvocationId]) -> Blocked {
         let runner = waiter.record.owner.expect("the invocation has an owner");
-        let block = Block { waiter: waiter.id, expect: Expect::from(&waiter.record), runner, on: on.to_vec() };
+        let block = Block { waiter: waiter.id, seen: waiter.record.clone(), runner, on: on.to_vec() };
         self.block(&block).await.expect("block")
     }
 

@@ -6,7 +6,7 @@ use pynenc_core::orchestrator::{
     ClaimReply, Completion, OutboxInterest, OutboxTake, Tracked, Transition, TransitionReply,
 };
 use pynenc_core::record::{Registration, WhenBlocked};
-use pynenc_core::status::{Actors, By, Change, Due, EDGES, Edge, Expect, Refusal, advance};
+use pynenc_core::status::{Actors, By, Change, Due, EDGES, Edge, Refusal, advance};
 use pynenc_core::{Reason, RunnerId, Status, StatusRecord};
 
 use super::super::sample::{HOUR, SECOND, limited, running_key, task};
@@ -132,11 +132,12 @@ async fn refuses(orchestrator: &Given, before: &Tracked, to: Status, by: By) {
 async fn stale_is_refused(orchestrator: Given) {
     let runner = RunnerId::new();
     let running = orchestrator.running(runner).await;
-    let Expect { version, epoch } = Expect::from(&running.record);
+    let (version, epoch) = (running.record.version, running.record.epoch);
     let settle = Change::new(Status::Success, By::Owner(runner), Reason::Returned);
     let stale = [(version - 1, epoch), (version + 1, epoch), (version, epoch - 1), (version, epoch + 1)];
     for (version, epoch) in stale {
-        let transition = Transition { id: running.id, expect: Expect { version, epoch }, change: settle.clone() };
+        let seen = StatusRecord { version, epoch, ..running.record.clone() };
+        let transition = Transition { id: running.id, seen, change: settle.clone() };
         let reply = orchestrator.transition(&[transition]).await.expect("transition").remove(0);
         assert!(matches!(reply, TransitionReply::Refused(Refusal::Stale { .. })), "{reply:?}");
     }
@@ -169,7 +170,7 @@ async fn items_are_independent(orchestrator: Given) {
     let [first, stale, last] = [orchestrator.fresh().await, orchestrator.fresh().await, orchestrator.fresh().await];
     let transition = |tracked: &Tracked, version| Transition {
         id: tracked.id,
-        expect: Expect { version, epoch: 0 },
+        seen: StatusRecord { version, ..tracked.record.clone() },
         change: Change::new(Status::Cancelled, By::System, Reason::CancelRequested),
     };
     let batch = [transition(&first, 1), transition(&stale, 9), transition(&last, 1)];
