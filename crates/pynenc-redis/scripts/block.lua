@@ -1,13 +1,14 @@
--- Pauses a waiter until others have finished, unless that would be a deadlock.
-local waiter, version, epoch, runner = parse('>c16I4I4c16', ARGV[1])
+-- Pauses a waiter until others have finished, unless that would be a deadlock. The first argument is the transition; it
+-- leaves the state as it is if the waiter is paused already. The reply begins with the time.
 local time, ids = now(), {unpack(ARGV, 2)}
+local waiter, is_paused = sub(ARGV[1], 1, 16), #ARGV[1] == 41
 prefetch(ids)
 
 local function unfinished()
   local seen, on = {}, {}
   for _, id in ipairs(ids) do
-    local e = not seen[id] and read_entry(id)
-    if e and not contains(T.final, e[E.status]) then on[#on + 1] = id end
+    local raw = not seen[id] and entry(id)
+    if raw and not contains(T.final, status_of(raw)) then on[#on + 1] = id end
     seen[id] = true
   end
   return on
@@ -17,24 +18,24 @@ end
 local function with_waiters(on)
   local queued = {}
   for _, id in ipairs(on) do
-    local e = read_entry(id)
-    if is_queued(e) then queued[#queued + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. e[E.raw] end
+    local raw = entry(id)
+    if is_entry_queued(raw) then
+      queued[#queued + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. head_of(raw)
+    end
   end
   return queued
 end
 
-local e = read_entry(waiter)
-if not e then return {refusal_reply('M', 0, 0)} end
-local code, first, second = check_pause(e, version, epoch, runner, time)
-if code and code ~= 'A' then return {refusal_reply(code, first, second)} end
+local refusal = why_not_as_seen(ARGV[1])
+if refusal then return {time, refusal} end
 local on = unfinished()
-if #on == 0 then return {'Y'} end
+if #on == 0 then return {time, 'Y'} end
 local nodes = {}
 for i, id in ipairs(on) do nodes[i] = 'c' .. id end
 local cycle = wait_cycle(waiter, nodes)
-if cycle then return reply_with('K', cycle) end
+if cycle then return {time, 'K', unpack(cycle)} end
 allow_full_memory()
-if code ~= 'A' then change_status(waiter, e, S.paused, A.owner, runner, 0, R.waiting, nil, time) end
-for start = 1, #on, 1000 do add_waits(waiter, {unpack(on, start, math.min(start + 999, #on))}) end
+if not is_paused then make_transition(ARGV[1], '', time) end
+add_waits(waiter, on)
 flush_indexes()
-return reply_with('W' .. header_of(e), with_waiters(on))
+return {time, 'D', unpack(with_waiters(on))}

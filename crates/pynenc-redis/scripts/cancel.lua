@@ -3,22 +3,25 @@ local time = now()
 allow_full_memory()
 
 local function cancel(id)
-  local e = read_entry(id)
-  if not e then return 'M' end
-  if contains(T.final, e[E.status]) then return 'F' .. string.char(e[E.status]) end
-  if e[E.owner] ~= NONE then
-    e[E.cancel_requested] = 1
-    write_entry(id, e, '')
-    call('SADD', K.cancels .. e[E.owner], id)
-    call('PUBLISH', K.signals .. e[E.owner], 'C' .. id)
+  local raw = entry(id)
+  if not raw then return 'M' end
+  if contains(T.final, status_of(raw)) then return 'F' .. string.char(status_of(raw)) end
+  local owner = owner_of(raw)
+  if owner ~= NONE then
+    if not has_flag(raw, CANCEL_REQUESTED) then set_flag(id, raw, CANCEL_REQUESTED) end
+    call('SADD', K.cancels .. owner, id)
+    call('PUBLISH', K.signals .. owner, 'C' .. id)
     return 'Q'
   end
   local handed = {}
-  change_status_and_free_slot(id, e, S.cancelled, A.system, NONE, 0, R.cancel_requested, nil, handed, time)
+  local new, reg = change_unowned(id, raw, S.cancelled, R.cancel_requested, 0, '', time)
+  free_slot(id, new, reg, handed, time)
   return reply_with('C', handed)
 end
 
 local replies = {}
+prefetch(ARGV)
 for i = 1, #ARGV do replies[i] = run_item(cancel, ARGV[i]) end
 flush_indexes()
+wake_consumers()
 return replies

@@ -1,7 +1,17 @@
 allow_full_memory()
+
+-- The invocation whose task function made the call; nil if none did. The lane stores it in the entry.
+local function parent_of(id)
+  local record = call('GETRANGE', K.record .. id, 0, 16)
+  if record ~= '' then return byte(record) == 1 and sub(record, 2) or nil end
+  local raw = entry(id)
+  local start = raw and has_flag(raw, HAS_PARENT) and head_length(raw) + 5
+  return start and sub(raw, start, start + 15) or nil
+end
+
 for _, id in ipairs(ARGV) do
-  local start = call('GETRANGE', K.record .. id, 0, 16)
-  if byte(start) == 1 then call('ZREM', K.children .. sub(start, 2), id) end
+  local parent = parent_of(id)
+  if parent then call('ZREM', K.children .. parent, id) end
   call('ZREM', K.record_ages, id)
   call('ZREM', K.workflow_runs, id)
   call('DEL', K.record .. id, K.outcomes .. id, K.fence .. id, K.journal .. id, K.data .. id)

@@ -36,8 +36,8 @@ call('ZADD', K.leases, time + lease, runner)
 if introduction ~= '' then call('HSET', K.introductions, runner, introduction) end
 local reply = {call('HEXISTS', K.introductions, runner)}
 for _, id in ipairs(call('SMEMBERS', K.cancels .. runner)) do
-  local e = read_entry(id)
-  if e and e[E.owner] == runner and e[E.cancel_requested] == 1 then
+  local raw = entry(id)
+  if raw and owner_of(raw) == runner and has_flag(raw, CANCEL_REQUESTED) then
     reply[#reply + 1] = id
   else
     call('SREM', K.cancels .. runner, id)

@@ -1,5 +1,5 @@
--- Inspects invocations: the entry, the holders of its running key, the number of invocations parked before it, the
--- invocations it waits for, and the details of its history. The reply begins with the time.
+-- Inspects invocations: the header with the registration, the log, the holders of the running key, the number of
+-- invocations parked before it, and the invocations it waits for. The reply begins with the time.
 local MOST_HOLDERS, MOST_READ = 100, 1000
 local replies = {now()}
 
@@ -7,24 +7,23 @@ local replies = {now()}
 local function unfinished(id)
   local found = {}
   for i, awaited in ipairs(call('SMEMBERS', K.awaits .. id)) do
-    local e = i > MOST_READ or read_entry(awaited)
-    if e and (i > MOST_READ or not contains(T.final, e[E.status])) then found[#found + 1] = awaited end
+    local raw = i > MOST_READ or entry(awaited)
+    if raw and (i > MOST_READ or not contains(T.final, status_of(raw))) then found[#found + 1] = awaited end
   end
   return found
 end
 
-local function inspect(id, e)
-  local holders, parked_before = {}, false
-  if e[E.when_blocked] > 0 then
-    local key = running_key(e)
+local function inspect(id, raw)
+  local holders, parked_before, key = {}, false, registration_of(raw).running_key
+  if key then
     holders = call('SRANDMEMBER', K.holders .. key, MOST_HOLDERS)
     parked_before = call('ZRANK', K.parked .. key, id)
   end
-  return {e[E.raw], holders, parked_before or -1, unfinished(id), call('HGETALL', K.details .. id)}
+  return {head_of(raw), log_of(raw), holders, parked_before or -1, unfinished(id)}
 end
 
 for i = 1, #ARGV do
-  local e = read_entry(ARGV[i])
-  replies[i + 1] = e and inspect(ARGV[i], e) or false
+  local raw = entry(ARGV[i])
+  replies[i + 1] = raw and inspect(ARGV[i], raw) or false
 end
 return replies

@@ -16,9 +16,9 @@ local function offer_from(retention)
   local ids = call('LRANGE', list, '0', int(limit - 1))
   prefetch(ids)
   for _, id in ipairs(ids) do
-    local e = read_entry(id)
-    local is_finished = e and contains(T.final, e[E.status])
-    if is_finished and (e[E.at] + retention > time or #replies >= limit) then return end
+    local raw = entry(id)
+    local is_finished = raw and contains(T.final, status_of(raw))
+    if is_finished and (parse('>I6', raw, F.at) + retention > time or #replies >= limit) then return end
     call('LREM', list, '1', id)
     if is_finished then offer(id) end
   end

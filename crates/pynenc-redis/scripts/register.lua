@@ -1,11 +1,20 @@
-local time, replies, keys = now(), {}, {}
-for i = 1, #ARGV do keys[i] = K.entry .. sub(ARGV[i], 1, 16) end
-local is_new = none_exist(keys)
-for i = 1, #ARGV do
-  replies[i] = run_item(function()
-    local item = parse_registration(ARGV[i])
-    return existing_reply(item, is_new) or register_new(item, time)
-  end)
+-- Registers invocations whose records and hints are elsewhere. The replies come behind the time.
+local time, ids = now(), {}
+local replies = {time}
+local start, chunk = entry_start(time)
+
+local function register(i)
+  local raw = start .. ARGV[i + 1]
+  local reply, reg = submit_call(ARGV[i], raw, time)
+  if reg then
+    local id = sub(ARGV[i], 1, 16)
+    ids[#ids + 1] = id
+    index_waiting(id, raw, false, true)
+  end
+  return reply
 end
+
+for i = 1, #ARGV, 2 do replies[#replies + 1] = run_item(register, i) end
+if #ids > 0 then list_new(chunk, ids, time) end
 flush_indexes()
 return replies

@@ -2,13 +2,12 @@
 
 use pynenc_core::InvocationId;
 use pynenc_core::broker::Pop;
-use pynenc_core::orchestrator::{Block, Claim, Transition};
+use pynenc_core::orchestrator::Claim;
 use pynenc_core::record::Registration;
 use pynenc_core::{QueueName, Result};
 
 use crate::codec::{self, Pack};
-use crate::codes::{reason_code, status_code};
-use crate::entry;
+use crate::entry::{LaneRecord, new_entry};
 
 /// The largest number of items in one call of a script.
 pub(crate) const BATCH: usize = 500;
@@ -31,19 +30,20 @@ pub(crate) fn queues(queues: &[QueueName]) -> impl Iterator<Item = Vec<u8>> {
     queues.iter().map(|queue| queue.as_str().as_bytes().to_vec())
 }
 
-pub(crate) fn registration(registration: &Registration) -> Result<Vec<u8>> {
-    let Registration { id, task, queue, due, registration: key, idempotency, .. } = registration;
+/// A new call: its id with what a few calls have, and its entry.
+pub(crate) fn submission(registration: &Registration, record: Option<&LaneRecord>) -> Result<[Vec<u8>; 2]> {
+    let Registration { id, task, queue, due, idempotency, .. } = registration;
     let idempotency_key = idempotency.as_ref().map_or("", |idempotency| &idempotency.key);
     codec::check_names([task.as_str(), queue.as_str(), idempotency_key])?;
-    let pack = Pack::new()
-        .bytes(id.as_bytes())
-        .due(*due)
-        .u8(key.is_some().into())
-        .u8(idempotency.is_some().into())
-        .sized(&entry::stored_registration(registration));
-    let Some(idempotency) = idempotency else { return Ok(pack.done()) };
-    let name = [task.as_str().as_bytes(), b"\0", idempotency.key.as_bytes()].concat();
-    Ok(pack.sized(&name).bytes(idempotency.arguments.as_bytes()).done())
+    let mut item = Pack::with_capacity(16).bytes(id.as_bytes());
+    if due.is_some() || idempotency.is_some() {
+        item = item.due(*due).u8(idempotency.is_some().into());
+    }
+    if let Some(idempotency) = idempotency {
+        let name = [task.as_str().as_bytes(), b"\0", idempotency.key.as_bytes()].concat();
+        item = item.sized(&name).bytes(idempotency.arguments.as_bytes());
+    }
+    Ok([item.done(), new_entry(registration, record)])
 }
 
 /// A claim, without its candidates.
@@ -68,25 +68,4 @@ pub(crate) fn claim_of_popped(claim: &Claim, pop: &Pop) -> Vec<Vec<u8>> {
     arguments.push(limit(pop.max));
     arguments.extend(queues(&pop.queues));
     arguments
-}
-
-pub(crate) fn transition(transition: &Transition) -> Vec<u8> {
-    let Transition { id, seen, change } = transition;
-    Pack::new()
-        .bytes(id.as_bytes())
-        .u32(seen.version)
-        .u32(seen.epoch)
-        .u8(status_code(change.to))
-        .by(change.by)
-        .u8(reason_code(change.reason))
-        .due(change.due)
-        .u8(change.detail.is_some().into())
-        .bytes(change.detail.as_deref().unwrap_or_default().as_bytes())
-        .done()
-}
-
-pub(crate) fn waiter(block: &Block) -> Vec<u8> {
-    let Block { waiter, seen, runner, .. } = block;
-    let pack = Pack::new().bytes(waiter.as_bytes()).u32(seen.version).u32(seen.epoch);
-    pack.bytes(runner.as_bytes()).done()
 }

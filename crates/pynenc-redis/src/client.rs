@@ -24,7 +24,7 @@ use crate::config::RedisConfig;
 use crate::error::{is_corrupt, unexpected_reply};
 use crate::keys::{Family, Key, Keys};
 use crate::script::{self, Script};
-use crate::value::{bytes, list, optional};
+use crate::value::{bytes, list, optional, values_of};
 
 /// The number of keys that one step of a purge examines.
 const PURGE_STEP: usize = 1000;
@@ -161,6 +161,22 @@ impl Client {
             replies.extend(list(self.run(script, &arguments).await?)?);
         }
         Ok(replies)
+    }
+
+    /// Runs a script over items in chunks. Returns the time of the last chunk, and a reply for each item.
+    pub(crate) async fn run_timed(
+        &self,
+        script: &'static Script,
+        items: &[Vec<u8>],
+        width: usize,
+    ) -> Result<(Timestamp, Vec<Value>)> {
+        let (mut time, mut replies) = (Timestamp::default(), Vec::with_capacity(items.len() / width));
+        for chunk in items.chunks(BATCH * width) {
+            let (at, values) = values_of(self.run(script, chunk).await?)?;
+            time = at;
+            replies.extend(values);
+        }
+        Ok((time, replies))
     }
 
     /// Sends a plain command.

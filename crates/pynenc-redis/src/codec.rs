@@ -1,20 +1,22 @@
 //! Binary encoding of stored values, script arguments and script replies. Numbers are big-endian.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::page::Cursor;
-use pynenc_core::status::{By, Due};
+use pynenc_core::record::Payload;
+use pynenc_core::status::Due;
 use pynenc_core::{Digest, Error, InvocationId, Result, RunnerId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codes;
-
 /// The largest time or duration in milliseconds. A larger one is cut to this. A queue's scores multiply a time by 1024,
 /// and the product has to be exact as a float.
 const LARGEST_MILLIS: u64 = (1 << 43) - 1;
+/// The serializers of the core. Their positions are stored: append a new one at the end.
+const SERIALIZERS: [&str; 2] = ["JsonSerializer", "MsgPackSerializer"];
 
 /// Appends values to bytes.
 #[derive(Debug, Default)]
@@ -22,7 +24,11 @@ pub(crate) struct Pack(Vec<u8>);
 
 impl Pack {
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(128))
+        Self::with_capacity(128)
+    }
+
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
     }
 
     pub(crate) fn u8(mut self, value: u8) -> Self {
@@ -45,6 +51,11 @@ impl Pack {
         self
     }
 
+    pub(crate) fn u64(mut self, value: u64) -> Self {
+        self.0.extend(value.to_be_bytes());
+        self
+    }
+
     pub(crate) fn millis(self, length: Duration) -> Self {
         self.u48(millis(length))
     }
@@ -59,21 +70,38 @@ impl Pack {
         self.u16(bytes.len() as u16).bytes(bytes)
     }
 
+    /// Bytes of any length behind their length, which has seven bits in each byte and a mark in all bytes but the last.
+    pub(crate) fn long(mut self, bytes: &[u8]) -> Self {
+        let mut length = bytes.len();
+        while length >= 128 {
+            self.0.push(length as u8 | 128);
+            length >>= 7;
+        }
+        self.0.push(length as u8);
+        self.bytes(bytes)
+    }
+
+    /// The name of a serializer: one byte for those of the core.
+    pub(crate) fn name(self, name: &str) -> Self {
+        match SERIALIZERS.iter().position(|known| *known == name) {
+            Some(index) => self.u8(index as u8 + 1),
+            None => self.u8(0).long(name.as_bytes()),
+        }
+    }
+
+    pub(crate) fn payload(self, payload: &Payload) -> Self {
+        match payload {
+            Payload::Inline(bytes) => self.u8(0).long(bytes),
+            Payload::External { digest, size } => self.u8(1).bytes(digest.as_bytes()).u64(*size),
+        }
+    }
+
     /// A due time: its kind, and its milliseconds.
     pub(crate) fn due(self, due: Option<Due>) -> Self {
         match due {
             None => self.u8(0).u48(0),
             Some(Due::In(delay)) => self.u8(1).millis(delay),
             Some(Due::At(time)) => self.u8(2).u48(time.as_millis()),
-        }
-    }
-
-    /// The actor of a transition: its bit, and the runner or zeros.
-    pub(crate) fn by(self, by: By) -> Self {
-        match by {
-            By::Claimer(runner) => self.u8(codes::CLAIMER).bytes(runner.as_bytes()),
-            By::Owner(runner) => self.u8(codes::OWNER).bytes(runner.as_bytes()),
-            By::System => self.u8(codes::SYSTEM).bytes(&[0; 16]),
         }
     }
 
@@ -130,6 +158,10 @@ impl<'a> Parse<'a> {
         self.number(6)
     }
 
+    pub(crate) fn u64(&mut self) -> Result<u64> {
+        self.number(8)
+    }
+
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         Ok(Timestamp::from_millis(self.u48()?))
     }
@@ -167,8 +199,46 @@ impl<'a> Parse<'a> {
         text(self.sized()?)
     }
 
-    pub(crate) fn rest(self) -> &'a [u8] {
+    pub(crate) fn long(&mut self) -> Result<&'a [u8]> {
+        let (mut length, mut shift) = (0usize, 0);
+        loop {
+            let byte = self.u8()?;
+            length |= usize::from(byte & 127).checked_shl(shift).ok_or_else(cut_off)?;
+            shift += 7;
+            if byte < 128 {
+                return self.bytes(length);
+            }
+        }
+    }
+
+    pub(crate) fn long_text(&mut self) -> Result<&'a str> {
+        text(self.long()?)
+    }
+
+    pub(crate) fn name(&mut self) -> Result<Cow<'static, str>> {
+        let index = self.u8()?;
+        let known = usize::from(index).checked_sub(1).map(|index| SERIALIZERS.get(index).copied());
+        match known {
+            None => Ok(Cow::Owned(self.long_text()?.to_owned())),
+            Some(Some(name)) => Ok(Cow::Borrowed(name)),
+            Some(None) => Err(Error::corrupt("this version of pynenc doesn't know a stored serializer")),
+        }
+    }
+
+    pub(crate) fn payload(&mut self) -> Result<Payload> {
+        if self.u8()? == 1 {
+            return Ok(Payload::External { digest: self.digest()?, size: self.u64()? });
+        }
+        Ok(Payload::Inline(owned_bytes(self.long()?)))
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.0
+    }
+
+    /// Checks that nothing follows.
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::corrupt("a stored value has extra bytes at its end")) }
     }
 }
 
@@ -227,6 +297,18 @@ mod tests {
         assert_eq!(numbers, (1, 2, 3, 4));
         assert_eq!(parse.sized_text().unwrap(), "five");
         assert!(parse.u8().is_err());
+    }
+
+    #[test]
+    fn long_values_have_any_length() {
+        for length in [0, 1, 127, 128, 300, 1 << 14, 1 << 21] {
+            let bytes = vec![7; length];
+            let packed = Pack::new().long(&bytes).u8(1).done();
+            let mut parse = Parse::new(&packed);
+            assert_eq!(parse.long().unwrap(), bytes);
+            assert_eq!(parse.rest(), [1]);
+        }
+        assert!(Parse::new(&[255; 20]).long().is_err(), "an endless length");
     }
 
     #[test]

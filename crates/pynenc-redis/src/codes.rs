@@ -1,11 +1,6 @@
-//! The numbers of statuses, reasons and actors in scripts and stored entries.
+//! The numbers of statuses and reasons in scripts and stored entries.
 
 use pynenc_core::{Reason, Status};
-
-/// Actors are bits, so that one digit lists all who may make a transition.
-pub(crate) const CLAIMER: u8 = 1;
-pub(crate) const OWNER: u8 = 2;
-pub(crate) const SYSTEM: u8 = 4;
 
 pub(crate) const fn status_code(status: Status) -> u8 {
     status as u8 + 1

@@ -1,15 +1,112 @@
-//! The stored entry of an invocation: a header, the registration, and a line of history for each version.
+//! The stored entry of an invocation: the header, the registration, the record of the call if the lane stored it, and the
+//! log of transitions and outcomes.
 
 use pynenc_core::orchestrator::{HistoryEntry, Tracked};
 use pynenc_core::page::Cursor;
 use pynenc_core::record::{Priority, Registration, RegistrationKey, Retention, RunningKey, WhenBlocked};
-use pynenc_core::{Error, InvocationId, QueueName, Reason, Result, Status, StatusRecord, TaskId};
+use pynenc_core::{Error, InvocationId, QueueName, Reason, Result, Status, StatusRecord, TaskId, Timestamp};
 
+use crate::client::Client;
 use crate::codec::{Pack, Parse};
-use crate::codes;
+use crate::codes::{reason_code, status_code};
+use crate::keys::Key;
+use crate::log::{self, Item};
+
+/// The layout of the stored data. A change of any stored format needs another number.
+pub(crate) const LAYOUT: u8 = 2;
+/// The fields of the header with their lengths in bytes. Scripts read them by their position.
+pub(crate) const HEADER: [(&str, usize); 17] = [
+    ("layout", 1),
+    ("chunk", 4),
+    ("registered_at", 6),
+    ("at", 6),
+    ("status", 1),
+    ("reason", 1),
+    ("version", 4),
+    ("epoch", 4),
+    ("deliveries", 4),
+    ("starts", 4),
+    ("losses", 4),
+    ("retries", 4),
+    ("due", 6),
+    ("owner", 16),
+    ("token", 16),
+    ("flags", 1),
+    ("registration_length", 2),
+];
+
+const NONE: [u8; 16] = [0; 16];
+/// Flags of a header. Others are in `scripts/lib/entry.lua`.
+const CANCEL_REQUESTED: u8 = 1;
+const NAMED: u8 = 4;
+const IN_LANE: u8 = 16;
+const UNLOGGED: u8 = 32;
+const SCHEDULED: u8 = 64;
+const HAS_PARENT: u8 = 128;
+
+/// The part of an entry in front of the registration.
+struct Header {
+    registered_at: Timestamp,
+    record: StatusRecord,
+    token: [u8; 16],
+    flags: u8,
+}
+
+/// A stored entry.
+pub(crate) struct Entry<'a> {
+    pub(crate) tracked: Tracked,
+    /// The token of the last claim.
+    pub(crate) token: [u8; 16],
+    /// The record of the call, if the lane stored it.
+    pub(crate) record: Option<&'a [u8]>,
+    /// Whether the record begins with the invocation that made the call.
+    pub(crate) has_parent: bool,
+    pub(crate) log: &'a [u8],
+}
+
+/// The record of a call as the lane stores it, and the invocation that made the call.
+pub(crate) struct LaneRecord {
+    pub(crate) parent: Option<InvocationId>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The entry of a new invocation that is due at once, from the status on.
+pub(crate) fn new_entry(registration: &Registration, record: Option<&LaneRecord>) -> Vec<u8> {
+    let is_named = registration.idempotency.is_some();
+    let has_parent = record.is_some_and(|record| record.parent.is_some());
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let flags = flag(is_named, NAMED) | flag(record.is_some(), IN_LANE) | flag(has_parent, HAS_PARENT);
+    let first = StatusRecord::registered(None, Timestamp::default());
+    let registration = stored_registration(registration);
+    let record = record.map_or(&[][..], |record| &record.bytes);
+    Pack::with_capacity(256 + record.len())
+        .state(&first)
+        .bytes(&NONE)
+        .u8(flags)
+        .sized(&registration)
+        .u32(record.len() as u64)
+        .bytes(record)
+        .done()
+}
+
+impl Pack {
+    /// The fields of a header from the status to the owner.
+    pub(crate) fn state(self, record: &StatusRecord) -> Self {
+        self.u8(status_code(record.status))
+            .u8(reason_code(record.reason))
+            .u32(record.version)
+            .u32(record.epoch)
+            .u32(record.deliveries.into())
+            .u32(record.starts.into())
+            .u32(record.losses.into())
+            .u32(record.retries.into())
+            .u48(record.due.map_or(0, Timestamp::as_millis))
+            .bytes(record.owner.as_ref().map_or(&NONE[..], |owner| owner.as_bytes()))
+    }
+}
 
 /// The registration as an entry stores it.
-pub(crate) fn stored_registration(registration: &Registration) -> Vec<u8> {
+fn stored_registration(registration: &Registration) -> Vec<u8> {
     let Registration { running, registration: key, retention, .. } = registration;
     let blocked = running.map_or(0, |running| match running.when_blocked {
         WhenBlocked::Drop => 1,
@@ -33,58 +130,90 @@ pub(crate) fn stored_registration(registration: &Registration) -> Vec<u8> {
     pack.done()
 }
 
-/// Reads the record in a header.
-pub(crate) fn header(bytes: &[u8]) -> Result<StatusRecord> {
-    header_from(&mut Parse::new(bytes))
-}
-
-/// Reads the record in a header, and leaves the rest to the caller.
-pub(crate) fn header_from(parse: &mut Parse<'_>) -> Result<StatusRecord> {
+fn header(parse: &mut Parse<'_>) -> Result<Header> {
     let layout = parse.u8()?;
-    if layout != 1 {
+    if layout != LAYOUT {
         return Err(
             Error::corrupt("this version of pynenc can't read the layout of a stored record").with("layout", layout)
         );
     }
-    let (status, reason) = (status(parse.u8()?)?, reason(parse.u8()?)?);
-    let [cancel, _granted, _named, _watched] = parse.array()?;
-    let record = StatusRecord {
-        status,
-        reason,
-        cancel_requested: cancel == 1,
+    parse.u32()?;
+    let (registered_at, at) = (parse.time()?, parse.time()?);
+    let mut record = StatusRecord {
+        at,
+        status: status(parse.u8()?)?,
+        reason: reason(parse.u8()?)?,
         version: parse.u32()?.into(),
         epoch: parse.u32()?.into(),
         deliveries: parse.u32()?,
         starts: parse.u32()?,
         losses: parse.u32()?,
         retries: parse.u32()?,
-        at: parse.time()?,
         due: Some(parse.time()?).filter(|due| due.as_millis() > 0),
-        owner: Some(parse.runner()?).filter(|owner| *owner.as_bytes() != [0; 16]),
+        owner: Some(parse.runner()?).filter(|owner| *owner.as_bytes() != NONE),
+        cancel_requested: false,
     };
-    parse.bytes(16)?;
-    Ok(record)
+    let (token, flags) = (parse.array()?, parse.u8()?);
+    record.cancel_requested = flags & CANCEL_REQUESTED != 0;
+    parse.u16()?;
+    Ok(Header { registered_at, record, token, flags })
 }
 
-/// Reads the invocation of an entry, and its position in the order of registration.
-pub(crate) fn entry(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {
+/// Reads the status record in a header, and leaves the rest to the caller.
+pub(crate) fn status_record(parse: &mut Parse<'_>) -> Result<StatusRecord> {
+    header(parse).map(|header| header.record)
+}
+
+/// Reads an entry.
+pub(crate) fn entry(id: InvocationId, raw: &[u8]) -> Result<Entry<'_>> {
     let mut parse = Parse::new(raw);
-    let record = header_from(&mut parse)?;
-    let cursor = Cursor { at: parse.time()?, id };
-    parse.u16()?;
-    Ok((tracked_from(id, record, &mut parse)?, cursor))
+    let header = header(&mut parse)?;
+    let registration = registration_from(id, &mut parse)?;
+    let length = parse.u32()?;
+    let record = parse.bytes(length as usize)?;
+    let record = Some(record).filter(|_| header.flags & IN_LANE != 0);
+    let (tracked, has_parent) = (tracked_of(registration, header.record), header.flags & HAS_PARENT != 0);
+    Ok(Entry { tracked, token: header.token, record, has_parent, log: parse.rest() })
+}
+
+/// Reads the invocation of an entry whose record and log aren't needed.
+pub(crate) fn tracked(id: InvocationId, raw: &[u8]) -> Result<Tracked> {
+    positioned(id, raw).map(|(tracked, _)| tracked)
+}
+
+/// Reads an id and the entry behind it. Returns the position in the order of registration too.
+pub(crate) fn with_id(bytes: &[u8]) -> Result<(Tracked, Cursor)> {
+    let mut parse = Parse::new(bytes);
+    let id = parse.id()?;
+    positioned(id, parse.rest())
+}
+
+/// Reads invocations.
+pub(crate) async fn read(client: &Client, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
+    let keys = ids.iter().map(|id| client.key_of(Key::Entry, id.as_bytes())).collect();
+    let entries = ids.iter().zip(client.values(keys).await?);
+    entries.map(|(id, raw)| raw.map(|raw| tracked(*id, &raw)).transpose()).collect()
+}
+
+fn positioned(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {
+    let mut parse = Parse::new(raw);
+    let header = header(&mut parse)?;
+    let registration = registration_from(id, &mut parse)?;
+    Ok((tracked_of(registration, header.record), Cursor { at: header.registered_at, id }))
 }
 
 /// Reads the registration of an entry, without the due time and the idempotency key.
 pub(crate) fn registration(id: InvocationId, raw: &[u8]) -> Result<Registration> {
     let mut parse = Parse::new(raw);
-    header_from(&mut parse)?;
-    parse.u48()?;
-    parse.u16()?;
+    header(&mut parse)?;
+    registration_from(id, &mut parse)
+}
+
+fn registration_from(id: InvocationId, parse: &mut Parse<'_>) -> Result<Registration> {
     let (blocked, keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
     let retention = Retention { results: parse.duration()?, failures: parse.duration()? };
     let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
-    let running = if blocked > 0 { Some(running_key(blocked, &mut parse)?) } else { None };
+    let running = if blocked > 0 { Some(running_key(blocked, parse)?) } else { None };
     let key = if keyed > 0 { Some(RegistrationKey { key: parse.digest()?, arguments: parse.digest()? }) } else { None };
     let registration = Registration::new(id, task, queue);
     Ok(Registration { priority: priority(level), registration: key, running, retention, ..registration })
@@ -95,60 +224,64 @@ fn running_key(blocked: u8, parse: &mut Parse<'_>) -> Result<RunningKey> {
     Ok(RunningKey { key: parse.digest()?, limit: parse.u32()?, when_blocked })
 }
 
-pub(crate) fn tracked(id: InvocationId, raw: &[u8]) -> Result<Tracked> {
-    entry(id, raw).map(|(tracked, _)| tracked)
-}
-
-/// Reads an id and the entry behind it.
-pub(crate) fn with_id(bytes: &[u8]) -> Result<(Tracked, Cursor)> {
-    let mut parse = Parse::new(bytes);
-    let id = parse.id()?;
-    entry(id, parse.rest())
-}
-
-fn tracked_from(id: InvocationId, record: StatusRecord, parse: &mut Parse<'_>) -> Result<Tracked> {
-    let (blocked, _keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
-    parse.bytes(12)?;
-    let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
-    Ok(Tracked { id, task, queue, priority: priority(level), limited: blocked > 0, record })
+/// An invocation that is registered as the request says.
+pub(crate) fn tracked_of(registration: Registration, record: StatusRecord) -> Tracked {
+    let Registration { id, task, queue, priority, running, .. } = registration;
+    Tracked { id, task, queue, priority, limited: running.is_some(), record }
 }
 
 /// The priority of a stored level, which was chosen by a caller or raised.
-fn priority(level: u16) -> Priority {
+pub(crate) fn priority(level: u16) -> Priority {
     match u8::try_from(level) {
         Ok(chosen) if chosen <= Priority::HIGHEST => Priority::new(chosen),
         _ => Priority::new(0).raised(usize::from(level).saturating_sub(16)),
     }
 }
 
-/// Reads the history of an entry. `detail` gives the detail of a version.
-pub(crate) fn history(raw: &[u8], mut detail: impl FnMut(u64) -> Option<Box<str>>) -> Result<Vec<HistoryEntry>> {
-    let mut parse = Parse::new(raw);
-    header_from(&mut parse)?;
-    parse.u48()?;
-    parse.sized()?;
-    let (mut lines, mut last) = (Vec::new(), None);
-    while !parse.rest().is_empty() {
-        let version = lines.len() as u64 + 1;
-        let (status, reason) = (status(parse.u8()?)?, reason(parse.u8()?)?);
-        let (at, epoch, named) = (parse.time()?, parse.u32()?.into(), parse.u8()?);
-        if named & 3 == 2 {
-            last = Some(parse.runner()?);
+/// Reads the history from a header and the log. The first line and those of the last claim aren't in the log: the header
+/// has all that is in them.
+pub(crate) fn history(head: &[u8], log: &[u8]) -> Result<Vec<HistoryEntry>> {
+    let Header { registered_at, record, flags, .. } = header(&mut Parse::new(head))?;
+    let status = if flags & SCHEDULED != 0 { Status::Scheduled } else { Status::Registered };
+    let mut lines = vec![HistoryEntry {
+        status,
+        at: registered_at,
+        version: 1,
+        epoch: 0,
+        runner: None,
+        reason: Reason::Submitted,
+        detail: None,
+    }];
+    let mut last_runner = None;
+    for item in log::items(log) {
+        if let Item::Line(line) = item? {
+            last_runner = line.runner.or(last_runner);
+            let (runner, version) = (last_runner.filter(|_| line.is_by_runner), lines.len() as u64 + 1);
+            let detail = line.detail.map(Into::into);
+            let (status, reason) = (self::status(line.status)?, self::reason(line.reason)?);
+            lines.push(HistoryEntry { status, at: line.at, version, epoch: line.epoch, runner, reason, detail });
         }
-        let runner = last.filter(|_| named & 3 > 0);
-        let detail = if named & 4 > 0 { detail(version) } else { None };
-        lines.push(HistoryEntry { status, at, version, epoch, runner, reason, detail });
+    }
+    if flags & UNLOGGED != 0 {
+        let claimed = [(Status::Pending, Reason::Claimed), (Status::Running, Reason::Started)];
+        let made = if record.status == Status::Running { 2 } else { 1 };
+        for (status, reason) in claimed.into_iter().take(made) {
+            let (version, runner) = (lines.len() as u64 + 1, record.owner);
+            let line =
+                HistoryEntry { status, at: record.at, version, epoch: record.epoch, runner, reason, detail: None };
+            lines.push(line);
+        }
     }
     Ok(lines)
 }
 
 pub(crate) fn status(code: u8) -> Result<Status> {
-    let known = Status::ALL.iter().copied().find(|status| codes::status_code(*status) == code);
+    let known = usize::from(code).checked_sub(1).and_then(|index| Status::ALL.get(index)).copied();
     known.ok_or_else(|| Error::corrupt("this version of pynenc doesn't know a stored status").with("code", code))
 }
 
 fn reason(code: u8) -> Result<Reason> {
-    let known = Reason::ALL.iter().copied().find(|reason| codes::reason_code(*reason) == code);
+    let known = usize::from(code).checked_sub(1).and_then(|index| Reason::ALL.get(index)).copied();
     known.ok_or_else(|| Error::corrupt("this version of pynenc doesn't know a stored reason").with("code", code))
 }
 
@@ -162,5 +295,28 @@ mod tests {
         for expected in raised.into_iter().chain((0..=9).map(Priority::new)) {
             assert_eq!(priority(expected.level()), expected);
         }
+    }
+
+    #[test]
+    fn codes_lead_back_to_statuses_and_reasons() {
+        for expected in Status::ALL {
+            assert_eq!(status(status_code(*expected)).unwrap(), *expected);
+        }
+        for expected in Reason::ALL {
+            assert_eq!(reason(reason_code(*expected)).unwrap(), *expected);
+        }
+        assert!(status(0).is_err() && reason(200).is_err());
+    }
+
+    #[test]
+    fn a_new_entry_begins_where_the_fixed_part_of_a_header_ends() {
+        let registration = Registration::new(InvocationId::new(), "shop::pay".into(), "default".into());
+        let start = Pack::new().u8(LAYOUT).u32(7).u48(5).u48(5).done();
+        let record = LaneRecord { parent: None, bytes: b"record".to_vec() };
+        let raw = [start, new_entry(&registration, Some(&record))].concat();
+        let entry = entry(registration.id, &raw).unwrap();
+        let record = StatusRecord::registered(None, Timestamp::from_millis(5));
+        assert_eq!((entry.tracked, entry.record), (tracked_of(registration, record), Some(&b"record"[..])));
+        assert!(entry.log.is_empty());
     }
 }

@@ -29,14 +29,18 @@ keys! {
     /// The milliseconds by which tests have moved the clock ahead.
     Clock = "clock", "clock";
 
-    /// By invocation: its entry, which is the header, the registration and the history.
+    /// By invocation: its entry, which is the header, the registration, the record that the lane stored, and the log.
     Entry = "entry", "o:i";
-    /// By invocation: the details of its history, by version.
-    Details = "details", "o:d";
-    /// Queued invocations, by the time of registration.
-    Queued = "queued", "o:q";
-    /// The other invocations, by the time of registration.
-    Rest = "rest", "o:r";
+    /// The layout of the stored data. No purge deletes it.
+    Layout = "layout", "layout";
+    /// By number: a chunk of the listing, the ids of invocations in the order of registration.
+    Listed = "listed", "o:r";
+    /// The chunks of the listing, by the time of their first registration.
+    Chunks = "chunks", "o:q";
+    /// The number of the present chunk.
+    Chunk = "chunk", "o:d";
+    /// Queued invocations that were registered without a lane, by the time of registration.
+    Waiting = "waiting", "o:8";
     /// Invocations that finished without a value, by the time of registration.
     Unsuccessful = "unsuccessful", "o:w";
     /// By retention in milliseconds: finished invocations, in the order in which they finished.
@@ -110,9 +114,9 @@ keys! {
     /// The last position in a queue.
     Sequence = "sequence", "b:s";
 
-    /// By invocation: the record of its call.
+    /// By invocation: the record of its call, if it was stored without a lane.
     Record = "record", "s:r";
-    /// By invocation: its outcomes, by epoch.
+    /// By invocation: the outcomes that were stored without a lane.
     Outcomes = "outcomes", "s:o";
     /// By invocation: the invocations that its task function called.
     Children = "children", "s:c";

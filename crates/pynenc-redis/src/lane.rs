@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
-use pynenc_core::orchestrator::{Block, Claim, ClaimReply, Registered, TransitionReply};
-use pynenc_core::{Error, InvocationId, Lane, QueueName, Result};
+use pynenc_core::orchestrator::{Block, Claim, Registered, Tracked, TransitionReply};
+use pynenc_core::{Lane, QueueName, Result, Timestamp};
 use redis::Value;
 use tokio::time::Instant;
 
@@ -15,11 +15,13 @@ use crate::arguments::{self, BATCH, decimal};
 use crate::broker::wait_for_token;
 use crate::client::Client;
 use crate::codec::Pack;
+use crate::decision::{self, Paused};
 use crate::error::{is_corrupt, unexpected_reply};
-use crate::invocation_record::{parse_record, stored_record};
+use crate::invocation_record::lane_record;
+use crate::log::outcome_item;
 use crate::store::RedisStore;
-use crate::value::{bytes, ids, list, optional};
-use crate::{entry, outcome, replies, script};
+use crate::value::{id, ids, is_one, number, values_of};
+use crate::{replies, script};
 
 /// The lane of components in one Redis store.
 #[derive(Debug, Clone)]
@@ -71,14 +73,16 @@ impl RedisLane {
 impl Lane for RedisLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
         let mut items = Vec::with_capacity(2 * submissions.len());
-        for item in &submissions {
-            items.extend([arguments::registration(&item.registration)?, stored_record(&item.record)?]);
+        for Submission { registration, record } in &submissions {
+            items.extend(arguments::submission(registration, Some(&lane_record(record)))?);
         }
         let (items, submissions) = (&items, &submissions);
         let submit = || async move {
-            let replies = self.client().run_in_chunks(&script::SUBMIT, &[], items, 2).await?;
-            let replies = submissions.iter().zip(replies);
-            Ok(replies.map(|(item, reply)| replies::registered(&item.registration, reply)).collect())
+            let mut registered = Vec::with_capacity(submissions.len());
+            for (items, submissions) in items.chunks(2 * BATCH).zip(submissions.chunks(BATCH)) {
+                self.submit_once(items, submissions, &mut registered).await?;
+            }
+            Ok(registered)
         };
         self.client().retry_items_if_garbled(submit).await
     }
@@ -115,107 +119,99 @@ impl Lane for RedisLane {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
-        let mut items = Vec::with_capacity(3 * settlements.len());
+        let transitions: Vec<_> = settlements.iter().map(|item| &item.transition).collect();
+        let mut rest = Vec::with_capacity(2 * settlements.len());
         for item in &settlements {
-            let outcome = item.outcome.as_ref().map(outcome::stored).transpose()?.unwrap_or_default();
-            items.extend([arguments::transition(&item.transition), outcome, requeued_hint(item)]);
+            let outcome = item.outcome.as_ref().map(|write| outcome_item(write.epoch, &write.outcome));
+            rest.extend([outcome.unwrap_or_default(), requeued_hint(item)]);
         }
-        let (items, settlements) = (&items, &settlements);
-        let settle = || async move {
-            let replies = self.client().run_in_chunks(&script::SETTLE, &[], items, 3).await?;
-            let replies = settlements.iter().zip(replies);
-            Ok(replies.map(|(item, reply)| replies::transitioned(&item.transition, reply)).collect())
-        };
+        let settle = || decision::transitions(self.client(), &script::SETTLE, &transitions, &rest, 2);
         self.client().retry_items_if_garbled(settle).await
     }
 }
 
 impl RedisLane {
-    async fn claim_candidates(&self, claim: &Claim) -> Result<Vec<Claimed>> {
-        let claim_in_chunks = || async {
-            let mut claimed = Vec::with_capacity(claim.ids.len());
-            for ids in claim.ids.chunks(BATCH) {
-                let reply = self.client().run(&script::CLAIM_WITH_RECORDS, &arguments::claim(claim, ids)).await?;
-                let mut values = replies::claims(reply, claim.runner)?.into_iter();
-                claimed.extend(ids.iter().map(|id| claimed_with_record(*id, &mut values)));
+    async fn submit_once(
+        &self,
+        items: &[Vec<u8>],
+        submissions: &[Submission],
+        registered: &mut Vec<Result<Registered>>,
+    ) -> Result<()> {
+        let registrations = submissions.iter().map(|item| &item.registration);
+        match self.client().run(&script::SUBMIT, items).await? {
+            time @ Value::Int(_) => {
+                let time = Timestamp::from_millis(number(&time)?);
+                registered.extend(registrations.map(|item| Ok(Registered::New(replies::accepted(item, time)))));
             }
-            Ok(claimed)
-        };
-        let claimed = self.client().retry_items_if_garbled(claim_in_chunks).await?.into_iter().zip(&claim.ids);
-        claimed.map(|(claimed, id)| claimed.or_else(|error| gone_if_corrupt(*id, error))).collect()
+            reply => {
+                let (time, replies) = values_of(reply)?;
+                let replies = registrations.zip(replies);
+                registered.extend(replies.map(|(item, reply)| replies::registered(item, &reply, time)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim_candidates(&self, claim: &Claim) -> Result<Vec<Claimed>> {
+        let claimed = replies::claim(self.client(), claim).await?;
+        Ok(claim.ids.iter().zip(claimed).map(|(id, (reply, record))| Claimed { id: *id, reply, record }).collect())
     }
 
     async fn claim_popped(&self, claim: &Claim, pop: &Pop) -> Result<Vec<Claimed>> {
         let reply = self.client().run(&script::POP_AND_CLAIM, &arguments::claim_of_popped(claim, pop)).await?;
-        let reply = replies::claims(reply, claim.runner)?;
-        let [Value::Int(until_due), popped, replies] =
-            <[Value; 3]>::try_from(reply).map_err(|_| unexpected_reply("popped hints and claims"))?
-        else {
-            return Err(unexpected_reply("popped hints and claims"));
-        };
-        let (popped, mut values) = (ids(list(popped)?)?, list(replies)?.into_iter());
+        let (time, mut values) = values_of(replies::unless_retired(reply, claim.runner)?)?;
+        let Some(Value::Int(until_due)) = values.next() else { return Err(unexpected_reply("popped hints")) };
+        let mut popped = Vec::with_capacity(values.len() / 2);
+        while let Some((hint, reply)) = values.next().zip(values.next()) {
+            popped.push((id(hint)?, reply));
+        }
         self.remember(pop, popped.len() < pop.max.min(BATCH), until_due);
-        match popped.iter().map(|id| claimed_with_record(*id, &mut values)).collect() {
+        let claimed = popped.iter().map(|(id, reply)| {
+            let (reply, record) = replies::claimed(claim, *id, reply, time)?;
+            Ok(Claimed { id: *id, reply, record })
+        });
+        match claimed.collect() {
             // A claim with the same token gets the same reply.
-            Err(error) if is_corrupt(&error) => self.claim_candidates(&Claim { ids: popped, ..claim.clone() }).await,
+            Err(error) if is_corrupt(&error) => {
+                let ids = popped.into_iter().map(|(id, _)| id).collect();
+                self.claim_candidates(&Claim { ids, ..claim.clone() }).await
+            }
             claimed => claimed,
         }
     }
 
     async fn call_once(&self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
         let registration = &submission.registration;
+        let before = arguments::submission(registration, Some(&lane_record(&submission.record)))?;
         let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
-        let arguments = [
-            arguments::registration(registration)?,
-            stored_record(&submission.record)?,
-            arguments::waiter(block),
-            self.store.pubsub().channel().to_vec(),
-            token,
-            decimal(claim.map_or(0, |claim| claim.runs_below.into())),
-        ];
-        let mut values = list(self.client().run(&script::CALL, &arguments).await?)?.into_iter();
-        let mut next = || values.next().ok_or_else(|| unexpected_reply("a reply to a call"));
-        let first = bytes(next()?)?;
-        match first.split_first() {
-            Some((b'W', _)) => {
-                let (waiter, registered, granted) = (bytes(next()?)?, next()?, optional(next()?)?);
-                let Registered::New(child) = replies::registered(registration, registered)? else {
+        let (channel, runner) = (self.store.pubsub().channel().to_vec(), block.runner.as_bytes().to_vec());
+        let runs_below = decimal(claim.map_or(0, |claim| claim.runs_below.into()));
+        let behind = [channel, runner, token, runs_below];
+        let pause = decision::pause(self.client(), &script::CALL, block, &before, &behind);
+        let (code, rest, waiter, time) = match pause.await? {
+            Paused::Refused(refusal) => return Ok(Called::Refused(refusal)),
+            Paused::Replied { code, rest, waiter, time } => (code, rest, waiter, time),
+        };
+        match (code, &rest[..]) {
+            (b'A', [reply]) => replies::registered(registration, reply, time).map(Called::Registered),
+            (b'K', _) => ids(rest).map(Called::Cycle),
+            (b'D', [reply, granted]) => {
+                let Registered::New(child) = replies::registered(registration, reply, time)? else {
                     return Err(unexpected_reply("a reply to a call"));
                 };
-                let claimed = granted.map(|granted| entry::tracked(registration.id, &granted)).transpose()?;
-                Ok(Called::Waiting { child, waiter: entry::header(&waiter)?, claimed, end: None })
+                let claimed = claim.filter(|_| is_one(granted)).map(|claim| {
+                    let record = replies::after_claim(claim, &child.record, time)?;
+                    Ok(Tracked { record, ..child.clone() })
+                });
+                Ok(Called::Waiting { claimed: claimed.transpose()?, child, waiter, end: None })
             }
-            Some((b'S', reply)) => {
-                replies::registered(registration, Value::BulkString(reply.to_vec())).map(Called::Registered)
-            }
-            Some((b'K', _)) => ids(values).map(Called::Cycle),
-            Some((b'R', refusal)) => replies::pause_refused(block, refusal).map(Called::Refused),
             _ => Err(unexpected_reply("a reply to a call")),
         }
     }
 }
 
-/// Reads the reply to the next claim, and the record behind it.
-fn claimed_with_record(id: InvocationId, values: &mut impl Iterator<Item = Value>) -> Result<Claimed> {
-    let (reply, record) = (values.next().unwrap_or(Value::Int(0)), values.next().unwrap_or(Value::Nil));
-    let reply = replies::claimed(id, reply)?;
-    let record = if matches!(reply, ClaimReply::Granted(_)) { optional(record)? } else { None };
-    let record = match record.map(|stored| parse_record(id, &stored)).transpose() {
-        // The runner reads the record again before it fails the invocation.
-        Err(error) if is_corrupt(&error) => {
-            tracing::error!(invocation = %id, %error, "the record of an invocation is corrupt");
-            None
-        }
-        record => record?,
-    };
-    Ok(Claimed { id, reply, record: record.map(Into::into) })
-}
-
-fn gone_if_corrupt(id: InvocationId, error: Error) -> Result<Claimed> {
-    replies::gone_if_corrupt(id, error).map(|reply| Claimed { id, reply, record: None })
-}
-
 fn requeued_hint(settlement: &Settlement) -> Vec<u8> {
     let Some(message) = &settlement.requeue else { return Vec::new() };
-    Pack::new().u16(message.priority.level()).bytes(message.queue.as_str().as_bytes()).done()
+    let not_before = message.not_before.map_or(0, Timestamp::as_millis);
+    Pack::with_capacity(8).u16(message.priority.level()).u48(not_before).done()
 }

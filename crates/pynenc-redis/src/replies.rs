@@ -1,82 +1,116 @@
-//! The replies of the scripts that register, claim, change and cancel invocations.
+//! The replies of the scripts that register, claim and cancel invocations.
+
+use std::sync::Arc;
 
 use pynenc_core::broker::Message;
-use pynenc_core::orchestrator::{Block, CancelReply, ClaimReply, Registered, Tracked, Transition, TransitionReply};
-use pynenc_core::record::Registration;
-use pynenc_core::status::{By, Change, Refusal};
-use pynenc_core::{Error, ErrorKind, InvocationId, Reason, Result, RunnerId, Status, Timestamp};
+use pynenc_core::orchestrator::{CancelReply, Claim, ClaimReply, Registered, Tracked};
+use pynenc_core::record::{InvocationRecord, Registration};
+use pynenc_core::status::{By, Change, advance};
+use pynenc_core::{Error, ErrorKind, InvocationId, Reason, Result, RunnerId, Status, StatusRecord, Timestamp};
 use redis::Value;
 
+use crate::arguments::{self, BATCH};
+use crate::client::Client;
 use crate::codec::Parse;
-use crate::entry;
+use crate::entry::{self, Entry, tracked_of};
 use crate::error::{is_corrupt, item_failed, unexpected_reply};
-use crate::value::{bytes, list};
+use crate::invocation_record::parse_lane_record;
+use crate::script;
+use crate::value::{bytes, list, values_of};
 
-pub(crate) fn registered(registration: &Registration, reply: Value) -> Result<Registered> {
-    let reply = bytes(reply)?;
+/// Reads the reply to a registration.
+pub(crate) fn registered(registration: &Registration, reply: &Value, time: Timestamp) -> Result<Registered> {
+    let Value::BulkString(reply) = reply else { return Err(unexpected_reply("a reply to a registration")) };
     let Some((code, rest)) = reply.split_first() else { return Err(unexpected_reply("a reply to a registration")) };
     let mut parse = Parse::new(rest);
     match code {
-        b'N' => Ok(Registered::New(accepted(registration, rest)?)),
+        b'N' => Ok(Registered::New(accepted(registration, time))),
         b'O' => Ok(Registered::New(entry::tracked(registration.id, rest)?)),
         b'W' => Ok(Registered::Existing { id: parse.id()?, same_arguments: parse.u8()? == b'1' }),
         b'C' => Ok(Registered::Conflict { id: parse.id()? }),
-        _ => Err(failed_or_unexpected(&reply, "a reply to a registration")),
+        _ => Err(failed_or_unexpected(reply, "a reply to a registration")),
     }
 }
 
-fn accepted(registration: &Registration, header: &[u8]) -> Result<Tracked> {
-    Ok(Tracked {
-        id: registration.id,
-        task: registration.task.clone(),
-        queue: registration.queue.clone(),
-        priority: registration.priority,
-        limited: registration.running.is_some(),
-        record: entry::header(header)?,
-    })
+/// A call that is registered as its caller asked for.
+pub(crate) fn accepted(registration: &Registration, time: Timestamp) -> Tracked {
+    tracked_of(registration.clone(), StatusRecord::registered(registration.due, time))
 }
 
-/// The replies to a claim. A retired runner gets none.
-pub(crate) fn claims(reply: Value, runner: RunnerId) -> Result<Vec<Value>> {
+/// Refuses a retired runner, which gets no replies to its claim.
+pub(crate) fn unless_retired(reply: Value, runner: RunnerId) -> Result<Value> {
     if reply == Value::Nil {
         return Err(Error::new(ErrorKind::Retired, "the runner was retired").with("runner", runner));
     }
-    list(reply)
+    Ok(reply)
 }
 
-pub(crate) fn claimed(id: InvocationId, reply: Value) -> Result<ClaimReply> {
-    match reply {
-        Value::Int(0) => Ok(ClaimReply::Gone),
-        Value::Int(_) => Ok(ClaimReply::Busy),
-        reply => {
-            let reply = bytes(reply)?;
-            match reply.first() {
-                Some(b'X') => Err(failed_or_unexpected(&reply, "a reply to a claim")),
-                Some(b'L') => entry::tracked(id, &reply[1..]).map(ClaimReply::LeftOut),
-                _ => entry::tracked(id, &reply).map(ClaimReply::Granted),
-            }
+/// A reply to a claim, with the record of the call if the claim is granted and the entry has the record.
+pub(crate) type Claimed = (ClaimReply, Option<Arc<InvocationRecord>>);
+
+/// Reads the reply to a claim, which is the entry before the claim.
+pub(crate) fn claimed(claim: &Claim, id: InvocationId, reply: &Value, time: Timestamp) -> Result<Claimed> {
+    let raw = match reply {
+        Value::Int(0) => return Ok((ClaimReply::Gone, None)),
+        Value::Int(_) => return Ok((ClaimReply::Busy, None)),
+        Value::BulkString(raw) if raw.first() == Some(&b'X') => {
+            return Err(failed_or_unexpected(raw, "a reply to a claim"));
         }
+        Value::BulkString(raw) => raw,
+        _ => return Err(unexpected_reply("a reply to a claim")),
+    };
+    let Entry { mut tracked, token, record, has_parent, .. } = entry::entry(id, raw)?;
+    if token != *claim.token.as_bytes() {
+        if claim.left_out.contains(&tracked.task) {
+            return Ok((ClaimReply::LeftOut(tracked), None));
+        }
+        tracked.record = after_claim(claim, &tracked.record, time)?;
     }
+    let record = match record.map(|stored| parse_lane_record(&tracked, stored, has_parent)).transpose() {
+        // The runner reads the record again before it fails the invocation.
+        Err(error) if is_corrupt(&error) => {
+            tracing::error!(invocation = %id, %error, "the record of an invocation is corrupt");
+            None
+        }
+        record => record?,
+    };
+    Ok((ClaimReply::Granted(tracked), record))
+}
+
+/// Claims the candidates of a claim.
+pub(crate) async fn claim(client: &Client, claim: &Claim) -> Result<Vec<Claimed>> {
+    let claim_in_chunks = || async {
+        let mut all = Vec::with_capacity(claim.ids.len());
+        for ids in claim.ids.chunks(BATCH) {
+            let reply = client.run(&script::CLAIM, &arguments::claim(claim, ids)).await?;
+            let (time, replies) = values_of(unless_retired(reply, claim.runner)?)?;
+            all.extend(ids.iter().zip(replies).map(|(id, reply)| claimed(claim, *id, &reply, time)));
+        }
+        Ok(all)
+    };
+    let replies = client.retry_items_if_garbled(claim_in_chunks).await?.into_iter().zip(&claim.ids);
+    replies.map(|(reply, id)| reply.or_else(|error| gone_if_corrupt(*id, error))).collect()
+}
+
+/// The record after a granted claim.
+pub(crate) fn after_claim(claim: &Claim, record: &StatusRecord, time: Timestamp) -> Result<StatusRecord> {
+    let Claim { runner, runs_below, .. } = *claim;
+    let refused = |_| unexpected_reply("a reply to a claim");
+    let change = Change::new(Status::Pending, By::Claimer(runner), Reason::Claimed);
+    let pending = advance(record, &change, time).map_err(refused)?;
+    if pending.losses >= runs_below {
+        return Ok(pending);
+    }
+    advance(&pending, &Change::new(Status::Running, By::Owner(runner), Reason::Started), time).map_err(refused)
 }
 
 /// Answers `Gone` for a corrupt entry: the invocation isn't run, and its entry stays as it is.
-pub(crate) fn gone_if_corrupt(id: InvocationId, error: Error) -> Result<ClaimReply> {
+fn gone_if_corrupt(id: InvocationId, error: Error) -> Result<Claimed> {
     if !is_corrupt(&error) {
         return Err(error);
     }
     tracing::error!(invocation = %id, %error, "can't claim an invocation whose entry is corrupt");
-    Ok(ClaimReply::Gone)
-}
-
-pub(crate) fn transitioned(transition: &Transition, reply: Value) -> Result<TransitionReply> {
-    let (first, handed) = with_rest(reply)?;
-    let Some((code, rest)) = first.split_first() else { return Err(unexpected_reply("a reply to a transition")) };
-    match code {
-        b'D' => Ok(TransitionReply::Done { record: entry::header(rest)?, handed: hints(handed)? }),
-        b'A' => Ok(TransitionReply::AlreadyMine(entry::header(rest)?)),
-        b'R' => refusal(&transition.change, rest).map(TransitionReply::Refused),
-        _ => Err(failed_or_unexpected(&first, "a reply to a transition")),
-    }
+    Ok((ClaimReply::Gone, None))
 }
 
 pub(crate) fn cancelled(reply: Value) -> Result<CancelReply> {
@@ -90,33 +124,11 @@ pub(crate) fn cancelled(reply: Value) -> Result<CancelReply> {
     }
 }
 
-/// The refusal to pause a waiter.
-pub(crate) fn pause_refused(block: &Block, reply: &[u8]) -> Result<Refusal> {
-    refusal(&Change::new(Status::Paused, By::Owner(block.runner), Reason::Waiting), reply)
-}
-
-fn refusal(change: &Change, reply: &[u8]) -> Result<Refusal> {
-    let mut parse = Parse::new(reply);
-    let (code, first, second) = (parse.u8()?, parse.u48()?, parse.u48()?);
-    let (to, by) = (change.to, change.by);
-    Ok(match code {
-        b'S' => Refusal::Stale { version: first, epoch: second },
-        b'E' => Refusal::NoEdge { from: entry::status(first as u8)?, to },
-        b'W' => Refusal::WrongActor { from: entry::status(first as u8)?, to, by },
-        b'N' => Refusal::NotDue { due: Timestamp::from_millis(first), now: Timestamp::from_millis(second) },
-        b'Z' => Refusal::Suspended,
-        b'H' => Refusal::HasRun { starts: first as u32 },
-        b'U' => Refusal::WrongDue { to },
-        b'M' => Refusal::Missing,
-        _ => return Err(unexpected_reply("a refusal")),
-    })
-}
-
 /// A reply of one value, which may be followed by others.
-fn with_rest(reply: Value) -> Result<(Vec<u8>, Vec<Value>)> {
+pub(crate) fn with_rest(reply: Value) -> Result<(Vec<u8>, Vec<Value>)> {
     match reply {
-        Value::Array(values) => {
-            let mut values = values.into_iter();
+        Value::Array(_) => {
+            let mut values = list(reply)?.into_iter();
             let first = values.next().ok_or_else(|| unexpected_reply("a value"))?;
             Ok((bytes(first)?, values.collect()))
         }
@@ -125,7 +137,7 @@ fn with_rest(reply: Value) -> Result<(Vec<u8>, Vec<Value>)> {
 }
 
 /// The hints for invocations that were handed a slot.
-fn hints(handed: Vec<Value>) -> Result<Vec<Message>> {
+pub(crate) fn hints(handed: Vec<Value>) -> Result<Vec<Message>> {
     handed.into_iter().map(|item| Ok(entry::with_id(&bytes(item)?)?.0.message())).collect()
 }
 

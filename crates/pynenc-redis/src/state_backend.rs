@@ -14,13 +14,15 @@ use redis::Value;
 
 use crate::arguments::{self, BATCH, decimal};
 use crate::client::Client;
-use crate::codec::{Pack, Parse, decoded, encoded};
+use crate::codec::{Pack, Parse};
+use crate::entry::{self, Entry};
 use crate::error::unexpected_reply;
-use crate::invocation_record::{parse_record, stored_record};
+use crate::invocation_record::{parse_lane_record, parse_record, stored_record};
 use crate::keys::{Family, Key};
+use crate::log::{outcome_item, outcome_of};
+use crate::script;
 use crate::store::RedisStore;
 use crate::value::{bytes, list, number, optional};
-use crate::{outcome, script};
 
 /// A state backend on Redis.
 #[derive(Debug, Clone)]
@@ -37,6 +39,37 @@ impl RedisStateBackend {
     fn client(&self) -> &Client {
         self.store.client()
     }
+
+    /// The keys under which a part of an invocation may be: in the entry if the lane stored it, else under its own.
+    fn keys(&self, id: InvocationId, own: Key) -> [Vec<u8>; 2] {
+        [Key::Entry, own].map(|key| self.client().key_of(key, id.as_bytes()))
+    }
+}
+
+/// Finds the record of a call in its entry, or in the value that is stored alone.
+fn record_in(id: InvocationId, stored: &[Option<Vec<u8>>]) -> Result<Option<Arc<InvocationRecord>>> {
+    let [entry, alone] = stored else { return Ok(None) };
+    if let Some(Entry { tracked, record: Some(record), has_parent, .. }) =
+        entry.as_ref().map(|raw| entry::entry(id, raw)).transpose()?
+    {
+        return parse_lane_record(&tracked, record, has_parent).map(Some);
+    }
+    alone.as_ref().map(|stored| parse_record(id, stored)).transpose()
+}
+
+/// Finds the outcome of an epoch in the log of the entry, or among the outcomes that are stored alone.
+fn outcome_in(id: InvocationId, epoch: u64, stored: &[Option<Vec<u8>>]) -> Result<Option<Outcome>> {
+    let [entry, alone] = stored else { return Ok(None) };
+    if let Some(raw) = entry
+        && let Some(outcome) = outcome_of(epoch, entry::entry(id, raw)?.log)?
+    {
+        return Ok(Some(outcome));
+    }
+    alone.as_ref().map_or(Ok(None), |stored| outcome_of(epoch, stored))
+}
+
+fn stored_outcome(write: &OutcomeWrite) -> [Vec<u8>; 2] {
+    [write.id.as_bytes().to_vec(), outcome_item(write.epoch, &write.outcome)]
 }
 
 #[async_trait]
@@ -56,7 +89,7 @@ impl StateBackend for RedisStateBackend {
         for chunk in records.chunks(BATCH) {
             let mut items = Vec::with_capacity(2 * chunk.len());
             for record in chunk {
-                items.extend([record.id.as_bytes().to_vec(), stored_record(record)?]);
+                items.extend([record.id.as_bytes().to_vec(), stored_record(record)]);
             }
             self.client().run(&script::PUT_INVOCATIONS, &items).await?;
         }
@@ -65,30 +98,29 @@ impl StateBackend for RedisStateBackend {
 
     async fn invocations(&self, ids: &[InvocationId]) -> Result<Vec<Option<Arc<InvocationRecord>>>> {
         let read = || async {
-            let keys = ids.iter().map(|id| self.client().key_of(Key::Record, id.as_bytes())).collect();
-            let values = ids.iter().zip(self.client().values(keys).await?);
-            values.map(|(id, value)| value.map(|value| parse_record(*id, &value).map(Arc::new)).transpose()).collect()
+            let keys = ids.iter().flat_map(|id| self.keys(*id, Key::Record)).collect();
+            let values = self.client().values(keys).await?;
+            ids.iter().zip(values.chunks_exact(2)).map(|(id, stored)| record_in(*id, stored)).collect()
         };
         self.client().retry_if_garbled(read).await
     }
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
         for chunk in outcomes.chunks(BATCH) {
-            let items = chunk.iter().map(outcome::stored).collect::<Result<Vec<_>>>()?;
+            let items: Vec<_> = chunk.iter().flat_map(stored_outcome).collect();
             self.client().run(&script::PUT_OUTCOMES, &items).await?;
         }
         Ok(())
     }
 
     async fn outcome(&self, id: InvocationId, epoch: u64) -> Result<Option<Outcome>> {
-        let pushed = self.store.pubsub().take_outcomes(id).map(|stored| outcome::of_epoch(epoch, &stored));
+        let pushed = self.store.pubsub().take_outcomes(id).map(|stored| outcome_of(epoch, &stored));
         if let Some(Ok(Some(pushed))) = pushed {
             return Ok(Some(pushed));
         }
         let read = || async {
-            let key = self.client().key_of(Key::Outcomes, id.as_bytes());
-            let stored = optional(self.client().send(redis::cmd("GET").arg(key)).await?)?;
-            stored.map_or(Ok(None), |stored| outcome::of_epoch(epoch, &stored))
+            let values = self.client().values(self.keys(id, Key::Outcomes).into()).await?;
+            outcome_in(id, epoch, &values)
         };
         self.client().retry_if_garbled(read).await
     }
@@ -133,7 +165,7 @@ impl StateBackend for RedisStateBackend {
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
         let mut arguments = vec![id.as_bytes().to_vec(), decimal(epoch)];
         for entry in entries {
-            arguments.extend([entry.position.as_bytes().to_vec(), encoded(entry)?]);
+            arguments.extend([entry.position.as_bytes().to_vec(), stored_entry(entry)]);
         }
         let append = || async {
             match self.client().run(&script::APPEND_JOURNAL, &arguments).await? {
@@ -146,7 +178,7 @@ impl StateBackend for RedisStateBackend {
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
         let mut put = redis::cmd("HSET");
-        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(encoded(&value)?);
+        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(Pack::new().payload(&value).done());
         self.client().send(&put).await.map(drop)
     }
 
@@ -154,7 +186,7 @@ impl StateBackend for RedisStateBackend {
         let read = || async {
             let data = self.client().key_of(Key::Data, workflow.as_bytes());
             let value = optional(self.client().send(redis::cmd("HGET").arg(data).arg(key)).await?)?;
-            value.map(|value| decoded(&value)).transpose()
+            value.map(|value| whole(&value, |parse| parse.payload())).transpose()
         };
         self.client().retry_if_garbled(read).await
     }
@@ -190,7 +222,25 @@ fn journal(values: Vec<Value>) -> Result<Journal> {
 fn record(stored: &[u8]) -> Result<JournalRecord> {
     let mut parse = Parse::new(stored);
     let at = parse.time()?;
-    Ok(JournalRecord { entry: decoded(parse.rest())?, at })
+    Ok(JournalRecord { entry: whole(parse.rest(), journal_entry)?, at })
+}
+
+fn stored_entry(entry: &JournalEntry) -> Vec<u8> {
+    let JournalEntry { position, kind, name, arguments, value } = entry;
+    let pack = Pack::new().long(position.as_bytes()).long(kind.as_bytes()).long(name.as_bytes());
+    pack.bytes(arguments.as_bytes()).payload(value).done()
+}
+
+fn journal_entry(parse: &mut Parse<'_>) -> Result<JournalEntry> {
+    let [position, kind, name] = [parse.long_text()?, parse.long_text()?, parse.long_text()?].map(Into::into);
+    Ok(JournalEntry { position, kind, name, arguments: parse.digest()?, value: parse.payload()? })
+}
+
+/// Reads a value that has no bytes behind it.
+fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Parse<'_>) -> Result<T>) -> Result<T> {
+    let mut parse = Parse::new(bytes);
+    let value = read(&mut parse)?;
+    parse.end().map(|()| value)
 }
 
 /// The time of a new entry, or the entry that was there before.

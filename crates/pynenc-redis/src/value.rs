@@ -1,6 +1,6 @@
 //! Reads the values in the server's replies.
 
-use pynenc_core::{InvocationId, Result};
+use pynenc_core::{InvocationId, Result, Timestamp};
 use redis::Value;
 
 use crate::codec::Parse;
@@ -43,4 +43,11 @@ pub(crate) fn id(value: Value) -> Result<InvocationId> {
 
 pub(crate) fn ids(values: impl IntoIterator<Item = Value>) -> Result<Vec<InvocationId>> {
     values.into_iter().map(id).collect()
+}
+
+/// Reads a reply that begins with the server's time.
+pub(crate) fn values_of(reply: Value) -> Result<(Timestamp, std::vec::IntoIter<Value>)> {
+    let mut values = list(reply)?.into_iter();
+    let time = number(&values.next().unwrap_or(Value::Nil))?;
+    Ok((Timestamp::from_millis(time), values))
 }

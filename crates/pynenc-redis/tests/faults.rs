@@ -307,24 +307,17 @@ async fn a_failed_item_stops_and_the_other_items_of_its_batch_continue() {
 }
 
 #[tokio::test]
-async fn without_its_outcome_a_settlement_does_not_commit() {
-    let server = RedisServer::start();
-    let stores = Stores::on(&server).await;
-    let bad = stores.start(stores.submit().await.expect("submit")).await;
-    let good = stores.start(stores.submit().await.expect("submit")).await;
-    overwrite(&server, "s:o", bad.id);
-    let replies = stores.lane.settle(vec![settlement(&bad), settlement(&good)]).await.expect("settle");
-    assert!(replies[0].is_err());
-    assert_eq!(stores.status(bad.id).await, Some(Status::Running));
-    assert_eq!(stores.status(good.id).await, Some(Status::Success));
-}
-
-#[tokio::test]
 async fn a_corrupt_record_counts_as_missing() {
     let server = RedisServer::start();
     let stores = Stores::on(&server).await;
     let id = stores.submit().await.expect("submit");
-    let script = format!("redis.call('SET', {}, 'x')", key("s:r", id));
+    // The record is behind the header, the registration and its own length.
+    let script = format!(
+        "local raw = redis.call('GET', {key}) \
+         local record = 84 + raw:byte(83) * 256 + raw:byte(84) + 4 \
+         redis.call('SETRANGE', {key}, record, '\\255\\255\\255')",
+        key = key("o:i", id)
+    );
     server.command(&["EVAL", &script, "0"]);
     let claim = Claim::new(vec![id], RunnerId::new());
     let claimed = stores.lane.claim(&claim, None).await.expect("claim").remove(0);

@@ -1,14 +1,11 @@
 local GONE, BUSY = 0, 1
--- The tasks that the claim leaves out, or nil.
-local left_out
+-- The tasks that the claim leaves out.
+local left_out = {}
 
 -- Reads the tasks to leave out, which begin with their number. Gives the index of the next argument.
 local function read_left_out(arguments, first)
   local last = first + tonumber(arguments[first])
-  for i = first + 1, last do
-    left_out = left_out or {}
-    left_out[arguments[i]] = true
-  end
+  for i = first + 1, last do left_out[arguments[i]] = true end
   return last + 1
 end
 
@@ -24,12 +21,6 @@ local function may_claim(runner, time)
   return true
 end
 
--- The reply to a repeated claim with the same token.
-local function repeated_reply(e, runner)
-  if e[E.granted] == 0 then return BUSY end
-  return e[E.owner] == runner and e[E.raw] or GONE
-end
-
 -- A wait cycle as text, for the detail of a history line.
 local function cycle_text(cycle)
   local shown = {}
@@ -41,69 +32,48 @@ local function cycle_text(cycle)
 end
 
 -- Parks an invocation that found no free slot. Finishes it if its task says so, and fails it if parking closes a cycle.
-local function park_or_finish(id, e, key, runner, time)
-  if e[E.when_blocked] == 1 and e[E.starts] == 0 then
-    change_status(id, e, S.concurrency_controlled_final, A.claimer, runner, 0, R.slot_taken, nil, time)
+local function park_or_finish(id, raw, reg, runner, token, time)
+  local starts = parse('>I4', raw, F.starts)
+  if reg.when_blocked == 1 and starts == 0 then
+    change_unowned(id, raw, S.concurrency_controlled_final, R.slot_taken, 2, runner, time, token)
     return
   end
-  local cycle = wait_cycle(id, {'k' .. key})
+  local cycle = wait_cycle(id, {'k' .. reg.running_key})
   if cycle then
-    change_status(id, e, S.failed, A.claimer, runner, 0, R.wait_cycle, cycle_text(cycle), time)
+    change_unowned(id, raw, S.failed, R.wait_cycle, 6, runner .. detail_text(cycle_text(cycle)), time, token)
   else
-    change_status(id, e, S.concurrency_controlled, A.claimer, runner, 0, R.slot_taken, nil, time)
-    park(key, id)
+    change_unowned(id, raw, S.concurrency_controlled, R.slot_taken, 2, runner, time, token)
+    park(reg.running_key, id)
   end
 end
 
-local function claim_uncached(id, runner, token, runs_below, time)
-  local e = read_entry(id)
-  if not e then return GONE end
-  if e[E.token] == token then return repeated_reply(e, runner) end
-  if refusal(e, S.pending, A.claimer, runner, false, time) then return GONE end
-  if left_out and left_out[e[E.task]] then return 'L' .. e[E.raw] end
-  local key, limit
-  if e[E.when_blocked] ~= 0 then key, limit = running_key(e) end
-  local has_slot = not key or take_slot(key, id, limit)
-  e[E.token], e[E.granted] = token, has_slot and 1 or 0
-  if not has_slot then
-    park_or_finish(id, e, key, runner, time)
+-- Claims an invocation. Gives the entry as it was before, from which the client computes the new one. A repeat with the
+-- same token gets the present entry, and so does a claim that leaves the task out.
+local function claim_invocation(id, runner, token, runs_below, time)
+  local raw = entry(id)
+  if not raw then return GONE end
+  if sub(raw, F.token, L.token) == token then
+    if not has_flag(raw, GRANTED) then return BUSY end
+    return owner_of(raw) == runner and raw or GONE
+  end
+  local status, _, version, epoch, deliveries, starts, losses = parse('>BBI4I4I4I4I4', raw, F.status)
+  if not is_entry_queued(raw) or due_of(raw) > time then return GONE end
+  local reg = registration_of(raw)
+  if left_out[reg.task] then return raw end
+  if reg.when_blocked ~= 0 and not take_slot(reg.running_key, id, reg.limit) then
+    park_or_finish(id, raw, reg, runner, token, time)
     return BUSY
   end
-  local starts = e[E.losses] < runs_below
-  change_status(id, e, S.pending, A.claimer, runner, 0, R.claimed, nil, time, starts and S.running)
-  return e[E.raw]
-end
-
--- The request of all claims of this script, for the transition cache.
-local claim_request
-
-local function claim_invocation(id, runner, token, runs_below, time)
-  local raw = raw_entry(id)
-  local state = raw and not left_out and sub(raw, 60, REGISTRATION - 1) ~= token and state_of(raw)
-  if not state then return claim_uncached(id, runner, token, runs_below, time) end
-  claim_request = claim_request or 'c' .. runs_below .. runner
-  local cached = cached_transition(claim_request, state)
-  if cached then
-    repeat_transition(cached, id, raw, token, time)
-    return changed[id]
-  end
-  local reply = claim_uncached(id, runner, token, runs_below, time)
-  remember_transition(claim_request, state, id, raw)
-  return reply
-end
-
--- The reply to each claim, followed by the record of the call if the claim is granted.
-local function claim_with_records(ids, runner, token, runs_below, time)
-  local replies, granted, keys = {}, {}, {}
-  prefetch(ids)
-  for _, id in ipairs(ids) do
-    local reply = run_item(claim_invocation, id, runner, token, runs_below, time)
-    replies[#replies + 1], replies[#replies + 2] = reply, false
-    if type(reply) == 'string' and byte(reply) == 1 then
-      granted[#granted + 1], keys[#keys + 1] = #replies, K.record .. id
-    end
-  end
-  if #keys == 0 then return replies end
-  for i, record in ipairs(call('MGET', unpack(keys))) do replies[granted[i]] = record end
-  return replies
+  local to, reason, made = S.pending, R.claimed, 1
+  if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
+  local flags = bit.bor(byte(raw, F.flags), GRANTED + UNLOGGED)
+  local state = pack('>BBI4I4I4I4I4', to, reason, version + made, epoch + 1, deliveries + 1, starts, losses)
+  write_part(id, F.at, packed_time(time) .. state .. sub(raw, F.retries, L.retries) .. NO_TIME .. runner .. token
+    .. string.char(flags))
+  add_count(reg, status, true, -1)
+  add_count(reg, to, false, 1)
+  index_waiting(id, raw, true, false)
+  add_to(gained, runner, id)
+  if reg.key then update_registration_key(id, reg, to, reason, false) end
+  return raw
 end

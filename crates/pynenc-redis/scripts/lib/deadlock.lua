@@ -12,8 +12,10 @@ local function wait_cycle(start, on)
       return next
     end
     for _, id in ipairs(call('SMEMBERS', K.awaits .. name)) do next[#next + 1] = 'c' .. id end
-    local e = read_entry(name)
-    if e and e[E.status] == S.concurrency_controlled then next[#next + 1] = 'k' .. running_key(e) end
+    local raw = entry(name)
+    if raw and status_of(raw) == S.concurrency_controlled then
+      next[#next + 1] = 'k' .. registration_of(raw).running_key
+    end
     return next
   end
 
@@ -25,11 +27,9 @@ local function wait_cycle(start, on)
       return next
     end
     for _, id in ipairs(call('SMEMBERS', K.awaited .. name)) do next[#next + 1] = 'c' .. id end
-    local e = read_entry(name)
-    if e and e[E.when_blocked] ~= 0 then
-      local key = running_key(e)
-      if call('SISMEMBER', K.holders .. key, name) == 1 then next[#next + 1] = 'k' .. key end
-    end
+    local raw = entry(name)
+    local key = raw and registration_of(raw).running_key
+    if key and call('SISMEMBER', K.holders .. key, name) == 1 then next[#next + 1] = 'k' .. key end
     return next
   end
 

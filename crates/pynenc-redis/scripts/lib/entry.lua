@@ -1,22 +1,21 @@
--- The entry of an invocation, one string: a header, the registration, and a line of history for each version.
-local HEADER_FORMAT = '>BBBBBBBI4I4I4I4I4I4I6I6c16c16'
-local ENTRY_FORMAT = HEADER_FORMAT .. 'I6I2BBI2I6I6I2c0I2c0'
--- No runner, and no claim token.
-local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
--- Where the registration begins, and the length of the shortest entry.
-local REGISTRATION, SHORTEST_ENTRY = 76, 103
--- Entries by id: those that were read, and those to be written after all items. An entry is its text, or a table of the
--- parsed fields.
+-- The entry of an invocation, one string: the header, the registration, the record of the call if the lane stored it, and
+-- the log. F.name and L.name are the first and the last byte of a field of the header.
+local NONE, NO_TIME = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0'
+local CANCEL_REQUESTED, WATCHED, NAMED, GRANTED, IN_LANE, UNLOGGED, SCHEDULED, HAS_PARENT = 1, 2, 4, 8, 16, 32, 64, 128
+-- Entries by id: those that were read, and those to be written after all items.
 local entries, changed = {}, {}
--- Keys and values to be written together.
-local values = {}
+-- Parsed registrations by their text: many entries of a script have the same.
+local registrations = {}
+local packed_now
+
+-- The script's time as entries store it.
+local function packed_time(time)
+  packed_now = packed_now or pack('>I6', time)
+  return packed_now
+end
 
 local function contains(set, status)
   return byte(set, status) == 49
-end
-
-local function parse_entry(raw)
-  return {raw, parse(ENTRY_FORMAT, raw)}
 end
 
 -- Reads entries together before they are needed. A key of another type is skipped: the read of that item will fail.
@@ -30,73 +29,107 @@ local function prefetch(ids)
   end
 end
 
--- The present entry, as text or parsed; false if there is none.
-local function stored_entry(id)
-  local e = changed[id]
-  if e == nil then e = entries[id] end
-  if e == nil then
-    e = call('GET', K.entry .. id)
-    entries[id] = e
+-- The present entry; false if there is none.
+local function entry(id)
+  local raw = changed[id] or entries[id]
+  if raw == nil then
+    raw = call('GET', K.entry .. id)
+    entries[id] = raw
   end
-  return e
+  if raw and byte(raw) ~= T.layout then error('unknown layout') end
+  if raw and #raw <= T.header then error('data string too short') end
+  return raw
 end
 
--- The present entry as text; false if there is none.
-local function raw_entry(id)
-  local e = stored_entry(id)
-  if type(e) == 'table' then return e[E.raw] end
-  if e and #e < SHORTEST_ENTRY then error('data string too short') end
-  return e
+-- Writes a part of a stored entry.
+local function write_part(id, first, part)
+  call('SETRANGE', K.entry .. id, first - 1, part)
+  entries[id] = nil
 end
 
--- The present entry, parsed; false if there is none.
-local function read_entry(id)
-  local e = stored_entry(id)
-  if type(e) ~= 'string' then return e end
-  e = parse_entry(e)
-  if changed[id] then changed[id] = e else entries[id] = e end
-  return e
-end
-
-local function packed_header(e)
-  return pack(HEADER_FORMAT, unpack(e, E.layout, E.token))
-end
-
--- The header as it was last packed.
-local function header_of(e)
-  return sub(e[E.raw], 1, REGISTRATION - 1)
-end
-
--- Packs the header anew, and appends lines of history.
-local function write_entry(id, e, lines)
-  e[E.raw] = packed_header(e) .. sub(e[E.raw], REGISTRATION) .. lines
-  changed[id] = e
-end
-
-local function put_value(key, value)
-  local last = #values
-  values[last + 1], values[last + 2] = key, value
-end
-
-local function flush_values()
-  for first = 1, #values, 2000 do call('MSET', unpack(values, first, math.min(first + 1999, #values))) end
-end
-
+-- Writes the changed entries.
 local function flush_entries()
-  for id, e in pairs(changed) do put_value(K.entry .. id, type(e) == 'string' and e or e[E.raw]) end
-  flush_values()
+  local values = {}
+  for id, raw in pairs(changed) do
+    values[#values + 1], values[#values + 2] = K.entry .. id, raw
+    entries[id] = raw
+  end
+  for first = 1, #values, 1000 do call('MSET', unpack(values, first, math.min(first + 999, #values))) end
+  changed = {}
 end
 
-local function is_queued(e)
-  return contains(T.claimable, e[E.status]) and (e[E.status] ~= S.scheduled or e[E.due] > 0)
+local function has_flag(raw, flag)
+  return bit.band(byte(raw, F.flags), flag) ~= 0
 end
 
--- The running key, and its number of slots.
-local function running_key(e)
-  return parse('>c32I4', e[E.raw], e[E.keys_start])
+-- Sets a flag of an entry.
+local function set_flag(id, raw, flag)
+  local flags = string.char(bit.bor(byte(raw, F.flags), flag))
+  if changed[id] then
+    changed[id] = sub(raw, 1, F.flags - 1) .. flags .. sub(raw, F.flags + 1)
+  else
+    write_part(id, F.flags, flags)
+  end
 end
 
--- The registration key, and the digest of all arguments.
-local function registration_key(e)
-  return parse('>c32c32', e[E.raw], e[E.keys_start] + (e[E.when_blocked] == 0 and 0 or 36))
+local function status_of(raw)
+  return byte(raw, F.status)
+end
+
+local function owner_of(raw)
+  return sub(raw, F.owner, L.owner)
+end
+
+local function registered_at(raw)
+  return (parse('>I6', raw, F.registered_at))
+end
+
+local function due_of(raw)
+  return (parse('>I6', raw, F.due))
+end
+
+-- Whether an invocation with this status and due time belongs in a queue.
+local function is_queued(status, due)
+  return contains(T.claimable, status) and (status ~= S.scheduled or due ~= NO_TIME)
+end
+
+local function is_entry_queued(raw)
+  return is_queued(byte(raw, F.status), sub(raw, F.due, L.due))
+end
+
+-- The length of the header and the registration.
+local function head_length(raw)
+  local high, low = byte(raw, F.registration_length, L.registration_length)
+  return T.header + high * 256 + low
+end
+
+-- The header and the registration.
+local function head_of(raw)
+  return sub(raw, 1, head_length(raw))
+end
+
+-- The log, behind the record.
+local function log_of(raw)
+  local head = head_length(raw)
+  return sub(raw, head + 5 + parse('>I4', raw, head + 1))
+end
+
+local function parse_registration(text)
+  local when_blocked, is_keyed, priority, retention, failure_retention, queue, task, rest =
+    parse('>BBI2I6I6I2c0I2c0', text)
+  local reg = {when_blocked = when_blocked, priority = priority, queue = queue, task = task, fields = {}}
+  reg.retention, reg.failure_retention = int(retention), int(failure_retention)
+  if when_blocked ~= 0 then reg.running_key, reg.limit, rest = parse('>c32I4', text, rest) end
+  if is_keyed == 1 then reg.key, reg.arguments = parse('>c32c32', text, rest) end
+  return reg
+end
+
+local function registration_of(raw)
+  local text = sub(raw, T.header + 1, head_length(raw))
+  local reg = registrations[text]
+  if not reg then
+    reg = parse_registration(text)
+    registrations[text] = reg
+  end
+  return reg
 end

@@ -1,79 +1,59 @@
 -- Changes of counts and indexes. No item reads them, so each is written once per script, however many items it has.
-local counted, fresh, to_queued, to_rest, gained, lost, retained, unsuccessful = {}, {}, {}, {}, {}, {}, {}, {}
+local counted, gained, lost, retained, unsuccessful = {}, {}, {}, {}, {}
 
-local function add_to_count(field, by)
+-- Invocations are counted by whether they are queued, by status and by queue.
+local function add_count(reg, status, queued, by)
+  local kind = queued and -status or status
+  local field = reg.fields[kind]
+  if not field then
+    field = (queued and 'q' or 'r') .. string.char(status) .. reg.queue
+    reg.fields[kind] = field
+  end
   counted[field] = (counted[field] or 0) + by
 end
 
--- Invocations are counted by whether they are queued, by status and by queue.
-local function count_field(queued, status, queue)
-  return (queued and 'q' or 'r') .. string.char(status) .. queue
+local function add_to(lists, key, item)
+  local list = lists[key]
+  if list then list[#list + 1] = item else lists[key] = {item} end
 end
 
--- A new invocation is in no index yet. The indexes are ordered by the time of registration.
-local function index_new(id, registered_at)
-  fresh[#fresh + 1], fresh[#fresh + 2] = int(registered_at), id
+local function change_owner(id, from, to)
+  if from == to then return end
+  if from ~= NONE then add_to(lost, from, id) end
+  if to ~= NONE then add_to(gained, to, id) end
 end
 
-local function index_queued(id, registered_at)
-  to_queued[id], to_rest[id] = int(registered_at), nil
+-- The retention of a finished invocation, in milliseconds.
+local function retention_of(reg, status)
+  return status == S.failed and reg.failure_retention or reg.retention
 end
 
-local function index_rest(id, registered_at)
-  to_queued[id], to_rest[id] = nil, int(registered_at)
-end
-
--- Unsuccessful invocations have an index of their own: people look for them, and they are few.
-local function index_unsuccessful(id, registered_at)
-  unsuccessful[#unsuccessful + 1], unsuccessful[#unsuccessful + 2] = int(registered_at), id
-end
-
--- Retention in milliseconds.
-local function retention_of(e)
-  return e[E.status] == S.failed and e[E.failure_retention] or e[E.retention]
-end
-
-local function retain(retention, id)
-  local ids = retained[retention] or {}
-  retained[retention] = ids
-  ids[#ids + 1] = id
-end
-
--- Moves members from one index to the other.
-local function move_between(members, from, to)
-  local ids, scored = {}, {}
-  for id, registered_at in pairs(members) do
-    ids[#ids + 1] = id
-    scored[#scored + 1], scored[#scored + 2] = registered_at, id
+-- Invocations that were registered without a lane may lose their hints, so those that are queued have an index.
+local function index_waiting(id, raw, was_queued, queued)
+  if was_queued == queued or has_flag(raw, IN_LANE) then return end
+  if queued then
+    call('ZADD', K.waiting, int(registered_at(raw)), id)
+  else
+    call('ZREM', K.waiting, id)
   end
-  call_in_chunks('ZREM', from, ids)
-  call_in_chunks('ZADD', to, scored)
 end
 
-local function change_owners(command, owners)
-  local sets = {}
-  for id, owner in pairs(owners) do
-    sets[owner] = sets[owner] or {}
-    table.insert(sets[owner], id)
-  end
-  for owner, ids in pairs(sets) do call_in_chunks(command, K.owned .. owner, ids) end
-end
-
--- Invocations with the same retention expire in the order in which they finished, so each retention has a list.
-local function flush_retained()
-  for retention, ids in pairs(retained) do
-    if call_in_chunks('RPUSH', K.retained .. retention, ids) == #ids then call('SADD', K.retentions, retention) end
-  end
+-- Appends the ids of new invocations to the present chunk of the listing.
+local function list_new(chunk, ids, time)
+  local key = pack('>I4', chunk)
+  local length = call_in_chunks('RPUSH', K.listed .. key, ids)
+  if length == #ids then call('ZADD', K.chunks, int(time), key) end
+  if length >= T.chunk then call('INCR', K.chunk) end
 end
 
 local function flush_indexes()
   flush_entries()
-  call_in_chunks('ZADD', K.queued, fresh)
-  move_between(to_queued, K.rest, K.queued)
-  move_between(to_rest, K.queued, K.rest)
-  change_owners('SADD', gained)
-  change_owners('SREM', lost)
-  flush_retained()
+  for owner, ids in pairs(gained) do call_in_chunks('SADD', K.owned .. owner, ids) end
+  for owner, ids in pairs(lost) do call_in_chunks('SREM', K.owned .. owner, ids) end
+  -- Invocations with the same retention expire in the order in which they finished, so each retention has a list.
+  for retention, ids in pairs(retained) do
+    if call_in_chunks('RPUSH', K.retained .. retention, ids) == #ids then call('SADD', K.retentions, retention) end
+  end
   call_in_chunks('ZADD', K.unsuccessful, unsuccessful)
   for field, by in pairs(counted) do
     if by ~= 0 then call('HINCRBY', K.counts, field, int(by)) end

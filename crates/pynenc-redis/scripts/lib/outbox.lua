@@ -1,7 +1,8 @@
 local interests = {}
 
--- The listeners that want to be notified of a kind of completion; false if there are none.
-local function interest_in(kind)
+-- The listeners that want to be notified of a kind of completion: a final status and a task.
+local function interest_in(status, task)
+  local kind = string.char(status) .. task
   local listeners = interests[kind]
   if listeners == nil then
     listeners = call('HGET', K.interests, kind)
@@ -10,14 +11,9 @@ local function interest_in(kind)
   return listeners
 end
 
--- The kind of a completion: the final status and the task.
-local function completion_kind(e)
-  return string.char(e[E.status]) .. e[E.task]
-end
-
 -- Adds an entry for each listener whose interest is current.
-local function add_to_outbox(id, e, time)
-  local listeners = interest_in(completion_kind(e))
+local function add_to_outbox(id, raw, task, time)
+  local listeners = interest_in(status_of(raw), task)
   if not listeners then return end
   local position, is_added = 1, false
   while position <= #listeners do
@@ -25,7 +21,7 @@ local function add_to_outbox(id, e, time)
     expires, listener, position = parse('>I6I2c0', listeners, position)
     if expires > time then
       local sequence = call('INCR', K.outbox_last)
-      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. e[E.raw])
+      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. head_of(raw))
       call('ZADD', K.fresh .. listener, int(sequence), int(sequence))
       call('SADD', K.outbox_entries .. id, int(sequence))
       is_added = true

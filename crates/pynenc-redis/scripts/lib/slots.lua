@@ -2,8 +2,8 @@
 local function first_parked(key)
   while true do
     local id = call('ZRANGE', K.parked .. key, 0, 0)[1]
-    local e = id and read_entry(id)
-    if not id or (e and e[E.status] == S.concurrency_controlled) then return id, e end
+    local raw = id and entry(id)
+    if not id or (raw and status_of(raw) == S.concurrency_controlled) then return id, raw end
     call('ZREM', K.parked .. key, id)
   end
 end
@@ -23,23 +23,20 @@ end
 -- Hands free slots to the first parked invocations, and adds these to 'handed'. Each holds its slot until it finishes.
 local function hand_over_slots(key, handed, time)
   while true do
-    local id, e = first_parked(key)
-    if not id then return end
-    local _, limit = running_key(e)
-    if call('SCARD', K.holders .. key) >= limit then return end
+    local id, raw = first_parked(key)
+    if not id or call('SCARD', K.holders .. key) >= registration_of(raw).limit then return end
     call('SADD', K.holders .. key, id)
     call('ZREM', K.parked .. key, id)
-    change_status(id, e, S.rerouted, A.system, NONE, 0, R.slot_handed_over, nil, time)
-    handed[#handed + 1] = id .. e[E.raw]
+    local new, reg = change_unowned(id, raw, S.rerouted, R.slot_handed_over, 0, '', time)
+    push_own_hint(id, new, reg, time)
+    handed[#handed + 1] = id .. head_of(new)
   end
 end
 
--- Makes a transition. If no runner owns the invocation afterwards, its slot goes to a parked invocation.
-local function change_status_and_free_slot(id, e, to, by, runner, due, reason, detail, handed, time)
-  change_status(id, e, to, by, runner, due, reason, detail, time)
-  if e[E.when_blocked] == 0 or contains(T.owned, e[E.status]) then return end
-  local key = running_key(e)
-  call('SREM', K.holders .. key, id)
-  call('ZREM', K.parked .. key, id)
-  hand_over_slots(key, handed, time)
+-- If no runner owns the invocation any more, its slot goes to a parked invocation.
+local function free_slot(id, raw, reg, handed, time)
+  if reg.when_blocked == 0 or contains(T.owned, status_of(raw)) then return end
+  call('SREM', K.holders .. reg.running_key, id)
+  call('ZREM', K.parked .. reg.running_key, id)
+  hand_over_slots(reg.running_key, handed, time)
 end

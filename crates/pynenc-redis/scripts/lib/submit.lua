@@ -1,61 +1,91 @@
--- Stores and registers a call, unless an invocation stands for it. Gives the reply, and whether the invocation is new.
-local function submit_uncached(item, record, is_new, time)
-  local reply = existing_reply(item, is_new)
-  if reply and byte(reply) ~= 79 then return reply, false end
-  put_record(item.id, record, is_new)
-  if reply then return reply, false end
-  return register_new(item, time), true
+-- Registers calls. An item is the id, with a due time and an idempotency key behind it if the call has one or the other,
+-- and a body: the entry from the status on, as it is for a call that is due at once.
+
+-- The first part of new entries, and the chunk of the listing in which they are.
+local function entry_start(time)
+  local chunk = tonumber(call('GET', K.chunk) or 0)
+  local at = packed_time(time)
+  return pack('>BI4', T.layout, chunk) .. at .. at, chunk
 end
 
--- Whether none of the invocations has an entry or a record.
-local function are_new(ids)
-  local keys = {}
-  for _, id in ipairs(ids) do keys[#keys + 1], keys[#keys + 2] = K.entry .. id, K.record .. id end
-  return none_exist(keys)
+local function add_to_parent(id, raw)
+  if not has_flag(raw, HAS_PARENT) then return end
+  local record = head_length(raw) + 5
+  call('ZADD', K.children .. sub(raw, record, record + 15), '0', id)
 end
 
--- The parts of an entry from which the same registration is made under another id, at another time. The header, the
--- order of registration and the line of history contain the time.
-local function registration_template(entry, hint)
-  return {
-    head = sub(entry, 1, 31),
-    tail = sub(entry, 38, REGISTRATION - 1),
-    rest = {'', sub(entry, REGISTRATION + 6, -12), sub(entry, -5)},
-    counted = count_field(true, S.registered, hint.queue),
-    queue = hint.queue,
-    priority = hint.priority,
-    due = 0,
-  }
+-- Binds the call's idempotency key to the invocation 'id', which may be another call's.
+local function bind_idempotency_key(item, id, same_arguments)
+  if not item.name then return end
+  call('HSETNX', K.idempotency_keys, item.name, id .. item.name_arguments .. same_arguments)
+  call('SADD', K.idempotency_keys_of .. id, item.name)
+  local raw = id ~= item.id and entry(id)
+  if raw and not has_flag(raw, NAMED) then set_flag(id, raw, NAMED) end
 end
 
-local function register_from_template(template, id, record, time)
-  if template.time ~= time then
-    local at = packed_time(time)
-    template.time, template.start = time, template.head .. at .. template.tail
-    template.entry = template.start .. table.concat(template.rest, at)
+-- The reply if an invocation stands for the call already.
+local function existing_reply(item, reg)
+  local raw = entry(item.id)
+  if raw then return 'O' .. head_of(raw) end
+  local bound = item.name and call('HGET', K.idempotency_keys, item.name)
+  if bound then
+    local id, arguments, same_arguments = parse('>c16c32c1', bound)
+    return arguments == item.name_arguments and 'W' .. id .. same_arguments or 'C' .. id
   end
-  put_record(id, record, true)
-  changed[id] = template.entry
-  index_new(id, time)
-  add_to_count(template.counted, 1)
-  return 'N' .. template.start
+  local waiting = reg.key and call('HGET', K.registration_keys, reg.key)
+  if not waiting then return nil end
+  local id, arguments = parse('>c16c32', waiting)
+  local same_arguments = arguments == reg.arguments and '1' or '0'
+  bind_idempotency_key(item, id, same_arguments)
+  return 'W' .. id .. same_arguments
 end
 
--- Submits a call. Gives the reply, and the hint to push if the invocation is new.
-local function submit_call(item, record, is_new, time)
-  local id, request = sub(item, 1, 16), sub(item, 17)
-  -- Many calls have the same request: due at once, without keys.
-  local is_plain = is_new and not changed[id]
-    and byte(request) == 0 and sub(request, 8, 9) == '\0\0' and byte(request, 12) == 0
-  local template = is_plain and cache.registrations[request]
-  if template then return register_from_template(template, id, record, time), template end
-  local parsed = parse_registration(item)
-  local reply, is_accepted = submit_uncached(parsed, record, is_new, time)
-  if not is_accepted then return reply end
-  local hint = {queue = parsed.queue, priority = parse('>I2', parsed.registration, 3), due = parsed.due_time}
-  if is_plain then
-    make_room()
-    cache.registrations[request] = registration_template(changed[id], hint)
+-- Writes the due time of a call that isn't due yet into its new entry.
+local function with_due(raw, due)
+  local flags = string.char(bit.bor(byte(raw, F.flags), SCHEDULED))
+  return sub(raw, 1, F.status - 1) .. string.char(S.scheduled) .. sub(raw, F.reason, F.due - 1) .. pack('>I6', due)
+    .. sub(raw, F.owner, F.flags - 1) .. flags .. sub(raw, F.registration_length)
+end
+
+-- Registers a call, unless an invocation stands for it. Gives the reply, and for a new one its registration and due time.
+local function submit_call(argument, raw, time)
+  local item, due = {id = sub(argument, 1, 16)}, 0
+  if #argument > 16 then
+    local due_kind, named, rest
+    due_kind, due, named, rest = parse('>BI6B', argument, 17)
+    due = due_at(due_kind, due, time)
+    if due <= time then due = 0 end
+    if named == 1 then item.name, item.name_arguments = parse('>I2c0c32', argument, rest) end
   end
-  return reply, hint
+  local reg = registration_of(raw)
+  local reply = existing_reply(item, reg)
+  if reply then return reply end
+  changed[item.id] = due > 0 and with_due(raw, due) or raw
+  add_count(reg, due > 0 and S.scheduled or S.registered, true, 1)
+  add_to_parent(item.id, raw)
+  if reg.key then call('HSETNX', K.registration_keys, reg.key, item.id .. reg.arguments) end
+  bind_idempotency_key(item, item.id, '1')
+  return 'N', reg, due
+end
+
+-- Writes all items at once if they are new, due at once and without a key. Gives whether it did.
+local function submit_plain(start, arguments, ids)
+  local values, seen = {}, {}
+  for i = 1, #arguments, 2 do
+    local id = arguments[i]
+    if #id > 16 or seen[id] then return false end
+    local raw = start .. arguments[i + 1]
+    if registration_of(raw).key then return false end
+    seen[id], ids[#ids + 1] = raw, id
+    values[#values + 1], values[#values + 2] = K.entry .. id, raw
+  end
+  if call('MSETNX', unpack(values)) == 0 then return false end
+  for _, id in ipairs(ids) do
+    local raw = seen[id]
+    local reg = registration_of(raw)
+    add_count(reg, S.registered, true, 1)
+    add_to_parent(id, raw)
+    put_ready(reg.queue, id, reg.priority)
+  end
+  return true
 end

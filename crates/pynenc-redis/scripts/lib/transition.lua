@@ -1,36 +1,31 @@
--- Makes one transition. Gives the reply, and the invocations that were handed a slot if the transition was made.
-local function transition_uncached(item, time)
-  local id, version, epoch, to, by, runner, reason, due_kind, due, has_detail, rest =
-    parse('>c16I4I4BBc16BBI6B', item)
-  local e = read_entry(id)
-  if not e then return refusal_reply('M', 0, 0) end
-  -- A claim takes a slot too, so a plain transition can't replace it.
-  if by == A.claimer and to ~= S.failed and to ~= S.cancelled then return refusal_reply('W', e[E.status], 0) end
-  local code, first, second = evaluate(e, version, epoch, to, by, runner, reason, due_kind > 0, time)
-  if code == 'A' then return 'A' .. header_of(e) end
-  if code then return refusal_reply(code, first, second) end
-  local detail, handed = has_detail == 1 and sub(item, rest) or nil, {}
-  local at = due_kind > 0 and math.max(due_at(due_kind, due, time), 1) or 0
-  change_status_and_free_slot(id, e, to, by, runner, at, reason, detail, handed, time)
-  return 'D' .. header_of(e), handed
+-- A transition that the client has decided on. It is the id, the version, the epoch, the owner and the cancel request that
+-- the client saw, the kind of the due time and the due time, whether the invocation has to be due already, the parts of
+-- the line for the log, the new state, and the rest of the line.
+
+-- Gives nil if the entry is as the client saw it, and else the header, from which the client decides anew.
+local function why_not_as_seen(item)
+  local raw = entry(sub(item, 1, 16))
+  if not raw then return 'M' end
+  local is_as_seen = sub(raw, F.version, L.epoch) == sub(item, 17, 24)
+    and sub(raw, F.owner, L.owner) == sub(item, 25, 40)
+    and bit.band(byte(raw, F.flags), CANCEL_REQUESTED) == byte(item, 41)
+  return not is_as_seen and 'S' .. sub(raw, 1, T.header) or nil
 end
 
--- Where an item has the kind of its due time, and whether it has a detail.
-local DUE_KIND, HAS_DETAIL = 44, 51
-local NONE_HANDED = {}
-
-local function make_transition(item, time)
-  local id = sub(item, 1, 16)
-  local raw = byte(item, DUE_KIND) == 0 and byte(item, HAS_DETAIL) == 0 and raw_entry(id)
-  local state = raw and state_of(raw)
-  if not state then return transition_uncached(item, time) end
-  local request = sub(item, 17)
-  local cached = cached_transition(request, state)
-  if cached then
-    local token = sub(raw, 60, REGISTRATION - 1)
-    return 'D' .. repeat_transition(cached, id, raw, token, time) .. token, NONE_HANDED
+-- Makes a transition. Gives 'D', the invocations that were handed a slot, the new entry and its registration; or why not.
+local function make_transition(item, outcome, time)
+  local id, refusal = sub(item, 1, 16), why_not_as_seen(item)
+  if refusal then return refusal end
+  local raw = entry(id)
+  local due_kind, must_be_due, parts = byte(item, 42), byte(item, 49), byte(item, 50)
+  if must_be_due == 1 and due_of(raw) > time then return 'N' end
+  local state = sub(item, 51, 50 + T.state)
+  if due_kind > 0 then
+    local due = math.max(due_at(due_kind, parse('>I6', item, 43), time), 1)
+    state = sub(state, 1, F.due - F.status) .. pack('>I6', due) .. sub(state, L.due - F.status + 2)
   end
-  local reply, handed = transition_uncached(item, time)
-  remember_transition(request, state, id, raw)
-  return reply, handed
+  local handed = {}
+  local new, reg = change_state(id, raw, state, parts, sub(item, 51 + T.state), outcome, time)
+  free_slot(id, new, reg, handed, time)
+  return 'D', handed, new, reg
 end

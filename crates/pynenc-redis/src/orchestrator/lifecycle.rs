@@ -12,40 +12,38 @@ use pynenc_core::{InvocationId, Result};
 use super::listing;
 use super::store::RedisOrchestrator;
 use crate::arguments::{self, BATCH};
-use crate::{replies, script};
+use crate::decision;
+use crate::value::values_of;
+use crate::{entry, replies, script};
 
 #[async_trait]
 impl Lifecycle for RedisOrchestrator {
     async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
-        let items = registrations.iter().map(arguments::registration).collect::<Result<Vec<_>>>()?;
+        let mut items = Vec::with_capacity(2 * registrations.len());
+        for registration in registrations {
+            items.extend(arguments::submission(registration, None)?);
+        }
         let register = || async {
-            let replies = self.client().run_in_chunks(&script::REGISTER, &[], &items, 1).await?;
-            registrations.iter().zip(replies).map(|(item, reply)| replies::registered(item, reply)).collect()
+            let mut registered = Vec::with_capacity(registrations.len());
+            for (items, registrations) in items.chunks(2 * BATCH).zip(registrations.chunks(BATCH)) {
+                let (time, replies) = values_of(self.client().run(&script::REGISTER, items).await?)?;
+                for (registration, reply) in registrations.iter().zip(replies) {
+                    registered.push(replies::registered(registration, &reply, time)?);
+                }
+            }
+            Ok(registered)
         };
         self.client().retry_if_garbled(register).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>> {
-        let claim_in_chunks = || async {
-            let mut replies = Vec::with_capacity(claim.ids.len());
-            for ids in claim.ids.chunks(BATCH) {
-                let reply = self.client().run(&script::CLAIM, &arguments::claim(claim, ids)).await?;
-                let claims = replies::claims(reply, claim.runner)?;
-                replies.extend(ids.iter().zip(claims).map(|(id, reply)| replies::claimed(*id, reply)));
-            }
-            Ok(replies)
-        };
-        let replies = self.client().retry_items_if_garbled(claim_in_chunks).await?.into_iter().zip(&claim.ids);
-        replies.map(|(reply, id)| reply.or_else(|error| replies::gone_if_corrupt(*id, error))).collect()
+        Ok(replies::claim(self.client(), claim).await?.into_iter().map(|(reply, _)| reply).collect())
     }
 
     async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
-        let items: Vec<_> = transitions.iter().map(arguments::transition).collect();
-        let transition = || async {
-            let replies = self.client().run_in_chunks(&script::TRANSITION, &[], &items, 1).await?;
-            transitions.iter().zip(replies).map(|(item, reply)| replies::transitioned(item, reply)).collect()
-        };
-        self.client().retry_if_garbled(transition).await
+        let transitions: Vec<_> = transitions.iter().collect();
+        let transition = || decision::transitions(self.client(), &script::TRANSITION, &transitions, &[], 0);
+        self.client().retry_items_if_garbled(transition).await?.into_iter().collect()
     }
 
     async fn cancel(&self, ids: &[InvocationId]) -> Result<Vec<CancelReply>> {
@@ -58,7 +56,7 @@ impl Lifecycle for RedisOrchestrator {
     }
 
     async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-        self.client().retry_if_garbled(|| listing::records(self.client(), ids)).await
+        self.client().retry_if_garbled(|| entry::read(self.client(), ids)).await
     }
 
     async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspection>>> {

@@ -7,7 +7,6 @@ use pynenc_core::orchestrator::{Counts, Find, Inspection, Tracked};
 use pynenc_core::page::{Cursor, Page};
 use pynenc_core::{InvocationId, Result, RunnerId, Status, Timestamp};
 use redis::Value;
-use rustc_hash::FxHashMap;
 
 use crate::arguments::{self, BATCH};
 use crate::client::Client;
@@ -18,20 +17,10 @@ use crate::keys::Key;
 use crate::value::{bytes, ids, list, number};
 use crate::{entry, script};
 
-/// The indexes that a listing searches, as bits.
-const QUEUED: u8 = 1;
-const REST: u8 = 2;
-const UNSUCCESSFUL: u8 = 4;
 /// The number of batches that a page may examine.
 const STEPS: usize = Find::LOOKED_AT / BATCH;
 /// The latest time that an entry can have.
 const LATEST: Timestamp = Timestamp::from_millis((1 << 48) - 1);
-
-pub(super) async fn records(client: &Client, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-    let keys = ids.iter().map(|id| client.key_of(Key::Entry, id.as_bytes())).collect();
-    let entries = ids.iter().zip(client.values(keys).await?);
-    entries.map(|(id, raw)| raw.map(|raw| entry::tracked(*id, &raw)).transpose()).collect()
-}
 
 pub(super) async fn find(client: &Client, find: &Find) -> Result<Page<Tracked>> {
     let filter = Filter {
@@ -42,21 +31,25 @@ pub(super) async fn find(client: &Client, find: &Find) -> Result<Page<Tracked>> 
         since: find.since.unwrap_or_default(),
         until: find.until.unwrap_or(LATEST),
         newest_first: find.newest_first,
-        indexes: if find.queued_for.is_some() { QUEUED } else { indexes(&find.statuses) },
+        is_unsuccessful: are_unsuccessful(&find.statuses),
     };
     page(client, &filter, find.after.max(start(find)), find.limit, most(client, find).await?).await
 }
 
-/// The largest number of matches. It is known where the listing is filtered by statuses alone, and saves a search to
-/// the end of the indexes.
+/// The largest number of matches. It is known where the listing is filtered by statuses alone or for queued invocations,
+/// and saves a search to the end.
 async fn most(client: &Client, find: &Find) -> Result<usize> {
     let only_statuses =
         Find { statuses: find.statuses.clone(), newest_first: find.newest_first, limit: find.limit, ..Find::default() };
-    if find.statuses.is_empty() || *find != only_statuses {
+    let counted = if find.queued_for.is_some() {
+        count(client).await?.queued.values().sum::<u64>()
+    } else if find.statuses.is_empty() || *find != only_statuses {
         return Ok(usize::MAX);
-    }
-    let counts = count(client).await?.statuses;
-    Ok(find.statuses.iter().filter_map(|status| counts.get(status)).sum::<u64>() as usize)
+    } else {
+        let counts = count(client).await?.statuses;
+        find.statuses.iter().filter_map(|status| counts.get(status)).sum()
+    };
+    Ok(counted as usize)
 }
 
 /// The position before the first possible match.
@@ -65,21 +58,10 @@ fn start(find: &Find) -> Option<Cursor> {
     if find.newest_first { None } else { find.since.map(before) }
 }
 
-/// The indexes that contain entries of these statuses.
-fn indexes(statuses: &[Status]) -> u8 {
-    if statuses.is_empty() {
-        return QUEUED | REST;
-    }
-    let index = |status: &Status| match status {
-        // A workflow that is suspended until an event isn't queued.
-        Status::Scheduled => QUEUED | REST,
-        status if status.is_claimable() => QUEUED,
-        Status::Failed | Status::Cancelled | Status::ConcurrencyControlledFinal => UNSUCCESSFUL,
-        _ => REST,
-    };
-    let all = statuses.iter().map(index).fold(0, |all, index| all | index);
-    // The index of the rest has the unsuccessful ones too.
-    if all & REST == 0 { all } else { all & !UNSUCCESSFUL }
+/// Whether the index of invocations that finished without a value has all of these statuses.
+fn are_unsuccessful(statuses: &[Status]) -> bool {
+    let is_unsuccessful = |status: &Status| status.is_final() && *status != Status::Success;
+    !statuses.is_empty() && statuses.iter().all(is_unsuccessful)
 }
 
 struct Filter {
@@ -90,7 +72,7 @@ struct Filter {
     since: Timestamp,
     until: Timestamp,
     newest_first: bool,
-    indexes: u8,
+    is_unsuccessful: bool,
 }
 
 /// Requests one item more than the page holds, to learn whether there is another page. There are at most `most` items.
@@ -137,7 +119,8 @@ async fn step(
     };
     let header = Pack::new().cursor(after).u32(limit as u64).millis(filter.queued_for.unwrap_or_default());
     let header = header.u48(filter.since.as_millis()).u48(filter.until.as_millis());
-    let header = header.u8(filter.queued_for.is_some().into()).u8(filter.newest_first.into()).u8(filter.indexes);
+    let header =
+        header.u8(filter.queued_for.is_some().into()).u8(filter.newest_first.into()).u8(filter.is_unsuccessful.into());
     let owner = filter.owner.map(|owner| owner.as_bytes().to_vec()).unwrap_or_default();
     let arguments = [header.done(), filter.statuses.clone(), filter.task.clone(), owner];
     let mut replies = list(client.run(&script::FIND, &arguments).await?)?.into_iter();
@@ -160,13 +143,13 @@ pub(super) async fn inspect(client: &Client, ids: &[InvocationId]) -> Result<Vec
 }
 
 fn inspection(id: InvocationId, reply: Vec<Value>, now: Timestamp) -> Result<Inspection> {
-    let [raw, holders, before, awaits, details] =
+    let [head, log, holders, before, awaits] =
         <[Value; 5]>::try_from(reply).map_err(|_| unexpected_reply("an inspection"))?;
-    let (raw, mut details) = (bytes(raw)?, by_version(list(details)?)?);
+    let (head, log) = (bytes(head)?, bytes(log)?);
     Ok(Inspection {
-        tracked: entry::tracked(id, &raw)?,
-        registration: entry::registration(id, &raw)?,
-        history: entry::history(&raw, |version| details.remove(&version))?,
+        tracked: entry::tracked(id, &head)?,
+        registration: entry::registration(id, &head)?,
+        history: entry::history(&head, &log)?,
         holders: sorted_ids(holders)?,
         parked_before: if let Value::Int(0..) = before { Some(number(&before)?) } else { None },
         awaits: sorted_ids(awaits)?,
@@ -178,17 +161,6 @@ fn sorted_ids(values: Value) -> Result<Vec<InvocationId>> {
     let mut ids = ids(list(values)?)?;
     ids.sort_unstable();
     Ok(ids)
-}
-
-/// Reads the details of a history.
-fn by_version(fields: Vec<Value>) -> Result<FxHashMap<u64, Box<str>>> {
-    let mut details = FxHashMap::default();
-    let mut fields = fields.into_iter();
-    while let Some((version, detail)) = fields.next().zip(fields.next()) {
-        let version = text(&bytes(version)?)?.parse().map_err(|_| unexpected_reply("a version"))?;
-        details.insert(version, text(&bytes(detail)?)?.into());
-    }
-    Ok(details)
 }
 
 pub(super) async fn count(client: &Client) -> Result<Counts> {

@@ -11,17 +11,17 @@ use redis::Value;
 
 use super::store::RedisOrchestrator;
 use crate::codec::Parse;
+use crate::decision::{self, Paused};
 use crate::error::unexpected_reply;
-use crate::value::{bytes, ids, list};
-use crate::{arguments, entry, replies, script};
+use crate::value::{bytes, ids};
+use crate::{arguments, entry, script};
 
 #[async_trait]
 impl Waiting for RedisOrchestrator {
     async fn block(&self, block: &Block) -> Result<Blocked> {
-        let mut arguments = vec![arguments::waiter(block)];
-        arguments.extend(arguments::ids(&block.on));
-        let run = || async { blocked(block, self.client().run(&script::BLOCK, &arguments).await?) };
-        self.client().retry_if_garbled(run).await
+        let ids = arguments::ids(&block.on);
+        let pause = || async { blocked(decision::pause(self.client(), &script::BLOCK, block, &[], &ids).await?) };
+        self.client().retry_if_garbled(pause).await
     }
 
     async fn watch(&self, ids: &[InvocationId]) -> Result<BoxStream<'static, Completion>> {
@@ -30,18 +30,16 @@ impl Waiting for RedisOrchestrator {
     }
 }
 
-fn blocked(block: &Block, reply: Value) -> Result<Blocked> {
-    let mut values = list(reply)?.into_iter();
-    let first = bytes(values.next().ok_or_else(|| unexpected_reply("a reply to a block"))?)?;
-    match first.split_first() {
-        Some((b'W', header)) => {
-            let raised = values.map(raised).collect::<Result<_>>()?;
-            Ok(Blocked::Waiting { record: entry::header(header)?, raised })
+fn blocked(reply: Paused) -> Result<Blocked> {
+    match reply {
+        Paused::Refused(refusal) => Ok(Blocked::Refused(refusal)),
+        Paused::Replied { code: b'Y', .. } => Ok(Blocked::Ready),
+        Paused::Replied { code: b'K', rest, .. } => ids(rest).map(Blocked::Cycle),
+        Paused::Replied { code: b'D', rest, waiter, .. } => {
+            let raised = rest.into_iter().map(raised).collect::<Result<_>>()?;
+            Ok(Blocked::Waiting { record: waiter, raised })
         }
-        Some((b'Y', _)) => Ok(Blocked::Ready),
-        Some((b'K', _)) => ids(values).map(Blocked::Cycle),
-        Some((b'R', refusal)) => replies::pause_refused(block, refusal).map(Blocked::Refused),
-        _ => Err(unexpected_reply("a reply to a block")),
+        Paused::Replied { .. } => Err(unexpected_reply("a reply to a block")),
     }
 }
 

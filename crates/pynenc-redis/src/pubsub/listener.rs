@@ -277,7 +277,7 @@ impl Listener {
     /// Handles a completion: the id, the header of the entry, and the outcomes if they are small.
     fn complete(&self, completion: &[u8]) -> Result<()> {
         let mut parse = Parse::new(completion);
-        let (id, record): (InvocationId, StatusRecord) = (parse.id()?, entry::header_from(&mut parse)?);
+        let (id, record): (InvocationId, StatusRecord) = (parse.id()?, entry::status_record(&mut parse)?);
         let outcomes = parse.rest();
         if !outcomes.is_empty() && self.watchers.is_watched(id) {
             self.outcomes.add(id, outcomes);
@@ -306,7 +306,7 @@ async fn completions(client: &Client, channel: &[u8], ids: &[InvocationId]) -> R
             match reply {
                 Value::Int(_) => {}
                 Value::Nil => completions.push((*id, None)),
-                reply => completions.push((*id, Some(entry::header(&bytes(reply)?)?))),
+                reply => completions.push((*id, Some(entry::status_record(&mut Parse::new(&bytes(reply)?))?))),
             }
         }
         Ok(completions)

@@ -15,28 +15,22 @@ const FULL_MEMORY_SCRIPT: &str = include_str!("../../scripts/lib/full_memory.lua
 const FULL_MEMORY_FUNCTION: &str = include_str!("../../scripts/lib/full_memory_function.lua");
 
 /// The shared files. Each stands behind the files that it uses.
-const SHARED: [&str; 25] = [
+const SHARED: [&str; 19] = [
     include_str!("../../scripts/lib/prelude.lua"),
     CLOCK,
     include_str!("../../scripts/lib/entry.lua"),
-    include_str!("../../scripts/lib/transition_table.lua"),
     include_str!("../../scripts/lib/indexes.lua"),
+    include_str!("../../scripts/lib/queue.lua"),
     include_str!("../../scripts/lib/outbox.lua"),
     include_str!("../../scripts/lib/completion.lua"),
-    include_str!("../../scripts/lib/status_change.lua"),
-    include_str!("../../scripts/lib/transition_cache.lua"),
+    include_str!("../../scripts/lib/change.lua"),
     include_str!("../../scripts/lib/slots.lua"),
     include_str!("../../scripts/lib/deadlock.lua"),
     include_str!("../../scripts/lib/claim.lua"),
-    include_str!("../../scripts/lib/register.lua"),
-    include_str!("../../scripts/lib/transition.lua"),
-    include_str!("../../scripts/lib/queue.lua"),
-    include_str!("../../scripts/lib/invocation_record.lua"),
-    include_str!("../../scripts/lib/outcomes.lua"),
-    include_str!("../../scripts/lib/pop.lua"),
-    include_str!("../../scripts/lib/block.lua"),
-    include_str!("../../scripts/lib/watch.lua"),
     include_str!("../../scripts/lib/submit.lua"),
+    include_str!("../../scripts/lib/transition.lua"),
+    include_str!("../../scripts/lib/pop.lua"),
+    include_str!("../../scripts/lib/watch.lua"),
     include_str!("../../scripts/lib/retire.lua"),
     include_str!("../../scripts/lib/journal.lua"),
     include_str!("../../scripts/lib/listing.lua"),
@@ -139,7 +133,7 @@ fn inline(source: &str, code: &mut String) {
             continue;
         }
         let name =
-            behind.strip_prefix('.').filter(|_| before != '.' && matches!(word, "K" | "S" | "R" | "A" | "E" | "T"));
+            behind.strip_prefix('.').filter(|_| before != '.' && matches!(word, "K" | "S" | "R" | "F" | "L" | "T"));
         let Some(name) = name else {
             code.push_str(word);
             (rest, before) = (behind, 'w');
@@ -158,8 +152,8 @@ mod tests {
     #[test]
     fn names_become_literals() {
         let mut code = String::new();
-        inline("call('GET', K.entry .. id) == S.registered, x.E.at, e[E.raw], T.statuses", &mut code);
-        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.E.at, e[1], 12");
+        inline("call('GET', K.entry .. id) == S.registered, x.F.at, sub(raw, F.at, L.at), T.header", &mut code);
+        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 12, 17), 84");
     }
 
     #[test]

@@ -7,9 +7,6 @@ use std::sync::LazyLock;
 use super::assembly::{Statement, push_inlined, shared_by_functions, statements, with_shared};
 use super::table::{ALL, RunsAs, Script, hash_of};
 
-/// The name of the shared Lua table that outlives a run, where the server keeps functions.
-const CACHE: &str = "cache";
-
 /// The functions, as a server loads them.
 pub(crate) struct Library {
     pub(crate) code: String,
@@ -74,14 +71,10 @@ fn push_callback(shared: &[Statement<'static>], own: &[Statement<'static>], code
     }
 }
 
-/// The names and the value of a shared variable that holds the state of one run: everything but functions, literals and
-/// the cache.
+/// The names and the value of a shared variable that holds the state of one run: everything but functions and literals.
 fn state_of_a_run<'a>(statement: &[&'a str]) -> Option<(&'a str, &'a str)> {
     let declared = statement[0].strip_prefix("local ").filter(|rest| !rest.starts_with("function "))?;
     let Some((names, value)) = declared.split_once(" = ") else { return Some((declared, "nil")) };
-    if names == CACHE {
-        return None;
-    }
     let is_created = value.contains(['{', '('])
         || ["redis.", "struct.", "string.", "KEYS"].iter().any(|prefix| value.contains(prefix));
     is_created.then_some((names, value))

@@ -1,10 +1,10 @@
-//! The literals that stand for names in scripts, and the codes of statuses, reasons and actors.
+//! The literals that stand for names in scripts.
 
 use pynenc_core::Status;
 use pynenc_core::record::Priority;
-use pynenc_core::status::{Actors, EDGES};
 
-use crate::codes::{CLAIMER, OWNER, SYSTEM, reason_code, status_code};
+use crate::codes::{reason_code, status_code};
+use crate::entry::{HEADER, LAYOUT};
 use crate::keys::Key;
 
 /// The lease of a runner that claims before its first heartbeat, in milliseconds.
@@ -14,37 +14,8 @@ const PUSHED_OUTCOME: usize = 4096;
 /// How many leases long a retired runner is remembered, so that its next call is refused.
 const REMEMBERED_LEASES: u64 = 10;
 
-/// The fields of a parsed entry, in their order. The first is the entry's text.
-const FIELDS: [&str; 28] = [
-    "raw",
-    "layout",
-    "status",
-    "reason",
-    "cancel_requested",
-    "granted",
-    "has_idempotency_key",
-    "watched",
-    "version",
-    "epoch",
-    "deliveries",
-    "starts",
-    "losses",
-    "retries",
-    "at",
-    "due",
-    "owner",
-    "token",
-    "registered_at",
-    "registration_length",
-    "when_blocked",
-    "has_registration_key",
-    "priority",
-    "retention",
-    "failure_retention",
-    "queue",
-    "task",
-    "keys_start",
-];
+/// The number of invocations after which the listing goes on in another chunk.
+const CHUNK: usize = 512;
 
 /// The literal for a name in a namespace.
 pub(super) fn literal(namespace: &str, name: &str) -> Option<String> {
@@ -52,25 +23,34 @@ pub(super) fn literal(namespace: &str, name: &str) -> Option<String> {
         "K" => Key::ALL.iter().find(|(key, _)| *key == name).map(|(_, text)| format!("P..'{text}'")),
         "S" => name.parse().ok().map(|status| status_code(status).to_string()),
         "R" => name.parse().ok().map(|reason| reason_code(reason).to_string()),
-        "E" => FIELDS.iter().position(|field| *field == name).map(|index| (index + 1).to_string()),
-        "A" => actor(name).map(|bit| bit.to_string()),
+        "F" => place_of(name).map(|place| (place + 1).to_string()),
+        "L" => place_of(name).map(|place| (place + length_of(name)).to_string()),
         _ => table(name),
     }
 }
 
-fn actor(name: &str) -> Option<u8> {
-    match name {
-        "claimer" => Some(CLAIMER),
-        "owner" => Some(OWNER),
-        "system" => Some(SYSTEM),
-        _ => None,
-    }
+/// The number of bytes before a field of the header.
+fn place_of(name: &str) -> Option<usize> {
+    let index = HEADER.iter().position(|(field, _)| *field == name)?;
+    Some(HEADER[..index].iter().map(|(_, length)| length).sum())
+}
+
+fn length_of(name: &str) -> usize {
+    HEADER.iter().find(|(field, _)| *field == name).map_or(0, |(_, length)| *length)
+}
+
+/// The length of the state: the fields from the status to the owner.
+fn state_length() -> usize {
+    let [status, owner] = ["status", "owner"].map(|name| place_of(name).unwrap_or_default());
+    owner + length_of("owner") - status
 }
 
 fn table(name: &str) -> Option<String> {
     match name {
-        "edges" => Some(format!("'{}'", edges())),
-        "statuses" => Some(Status::ALL.len().to_string()),
+        "layout" => Some(LAYOUT.to_string()),
+        "header" => Some(HEADER.iter().map(|(_, length)| length).sum::<usize>().to_string()),
+        "state" => Some(state_length().to_string()),
+        "chunk" => Some(CHUNK.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
         "owned" => Some(set_of(Status::is_owned)),
         "final" => Some(set_of(Status::is_final)),
@@ -80,23 +60,6 @@ fn table(name: &str) -> Option<String> {
         "remembered_leases" => Some(REMEMBERED_LEASES.to_string()),
         _ => None,
     }
-}
-
-/// A digit for every pair of statuses: the actors who may make the transition.
-fn edges() -> String {
-    let pairs = Status::ALL.iter().flat_map(|from| Status::ALL.iter().map(move |to| (*from, *to)));
-    pairs.map(|(from, to)| char::from(b'0' + actors_of(from, to))).collect()
-}
-
-fn actors_of(from: Status, to: Status) -> u8 {
-    let edge = EDGES.iter().find(|edge| edge.from == from && edge.to == to);
-    edge.map_or(0, |edge| match edge.actors {
-        Actors::Claimer => CLAIMER,
-        Actors::Owner => OWNER,
-        Actors::System => SYSTEM,
-        Actors::OwnerOrSystem => OWNER | SYSTEM,
-        Actors::ClaimerOrSystem => CLAIMER | SYSTEM,
-    })
 }
 
 /// A digit for every status: whether it is in a set.
@@ -110,9 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edge_lists_the_actors_who_may_take_it() {
-        assert_eq!(actors_of(Status::Registered, Status::Pending), CLAIMER);
-        assert_eq!(actors_of(Status::Running, Status::Failed), OWNER | SYSTEM);
-        assert_eq!(actors_of(Status::Success, Status::Running), 0);
+    fn a_field_of_the_header_has_its_first_and_its_last_byte() {
+        let places = ["F", "L"].map(|namespace| literal(namespace, "version").unwrap());
+        assert_eq!(places, ["20", "23"]);
+        assert_eq!((literal("T", "header").unwrap(), literal("T", "state").unwrap()), ("84".into(), "48".into()));
+        assert_eq!(literal("F", "unknown"), None);
     }
 }

@@ -62,13 +62,12 @@ scripts! {
     // The lane: several components in one step.
     SUBMIT = "submit" FunctionWithMemory;
     CALL = "call" FunctionWithMemory;
-    CLAIM_WITH_RECORDS = "claim_with_records" Function;
+    CLAIM = "claim" Function;
     POP_AND_CLAIM = "pop_and_claim" Function;
     SETTLE = "settle" Function;
 
     // The orchestrator.
     REGISTER = "register" Script;
-    CLAIM = "claim" Script;
     TRANSITION = "transition" Function;
     CANCEL = "cancel" Script;
     INSPECT = "inspect" Script;

@@ -1,0 +1,82 @@
+-- Changes of an entry's state. A state is the bytes of the header from the status to the owner.
+local STATE_FORMAT = '>BBI4I4I4I4I4I4I6c16'
+
+local function drop_waits(id)
+  for _, awaited in ipairs(call('SMEMBERS', K.awaits .. id)) do
+    call('SREM', K.awaited .. awaited, id)
+  end
+  call('DEL', K.awaits .. id)
+end
+
+-- A waiting invocation takes its registration key if the key is free. An invocation in another status frees its key. A
+-- suspended workflow holds no registration key.
+local function update_registration_key(id, reg, status, reason, queued)
+  if queued and reason ~= R.put_aside or status == S.concurrency_controlled then
+    call('HSETNX', K.registration_keys, reg.key, id .. reg.arguments)
+  else
+    local holder = call('HGET', K.registration_keys, reg.key)
+    if holder and sub(holder, 1, 16) == id then call('HDEL', K.registration_keys, reg.key) end
+  end
+end
+
+-- A line of the log: status, reason, time, epoch, and a byte that tells which parts follow: 2 for the runner, 4 for a
+-- detail. With 1, the line is by the runner of the last line that names one.
+local function log_line(raw, parts, rest)
+  return sub(raw, F.status, L.reason) .. sub(raw, F.at, L.at) .. sub(raw, F.epoch, L.epoch) .. string.char(parts) .. rest
+end
+
+-- The lines of a claim, which are written with the next transition.
+local function unlogged_lines(raw)
+  if not has_flag(raw, UNLOGGED) then return '' end
+  local rest = sub(raw, F.at, L.at) .. sub(raw, F.epoch, L.epoch)
+  local lines = string.char(S.pending, R.claimed) .. rest .. '\2' .. owner_of(raw)
+  if status_of(raw) == S.running then lines = lines .. string.char(S.running, R.started) .. rest .. '\1' end
+  return lines
+end
+
+-- Gives an entry a new state, and updates every index but the slots, which are the caller's. 'parts' and 'rest' are those
+-- of the line for the log; an outcome goes before the line. 'token' is that of a claim that found no slot.
+local function change_state(id, raw, state, parts, rest, outcome, time, token)
+  local reg = registration_of(raw)
+  local from, to = status_of(raw), byte(state)
+  local was_queued = is_queued(from, sub(raw, F.due, L.due))
+  local flags = bit.band(byte(raw, F.flags), contains(T.final, to) and 222 or 223)
+  if token then flags = bit.band(flags, 247) end
+  local head = sub(raw, 1, L.registered_at) .. packed_time(time) .. state .. (token or sub(raw, F.token, L.token))
+    .. string.char(flags)
+  local new = head .. sub(raw, F.registration_length) .. unlogged_lines(raw) .. outcome .. log_line(head, parts, rest)
+  changed[id] = new
+  local queued = is_queued(to, sub(head, F.due, L.due))
+  add_count(reg, from, was_queued, -1)
+  add_count(reg, to, queued, 1)
+  index_waiting(id, raw, was_queued, queued)
+  change_owner(id, owner_of(raw), owner_of(head))
+  if from == S.paused then drop_waits(id) end
+  if reg.key then update_registration_key(id, reg, to, byte(state, 2), queued) end
+  if contains(T.final, to) then complete(id, new, reg, outcome, time) end
+  return new, reg
+end
+
+-- Makes a transition that a script decides on, for an invocation without an owner.
+local function change_unowned(id, raw, to, reason, parts, rest, time, token)
+  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, raw, F.status)
+  local state =
+    pack(STATE_FORMAT, to, reason, version + 1, epoch + 1, deliveries, starts, losses, retries, 0, NONE)
+  return change_state(id, raw, state, parts, rest, '', time, token)
+end
+
+-- A detail of a line: its length, with seven bits in each byte and a mark in all bytes but the last, and the text.
+local function detail_text(text)
+  local length, rest = '', #text
+  while rest >= 128 do
+    length, rest = length .. string.char(128 + rest % 128), math.floor(rest / 128)
+  end
+  return length .. string.char(rest) .. text
+end
+
+-- Pushes the hint for an invocation that has returned to its queue. Without a lane, the caller pushes it.
+local function push_own_hint(id, raw, reg, time)
+  if not is_entry_queued(raw) or not has_flag(raw, IN_LANE) then return end
+  local is_handed = byte(raw, F.reason) == R.slot_handed_over
+  push_hint(reg.queue, id, is_handed and T.raised or reg.priority, due_of(raw), time)
+end

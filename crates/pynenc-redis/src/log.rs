@@ -1,0 +1,170 @@
+//! The log of an entry: lines of history, and outcomes.
+//!
+//! The first byte of an outcome is a mark, that of a line is a status. An outcome that is stored without its entry has the
+//! same bytes.
+
+use pynenc_core::record::{Outcome, TaskError};
+use pynenc_core::status::{By, Change};
+use pynenc_core::{Error, Result, RunnerId, Timestamp};
+
+use crate::codec::{Pack, Parse};
+
+/// The first byte of an outcome.
+const OUTCOME: u8 = 255;
+/// The parts of a line behind the epoch.
+const SAME_RUNNER: u8 = 1;
+const RUNNER: u8 = 2;
+const DETAIL: u8 = 4;
+/// The kinds of outcomes.
+const VALUE: u8 = 0;
+const ERROR: u8 = 1;
+const LARGE_ERROR: u8 = 2;
+
+/// An item of the log.
+pub(crate) enum Item<'a> {
+    Line(Line<'a>),
+    Outcome { epoch: u64, bytes: &'a [u8] },
+}
+
+/// A line of history, with codes as they are stored.
+pub(crate) struct Line<'a> {
+    pub(crate) status: u8,
+    pub(crate) reason: u8,
+    pub(crate) at: Timestamp,
+    pub(crate) epoch: u64,
+    /// Whether a runner made the transition: the named one, or that of the last line that names one.
+    pub(crate) is_by_runner: bool,
+    pub(crate) runner: Option<RunnerId>,
+    pub(crate) detail: Option<&'a str>,
+}
+
+/// Reads the items of a log, up to the first error.
+pub(crate) fn items(log: &[u8]) -> impl Iterator<Item = Result<Item<'_>>> {
+    let mut rest = Some(log);
+    std::iter::from_fn(move || {
+        let log = rest.take().filter(|log| !log.is_empty())?;
+        let mut parse = Parse::new(log);
+        let item = item(&mut parse);
+        rest = item.is_ok().then_some(parse.rest());
+        Some(item)
+    })
+}
+
+fn item<'a>(parse: &mut Parse<'a>) -> Result<Item<'a>> {
+    let first = parse.u8()?;
+    if first == OUTCOME {
+        let (epoch, length) = (parse.u32()?.into(), parse.u32()?);
+        return Ok(Item::Outcome { epoch, bytes: parse.bytes(length as usize)? });
+    }
+    let (reason, at, epoch, parts) = (parse.u8()?, parse.time()?, parse.u32()?.into(), parse.u8()?);
+    let runner = if parts & RUNNER != 0 { Some(parse.runner()?) } else { None };
+    let detail = if parts & DETAIL != 0 { Some(parse.long_text()?) } else { None };
+    let is_by_runner = parts & (SAME_RUNNER | RUNNER) != 0;
+    Ok(Item::Line(Line { status: first, reason, at, epoch, is_by_runner, runner, detail }))
+}
+
+/// The parts of the line for a change, and the bytes of the parts.
+pub(crate) fn line_end(change: &Change) -> (u8, Vec<u8>) {
+    let (mut parts, mut pack) = match change.by {
+        By::Claimer(runner) => (RUNNER, Pack::new().bytes(runner.as_bytes())),
+        By::Owner(_) => (SAME_RUNNER, Pack::new()),
+        By::System => (0, Pack::new()),
+    };
+    if let Some(detail) = &change.detail {
+        parts |= DETAIL;
+        pack = pack.long(detail.as_bytes());
+    }
+    (parts, pack.done())
+}
+
+/// Encodes an outcome as an item.
+pub(crate) fn outcome_item(epoch: u64, outcome: &Outcome) -> Vec<u8> {
+    let outcome = encoded(outcome);
+    Pack::with_capacity(outcome.len() + 9).u8(OUTCOME).u32(epoch).u32(outcome.len() as u64).bytes(&outcome).done()
+}
+
+/// Finds the outcome of an epoch.
+pub(crate) fn outcome_of(epoch: u64, log: &[u8]) -> Result<Option<Outcome>> {
+    for item in items(log) {
+        match item? {
+            Item::Outcome { epoch: of, bytes } if of == epoch => return decoded(bytes).map(Some),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn encoded(outcome: &Outcome) -> Vec<u8> {
+    match outcome {
+        Outcome::Value { value, serializer } => Pack::new().u8(VALUE).name(serializer).payload(value).done(),
+        Outcome::Error(error) => {
+            let TaskError { kind, message, source_chain, attempt } = error;
+            let pack = Pack::new().u8(ERROR).u32((*attempt).into()).long(kind.as_bytes()).long(message.as_bytes());
+            let pack = pack.u32(source_chain.len() as u64);
+            source_chain.iter().fold(pack, |pack, source| pack.long(source.as_bytes())).done()
+        }
+        Outcome::LargeError(content) => Pack::new().u8(LARGE_ERROR).payload(content).done(),
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Result<Outcome> {
+    let mut parse = Parse::new(bytes);
+    let outcome = match parse.u8()? {
+        VALUE => {
+            let serializer = parse.name()?;
+            Outcome::Value { value: parse.payload()?, serializer }
+        }
+        ERROR => {
+            let attempt = parse.u32()?;
+            let (kind, message) = (parse.long_text()?.to_owned(), parse.long_text()?.to_owned());
+            let sources = parse.u32()?;
+            let source_chain =
+                (0..sources).map(|_| parse.long_text().map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+            Outcome::Error(TaskError { kind, message, source_chain, attempt })
+        }
+        LARGE_ERROR => Outcome::LargeError(parse.payload()?),
+        kind => return Err(Error::corrupt("this version of pynenc doesn't know a stored outcome").with("kind", kind)),
+    };
+    parse.end()?;
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pynenc_core::record::Payload;
+    use pynenc_core::{Digest, Reason, Status};
+
+    #[test]
+    fn outcomes_are_read_as_they_were_written() {
+        let value = Payload::Inline(b"4".as_slice().into());
+        let content = Payload::External { digest: Digest::from_bytes([7; 32]), size: 1 << 40 };
+        let error = TaskError { kind: "E".into(), message: "é".into(), source_chain: vec!["a".into()], attempt: 3 };
+        let outcomes = [
+            Outcome::Value { value, serializer: "JsonSerializer".into() },
+            Outcome::Value { value: content.clone(), serializer: "own".into() },
+            Outcome::Error(error),
+            Outcome::LargeError(content),
+        ];
+        let log: Vec<u8> = outcomes.iter().zip(1..).flat_map(|(outcome, epoch)| outcome_item(epoch, outcome)).collect();
+        for (outcome, epoch) in outcomes.iter().zip(1..) {
+            assert_eq!(outcome_of(epoch, &log).unwrap().as_ref(), Some(outcome));
+        }
+        assert_eq!(outcome_of(9, &log).unwrap(), None);
+        for cut in 1..outcome_item(1, &outcomes[2]).len() {
+            let item = outcome_item(1, &outcomes[2]);
+            assert!(outcome_of(1, &item[..cut]).is_err(), "{cut} bytes");
+        }
+    }
+
+    #[test]
+    fn a_line_names_its_runner_and_its_detail() {
+        let runner = RunnerId::new();
+        let change = Change::new(Status::Failed, By::Claimer(runner), Reason::WaitCycle).detail("why");
+        let (parts, end) = line_end(&change);
+        let log = Pack::new().u8(10).u8(2).u48(5).u32(3).u8(parts).bytes(&end).done();
+        let line = items(&log).next().unwrap().unwrap();
+        let Item::Line(line) = line else { panic!("a line") };
+        assert_eq!((line.runner, line.detail, line.is_by_runner, line.epoch), (Some(runner), Some("why"), true, 3));
+    }
+}
