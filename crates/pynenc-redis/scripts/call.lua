@@ -1,11 +1,10 @@
 -- Submits a call, and pauses its caller until the call has finished. With a token, claims the call for the caller's
 -- runner too, so it needs no hint. If another invocation stands for the call, the script only replies to the
 -- registration. The reply is the time, and then the reply for the caller, the call's, and its claim's.
-local item, body, pause, channel, runner, token = unpack(ARGV)
-local runs_below, time = tonumber(ARGV[7]), now()
-local id, waiter, is_paused = sub(item, 1, 16), sub(pause, 1, 16), #pause == 41
+local item, body, waiter, seen, state, controls, tail, channel, runner, token = unpack(ARGV)
+local id, runs_below, time = sub(item, 1, 16), tonumber(ARGV[11]), now()
 
-local refusal = why_not_as_seen(pause)
+local refusal = why_not_as_seen(waiter, seen, controls)
 if refusal then return {time, refusal} end
 local start, chunk = entry_start(time)
 local reply, reg, due = submit_call(item, start .. body, time)
@@ -18,7 +17,7 @@ local cycle = (not reg or reg.when_blocked ~= 0) and wait_cycle(waiter, {'c' .. 
 local claimed = GONE
 if not cycle then
   add_watcher(id, child, channel)
-  if not is_paused then make_transition(pause, '', time) end
+  if state ~= '' then make_transition(waiter, seen, state, controls, tail, time) end
   add_waits(waiter, {id})
   -- The claim comes after the wait: a slot that the caller holds may close a cycle. It writes to the stored entry.
   if token ~= '' and may_claim(runner, time) then
@@ -26,7 +25,7 @@ if not cycle then
     claimed = claim_invocation(id, runner, token, runs_below, time)
   end
 end
-if claimed == GONE and is_entry_queued(entry(id)) then
+if claimed == GONE and is_queued(entry(id)) then
   reg = registration_of(child)
   push_hint(reg.queue, id, T.raised, due_of(entry(id)), time)
 end

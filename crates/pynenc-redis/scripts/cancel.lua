@@ -13,10 +13,8 @@ local function cancel(id)
     call('PUBLISH', K.signals .. owner, 'C' .. id)
     return 'Q'
   end
-  local handed = {}
   local new, reg = change_unowned(id, raw, S.cancelled, R.cancel_requested, 0, '', time)
-  free_slot(id, new, reg, handed, time)
-  return reply_with('C', handed)
+  return reply_with('C', free_slot(id, new, reg, time))
 end
 
 local replies = {}

@@ -1,6 +1,7 @@
 //! Transitions that the client decides on, by the record that its caller saw. The server only compares and writes.
 
 use pynenc_core::orchestrator::{Block, Transition, TransitionReply};
+use pynenc_core::record::Priority;
 use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set};
 use pynenc_core::{InvocationId, Reason, Result, Status, StatusRecord, Timestamp};
 use redis::Value;
@@ -9,27 +10,46 @@ use crate::client::Client;
 use crate::codec::{Pack, Parse};
 use crate::entry;
 use crate::error::{item_failed, unexpected_reply};
-use crate::log::line_end;
+use crate::log::STATE;
 use crate::replies::{hints, with_rest};
-use crate::script::Script;
+use crate::script::{self, Script};
 use crate::value::values_of;
 
 /// How often a transition is decided. A cancel request that arrives meanwhile changes the decision, at most once.
 const TRIES: usize = 4;
 
-/// A decision: the argument for the server, and the record after the transition but for its times.
+/// The hint that goes with a transition if the invocation returns to its queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hint {
+    None,
+    /// With this priority, at the due time but not before this time.
+    Given(Priority, Option<Timestamp>),
+    /// The invocation's own hint. Without a lane, the caller pushes it.
+    Own,
+}
+
+/// The number of arguments of a transition.
+pub(crate) const WIDTH: usize = 5;
+
+/// A decision: the arguments for the server, and the record after the transition but for its times.
 pub(crate) struct Decision {
-    pub(crate) argument: Vec<u8>,
+    pub(crate) arguments: [Vec<u8>; WIDTH],
     next: StatusRecord,
 }
 
 impl Decision {
-    /// Decides on a change of a record.
+    /// Decides on a change of a record. The log gets an outcome, if there is one, and a line.
     ///
     /// # Errors
     ///
     /// The lifecycle refuses the change of this record.
-    pub(crate) fn on(id: InvocationId, seen: &StatusRecord, change: &Change) -> Result<Self, Refusal> {
+    pub(crate) fn on(
+        transition: &Transition,
+        seen: &StatusRecord,
+        outcome: &[u8],
+        hint: Hint,
+    ) -> Result<Self, Refusal> {
+        let change = &transition.change;
         if let Some(refusal) = refuse_claim(seen.status, change) {
             return Err(refusal);
         }
@@ -37,14 +57,27 @@ impl Decision {
         let now = seen.due.unwrap_or(seen.at);
         let next = advance(seen, change, now)?;
         let must_be_due = matches!(change.by, By::Claimer(_));
-        let (parts, end) = line_end(change);
-        let argument = expected(id, seen)
+        let controls = Pack::with_capacity(18)
+            .u8(seen.cancel_requested.into())
             .due(change.due.filter(|_| next.due.is_some()))
-            .u8(must_be_due.into())
-            .u8(parts)
-            .state(&StatusRecord { due: None, ..next.clone() })
-            .bytes(&end);
-        Ok(Self { argument: argument.done(), next })
+            .u8(must_be_due.into());
+        let controls = match hint {
+            Hint::None => controls.u8(0),
+            Hint::Given(priority, time) => {
+                controls.u8(1).u16(priority.level()).u48(time.map_or(0, Timestamp::as_millis))
+            }
+            Hint::Own => controls.u8(2),
+        };
+        let tail = Pack::with_capacity(outcome.len() + 16).bytes(outcome).line(&next, change);
+        let state = StatusRecord { due: None, ..next.clone() };
+        let arguments = [state_of(seen), state_of(&state), controls.done(), tail.done()];
+        Ok(Self { arguments: with_id(transition.id, arguments), next })
+    }
+
+    /// Leaves a paused waiter as it is.
+    fn unchanged(id: InvocationId, seen: &StatusRecord) -> Self {
+        let arguments = [state_of(seen), Vec::new(), vec![seen.cancel_requested.into()], Vec::new()];
+        Self { arguments: with_id(id, arguments), next: seen.clone() }
     }
 
     /// The record after the server has made the transition.
@@ -54,11 +87,12 @@ impl Decision {
     }
 }
 
-/// The invocation, and the parts of the record that have to be unchanged.
-fn expected(id: InvocationId, seen: &StatusRecord) -> Pack {
-    let owner = seen.owner.map_or([0; 16], |owner| *owner.as_bytes());
-    let pack = Pack::new().bytes(id.as_bytes()).u32(seen.version).u32(seen.epoch).bytes(&owner);
-    pack.u8(seen.cancel_requested.into())
+fn state_of(record: &StatusRecord) -> Vec<u8> {
+    Pack::with_capacity(STATE).state(record).done()
+}
+
+fn with_id(id: InvocationId, [seen, state, controls, tail]: [Vec<u8>; WIDTH - 1]) -> [Vec<u8>; WIDTH] {
+    [id.as_bytes().to_vec(), seen, state, controls, tail]
 }
 
 /// Refuses a transition that a claim has to make, because only a claim takes the slot.
@@ -88,21 +122,22 @@ fn reconsider(transition: &Transition, stored: Option<StatusRecord>, now: Timest
     }
 }
 
-/// Makes transitions with a script. `rest` has the further arguments of the transitions, `width` of each.
-pub(crate) async fn transitions(
-    client: &Client,
-    script: &'static Script,
-    transitions: &[&Transition],
-    rest: &[Vec<u8>],
-    width: usize,
-) -> Result<Vec<Result<TransitionReply>>> {
-    let mut replies: Vec<Option<Result<TransitionReply>>> = transitions.iter().map(|_| None).collect();
-    let mut open: Vec<(usize, Option<StatusRecord>)> = (0..transitions.len()).map(|index| (index, None)).collect();
+/// A transition with its outcome, as the log stores it, and its hint.
+pub(crate) struct Step<'a> {
+    pub(crate) transition: &'a Transition,
+    pub(crate) outcome: Vec<u8>,
+    pub(crate) hint: Hint,
+}
+
+/// Makes transitions.
+pub(crate) async fn settle(client: &Client, steps: &[Step<'_>]) -> Result<Vec<Result<TransitionReply>>> {
+    let mut replies: Vec<Option<Result<TransitionReply>>> = steps.iter().map(|_| None).collect();
+    let mut open: Vec<(usize, Option<StatusRecord>)> = (0..steps.len()).map(|index| (index, None)).collect();
     for _ in 0..TRIES {
         let (mut decisions, mut refused) = (Vec::with_capacity(open.len()), Vec::new());
         for (index, stored) in open.drain(..) {
-            let Transition { id, seen, change } = transitions[index];
-            match Decision::on(*id, stored.as_ref().unwrap_or(seen), change) {
+            let Step { transition, outcome, hint } = &steps[index];
+            match Decision::on(transition, stored.as_ref().unwrap_or(&transition.seen), outcome, *hint) {
                 Ok(decision) => decisions.push((index, decision)),
                 Err(_) => refused.push(index),
             }
@@ -113,23 +148,20 @@ pub(crate) async fn transitions(
             Err(error) => replies[index] = Some(Err(error)),
         };
         if !decisions.is_empty() {
-            let mut items = Vec::with_capacity(decisions.len() * (1 + width));
-            for (index, decision) in &mut decisions {
-                items.push(std::mem::take(&mut decision.argument));
-                items.extend_from_slice(&rest[*index * width..(*index + 1) * width]);
-            }
-            let (time, answers) = client.run_timed(script, &items, 1 + width).await?;
+            let items: Vec<_> =
+                decisions.iter_mut().flat_map(|(_, decision)| std::mem::take(&mut decision.arguments)).collect();
+            let (time, answers) = client.run_timed(&script::SETTLE, &items, WIDTH).await?;
             for ((index, decision), answer) in decisions.into_iter().zip(answers) {
-                settle(index, answered(transitions[index], decision, answer, time));
+                settle(index, answered(steps[index].transition, decision, answer, time));
             }
         }
         if !refused.is_empty() {
             // The caller may have seen an old record: then the transition is stale, whatever else it is.
-            let ids: Vec<_> = refused.iter().map(|index| transitions[*index].id).collect();
+            let ids: Vec<_> = refused.iter().map(|index| steps[*index].transition.id).collect();
             for (index, stored) in refused.into_iter().zip(entry::read(client, &ids).await?) {
                 let stored = stored.map(|tracked| tracked.record);
                 let now = stored.as_ref().map_or(Timestamp::default(), |record| record.at);
-                settle(index, Ok(reconsider(transitions[index], stored, now)));
+                settle(index, Ok(reconsider(steps[index].transition, stored, now)));
             }
         }
         if open.is_empty() {
@@ -189,9 +221,9 @@ pub(crate) async fn pause(
     for _ in 0..TRIES {
         let is_paused = seen.status == Status::Paused && seen.owner == Some(block.runner);
         let decision = if is_paused {
-            Ok(Decision { argument: expected(block.waiter, &seen).done(), next: seen.clone() })
+            Ok(Decision::unchanged(block.waiter, &seen))
         } else {
-            Decision::on(block.waiter, &seen, &transition.change)
+            Decision::on(&transition, &seen, &[], Hint::None)
         };
         let (stored, now) = match decision {
             Err(_) => {
@@ -199,7 +231,7 @@ pub(crate) async fn pause(
                 (stored.map(|tracked| tracked.record), seen.at)
             }
             Ok(decision) => {
-                let arguments = [before, std::slice::from_ref(&decision.argument), behind].concat();
+                let arguments = [before, &decision.arguments, behind].concat();
                 let (time, mut values) = values_of(client.run(script, &arguments).await?)?;
                 let Some(Value::BulkString(first)) = values.next() else {
                     return Err(unexpected_reply("a reply to a wait"));

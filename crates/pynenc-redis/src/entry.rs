@@ -19,6 +19,7 @@ pub(crate) const HEADER: [(&str, usize); 17] = [
     ("layout", 1),
     ("chunk", 4),
     ("registered_at", 6),
+    ("token", 16),
     ("at", 6),
     ("status", 1),
     ("reason", 1),
@@ -30,7 +31,6 @@ pub(crate) const HEADER: [(&str, usize); 17] = [
     ("retries", 4),
     ("due", 6),
     ("owner", 16),
-    ("token", 16),
     ("flags", 1),
     ("registration_length", 2),
 ];
@@ -81,7 +81,6 @@ pub(crate) fn new_entry(registration: &Registration, record: Option<&LaneRecord>
     let record = record.map_or(&[][..], |record| &record.bytes);
     Pack::with_capacity(256 + record.len())
         .state(&first)
-        .bytes(&NONE)
         .u8(flags)
         .sized(&registration)
         .u32(record.len() as u64)
@@ -138,8 +137,17 @@ fn header(parse: &mut Parse<'_>) -> Result<Header> {
         );
     }
     parse.u32()?;
-    let (registered_at, at) = (parse.time()?, parse.time()?);
-    let mut record = StatusRecord {
+    let (registered_at, token, at) = (parse.time()?, parse.array()?, parse.time()?);
+    let record = state(parse, at)?;
+    let flags = parse.u8()?;
+    let record = StatusRecord { cancel_requested: flags & CANCEL_REQUESTED != 0, ..record };
+    parse.u16()?;
+    Ok(Header { registered_at, record, token, flags })
+}
+
+/// Reads the state of a header, without the cancel request.
+fn state(parse: &mut Parse<'_>, at: Timestamp) -> Result<StatusRecord> {
+    Ok(StatusRecord {
         at,
         status: status(parse.u8()?)?,
         reason: reason(parse.u8()?)?,
@@ -152,11 +160,7 @@ fn header(parse: &mut Parse<'_>) -> Result<Header> {
         due: Some(parse.time()?).filter(|due| due.as_millis() > 0),
         owner: Some(parse.runner()?).filter(|owner| *owner.as_bytes() != NONE),
         cancel_requested: false,
-    };
-    let (token, flags) = (parse.array()?, parse.u8()?);
-    record.cancel_requested = flags & CANCEL_REQUESTED != 0;
-    parse.u16()?;
-    Ok(Header { registered_at, record, token, flags })
+    })
 }
 
 /// Reads the status record in a header, and leaves the rest to the caller.
@@ -254,25 +258,36 @@ pub(crate) fn history(head: &[u8], log: &[u8]) -> Result<Vec<HistoryEntry>> {
     }];
     let mut last_runner = None;
     for item in log::items(log) {
-        if let Item::Line(line) = item? {
-            last_runner = line.runner.or(last_runner);
-            let (runner, version) = (last_runner.filter(|_| line.is_by_runner), lines.len() as u64 + 1);
-            let detail = line.detail.map(Into::into);
-            let (status, reason) = (self::status(line.status)?, self::reason(line.reason)?);
-            lines.push(HistoryEntry { status, at: line.at, version, epoch: line.epoch, runner, reason, detail });
+        match item? {
+            Item::Line(line) => {
+                last_runner = line.runner.or(last_runner);
+                let (runner, version) = (last_runner.filter(|_| line.is_by_runner), lines.len() as u64 + 1);
+                let detail = line.detail.map(Into::into);
+                let (status, reason) = (self::status(line.status)?, self::reason(line.reason)?);
+                lines.push(HistoryEntry { status, at: line.at, version, epoch: line.epoch, runner, reason, detail });
+            }
+            Item::Claim { at, state: bytes } => {
+                let claimed = state(&mut Parse::new(bytes), at)?;
+                last_runner = claimed.owner;
+                push_claim(&mut lines, &claimed);
+            }
+            Item::Outcome { .. } => {}
         }
     }
     if flags & UNLOGGED != 0 {
-        let claimed = [(Status::Pending, Reason::Claimed), (Status::Running, Reason::Started)];
-        let made = if record.status == Status::Running { 2 } else { 1 };
-        for (status, reason) in claimed.into_iter().take(made) {
-            let (version, runner) = (lines.len() as u64 + 1, record.owner);
-            let line =
-                HistoryEntry { status, at: record.at, version, epoch: record.epoch, runner, reason, detail: None };
-            lines.push(line);
-        }
+        push_claim(&mut lines, &record);
     }
     Ok(lines)
+}
+
+/// Adds the lines of a claim: pending, and running if the invocation was started in the same step.
+fn push_claim(lines: &mut Vec<HistoryEntry>, claimed: &StatusRecord) {
+    let StatusRecord { status, at, epoch, owner: runner, .. } = *claimed;
+    let both = [(Status::Pending, Reason::Claimed), (Status::Running, Reason::Started)];
+    for (status, reason) in both.into_iter().take(if status == Status::Running { 2 } else { 1 }) {
+        let version = lines.len() as u64 + 1;
+        lines.push(HistoryEntry { status, at, version, epoch, runner, reason, detail: None });
+    }
 }
 
 pub(crate) fn status(code: u8) -> Result<Status> {
@@ -311,7 +326,7 @@ mod tests {
     #[test]
     fn a_new_entry_begins_where_the_fixed_part_of_a_header_ends() {
         let registration = Registration::new(InvocationId::new(), "shop::pay".into(), "default".into());
-        let start = Pack::new().u8(LAYOUT).u32(7).u48(5).u48(5).done();
+        let start = Pack::new().u8(LAYOUT).u32(7).u48(5).bytes(&NONE).u48(5).done();
         let record = LaneRecord { parent: None, bytes: b"record".to_vec() };
         let raw = [start, new_entry(&registration, Some(&record))].concat();
         let entry = entry(registration.id, &raw).unwrap();

@@ -14,8 +14,7 @@ use tokio::time::Instant;
 use crate::arguments::{self, BATCH, decimal};
 use crate::broker::wait_for_token;
 use crate::client::Client;
-use crate::codec::Pack;
-use crate::decision::{self, Paused};
+use crate::decision::{self, Hint, Paused, Step};
 use crate::error::{is_corrupt, unexpected_reply};
 use crate::invocation_record::lane_record;
 use crate::log::outcome_item;
@@ -119,13 +118,8 @@ impl Lane for RedisLane {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
-        let transitions: Vec<_> = settlements.iter().map(|item| &item.transition).collect();
-        let mut rest = Vec::with_capacity(2 * settlements.len());
-        for item in &settlements {
-            let outcome = item.outcome.as_ref().map(|write| outcome_item(write.epoch, &write.outcome));
-            rest.extend([outcome.unwrap_or_default(), requeued_hint(item)]);
-        }
-        let settle = || decision::transitions(self.client(), &script::SETTLE, &transitions, &rest, 2);
+        let steps: Vec<_> = settlements.iter().map(step).collect();
+        let settle = || decision::settle(self.client(), &steps);
         self.client().retry_items_if_garbled(settle).await
     }
 }
@@ -210,8 +204,9 @@ impl RedisLane {
     }
 }
 
-fn requeued_hint(settlement: &Settlement) -> Vec<u8> {
-    let Some(message) = &settlement.requeue else { return Vec::new() };
-    let not_before = message.not_before.map_or(0, Timestamp::as_millis);
-    Pack::with_capacity(8).u16(message.priority.level()).u48(not_before).done()
+fn step(settlement: &Settlement) -> Step<'_> {
+    let Settlement { outcome, transition, requeue } = settlement;
+    let outcome = outcome.as_ref().map(|write| outcome_item(write.epoch, &write.outcome)).unwrap_or_default();
+    let hint = requeue.as_ref().map_or(Hint::None, |message| Hint::Given(message.priority, message.not_before));
+    Step { transition, outcome, hint }
 }

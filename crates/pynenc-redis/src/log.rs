@@ -1,16 +1,20 @@
-//! The log of an entry: lines of history, and outcomes.
+//! The log of an entry: lines of history, claims and outcomes.
 //!
-//! The first byte of an outcome is a mark, that of a line is a status. An outcome that is stored without its entry has the
-//! same bytes.
+//! The first byte of an item is a mark, or for a line its status. An outcome that is stored without its entry has the same
+//! bytes.
 
 use pynenc_core::record::{Outcome, TaskError};
 use pynenc_core::status::{By, Change};
-use pynenc_core::{Error, Result, RunnerId, Timestamp};
+use pynenc_core::{Error, Result, RunnerId, StatusRecord, Timestamp};
 
 use crate::codec::{Pack, Parse};
+use crate::codes::{reason_code, status_code};
 
-/// The first byte of an outcome.
+/// The first bytes of an outcome and of a claim.
 const OUTCOME: u8 = 255;
+const CLAIM: u8 = 254;
+/// The length of a state.
+pub(crate) const STATE: usize = 48;
 /// The parts of a line behind the epoch.
 const SAME_RUNNER: u8 = 1;
 const RUNNER: u8 = 2;
@@ -23,7 +27,15 @@ const LARGE_ERROR: u8 = 2;
 /// An item of the log.
 pub(crate) enum Item<'a> {
     Line(Line<'a>),
-    Outcome { epoch: u64, bytes: &'a [u8] },
+    /// The time of a claim and the state that it left. The claim's lines of history follow from these.
+    Claim {
+        at: Timestamp,
+        state: &'a [u8],
+    },
+    Outcome {
+        epoch: u64,
+        bytes: &'a [u8],
+    },
 }
 
 /// A line of history, with codes as they are stored.
@@ -56,25 +68,34 @@ fn item<'a>(parse: &mut Parse<'a>) -> Result<Item<'a>> {
         let (epoch, length) = (parse.u32()?.into(), parse.u32()?);
         return Ok(Item::Outcome { epoch, bytes: parse.bytes(length as usize)? });
     }
-    let (reason, at, epoch, parts) = (parse.u8()?, parse.time()?, parse.u32()?.into(), parse.u8()?);
+    if first == CLAIM {
+        return Ok(Item::Claim { at: parse.time()?, state: parse.bytes(STATE)? });
+    }
+    let (reason, epoch, parts) = (parse.u8()?, parse.u32()?.into(), parse.u8()?);
     let runner = if parts & RUNNER != 0 { Some(parse.runner()?) } else { None };
     let detail = if parts & DETAIL != 0 { Some(parse.long_text()?) } else { None };
-    let is_by_runner = parts & (SAME_RUNNER | RUNNER) != 0;
+    let (at, is_by_runner) = (parse.time()?, parts & (SAME_RUNNER | RUNNER) != 0);
     Ok(Item::Line(Line { status: first, reason, at, epoch, is_by_runner, runner, detail }))
 }
 
-/// The parts of the line for a change, and the bytes of the parts.
-pub(crate) fn line_end(change: &Change) -> (u8, Vec<u8>) {
-    let (mut parts, mut pack) = match change.by {
-        By::Claimer(runner) => (RUNNER, Pack::new().bytes(runner.as_bytes())),
-        By::Owner(_) => (SAME_RUNNER, Pack::new()),
-        By::System => (0, Pack::new()),
-    };
-    if let Some(detail) = &change.detail {
-        parts |= DETAIL;
-        pack = pack.long(detail.as_bytes());
+impl Pack {
+    /// The line for a change that leads to a record, but for the time, which the server adds.
+    pub(crate) fn line(self, next: &StatusRecord, change: &Change) -> Self {
+        let parts = match change.by {
+            By::Claimer(_) => RUNNER,
+            By::Owner(_) => SAME_RUNNER,
+            By::System => 0,
+        };
+        let parts = parts | if change.detail.is_some() { DETAIL } else { 0 };
+        let mut pack = self.u8(status_code(next.status)).u8(reason_code(next.reason)).u32(next.epoch).u8(parts);
+        if let By::Claimer(runner) = change.by {
+            pack = pack.bytes(runner.as_bytes());
+        }
+        if let Some(detail) = &change.detail {
+            pack = pack.long(detail.as_bytes());
+        }
+        pack
     }
-    (parts, pack.done())
 }
 
 /// Encodes an outcome as an item.
@@ -161,8 +182,8 @@ mod tests {
     fn a_line_names_its_runner_and_its_detail() {
         let runner = RunnerId::new();
         let change = Change::new(Status::Failed, By::Claimer(runner), Reason::WaitCycle).detail("why");
-        let (parts, end) = line_end(&change);
-        let log = Pack::new().u8(10).u8(2).u48(5).u32(3).u8(parts).bytes(&end).done();
+        let next = StatusRecord { epoch: 3, ..StatusRecord::registered(None, Timestamp::from_millis(1)) };
+        let log = Pack::new().line(&next, &change).u48(5).done();
         let line = items(&log).next().unwrap().unwrap();
         let Item::Line(line) = line else { panic!("a line") };
         assert_eq!((line.runner, line.detail, line.is_by_runner, line.epoch), (Some(runner), Some("why"), true, 3));

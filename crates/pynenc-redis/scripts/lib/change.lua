@@ -19,50 +19,30 @@ local function update_registration_key(id, reg, status, reason, queued)
   end
 end
 
--- A line of the log: status, reason, time, epoch, and a byte that tells which parts follow: 2 for the runner, 4 for a
--- detail. With 1, the line is by the runner of the last line that names one.
-local function log_line(raw, parts, rest)
-  return sub(raw, F.status, L.reason) .. sub(raw, F.at, L.at) .. sub(raw, F.epoch, L.epoch) .. string.char(parts) .. rest
+-- The state before the first transition behind a claim. The claim didn't write to the log: its lines follow from this.
+local function claim_item(raw)
+  return has_flag(raw, UNLOGGED) and '\254' .. sub(raw, F.at, L.owner) or ''
 end
 
--- The lines of a claim, which are written with the next transition.
-local function unlogged_lines(raw)
-  if not has_flag(raw, UNLOGGED) then return '' end
-  local rest = sub(raw, F.at, L.at) .. sub(raw, F.epoch, L.epoch)
-  local lines = string.char(S.pending, R.claimed) .. rest .. '\2' .. owner_of(raw)
-  if status_of(raw) == S.running then lines = lines .. string.char(S.running, R.started) .. rest .. '\1' end
-  return lines
-end
-
--- Gives an entry a new state, and updates every index but the slots, which are the caller's. 'parts' and 'rest' are those
--- of the line for the log; an outcome goes before the line. 'token' is that of a claim that found no slot.
-local function change_state(id, raw, state, parts, rest, outcome, time, token)
-  local reg = registration_of(raw)
-  local from, to = status_of(raw), byte(state)
-  local was_queued = is_queued(from, sub(raw, F.due, L.due))
+-- Gives an entry a new state, and updates every index but the slots, which are the caller's. 'tail' goes to the log: an
+-- outcome, and a line but for its time. 'token' is that of a claim that found no slot.
+local function change_state(id, raw, state, tail, time, token)
+  local reg, at = registration_of(raw), packed_time(time)
+  local from, to, was_queued = status_of(raw), byte(state), is_queued(raw)
   local flags = bit.band(byte(raw, F.flags), contains(T.final, to) and 222 or 223)
-  if token then flags = bit.band(flags, 247) end
-  local head = sub(raw, 1, L.registered_at) .. packed_time(time) .. state .. (token or sub(raw, F.token, L.token))
-    .. string.char(flags)
-  local new = head .. sub(raw, F.registration_length) .. unlogged_lines(raw) .. outcome .. log_line(head, parts, rest)
+  local start = sub(raw, 1, L.token)
+  if token then start, flags = sub(raw, 1, L.registered_at) .. token, bit.band(flags, 247) end
+  local new = start .. at .. state .. string.char(flags) .. sub(raw, F.registration_length) .. claim_item(raw) .. tail .. at
+  local queued = is_queued(new)
   changed[id] = new
-  local queued = is_queued(to, sub(head, F.due, L.due))
   add_count(reg, from, was_queued, -1)
   add_count(reg, to, queued, 1)
   index_waiting(id, raw, was_queued, queued)
-  change_owner(id, owner_of(raw), owner_of(head))
+  change_owner(id, owner_of(raw), contains(T.owned, to) and owner_of(new) or NONE)
   if from == S.paused then drop_waits(id) end
   if reg.key then update_registration_key(id, reg, to, byte(state, 2), queued) end
-  if contains(T.final, to) then complete(id, new, reg, outcome, time) end
+  if contains(T.final, to) then complete(id, new, reg, tail .. at, time) end
   return new, reg
-end
-
--- Makes a transition that a script decides on, for an invocation without an owner.
-local function change_unowned(id, raw, to, reason, parts, rest, time, token)
-  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, raw, F.status)
-  local state =
-    pack(STATE_FORMAT, to, reason, version + 1, epoch + 1, deliveries, starts, losses, retries, 0, NONE)
-  return change_state(id, raw, state, parts, rest, '', time, token)
 end
 
 -- A detail of a line: its length, with seven bits in each byte and a mark in all bytes but the last, and the text.
@@ -74,9 +54,19 @@ local function detail_text(text)
   return length .. string.char(rest) .. text
 end
 
+-- Makes a transition that a script decides on, for an invocation without an owner. A line of the log is the status, the
+-- reason, the epoch, a byte that tells which parts follow, the parts, and the time: 2 for the runner, 4 for a detail. With
+-- 1, the line is by the runner of the last line that names one.
+local function change_unowned(id, raw, to, reason, parts, rest, time, token)
+  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, raw, F.status)
+  local state =
+    pack(STATE_FORMAT, to, reason, version + 1, epoch + 1, deliveries, starts, losses, retries, 0, NONE)
+  return change_state(id, raw, state, pack('>BBI4B', to, reason, epoch + 1, parts) .. rest, time, token)
+end
+
 -- Pushes the hint for an invocation that has returned to its queue. Without a lane, the caller pushes it.
 local function push_own_hint(id, raw, reg, time)
-  if not is_entry_queued(raw) or not has_flag(raw, IN_LANE) then return end
+  if not is_queued(raw) or not has_flag(raw, IN_LANE) then return end
   local is_handed = byte(raw, F.reason) == R.slot_handed_over
   push_hint(reg.queue, id, is_handed and T.raised or reg.priority, due_of(raw), time)
 end

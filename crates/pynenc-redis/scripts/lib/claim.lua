@@ -47,6 +47,22 @@ local function park_or_finish(id, raw, reg, runner, token, time)
   end
 end
 
+-- New states by the state before the claim: many invocations have the same. A claim with another runner or limit is of
+-- another script.
+local claimed_states = {}
+
+local function claimed_state(seen, runner, runs_below)
+  local state = claimed_states[seen]
+  if not state then
+    local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, seen)
+    local to, reason, made = S.pending, R.claimed, 1
+    if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
+    state = pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
+    claimed_states[seen] = state
+  end
+  return state
+end
+
 -- Claims an invocation. Gives the entry as it was before, from which the client computes the new one. A repeat with the
 -- same token gets the present entry, and so does a claim that leaves the task out.
 local function claim_invocation(id, runner, token, runs_below, time)
@@ -56,24 +72,21 @@ local function claim_invocation(id, runner, token, runs_below, time)
     if not has_flag(raw, GRANTED) then return BUSY end
     return owner_of(raw) == runner and raw or GONE
   end
-  local status, _, version, epoch, deliveries, starts, losses = parse('>BBI4I4I4I4I4', raw, F.status)
-  if not is_entry_queued(raw) or due_of(raw) > time then return GONE end
+  local status = status_of(raw)
+  if not is_queued(raw) or (status ~= S.registered and due_of(raw) > time) then return GONE end
   local reg = registration_of(raw)
   if left_out[reg.task] then return raw end
   if reg.when_blocked ~= 0 and not take_slot(reg.running_key, id, reg.limit) then
     park_or_finish(id, raw, reg, runner, token, time)
     return BUSY
   end
-  local to, reason, made = S.pending, R.claimed, 1
-  if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
+  local state = claimed_state(sub(raw, F.status, L.owner), runner, runs_below)
   local flags = bit.bor(byte(raw, F.flags), GRANTED + UNLOGGED)
-  local state = pack('>BBI4I4I4I4I4', to, reason, version + made, epoch + 1, deliveries + 1, starts, losses)
-  write_part(id, F.at, packed_time(time) .. state .. sub(raw, F.retries, L.retries) .. NO_TIME .. runner .. token
-    .. string.char(flags))
+  write_part(id, T.before_token, token .. packed_time(time) .. state .. string.char(flags))
   add_count(reg, status, true, -1)
-  add_count(reg, to, false, 1)
+  add_count(reg, byte(state), false, 1)
   index_waiting(id, raw, true, false)
   add_to(gained, runner, id)
-  if reg.key then update_registration_key(id, reg, to, reason, false) end
+  if reg.key then update_registration_key(id, reg, byte(state), byte(state, 2), false) end
   return raw
 end

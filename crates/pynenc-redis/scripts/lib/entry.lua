@@ -1,9 +1,10 @@
 -- The entry of an invocation, one string: the header, the registration, the record of the call if the lane stored it, and
 -- the log. F.name and L.name are the first and the last byte of a field of the header.
-local NONE, NO_TIME = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0'
+local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local CANCEL_REQUESTED, WATCHED, NAMED, GRANTED, IN_LANE, UNLOGGED, SCHEDULED, HAS_PARENT = 1, 2, 4, 8, 16, 32, 64, 128
--- Entries by id: those that were read, and those to be written after all items.
-local entries, changed = {}, {}
+-- Entries by id: those that were read, and those to be written after all items. Each new string costs time, so keys are
+-- made once.
+local entries, changed, keys = {}, {}, {}
 -- Parsed registrations by their text: many entries of a script have the same.
 local registrations = {}
 local packed_now
@@ -18,12 +19,21 @@ local function contains(set, status)
   return byte(set, status) == 49
 end
 
+local function key_of(id)
+  local key = keys[id]
+  if not key then
+    key = K.entry .. id
+    keys[id] = key
+  end
+  return key
+end
+
 -- Reads entries together before they are needed. A key of another type is skipped: the read of that item will fail.
 local function prefetch(ids)
   for first = 1, #ids, 500 do
-    local keys = {}
-    for i = first, math.min(first + 499, #ids) do keys[#keys + 1] = K.entry .. ids[i] end
-    for i, raw in ipairs(call('MGET', unpack(keys))) do
+    local wanted = {}
+    for i = first, math.min(first + 499, #ids) do wanted[#wanted + 1] = key_of(ids[i]) end
+    for i, raw in ipairs(call('MGET', unpack(wanted))) do
       if raw then entries[ids[first + i - 1]] = raw end
     end
   end
@@ -33,7 +43,7 @@ end
 local function entry(id)
   local raw = changed[id] or entries[id]
   if raw == nil then
-    raw = call('GET', K.entry .. id)
+    raw = call('GET', key_of(id))
     entries[id] = raw
   end
   if raw and byte(raw) ~= T.layout then error('unknown layout') end
@@ -41,9 +51,9 @@ local function entry(id)
   return raw
 end
 
--- Writes a part of a stored entry.
-local function write_part(id, first, part)
-  call('SETRANGE', K.entry .. id, first - 1, part)
+-- Writes a part of a stored entry. The offset is the number of bytes in front, as text.
+local function write_part(id, offset, part)
+  call('SETRANGE', key_of(id), offset, part)
   entries[id] = nil
 end
 
@@ -51,7 +61,7 @@ end
 local function flush_entries()
   local values = {}
   for id, raw in pairs(changed) do
-    values[#values + 1], values[#values + 2] = K.entry .. id, raw
+    values[#values + 1], values[#values + 2] = key_of(id), raw
     entries[id] = raw
   end
   for first = 1, #values, 1000 do call('MSET', unpack(values, first, math.min(first + 999, #values))) end
@@ -68,7 +78,7 @@ local function set_flag(id, raw, flag)
   if changed[id] then
     changed[id] = sub(raw, 1, F.flags - 1) .. flags .. sub(raw, F.flags + 1)
   else
-    write_part(id, F.flags, flags)
+    write_part(id, int(F.flags - 1), flags)
   end
 end
 
@@ -88,13 +98,10 @@ local function due_of(raw)
   return (parse('>I6', raw, F.due))
 end
 
--- Whether an invocation with this status and due time belongs in a queue.
-local function is_queued(status, due)
-  return contains(T.claimable, status) and (status ~= S.scheduled or due ~= NO_TIME)
-end
-
-local function is_entry_queued(raw)
-  return is_queued(byte(raw, F.status), sub(raw, F.due, L.due))
+-- Whether an invocation belongs in a queue: it waits for a claim, and isn't suspended until an event.
+local function is_queued(raw)
+  local status = byte(raw, F.status)
+  return contains(T.claimable, status) and (status ~= S.scheduled or due_of(raw) > 0)
 end
 
 -- The length of the header and the registration.

@@ -33,10 +33,12 @@ local function hand_over_slots(key, handed, time)
   end
 end
 
--- If no runner owns the invocation any more, its slot goes to a parked invocation.
-local function free_slot(id, raw, reg, handed, time)
-  if reg.when_blocked == 0 or contains(T.owned, status_of(raw)) then return end
+-- If no runner owns the invocation any more, its slot goes to a parked invocation. Gives those that were handed one.
+local function free_slot(id, raw, reg, time)
+  local handed = {}
+  if reg.when_blocked == 0 or contains(T.owned, status_of(raw)) then return handed end
   call('SREM', K.holders .. reg.running_key, id)
   call('ZREM', K.parked .. reg.running_key, id)
   hand_over_slots(reg.running_key, handed, time)
+  return handed
 end

@@ -5,7 +5,7 @@
 local function entry_start(time)
   local chunk = tonumber(call('GET', K.chunk) or 0)
   local at = packed_time(time)
-  return pack('>BI4', T.layout, chunk) .. at .. at, chunk
+  return pack('>BI4', T.layout, chunk) .. at .. NONE .. at, chunk
 end
 
 local function add_to_parent(id, raw)
@@ -44,7 +44,7 @@ end
 local function with_due(raw, due)
   local flags = string.char(bit.bor(byte(raw, F.flags), SCHEDULED))
   return sub(raw, 1, F.status - 1) .. string.char(S.scheduled) .. sub(raw, F.reason, F.due - 1) .. pack('>I6', due)
-    .. sub(raw, F.owner, F.flags - 1) .. flags .. sub(raw, F.registration_length)
+    .. NONE .. flags .. sub(raw, F.registration_length)
 end
 
 -- Registers a call, unless an invocation stands for it. Gives the reply, and for a new one its registration and due time.
@@ -77,7 +77,7 @@ local function submit_plain(start, arguments, ids)
     local raw = start .. arguments[i + 1]
     if registration_of(raw).key then return false end
     seen[id], ids[#ids + 1] = raw, id
-    values[#values + 1], values[#values + 2] = K.entry .. id, raw
+    values[#values + 1], values[#values + 2] = key_of(id), raw
   end
   if call('MSETNX', unpack(values)) == 0 then return false end
   for _, id in ipairs(ids) do

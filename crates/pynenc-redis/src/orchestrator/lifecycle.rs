@@ -12,7 +12,7 @@ use pynenc_core::{InvocationId, Result};
 use super::listing;
 use super::store::RedisOrchestrator;
 use crate::arguments::{self, BATCH};
-use crate::decision;
+use crate::decision::{self, Hint, Step};
 use crate::value::values_of;
 use crate::{entry, replies, script};
 
@@ -41,8 +41,9 @@ impl Lifecycle for RedisOrchestrator {
     }
 
     async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
-        let transitions: Vec<_> = transitions.iter().collect();
-        let transition = || decision::transitions(self.client(), &script::TRANSITION, &transitions, &[], 0);
+        let step = |transition| Step { transition, outcome: Vec::new(), hint: Hint::Own };
+        let steps: Vec<_> = transitions.iter().map(step).collect();
+        let transition = || decision::settle(self.client(), &steps);
         self.client().retry_items_if_garbled(transition).await?.into_iter().collect()
     }
 

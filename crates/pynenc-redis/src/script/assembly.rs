@@ -153,7 +153,7 @@ mod tests {
     fn names_become_literals() {
         let mut code = String::new();
         inline("call('GET', K.entry .. id) == S.registered, x.F.at, sub(raw, F.at, L.at), T.header", &mut code);
-        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 12, 17), 84");
+        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 28, 33), 84");
     }
 
     #[test]

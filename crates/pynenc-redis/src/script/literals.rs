@@ -39,17 +39,11 @@ fn length_of(name: &str) -> usize {
     HEADER.iter().find(|(field, _)| *field == name).map_or(0, |(_, length)| *length)
 }
 
-/// The length of the state: the fields from the status to the owner.
-fn state_length() -> usize {
-    let [status, owner] = ["status", "owner"].map(|name| place_of(name).unwrap_or_default());
-    owner + length_of("owner") - status
-}
-
 fn table(name: &str) -> Option<String> {
     match name {
         "layout" => Some(LAYOUT.to_string()),
         "header" => Some(HEADER.iter().map(|(_, length)| length).sum::<usize>().to_string()),
-        "state" => Some(state_length().to_string()),
+        "before_token" => place_of("token").map(|place| format!("'{place}'")),
         "chunk" => Some(CHUNK.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
         "owned" => Some(set_of(Status::is_owned)),
@@ -75,8 +69,10 @@ mod tests {
     #[test]
     fn a_field_of_the_header_has_its_first_and_its_last_byte() {
         let places = ["F", "L"].map(|namespace| literal(namespace, "version").unwrap());
-        assert_eq!(places, ["20", "23"]);
-        assert_eq!((literal("T", "header").unwrap(), literal("T", "state").unwrap()), ("84".into(), "48".into()));
+        assert_eq!(places, ["36", "39"]);
+        assert_eq!(literal("T", "header").unwrap(), "84");
+        let [status, owner] = ["status", "owner"].map(|name| place_of(name).unwrap());
+        assert_eq!(owner + length_of("owner") - status, crate::log::STATE, "the fields from the status to the owner");
         assert_eq!(literal("F", "unknown"), None);
     }
 }

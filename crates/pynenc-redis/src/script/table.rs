@@ -68,7 +68,6 @@ scripts! {
 
     // The orchestrator.
     REGISTER = "register" Script;
-    TRANSITION = "transition" Function;
     CANCEL = "cancel" Script;
     INSPECT = "inspect" Script;
     FIND = "find" Script;
