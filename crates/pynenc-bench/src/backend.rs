@@ -1,5 +1,6 @@
 //! The backends of the benchmarks: memory, or a private Redis server.
 
+use std::ops::{Add, Div, Sub};
 use std::time::{Duration, Instant};
 
 use pynenc::PynencBuilder;
@@ -66,14 +67,24 @@ impl Backend {
         }
     }
 
-    /// The commands in one second of idling, measured over ten seconds.
-    pub(crate) async fn idle_commands(&self) -> f64 {
+    /// The commands in one second of idling, measured over ten seconds: those of clients, and those with the ones inside
+    /// of scripts.
+    pub(crate) async fn idle_commands(&self) -> [f64; 2] {
         const LENGTH: Duration = Duration::from_secs(10);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let commands = || self.counters().map_or(0.0, |counters| counters.commands);
+        let commands = || self.counters().map_or([0.0; 2], |counters| [counters.commands, counters.all_commands]);
         let before = commands();
         tokio::time::sleep(LENGTH).await;
-        (commands() - before) / LENGTH.as_secs_f64()
+        let after = commands();
+        [0, 1].map(|which| (after[which] - before[which]) / LENGTH.as_secs_f64())
+    }
+
+    /// The server's work since its start.
+    pub(crate) fn work(&self) -> Work {
+        match self {
+            Self::Memory => Work::default(),
+            Self::Redis(server, _) => Work::of(server),
+        }
     }
 
     /// The number of bytes that the server has received and sent.
@@ -144,6 +155,8 @@ fn batched(connection: &mut redis::Connection) -> redis::RedisResult<f64> {
 pub(crate) struct Counters {
     /// Commands that clients sent. Commands inside of scripts don't count.
     pub(crate) commands: f64,
+    /// Commands of clients and inside of scripts, without the ones that read these counters.
+    pub(crate) all_commands: f64,
     /// Bytes in memory.
     pub(crate) memory: f64,
 }
@@ -157,12 +170,102 @@ impl Counters {
         let commands = server.command(&["INFO", "commandstats"]);
         let calls = |name: &str| number(&commands, &format!("cmdstat_{name}:calls="));
         let memory = number(&server.command(&["INFO", "memory"]), "used_memory:");
-        Self { commands: SENT.iter().map(|name| calls(name)).sum(), memory }
+        Self { commands: SENT.iter().map(|name| calls(name)).sum(), all_commands: all_calls(&commands), memory }
     }
+}
+
+/// The calls of all commands in a report, without the `INFO` that made the report.
+fn all_calls(report: &str) -> f64 {
+    let commands = report.lines().filter_map(|line| line.strip_prefix("cmdstat_"));
+    let counted = commands.filter(|line| !line.starts_with("info:"));
+    counted.filter_map(|line| line.split_once(":calls=")).map(|(_, rest)| first_number(rest)).sum()
 }
 
 /// The number after a word of a report, or 0.
 fn number(report: &str, word: &str) -> f64 {
-    let rest = report.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_default();
-    rest.split([',', '\r']).next().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0)
+    report.lines().find_map(|line| line.strip_prefix(word)).map_or(0.0, first_number)
+}
+
+fn first_number(text: &str) -> f64 {
+    text.split([',', '\r']).next().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0)
+}
+
+/// A server's work, in microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Work {
+    /// CPU time.
+    pub(crate) cpu: f64,
+    /// Time in scripts and functions, with their commands.
+    pub(crate) scripts: f64,
+}
+
+impl Work {
+    fn of(server: &RedisServer) -> Self {
+        let (cpu, commands) = (server.command(&["INFO", "cpu"]), server.command(&["INFO", "commandstats"]));
+        Self { cpu: cpu_micros(&cpu), scripts: script_micros(&commands) }
+    }
+}
+
+fn cpu_micros(report: &str) -> f64 {
+    ["used_cpu_user:", "used_cpu_sys:"].map(|name| number(report, name)).iter().sum::<f64>() * 1e6
+}
+
+fn script_micros(report: &str) -> f64 {
+    let of = |name: &str| {
+        let line = report.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:")));
+        line.and_then(|line| line.split_once("usec=")).map_or(0.0, |(_, rest)| first_number(rest))
+    };
+    ["fcall", "evalsha", "eval"].map(of).iter().sum()
+}
+
+impl Add for Work {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, scripts: self.scripts + other.scripts }
+    }
+}
+
+impl Sub for Work {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { cpu: self.cpu - other.cpu, scripts: self.scripts - other.scripts }
+    }
+}
+
+impl Div<f64> for Work {
+    type Output = Self;
+
+    fn div(self, count: f64) -> Self {
+        Self { cpu: self.cpu / count, scripts: self.scripts / count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMANDS: &str = "# Commandstats\r\n\
+        cmdstat_fcall:calls=3,usec=120,usec_per_call=40.00,rejected_calls=0,failed_calls=0\r\n\
+        cmdstat_get:calls=4,usec=8,usec_per_call=2.00,rejected_calls=0,failed_calls=0\r\n\
+        cmdstat_script|load:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=0\r\n\
+        cmdstat_evalsha:calls=1,usec=30,usec_per_call=30.00,rejected_calls=0,failed_calls=0\r\n\
+        cmdstat_info:calls=9,usec=900,usec_per_call=100.00,rejected_calls=0,failed_calls=0\r\n";
+
+    #[test]
+    fn all_commands_but_the_reports_are_counted() {
+        assert_eq!(all_calls(COMMANDS) as u64, 10);
+    }
+
+    #[test]
+    fn script_time_is_that_of_functions_and_scripts() {
+        assert_eq!(script_micros(COMMANDS) as u64, 150);
+    }
+
+    #[test]
+    fn cpu_time_is_that_of_user_and_system() {
+        let report = "used_cpu_sys:0.250000\r\nused_cpu_user:1.500000\r\nused_cpu_sys_children:7.0\r\n";
+        assert_eq!(cpu_micros(report) as u64, 1_750_000);
+    }
 }

@@ -8,7 +8,7 @@ use pynenc::prelude::*;
 
 use crate::backend::Backend;
 use crate::measurement::Measurement;
-use crate::{argument_cache, calls, parked, triggers, worker_process, workflows};
+use crate::{argument_cache, calls, parked, server_cost, triggers, worker_process, workflows};
 
 /// A benchmark with one or several measurements.
 pub(crate) struct Benchmark {
@@ -59,6 +59,7 @@ benchmarks! {
     fibonacci: 1, everywhere, |backend| calls::nested(&backend);
     bytes: 1, on_redis, |backend| calls::bytes(&backend);
     trips: 2, on_redis, |backend| calls::round_trips(&backend);
+    lifecycle: 2, on_redis, |backend| server_cost::lifecycle(&backend);
     worker: 2, on_redis, |backend| worker_process::resources(&backend);
     idle: 1, on_redis, |backend| calls::idle(&backend);
     beside_parked: 2, everywhere, |backend| parked::others(&backend);

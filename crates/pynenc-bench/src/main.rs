@@ -8,6 +8,7 @@
 
 mod argument_cache;
 mod backend;
+mod bare_minimum;
 mod benchmarks;
 mod calls;
 mod growth;
@@ -15,6 +16,7 @@ mod measurement;
 mod parked;
 mod plot;
 mod release_build;
+mod server_cost;
 mod statistics;
 mod tasks;
 mod triggers;

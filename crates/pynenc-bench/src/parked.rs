@@ -53,7 +53,7 @@ pub(crate) async fn idle(backend: &Backend) -> Result<Vec<Measurement>> {
     for (parked, name) in [(0, "beside none"), (PARKED, "beside 10,000")] {
         let app = backend.app().await?;
         let runner = with_parked(&app, parked).await?;
-        let value = backend.idle_commands().await;
+        let [value, _] = backend.idle_commands().await;
         measured.push(Measurement { name, value, unit: "commands a second", target: 3.0 });
         runner.shutdown_now().await?;
     }
