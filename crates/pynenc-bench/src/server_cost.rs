@@ -9,7 +9,7 @@ use pynenc_core::lane::{Settlement, Submission};
 use pynenc_core::orchestrator::{Claim, ClaimReply, Tracked, Transition};
 use pynenc_core::record::{Argument, InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change, Expect};
+use pynenc_core::status::{By, Change};
 use pynenc_core::{InvocationId, Lane, Reason, RunnerId, Timestamp};
 
 use crate::backend::{Backend, Work};
@@ -168,7 +168,7 @@ fn settlement(running: &Tracked, runner: RunnerId) -> Settlement {
     let outcome = Outcome::Value { value: Payload::Inline(VALUE.into()), serializer: "JsonSerializer".into() };
     let outcome = OutcomeWrite { id: running.id, epoch: running.record.epoch, outcome };
     let change = Change::new(Status::Success, By::Owner(runner), Reason::Returned);
-    let transition = Transition { id: running.id, expect: Expect::from(&running.record), change };
+    let transition = Transition { id: running.id, seen: running.record.clone(), change };
     Settlement { outcome: Some(outcome), transition, requeue: None }
 }
 

@@ -7,8 +7,8 @@ prefetch(ids)
 local function unfinished()
   local known, on = {}, {}
   for _, id in ipairs(ids) do
-    local raw = not known[id] and entry(id)
-    if raw and not contains(T.final, status_of(raw)) then on[#on + 1] = id end
+    local found = not known[id] and entry(id)
+    if found and not contains(T.final, status_of(found)) then on[#on + 1] = id end
     known[id] = true
   end
   return on
@@ -18,14 +18,16 @@ end
 local function with_waiters(on)
   local queued = {}
   for _, id in ipairs(on) do
-    local raw = entry(id)
-    if is_queued(raw) then queued[#queued + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. head_of(raw) end
+    local found = entry(id)
+    if is_entry_queued(found) then
+      queued[#queued + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. head_of(found)
+    end
   end
   return queued
 end
 
-local refusal = why_not_as_seen(waiter, seen, controls)
-if refusal then return {time, refusal} end
+local raw = entry(waiter)
+if not is_as_seen(raw, seen, controls) then return {time, not_as_seen(raw)} end
 local on = unfinished()
 if #on == 0 then return {time, 'Y'} end
 local nodes = {}

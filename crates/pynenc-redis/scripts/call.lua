@@ -4,8 +4,8 @@
 local item, body, waiter, seen, state, controls, tail, channel, runner, token = unpack(ARGV)
 local id, runs_below, time = sub(item, 1, 16), tonumber(ARGV[11]), now()
 
-local refusal = why_not_as_seen(waiter, seen, controls)
-if refusal then return {time, refusal} end
+local raw = entry(waiter)
+if not is_as_seen(raw, seen, controls) then return {time, not_as_seen(raw)} end
 local start, chunk = entry_start(time)
 local reply, reg, due = submit_call(item, start .. body, time)
 local child = (reg or byte(reply) == 79) and entry(id)
@@ -25,7 +25,7 @@ if not cycle then
     claimed = claim_invocation(id, runner, token, runs_below, time)
   end
 end
-if claimed == GONE and is_queued(entry(id)) then
+if claimed == GONE and is_entry_queued(entry(id)) then
   reg = registration_of(child)
   push_hint(reg.queue, id, T.raised, due_of(entry(id)), time)
 end

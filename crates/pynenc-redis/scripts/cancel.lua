@@ -13,8 +13,8 @@ local function cancel(id)
     call('PUBLISH', K.signals .. owner, 'C' .. id)
     return 'Q'
   end
-  local new, reg = change_unowned(id, raw, S.cancelled, R.cancel_requested, 0, '', time)
-  return reply_with('C', free_slot(id, new, reg, time))
+  local new, group = change_unowned(id, raw, S.cancelled, R.cancel_requested, 0, '', time)
+  return reply_with('C', free_slot(id, new, group.reg, time))
 end
 
 local replies = {}

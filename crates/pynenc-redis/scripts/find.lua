@@ -90,7 +90,7 @@ end
 local function matches(raw)
   local at = registered_at(raw)
   if at < since or at > latest then return false end
-  if only_queued == 1 and (parse('>I6', raw, F.at) > unchanged_since or not is_queued(raw)) then return false end
+  if only_queued == 1 and (parse('>I6', raw, F.at) > unchanged_since or not is_entry_queued(raw)) then return false end
   if owner ~= '' and owner_of(raw) ~= owner then return false end
   if task ~= '' and registration_of(raw).task ~= task then return false end
   return statuses == '' or string.find(statuses, string.char(status_of(raw)), 1, true)

@@ -9,7 +9,7 @@ local function register(i)
   if reg then
     local id = sub(ARGV[i], 1, 16)
     ids[#ids + 1] = id
-    index_waiting(id, raw, false, true)
+    index_waiting(id, raw, true)
   end
   return reply
 end

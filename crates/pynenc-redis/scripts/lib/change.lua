@@ -19,30 +19,40 @@ local function update_registration_key(id, reg, status, reason, queued)
   end
 end
 
--- The state before the first transition behind a claim. The claim didn't write to the log: its lines follow from this.
-local function claim_item(raw)
-  return has_flag(raw, UNLOGGED) and '\254' .. sub(raw, F.at, L.owner) or ''
+-- Whether a transition of a group has effects of its own on other keys than the indexes.
+local function has_effects(group)
+  if group.has_effects == nil then
+    local is_heard = group.is_final
+      and (group.to ~= S.success or bit.band(byte(group.flags), WATCHED) ~= 0 or interest_in(group.to, group.reg.task))
+    group.has_effects = (group.is_waiting_changed or group.from == S.paused or group.reg.key or is_heard) and true or false
+  end
+  return group.has_effects
+end
+
+local function update_others(id, new, group, tail, time)
+  if group.is_waiting_changed then index_waiting(id, new, group.queued) end
+  if group.from == S.paused then drop_waits(id) end
+  if group.reg.key then update_registration_key(id, group.reg, group.to, byte(new, F.reason), group.queued) end
+  if group.is_final then complete(id, new, group.reg, tail, time) end
 end
 
 -- Gives an entry a new state, and updates every index but the slots, which are the caller's. 'tail' goes to the log: an
--- outcome, and a line but for its time. 'token' is that of a claim that found no slot.
-local function change_state(id, raw, state, tail, time, token)
-  local reg, at = registration_of(raw), packed_time(time)
-  local from, to, was_queued = status_of(raw), byte(state), is_queued(raw)
-  local flags = bit.band(byte(raw, F.flags), contains(T.final, to) and 222 or 223)
-  local start = sub(raw, 1, L.token)
-  if token then start, flags = sub(raw, 1, L.registered_at) .. token, bit.band(flags, 247) end
-  local new = start .. at .. state .. string.char(flags) .. sub(raw, F.registration_length) .. claim_item(raw) .. tail .. at
-  local queued = is_queued(new)
-  changed[id] = new
-  add_count(reg, from, was_queued, -1)
-  add_count(reg, to, queued, 1)
-  index_waiting(id, raw, was_queued, queued)
-  change_owner(id, owner_of(raw), contains(T.owned, to) and owner_of(new) or NONE)
-  if from == S.paused then drop_waits(id) end
-  if reg.key then update_registration_key(id, reg, to, byte(state, 2), queued) end
-  if contains(T.final, to) then complete(id, new, reg, tail .. at, time) end
-  return new, reg
+-- outcome, and a line but for its time. A claim writes no lines to the log, so the next transition stores its state there.
+-- 'token' is that of a claim that found no slot.
+local function change_state(id, raw, seen, state, tail, time, token)
+  local group, at, new = group_of(raw, seen, state), packed_time(time), nil
+  if token then
+    local flags = string.char(bit.band(byte(group.flags), 255 - GRANTED))
+    new = sub(raw, 1, L.registered_at) .. token .. at .. state .. flags .. sub(raw, F.registration_length) .. tail .. at
+  elseif group.is_unlogged then
+    new = sub(raw, 1, L.token) .. at .. state .. group.flags .. sub(raw, F.registration_length) .. '\254'
+      .. sub(raw, F.at, L.at) .. seen .. tail .. at
+  else
+    new = sub(raw, 1, L.token) .. at .. state .. group.flags .. sub(raw, F.registration_length) .. tail .. at
+  end
+  changed[id], group[#group + 1] = new, id
+  if has_effects(group) then update_others(id, new, group, tail .. at, time) end
+  return new, group
 end
 
 -- A detail of a line: its length, with seven bits in each byte and a mark in all bytes but the last, and the text.
@@ -58,15 +68,16 @@ end
 -- reason, the epoch, a byte that tells which parts follow, the parts, and the time: 2 for the runner, 4 for a detail. With
 -- 1, the line is by the runner of the last line that names one.
 local function change_unowned(id, raw, to, reason, parts, rest, time, token)
-  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, raw, F.status)
+  local seen = state_of(raw)
+  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, seen)
   local state =
     pack(STATE_FORMAT, to, reason, version + 1, epoch + 1, deliveries, starts, losses, retries, 0, NONE)
-  return change_state(id, raw, state, pack('>BBI4B', to, reason, epoch + 1, parts) .. rest, time, token)
+  return change_state(id, raw, seen, state, pack('>BBI4B', to, reason, epoch + 1, parts) .. rest, time, token)
 end
 
 -- Pushes the hint for an invocation that has returned to its queue. Without a lane, the caller pushes it.
 local function push_own_hint(id, raw, reg, time)
-  if not is_queued(raw) or not has_flag(raw, IN_LANE) then return end
+  if not is_entry_queued(raw) or not has_flag(raw, IN_LANE) then return end
   local is_handed = byte(raw, F.reason) == R.slot_handed_over
   push_hint(reg.queue, id, is_handed and T.raised or reg.priority, due_of(raw), time)
 end

@@ -47,20 +47,31 @@ local function park_or_finish(id, raw, reg, runner, token, time)
   end
 end
 
--- New states by the state before the claim: many invocations have the same. A claim with another runner or limit is of
--- another script.
-local claimed_states = {}
+-- The groups of granted claims. A script claims for one runner, so the state before decides on the state behind.
+local claim_groups = {}
 
-local function claimed_state(seen, runner, runs_below)
-  local state = claimed_states[seen]
-  if not state then
-    local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, seen)
-    local to, reason, made = S.pending, R.claimed, 1
-    if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
-    state = pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
-    claimed_states[seen] = state
+local function new_claim_group(raw, seen, runner, runs_below, time)
+  local _, _, version, epoch, deliveries, starts, losses, retries, due = parse(STATE_FORMAT, seen)
+  local to, reason, made = S.pending, R.claimed, 1
+  if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
+  local state =
+    pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
+  local group = new_group(registration_text(raw), seen, state, byte(raw, F.flags))
+  group.is_claimable = is_queued(seen) and due <= time
+  group.is_left_out = left_out[group.reg.task]
+  group.written = packed_time(time) .. state .. string.char(bit.bor(byte(raw, F.flags), GRANTED + UNLOGGED))
+  return group
+end
+
+local function claim_group(raw, runner, runs_below, time)
+  local seen, flags = state_of(raw), byte(raw, F.flags)
+  local by_flags = inner(inner(claim_groups, registration_text(raw)), seen)
+  local group = by_flags[flags]
+  if not group then
+    group = new_claim_group(raw, seen, runner, runs_below, time)
+    by_flags[flags], groups[#groups + 1] = group, group
   end
-  return state
+  return group
 end
 
 -- Claims an invocation. Gives the entry as it was before, from which the client computes the new one. A repeat with the
@@ -72,21 +83,17 @@ local function claim_invocation(id, runner, token, runs_below, time)
     if not has_flag(raw, GRANTED) then return BUSY end
     return owner_of(raw) == runner and raw or GONE
   end
-  local status = status_of(raw)
-  if not is_queued(raw) or (status ~= S.registered and due_of(raw) > time) then return GONE end
-  local reg = registration_of(raw)
-  if left_out[reg.task] then return raw end
+  local group = claim_group(raw, runner, runs_below, time)
+  if not group.is_claimable then return GONE end
+  if group.is_left_out then return raw end
+  local reg = group.reg
   if reg.when_blocked ~= 0 and not take_slot(reg.running_key, id, reg.limit) then
     park_or_finish(id, raw, reg, runner, token, time)
     return BUSY
   end
-  local state = claimed_state(sub(raw, F.status, L.owner), runner, runs_below)
-  local flags = bit.bor(byte(raw, F.flags), GRANTED + UNLOGGED)
-  write_part(id, T.before_token, token .. packed_time(time) .. state .. string.char(flags))
-  add_count(reg, status, true, -1)
-  add_count(reg, byte(state), false, 1)
-  index_waiting(id, raw, true, false)
-  add_to(gained, runner, id)
-  if reg.key then update_registration_key(id, reg, byte(state), byte(state, 2), false) end
+  write_part(id, T.before_token, token .. group.written)
+  group[#group + 1] = id
+  if group.is_waiting_changed then index_waiting(id, raw, false) end
+  if reg.key then update_registration_key(id, reg, group.to, R.claimed, false) end
   return raw
 end

@@ -98,10 +98,19 @@ local function due_of(raw)
   return (parse('>I6', raw, F.due))
 end
 
--- Whether an invocation belongs in a queue: it waits for a claim, and isn't suspended until an event.
-local function is_queued(raw)
-  local status = byte(raw, F.status)
-  return contains(T.claimable, status) and (status ~= S.scheduled or due_of(raw) > 0)
+-- The state: the fields of the header from the status to the owner.
+local function state_of(raw)
+  return sub(raw, F.status, L.owner)
+end
+
+-- Whether an invocation in this state belongs in a queue: it waits for a claim, and isn't suspended until an event.
+local function is_queued(state)
+  local status = byte(state)
+  return contains(T.claimable, status) and (status ~= S.scheduled or parse('>I6', state, 1 + F.due - F.status) > 0)
+end
+
+local function is_entry_queued(raw)
+  return is_queued(state_of(raw))
 end
 
 -- The length of the header and the registration.
@@ -124,19 +133,28 @@ end
 local function parse_registration(text)
   local when_blocked, is_keyed, priority, retention, failure_retention, queue, task, rest =
     parse('>BBI2I6I6I2c0I2c0', text)
-  local reg = {when_blocked = when_blocked, priority = priority, queue = queue, task = task, fields = {}}
+  local reg = {when_blocked = when_blocked, priority = priority, queue = queue, task = task}
   reg.retention, reg.failure_retention = int(retention), int(failure_retention)
   if when_blocked ~= 0 then reg.running_key, reg.limit, rest = parse('>c32I4', text, rest) end
   if is_keyed == 1 then reg.key, reg.arguments = parse('>c32c32', text, rest) end
   return reg
 end
 
-local function registration_of(raw)
-  local text = sub(raw, T.header + 1, head_length(raw))
+local function registration(text)
   local reg = registrations[text]
   if not reg then
     reg = parse_registration(text)
     registrations[text] = reg
   end
   return reg
+end
+
+-- The registration as the entry has it.
+local function registration_text(raw)
+  local high, low = byte(raw, F.registration_length, L.registration_length)
+  return sub(raw, T.header + 1, T.header + high * 256 + low)
+end
+
+local function registration_of(raw)
+  return registration(registration_text(raw))
 end

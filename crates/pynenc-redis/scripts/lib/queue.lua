@@ -18,10 +18,17 @@ local function next_sequence()
   return last_sequence
 end
 
+-- Hints of one score are ordered by their ids. So hints in the order of their ids share a score.
+local last_id, last_priority, score
+
 local function put_ready(queue, id, priority)
   local members = ready[queue] or {}
   ready[queue] = members
-  members[#members + 1] = int((HIGHEST - priority) * BAND + next_sequence())
+  if priority ~= last_priority or id <= last_id then
+    last_priority, score = priority, int((HIGHEST - priority) * BAND + next_sequence())
+  end
+  last_id = id
+  members[#members + 1] = score
   members[#members + 1] = id
   if #members >= 2 * BATCH then flush_ready(queue) end
   pushed[queue] = (pushed[queue] or 0) + 1

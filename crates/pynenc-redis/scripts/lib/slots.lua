@@ -27,8 +27,8 @@ local function hand_over_slots(key, handed, time)
     if not id or call('SCARD', K.holders .. key) >= registration_of(raw).limit then return end
     call('SADD', K.holders .. key, id)
     call('ZREM', K.parked .. key, id)
-    local new, reg = change_unowned(id, raw, S.rerouted, R.slot_handed_over, 0, '', time)
-    push_own_hint(id, new, reg, time)
+    local new, group = change_unowned(id, raw, S.rerouted, R.slot_handed_over, 0, '', time)
+    push_own_hint(id, new, group.reg, time)
     handed[#handed + 1] = id .. head_of(new)
   end
 end

@@ -70,22 +70,21 @@ end
 
 -- Writes all items at once if they are new, due at once and without a key. Gives whether it did.
 local function submit_plain(start, arguments, ids)
-  local values, seen = {}, {}
+  local values, raws, texts = {}, {}, {}
   for i = 1, #arguments, 2 do
-    local id = arguments[i]
-    if #id > 16 or seen[id] then return false end
-    local raw = start .. arguments[i + 1]
-    if registration_of(raw).key then return false end
-    seen[id], ids[#ids + 1] = raw, id
-    values[#values + 1], values[#values + 2] = key_of(id), raw
+    local id, raw = arguments[i], start .. arguments[i + 1]
+    local text = registration_text(raw)
+    if #id > 16 or raws[id] or registration(text).key then return false end
+    ids[#ids + 1], texts[#texts + 1], raws[id] = id, text, raw
+    values[i], values[i + 1] = K.entry .. id, raw
   end
   if call('MSETNX', unpack(values)) == 0 then return false end
-  for _, id in ipairs(ids) do
-    local raw = seen[id]
-    local reg = registration_of(raw)
-    add_count(reg, S.registered, true, 1)
-    add_to_parent(id, raw)
+  for i, id in ipairs(ids) do
+    local reg = registration(texts[i])
+    reg.submitted = (reg.submitted or 0) + 1
+    if byte(raws[id], F.flags) >= HAS_PARENT then add_to_parent(id, raws[id]) end
     put_ready(reg.queue, id, reg.priority)
   end
+  for _, reg in pairs(registrations) do add_count(reg, S.registered, true, reg.submitted) end
   return true
 end
