@@ -20,9 +20,7 @@ fn status_machine(criterion: &mut Criterion) {
     let record = StatusRecord::registered(None, Timestamp::from_millis(0));
     let change = Change::new(Status::Pending, By::Claimer(RunnerId::new()), Reason::Claimed);
     criterion.bench_function("compare and set a claim", |bencher| {
-        bencher.iter(|| {
-            compare_and_set(black_box(&record), &record, black_box(&change), Timestamp::from_millis(1))
-        });
+        bencher.iter(|| compare_and_set(black_box(&record), &record, black_box(&change), Timestamp::from_millis(1)));
     });
 }
 

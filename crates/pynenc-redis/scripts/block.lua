@@ -27,7 +27,7 @@ local function with_waiters(on)
 end
 
 local raw = entry(waiter)
-if not is_as_seen(raw, seen, controls) then return {time, not_as_seen(raw)} end
+if not raw or not is_as_seen(kind_of(raw), seen, controls) then return {time, not_as_seen(raw)} end
 local on = unfinished()
 if #on == 0 then return {time, 'Y'} end
 local nodes = {}

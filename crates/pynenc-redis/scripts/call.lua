@@ -5,12 +5,15 @@ local item, body, waiter, seen, state, controls, tail, channel, runner, token = 
 local id, runs_below, time = sub(item, 1, 16), tonumber(ARGV[11]), now()
 
 local raw = entry(waiter)
-if not is_as_seen(raw, seen, controls) then return {time, not_as_seen(raw)} end
+if not raw or not is_as_seen(kind_of(raw), seen, controls) then return {time, not_as_seen(raw)} end
 local start, chunk = entry_start(time)
 local reply, reg, due = submit_call(item, start .. body, time)
 local child = (reg or byte(reply) == 79) and entry(id)
 if reg then list_new(chunk, {id}, time) end
-if not child or contains(T.final, status_of(child)) then return {time, 'A', reply} end
+if not child or contains(T.final, status_of(child)) then
+  flush_indexes()
+  return {time, 'A', reply}
+end
 
 -- A new invocation without a running key waits for nothing, so it can't be part of a cycle.
 local cycle = (not reg or reg.when_blocked ~= 0) and wait_cycle(waiter, {'c' .. id})
@@ -19,11 +22,8 @@ if not cycle then
   add_watcher(id, child, channel)
   if state ~= '' then make_transition(waiter, seen, state, controls, tail, time) end
   add_waits(waiter, {id})
-  -- The claim comes after the wait: a slot that the caller holds may close a cycle. It writes to the stored entry.
-  if token ~= '' and may_claim(runner, time) then
-    flush_entries()
-    claimed = claim_invocation(id, runner, token, runs_below, time)
-  end
+  -- The claim comes after the wait: a slot that the caller holds may close a cycle.
+  if token ~= '' and may_claim(runner, time) then claimed = claim_invocation(id, runner, token, runs_below, time) end
 end
 if claimed == GONE and is_entry_queued(entry(id)) then
   reg = registration_of(child)

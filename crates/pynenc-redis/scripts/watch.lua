@@ -14,4 +14,5 @@ for i = 2, #ARGV do
     replies[#replies + 1] = 1
   end
 end
+flush_entries()
 return replies

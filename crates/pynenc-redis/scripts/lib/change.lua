@@ -19,14 +19,11 @@ local function update_registration_key(id, reg, status, reason, queued)
   end
 end
 
--- Whether a transition of a group has effects of its own on other keys than the indexes.
-local function has_effects(group)
-  if group.has_effects == nil then
-    local is_heard = group.is_final
-      and (group.to ~= S.success or bit.band(byte(group.flags), WATCHED) ~= 0 or interest_in(group.to, group.reg.task))
-    group.has_effects = (group.is_waiting_changed or group.from == S.paused or group.reg.key or is_heard) and true or false
-  end
-  return group.has_effects
+-- Whether transitions of a group have effects on other keys than the indexes.
+local function has_effects(group, flags)
+  local is_heard = group.is_final
+    and (group.to ~= S.success or bit.band(flags, WATCHED) ~= 0 or interest_in(group.to, group.reg.task))
+  return group.is_waiting_changed or group.from == S.paused or group.reg.key or is_heard
 end
 
 local function update_others(id, new, group, tail, time)
@@ -36,22 +33,28 @@ local function update_others(id, new, group, tail, time)
   if group.is_final then complete(id, new, group.reg, tail, time) end
 end
 
+local function transition_group(kind, state, time)
+  local group = kind.groups[state]
+  if not group then
+    group = new_group(kind, state, bit.band(kind.flags, contains(T.final, byte(state)) and 222 or 223), time)
+    group.has_effects = has_effects(group, kind.flags)
+    kind.groups[state] = group
+  end
+  return group
+end
+
 -- Gives an entry a new state, and updates every index but the slots, which are the caller's. 'tail' goes to the log: an
--- outcome, and a line but for its time. A claim writes no lines to the log, so the next transition stores its state there.
--- 'token' is that of a claim that found no slot.
-local function change_state(id, raw, seen, state, tail, time, token)
-  local group, at, new = group_of(raw, seen, state), packed_time(time), nil
-  if token then
-    local flags = string.char(bit.band(byte(group.flags), 255 - GRANTED))
-    new = sub(raw, 1, L.registered_at) .. token .. at .. state .. flags .. sub(raw, F.registration_length) .. tail .. at
-  elseif group.is_unlogged then
-    new = sub(raw, 1, L.token) .. at .. state .. group.flags .. sub(raw, F.registration_length) .. '\254'
-      .. sub(raw, F.at, L.at) .. seen .. tail .. at
+-- outcome, and a line but for its time. A claim writes nothing to the log, so the next transition stores its state there.
+local function change_state(id, raw, kind, state, tail, time)
+  local group, at, new = transition_group(kind, state, time), packed_time(time), nil
+  if group.is_unlogged then
+    new = sub(raw, 1, L.token) .. group.header .. sub(raw, F.registration_length) .. '\254' .. sub(raw, F.at, L.owner)
+      .. tail .. at
   else
-    new = sub(raw, 1, L.token) .. at .. state .. group.flags .. sub(raw, F.registration_length) .. tail .. at
+    new = sub(raw, 1, L.token) .. group.header .. sub(raw, F.registration_length) .. tail .. at
   end
   changed[id], group[#group + 1] = new, id
-  if has_effects(group) then update_others(id, new, group, tail .. at, time) end
+  if group.has_effects then update_others(id, new, group, tail .. at, time) end
   return new, group
 end
 
@@ -67,12 +70,12 @@ end
 -- Makes a transition that a script decides on, for an invocation without an owner. A line of the log is the status, the
 -- reason, the epoch, a byte that tells which parts follow, the parts, and the time: 2 for the runner, 4 for a detail. With
 -- 1, the line is by the runner of the last line that names one.
-local function change_unowned(id, raw, to, reason, parts, rest, time, token)
-  local seen = state_of(raw)
-  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, seen)
+local function change_unowned(id, raw, to, reason, parts, rest, time)
+  local kind = kind_of(raw)
+  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, kind.state)
   local state =
     pack(STATE_FORMAT, to, reason, version + 1, epoch + 1, deliveries, starts, losses, retries, 0, NONE)
-  return change_state(id, raw, seen, state, pack('>BBI4B', to, reason, epoch + 1, parts) .. rest, time, token)
+  return change_state(id, raw, kind, state, pack('>BBI4B', to, reason, epoch + 1, parts) .. rest, time)
 end
 
 -- Pushes the hint for an invocation that has returned to its queue. Without a lane, the caller pushes it.

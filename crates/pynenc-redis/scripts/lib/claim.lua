@@ -31,46 +31,33 @@ local function cycle_text(cycle)
   return table.concat(shown, ' -> ')
 end
 
--- Parks an invocation that found no free slot. Finishes it if its task says so, and fails it if parking closes a cycle.
+-- Writes the token of a claim that found no slot, and what became of the invocation. Parks it; or finishes it if its task
+-- says so, or fails it if parking closes a cycle.
 local function park_or_finish(id, raw, reg, runner, token, time)
-  local starts = parse('>I4', raw, F.starts)
-  if reg.when_blocked == 1 and starts == 0 then
-    change_unowned(id, raw, S.concurrency_controlled_final, R.slot_taken, 2, runner, time, token)
+  raw = sub(raw, 1, L.registered_at) .. token .. sub(raw, F.at, F.flags - 1)
+    .. string.char(bit.band(byte(raw, F.flags), 255 - GRANTED)) .. sub(raw, F.registration_length)
+  if reg.when_blocked == 1 and parse('>I4', raw, F.starts) == 0 then
+    change_unowned(id, raw, S.concurrency_controlled_final, R.slot_taken, 2, runner, time)
     return
   end
   local cycle = wait_cycle(id, {'k' .. reg.running_key})
   if cycle then
-    change_unowned(id, raw, S.failed, R.wait_cycle, 6, runner .. detail_text(cycle_text(cycle)), time, token)
+    change_unowned(id, raw, S.failed, R.wait_cycle, 6, runner .. detail_text(cycle_text(cycle)), time)
   else
-    change_unowned(id, raw, S.concurrency_controlled, R.slot_taken, 2, runner, time, token)
+    change_unowned(id, raw, S.concurrency_controlled, R.slot_taken, 2, runner, time)
     park(reg.running_key, id)
   end
 end
 
--- The groups of granted claims. A script claims for one runner, so the state before decides on the state behind.
-local claim_groups = {}
-
-local function new_claim_group(raw, seen, runner, runs_below, time)
-  local _, _, version, epoch, deliveries, starts, losses, retries, due = parse(STATE_FORMAT, seen)
+-- The group of granted claims of a kind of entries. A script claims for one runner.
+local function claim_group(kind, runner, token, runs_below, time)
+  local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, kind.state)
   local to, reason, made = S.pending, R.claimed, 1
   if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
   local state =
     pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
-  local group = new_group(registration_text(raw), seen, state, byte(raw, F.flags))
-  group.is_claimable = is_queued(seen) and due <= time
-  group.is_left_out = left_out[group.reg.task]
-  group.written = packed_time(time) .. state .. string.char(bit.bor(byte(raw, F.flags), GRANTED + UNLOGGED))
-  return group
-end
-
-local function claim_group(raw, runner, runs_below, time)
-  local seen, flags = state_of(raw), byte(raw, F.flags)
-  local by_flags = inner(inner(claim_groups, registration_text(raw)), seen)
-  local group = by_flags[flags]
-  if not group then
-    group = new_claim_group(raw, seen, runner, runs_below, time)
-    by_flags[flags], groups[#groups + 1] = group, group
-  end
+  local group = new_group(kind, state, bit.bor(kind.flags, GRANTED + UNLOGGED), time)
+  group.header = token .. group.header
   return group
 end
 
@@ -83,15 +70,20 @@ local function claim_invocation(id, runner, token, runs_below, time)
     if not has_flag(raw, GRANTED) then return BUSY end
     return owner_of(raw) == runner and raw or GONE
   end
-  local group = claim_group(raw, runner, runs_below, time)
-  if not group.is_claimable then return GONE end
-  if group.is_left_out then return raw end
-  local reg = group.reg
+  local kind = kind_of(raw)
+  local reg = kind.reg
+  if not kind.is_queued or kind.due > time then return GONE end
+  if left_out[reg.task] then return raw end
   if reg.when_blocked ~= 0 and not take_slot(reg.running_key, id, reg.limit) then
     park_or_finish(id, raw, reg, runner, token, time)
     return BUSY
   end
-  write_part(id, T.before_token, token .. group.written)
+  local group = kind.claims
+  if not group then
+    group = claim_group(kind, runner, token, runs_below, time)
+    kind.claims = group
+  end
+  changed[id] = sub(raw, 1, L.registered_at) .. group.header .. sub(raw, F.registration_length)
   group[#group + 1] = id
   if group.is_waiting_changed then index_waiting(id, raw, false) end
   if reg.key then update_registration_key(id, reg, group.to, R.claimed, false) end

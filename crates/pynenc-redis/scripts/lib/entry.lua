@@ -6,7 +6,7 @@ local CANCEL_REQUESTED, WATCHED, NAMED, GRANTED, IN_LANE, UNLOGGED, SCHEDULED, H
 -- made once.
 local entries, changed, keys = {}, {}, {}
 -- Parsed registrations by their text: many entries of a script have the same.
-local registrations = {}
+local registrations, kinds = {}, {}
 local packed_now
 
 -- The script's time as entries store it.
@@ -51,12 +51,6 @@ local function entry(id)
   return raw
 end
 
--- Writes a part of a stored entry. The offset is the number of bytes in front, as text.
-local function write_part(id, offset, part)
-  call('SETRANGE', key_of(id), offset, part)
-  entries[id] = nil
-end
-
 -- Writes the changed entries.
 local function flush_entries()
   local values = {}
@@ -74,12 +68,7 @@ end
 
 -- Sets a flag of an entry.
 local function set_flag(id, raw, flag)
-  local flags = string.char(bit.bor(byte(raw, F.flags), flag))
-  if changed[id] then
-    changed[id] = sub(raw, 1, F.flags - 1) .. flags .. sub(raw, F.flags + 1)
-  else
-    write_part(id, int(F.flags - 1), flags)
-  end
+  changed[id] = sub(raw, 1, F.flags - 1) .. string.char(bit.bor(byte(raw, F.flags), flag)) .. sub(raw, F.flags + 1)
 end
 
 local function status_of(raw)
@@ -140,7 +129,9 @@ local function parse_registration(text)
   return reg
 end
 
-local function registration(text)
+local function registration_of(raw)
+  local high, low = byte(raw, F.registration_length, L.registration_length)
+  local text = sub(raw, T.header + 1, T.header + high * 256 + low)
   local reg = registrations[text]
   if not reg then
     reg = parse_registration(text)
@@ -149,12 +140,16 @@ local function registration(text)
   return reg
 end
 
--- The registration as the entry has it.
-local function registration_text(raw)
+-- The kind of an entry: its state, its flags and its registration. Many entries of a script are of the same kind.
+local function kind_of(raw)
   local high, low = byte(raw, F.registration_length, L.registration_length)
-  return sub(raw, T.header + 1, T.header + high * 256 + low)
-end
-
-local function registration_of(raw)
-  return registration(registration_text(raw))
+  local text = sub(raw, F.status, T.header + high * 256 + low)
+  local kind = kinds[text]
+  if not kind then
+    local state = state_of(raw)
+    kind = {reg = registration_of(raw), state = state, status = byte(state), flags = byte(raw, F.flags), groups = {}}
+    kind.due, kind.is_queued = due_of(raw), is_queued(state)
+    kinds[text] = kind
+  end
+  return kind
 end

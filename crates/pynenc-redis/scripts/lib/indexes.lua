@@ -1,21 +1,12 @@
 -- Changes of counts and indexes. No item reads them, so each is written once per script, however many items it has.
 local counted, unsuccessful = {}, {}
 -- The transitions of this script in groups that change the same indexes. A group has the ids of its invocations.
-local groups, by_registration = {}, {}
+local groups = {}
 
 -- Invocations are counted by whether they are queued, by status and by queue.
 local function add_count(reg, status, queued, by)
   local field = (queued and 'q' or 'r') .. string.char(status) .. reg.queue
   counted[field] = (counted[field] or 0) + by
-end
-
-local function inner(tables, key)
-  local found = tables[key]
-  if not found then
-    found = {}
-    tables[key] = found
-  end
-  return found
 end
 
 -- The retention of a finished invocation, in milliseconds.
@@ -27,31 +18,21 @@ local function owner_in(state)
   return contains(T.owned, byte(state)) and sub(state, 1 + F.owner - F.status) or nil
 end
 
-local function new_group(text, seen, state, flags)
-  local reg, from, to = registration(text), byte(seen), byte(state)
-  local is_final, former_owner, owner = contains(T.final, to), owner_in(seen), owner_in(state)
-  local was_queued, queued, in_lane = is_queued(seen), is_queued(state), bit.band(flags, IN_LANE) ~= 0
-  return {
-    reg = reg, from = from, to = to, was_queued = was_queued, queued = queued, is_final = is_final,
-    former_owner = former_owner ~= owner and former_owner or nil,
-    owner = former_owner ~= owner and owner or nil,
-    retention = is_final and retention_of(reg, to),
-    is_unlogged = bit.band(flags, UNLOGGED) ~= 0,
-    flags = string.char(bit.band(flags, is_final and 222 or 223)),
+-- A group of transitions from the kind of an entry to a state. 'flags' are the new ones.
+local function new_group(kind, state, flags, time)
+  local to, was_owned_by, owner = byte(state), owner_in(kind.state), owner_in(state)
+  local is_final, queued = contains(T.final, to), is_queued(state)
+  local group = {
+    reg = kind.reg, from = kind.status, to = to, was_queued = kind.is_queued, queued = queued, is_final = is_final,
+    former_owner = was_owned_by ~= owner and was_owned_by or nil,
+    owner = was_owned_by ~= owner and owner or nil,
+    retention = is_final and retention_of(kind.reg, to),
+    is_unlogged = bit.band(kind.flags, UNLOGGED) ~= 0,
+    header = packed_time(time) .. state .. string.char(flags),
     -- Hints of invocations that were registered without a lane may get lost, so those that are queued have an index.
-    is_waiting_changed = was_queued ~= queued and not in_lane,
+    is_waiting_changed = kind.is_queued ~= queued and bit.band(kind.flags, IN_LANE) == 0,
   }
-end
-
--- The group of a transition from one state to another.
-local function group_of(raw, seen, state)
-  local text, flags = registration_text(raw), byte(raw, F.flags)
-  local by_flags = inner(inner(inner(by_registration, text), seen), state)
-  local group = by_flags[flags]
-  if not group then
-    group = new_group(text, seen, state, flags)
-    by_flags[flags], groups[#groups + 1] = group, group
-  end
+  groups[#groups + 1] = group
   return group
 end
 

@@ -70,17 +70,17 @@ end
 
 -- Writes all items at once if they are new, due at once and without a key. Gives whether it did.
 local function submit_plain(start, arguments, ids)
-  local values, raws, texts = {}, {}, {}
+  local values, raws, regs = {}, {}, {}
   for i = 1, #arguments, 2 do
     local id, raw = arguments[i], start .. arguments[i + 1]
-    local text = registration_text(raw)
-    if #id > 16 or raws[id] or registration(text).key then return false end
-    ids[#ids + 1], texts[#texts + 1], raws[id] = id, text, raw
+    local reg = registration_of(raw)
+    if #id > 16 or raws[id] or reg.key then return false end
+    ids[#ids + 1], regs[#regs + 1], raws[id] = id, reg, raw
     values[i], values[i + 1] = K.entry .. id, raw
   end
   if call('MSETNX', unpack(values)) == 0 then return false end
   for i, id in ipairs(ids) do
-    local reg = registration(texts[i])
+    local reg = regs[i]
     reg.submitted = (reg.submitted or 0) + 1
     if byte(raws[id], F.flags) >= HAS_PARENT then add_to_parent(id, raws[id]) end
     put_ready(reg.queue, id, reg.priority)

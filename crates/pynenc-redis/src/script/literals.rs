@@ -43,7 +43,6 @@ fn table(name: &str) -> Option<String> {
     match name {
         "layout" => Some(LAYOUT.to_string()),
         "header" => Some(HEADER.iter().map(|(_, length)| length).sum::<usize>().to_string()),
-        "before_token" => place_of("token").map(|place| format!("'{place}'")),
         "chunk" => Some(CHUNK.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
         "owned" => Some(set_of(Status::is_owned)),
