@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use pynenc_core::status::{By, Change, CompareAndSet, Due, EDGES, Expect, Refusal, StatusRecord, compare_and_set};
+use pynenc_core::status::{By, Change, CompareAndSet, Due, EDGES, Refusal, StatusRecord, compare_and_set};
 use pynenc_core::{Reason, RunnerId, Status, Timestamp};
 
 /// The legal transitions: a status, and its next statuses by claimers, by the owner and by the system.
@@ -56,7 +56,8 @@ fn is_listed(from: Status, to: Status, by: By) -> bool {
 /// An applied transition.
 #[derive(Debug, Clone)]
 struct Applied {
-    before: Expect,
+    /// The version and the epoch before.
+    before: (u64, u64),
     change: Change,
     /// The status that was entered: not `change.to` if a requested cancel won.
     to: Status,
@@ -111,9 +112,10 @@ impl Model {
         since.iter().filter(|(from, applied)| *from == Status::Running && is_lost(applied.change.reason)).count() as u64
     }
 
-    fn expect(&self) -> Expect {
+    /// The present version and epoch.
+    fn numbers(&self) -> (u64, u64) {
         let epoch = self.count(|_, applied| !matches!(applied.change.by, By::Owner(_)));
-        Expect { version: self.applied.len() as u64 + 1, epoch }
+        (self.applied.len() as u64 + 1, epoch)
     }
 
     fn allows(&self, change: &Change, now: Timestamp) -> bool {
@@ -136,14 +138,13 @@ impl Model {
         let is_cancelled = self.cancel_requested && returns_to_queue;
         let to = if is_cancelled { Status::Cancelled } else { change.to };
         let due = change.due.filter(|_| !is_cancelled).map(|due| due.at(now));
-        self.applied.push(Applied { before: self.expect(), change: change.clone(), to, due });
+        self.applied.push(Applied { before: self.numbers(), change: change.clone(), to, due });
         self.cancel_requested &= !to.is_final();
     }
 
     fn check(&self, record: &StatusRecord) {
-        let Expect { version, epoch } = self.expect();
         assert_eq!((record.status, record.owner), (self.status(), self.owner()));
-        assert_eq!((record.version, record.epoch), (version, epoch));
+        assert_eq!((record.version, record.epoch), self.numbers());
         assert_eq!(u64::from(record.deliveries), self.count(|_, applied| applied.to == Status::Pending));
         assert_eq!(u64::from(record.starts), self.starts());
         assert_eq!(u64::from(record.losses), self.losses());
@@ -202,9 +203,14 @@ fn legal(model: &Model, now: Timestamp) -> Vec<Change> {
     changes.filter(|change| model.allows(change, now)).collect()
 }
 
+/// A record of which only the version and the epoch count.
+fn seen((version, epoch): (u64, u64)) -> StatusRecord {
+    StatusRecord { version, epoch, ..StatusRecord::registered(None, Timestamp::from_millis(0)) }
+}
+
 fn attempt(model: &mut Model, record: &mut StatusRecord, change: &Change, now: Timestamp) {
     let allowed = model.allows(change, now);
-    match compare_and_set(record, model.expect(), change, now) {
+    match compare_and_set(record, &seen(model.numbers()), change, now) {
         CompareAndSet::Advanced(next) => {
             assert!(allowed, "{change:?} isn't allowed after {:?}", model.applied);
             model.apply(change, now);
@@ -230,12 +236,12 @@ fn perform(step: Step, model: &mut Model, record: &mut StatusRecord, now: &mut T
         }
         Step::Repeat => {
             if let Some(Applied { before, change, .. }) = model.applied.last() {
-                assert_eq!(compare_and_set(record, *before, change, *now), CompareAndSet::AlreadyMine);
+                assert_eq!(compare_and_set(record, &seen(*before), change, *now), CompareAndSet::AlreadyMine);
             }
         }
         Step::Stale(change, transitions) => {
             if let Some(Applied { before, .. }) = model.applied.iter().rev().nth(transitions - 1) {
-                let verdict = compare_and_set(record, *before, &change, *now);
+                let verdict = compare_and_set(record, &seen(*before), &change, *now);
                 assert!(matches!(verdict, CompareAndSet::Refused(Refusal::Stale { .. })), "{verdict:?}");
             }
         }

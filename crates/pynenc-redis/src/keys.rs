@@ -31,7 +31,7 @@ keys! {
 
     /// By invocation: its entry, which is the header, the registration, the record that the lane stored, and the log.
     Entry = "entry", "o:i";
-    /// The layout of the stored data. No purge deletes it.
+    /// The layout of the stored data.
     Layout = "layout", "layout";
     /// By number: a chunk of the listing, the ids of invocations in the order of registration.
     Listed = "listed", "o:r";

@@ -1,10 +1,13 @@
-//! Checks a server's settings before its first use: whether it may lose acknowledged work.
+//! Checks a server before its first use: whether this version can read the app's data, and whether the settings may lose
+//! acknowledged work.
 
-use pynenc_core::{Error, Result};
+use pynenc_core::{Error, ErrorKind, Result};
 
 use crate::client::Client;
 use crate::config::StartCheck;
-use crate::value::{bytes, list};
+use crate::entry::LAYOUT;
+use crate::keys::Key;
+use crate::value::{bytes, list, optional};
 
 /// The first version with every command that the scripts use.
 const OLDEST: (u32, u32) = (6, 2);
@@ -12,6 +15,7 @@ const OLDEST: (u32, u32) = (6, 2);
 /// Connects, and checks the server as `redis.start_check` says.
 pub(crate) async fn check(client: &Client) -> Result<()> {
     client.now().await?;
+    check_layout(client).await?;
     let strictness = client.config().start_check;
     if strictness == StartCheck::Off {
         return Ok(());
@@ -27,6 +31,35 @@ pub(crate) async fn check(client: &Client) -> Result<()> {
             .with("weaknesses", found.join("; "))
             .with("address", client.config().address()?)),
     }
+}
+
+/// Marks the app's data with the layout of this version, unless it is marked already.
+///
+/// # Errors
+///
+/// The data has another layout.
+async fn check_layout(client: &Client) -> Result<()> {
+    let key = client.key(Key::Layout);
+    let read = || async { optional(client.send(redis::cmd("GET").arg(&key)).await?) };
+    let mut found = read().await?;
+    if found.is_none() {
+        match client.send(redis::cmd("SET").arg(&key).arg(LAYOUT).arg("NX")).await {
+            // A server without free memory still lets running work finish.
+            Err(error) if error.kind() == ErrorKind::StoreFull => return Ok(()),
+            marked => marked?,
+        };
+        found = read().await?;
+    }
+    let found = found.unwrap_or_default();
+    if found == LAYOUT.to_string().into_bytes() {
+        return Ok(());
+    }
+    Err(Error::config(
+        "this version of pynenc can't read the app's data in redis, because another version wrote it; let that version \
+         finish the work, then run its `pynenc purge`, or set another `app_id`",
+    )
+    .with("layout", String::from_utf8_lossy(&found))
+    .with("readable", LAYOUT))
 }
 
 /// The server's settings that may lose work.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pynenc_core::clock::SystemClock;
 use pynenc_core::config::Config;
-use pynenc_core::{Broker, ComponentContext, Components, ErrorKind, Plugin};
-use pynenc_redis::{RedisConfig, RedisStore, StartCheck};
+use pynenc_core::{Broker, Component, ComponentContext, Components, ErrorKind, Plugin};
+use pynenc_redis::{RedisConfig, RedisOrchestrator, RedisStore, StartCheck};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
 /// Connects, and checks the kind and the text of the error.
@@ -93,4 +93,20 @@ async fn a_server_that_may_lose_work_is_refused_if_the_setting_says_so() {
     check(&strict, ErrorKind::Config, &["allkeys-lru", "appendonly", "redis.start_check"]).await;
     let lenient = RedisConfig { start_check: StartCheck::Warn, ..strict };
     RedisStore::connect(&lenient, "errors").await.expect("a warning doesn't refuse the server");
+}
+
+#[tokio::test]
+async fn data_of_another_layout_is_refused_until_it_is_purged() {
+    let server = RedisServer::start();
+    let config = RedisConfig { start_check: StartCheck::Off, ..RedisConfig::with_url(server.url()) };
+    let store = RedisStore::connect(&config, "errors").await.expect("the app has no data yet");
+    let own = server.command(&["GET", "{errors}:layout"]);
+    server.command(&["SET", "{errors}:layout", "1"]);
+    RedisStore::connect(&config, "errors").await.expect("the open store is shared");
+    RedisOrchestrator::new(store).purge().await.expect("purge");
+    RedisStore::connect(&config, "errors").await.expect("purged data has no layout");
+    assert_eq!(server.command(&["GET", "{errors}:layout"]), own);
+    server.command(&["SET", "{errors}:layout", "1"]);
+    check(&config, ErrorKind::Config, &["another version", "app_id", "layout: 1"]).await;
+    RedisStore::connect(&config, "other").await.expect("another app has data of its own");
 }

@@ -32,6 +32,8 @@ impl RedisOrchestrator {
 impl Component for RedisOrchestrator {
     async fn purge(&self) -> Result<()> {
         self.client().purge(Family::Orchestrator).await?;
+        // Another version may use the app now.
+        self.client().send(redis::cmd("DEL").arg(self.client().key(Key::Layout))).await?;
         self.store.pubsub().dismiss_watchers();
         let channel = self.client().key(Key::Notifications);
         self.client().send(redis::cmd("PUBLISH").arg(channel).arg("P")).await.map(drop)
