@@ -66,7 +66,8 @@ impl Sub<Duration> for Timestamp {
 
 /// Converts `duration` to milliseconds, rounded up so that a wait never ends early.
 fn whole_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let rest = duration.subsec_nanos().div_ceil(1_000_000);
+    duration.as_secs().saturating_mul(1000).saturating_add(u64::from(rest))
 }
 
 /// The future of a [`Clock`]'s sleep.

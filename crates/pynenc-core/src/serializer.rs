@@ -3,6 +3,7 @@
 //! [`JsonSerializer`] and [`MsgPackSerializer`] are built in. Both refuse values that couldn't be decoded again, and
 //! both encode a value that is nothing but bytes as these bytes.
 
+mod buffer;
 mod json;
 mod limits;
 mod msgpack;

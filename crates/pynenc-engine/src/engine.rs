@@ -380,6 +380,17 @@ impl Engine {
         Ok(ArgumentSource::of_fetched(serializer, self.fetch_all(&record.arguments).await?))
     }
 
+    /// Does the same as [`Engine::arguments`], without a copy of arguments that are in the record itself.
+    pub(crate) async fn shared_arguments(
+        &self,
+        record: &Arc<InvocationRecord>,
+    ) -> Result<ArgumentSource, pynenc_core::Error> {
+        match ArgumentSource::of_inline(&self.reader(&record.serializer)?, record) {
+            Some(source) => Ok(source),
+            None => Box::pin(self.arguments(record)).await,
+        }
+    }
+
     /// Reads and decodes a value that is stored with an invocation, such as its result.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use pynenc_core::lane::{Settlement, Submission};
 use pynenc_core::orchestrator::{Registered, TransitionReply};
 use pynenc_core::{Error, ErrorKind, Lane, Result};
@@ -13,14 +13,13 @@ use tokio::sync::oneshot;
 const BATCH: usize = 500;
 
 /// A request to the lane for several items at once.
-#[async_trait]
 pub(crate) trait RoundTrip: fmt::Debug + Send + Sync + 'static {
     /// The request.
     type Item: fmt::Debug + Send;
     /// The reply to each item.
     type Reply: fmt::Debug + Send;
 
-    async fn perform(lane: &dyn Lane, items: Vec<Self::Item>) -> Result<Vec<Result<Self::Reply>>>;
+    fn perform(lane: &dyn Lane, items: Vec<Self::Item>) -> BoxFuture<'_, Result<Vec<Result<Self::Reply>>>>;
 }
 
 /// Round trips of submissions.
@@ -31,23 +30,21 @@ pub(crate) enum Submits {}
 #[derive(Debug)]
 pub(crate) enum Settles {}
 
-#[async_trait]
 impl RoundTrip for Submits {
     type Item = Submission;
     type Reply = Registered;
 
-    async fn perform(lane: &dyn Lane, items: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
-        lane.submit(items).await
+    fn perform(lane: &dyn Lane, items: Vec<Submission>) -> BoxFuture<'_, Result<Vec<Result<Registered>>>> {
+        lane.submit(items)
     }
 }
 
-#[async_trait]
 impl RoundTrip for Settles {
     type Item = Settlement;
     type Reply = TransitionReply;
 
-    async fn perform(lane: &dyn Lane, items: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
-        lane.settle(items).await
+    fn perform(lane: &dyn Lane, items: Vec<Settlement>) -> BoxFuture<'_, Result<Vec<Result<TransitionReply>>>> {
+        lane.settle(items)
     }
 }
 

@@ -15,6 +15,7 @@
 mod arg_cache;
 mod broker;
 mod orchestrator;
+mod ordered;
 mod shared;
 mod state_backend;
 mod trigger_store;

@@ -3,7 +3,7 @@
 mod journals;
 mod pages;
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 
 use self::journals::Journals;
 use self::pages::page;
+use crate::ordered::Ordered;
 use crate::shared::Shared;
 
 /// A state backend in the memory of this process.
@@ -111,12 +112,25 @@ impl StateBackend for MemStateBackend {
 #[derive(Debug, Default)]
 struct State {
     records: FxHashMap<InvocationId, StoredRecord>,
-    by_age: BTreeSet<Cursor>,
-    children: FxHashMap<InvocationId, BTreeSet<Cursor>>,
-    /// By invocation and epoch; nearly always there is one epoch.
-    outcomes: FxHashMap<InvocationId, Vec<(u64, Outcome)>>,
+    by_age: Ordered<Cursor>,
+    children: FxHashMap<InvocationId, Ordered<Cursor>>,
+    outcomes: FxHashMap<InvocationId, Outcomes>,
     journals: Journals,
     data: FxHashMap<InvocationId, FxHashMap<Box<str>, Payload>>,
+}
+
+/// The outcomes of an invocation, each with its epoch. Nearly always there is one.
+#[derive(Debug)]
+struct Outcomes {
+    first: (u64, Outcome),
+    others: Vec<(u64, Outcome)>,
+}
+
+impl Outcomes {
+    fn find(&self, epoch: u64) -> Option<&Outcome> {
+        let mut all = std::iter::once(&self.first).chain(&self.others);
+        all.find(|(of, _)| *of == epoch).map(|(_, outcome)| outcome)
+    }
 }
 
 #[derive(Debug)]
@@ -140,15 +154,18 @@ impl State {
 
     /// Stores an outcome unless its epoch has one.
     fn put_outcome(&mut self, write: &OutcomeWrite) {
-        if self.outcome(write.id, write.epoch).is_none() {
-            let epochs = self.outcomes.entry(write.id).or_insert_with(|| Vec::with_capacity(1));
-            epochs.push((write.epoch, write.outcome.clone()));
+        let outcome = || (write.epoch, write.outcome.clone());
+        match self.outcomes.entry(write.id) {
+            Entry::Vacant(entry) => drop(entry.insert(Outcomes { first: outcome(), others: Vec::new() })),
+            Entry::Occupied(mut entry) if entry.get().find(write.epoch).is_none() => {
+                entry.get_mut().others.push(outcome());
+            }
+            Entry::Occupied(_) => {}
         }
     }
 
     fn outcome(&self, id: InvocationId, epoch: u64) -> Option<&Outcome> {
-        let epochs = self.outcomes.get(&id)?;
-        epochs.iter().find(|(of, _)| *of == epoch).map(|(_, outcome)| outcome)
+        self.outcomes.get(&id)?.find(epoch)
     }
 
     fn forget(&mut self, id: InvocationId) {

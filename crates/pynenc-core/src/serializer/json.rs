@@ -1,7 +1,7 @@
 //! The JSON serializer.
 
 use super::limits::json_limited;
-use super::{Read, Serializer, raw_bytes, undecodable, unencodable};
+use super::{Read, Serializer, buffer, raw_bytes, undecodable, unencodable};
 use crate::error::Result;
 
 /// The JSON serializer, whose output people can read.
@@ -22,7 +22,7 @@ impl Serializer for JsonSerializer {
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
         match raw_bytes::encode(value) {
             Some(encoded) => Ok(encoded),
-            None => serde_json::to_vec(&json_limited(value)).map_err(unencodable),
+            None => buffer::written(|buffer| serde_json::to_writer(buffer, &json_limited(value)).map_err(unencodable)),
         }
     }
 

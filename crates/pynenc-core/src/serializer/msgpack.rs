@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::limits::{MAX_DEPTH, limited};
-use super::{Read, Serializer, raw_bytes, undecodable, unencodable};
+use super::{Read, Serializer, buffer, raw_bytes, undecodable, unencodable};
 use crate::error::{Error, Result};
 
 /// The `MessagePack` serializer, with named fields. The output is compact, and bytes are encoded as bytes.
@@ -22,10 +22,10 @@ impl Serializer for MsgPackSerializer {
         if let Some(encoded) = raw_bytes::encode(value) {
             return Ok(encoded);
         }
-        let mut bytes = Vec::with_capacity(64);
-        let mut pack = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-        limited(value).serialize(&mut pack).map_err(unencodable)?;
-        Ok(bytes)
+        buffer::written(|buffer| {
+            let mut pack = rmp_serde::Serializer::new(buffer).with_struct_map();
+            limited(value).serialize(&mut pack).map_err(unencodable)
+        })
     }
 
     fn decode(&self, bytes: &[u8], read: &mut Read<'_>) -> Result<()> {

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 /// A serializer that accepts one kind of value.
 pub(crate) enum Probe<'a> {
-    /// Accepts bytes or a sequence of bytes, and collects them.
-    Bytes(&'a mut Vec<u8>),
+    /// Accepts bytes or a sequence of bytes, and collects them behind this byte.
+    Bytes(u8, &'a mut Vec<u8>),
     /// Accepts an element of a sequence of bytes.
     Byte(&'a mut Vec<u8>),
     /// Accepts a newtype of this name: sets the flag, and serializes the inner value.
@@ -84,22 +84,26 @@ impl<'a> Serializer for Probe<'a> {
     }
 
     fn serialize_bytes(self, found: &[u8]) -> Probed {
-        let Self::Bytes(bytes) = self else { return Err(Refused) };
+        let Self::Bytes(first, bytes) = self else { return Err(Refused) };
+        bytes.reserve_exact(1 + found.len());
+        bytes.push(first);
         bytes.extend_from_slice(found);
         Ok(())
     }
 
     fn serialize_seq(self, _len: Option<usize>) -> Result<Elements<'a>, Refused> {
-        if let Self::Bytes(bytes) = self { Ok(Elements(bytes)) } else { Err(Refused) }
+        let Self::Bytes(first, bytes) = self else { return Err(Refused) };
+        bytes.push(first);
+        Ok(Elements(bytes))
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, inner: &T) -> Probed {
-        if matches!(self, Self::Bytes(_)) { inner.serialize(self) } else { Err(Refused) }
+        if matches!(self, Self::Bytes(..)) { inner.serialize(self) } else { Err(Refused) }
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, inner: &T) -> Probed {
         match self {
-            Self::Bytes(_) => inner.serialize(self),
+            Self::Bytes(..) => inner.serialize(self),
             Self::Newtype(wanted, is_found) if name == wanted => {
                 *is_found = true;
                 inner.serialize(Self::Nothing)

@@ -18,8 +18,8 @@ const MIN_LENGTH: usize = 64;
 
 /// Encodes a value that is nothing but bytes. Returns none for other values and for a few bytes.
 pub(super) fn encode(value: &dyn erased_serde::Serialize) -> Option<Vec<u8>> {
-    let mut encoded = vec![MARKER];
-    value.serialize(Probe::Bytes(&mut encoded)).ok()?;
+    let mut encoded = Vec::new();
+    value.serialize(Probe::Bytes(MARKER, &mut encoded)).ok()?;
     (encoded.len() > MIN_LENGTH).then_some(encoded)
 }
 

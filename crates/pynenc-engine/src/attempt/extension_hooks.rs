@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use pynenc_core::Clock;
 use pynenc_core::record::WorkflowIdentity;
 use pynenc_core::status::Due;
 use rustc_hash::FxHashMap;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::error::Mismatch;
 
@@ -33,7 +34,8 @@ pub(crate) struct ExtensionHooks {
     return_check: Mutex<Option<ReturnCheck>>,
     shared: Mutex<FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     started_workflow: OnceLock<WorkflowIdentity>,
-    is_idle: watch::Sender<bool>,
+    is_idle: AtomicBool,
+    idle_changed: Notify,
 }
 
 impl fmt::Debug for ExtensionHooks {
@@ -68,22 +70,32 @@ impl ExtensionHooks {
 
     /// Sets whether the task function is idle. Idle time doesn't count towards the time limit.
     pub(crate) fn set_idle(&self, is_idle: bool) {
-        self.is_idle.send_if_modified(|before| std::mem::replace(before, is_idle) != is_idle);
+        if self.is_idle.swap(is_idle, Ordering::AcqRel) != is_idle {
+            self.idle_changed.notify_waiters();
+        }
     }
 
     /// Waits until the task function has been busy for `length`, by this clock.
     pub(crate) async fn busy_for(&self, clock: &dyn Clock, length: Duration) {
-        let mut is_idle = self.is_idle.subscribe();
         let mut left = length;
         loop {
-            // `self` owns the sender, so the channel is open.
-            let _ = is_idle.wait_for(|is_idle| !is_idle).await;
+            self.until_idle_is(false).await;
             let since = clock.now();
             tokio::select! {
                 biased;
-                _ = is_idle.wait_for(|is_idle| *is_idle) => left = left.saturating_sub(clock.now().since(since)),
+                () = self.until_idle_is(true) => left = left.saturating_sub(clock.now().since(since)),
                 () = clock.sleep(left) => return,
             }
+        }
+    }
+
+    async fn until_idle_is(&self, wanted: bool) {
+        loop {
+            let changed = self.idle_changed.notified();
+            if self.is_idle.load(Ordering::Acquire) == wanted {
+                return;
+            }
+            changed.await;
         }
     }
 

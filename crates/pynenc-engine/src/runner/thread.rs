@@ -1,6 +1,7 @@
 //! [`ThreadRunner`], the runner on the tokio runtime of its own process.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pynenc_core::broker::Pop;
 use pynenc_core::lane::Found;
 use pynenc_core::orchestrator::Heartbeat;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::{Runner, runtime_watchdog};
@@ -121,13 +123,53 @@ impl ThreadRunner {
     }
 }
 
-/// The running attempts. They are dropped with this value.
+/// The tasks that run attempts. They are dropped with this value. A task whose attempt has finished waits for another
+/// one, which saves the cost of a new task.
 #[derive(Clone, Default)]
-struct Attempts(Arc<Mutex<JoinSet<()>>>);
+struct Attempts(Arc<Mutex<AttemptTasks>>);
+
+#[derive(Default)]
+struct AttemptTasks {
+    all: JoinSet<()>,
+    idle: Vec<oneshot::Sender<Run>>,
+    /// Whether a task ends as soon as its attempt has finished.
+    are_closing: bool,
+}
+
+/// One attempt. It is boxed, because it is handed from task to task and is large.
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Attempts {
-    fn spawn(&self, run: impl Future<Output = ()> + Send + 'static) {
-        self.lock().spawn(run);
+    fn spawn(&self, mut run: Run) {
+        let mut tasks = self.lock();
+        while let Some(idle) = tasks.idle.pop() {
+            // An idle task that is gone gives the attempt back.
+            match idle.send(run) {
+                Ok(()) => return,
+                Err(returned) => run = returned,
+            }
+        }
+        let attempts = Arc::downgrade(&self.0);
+        tasks.all.spawn(async move {
+            loop {
+                run.await;
+                let next = attempts.upgrade().and_then(|attempts| Self(attempts).next());
+                let Some(next) = next else { return };
+                let Ok(next) = next.await else { return };
+                run = next;
+            }
+        });
+    }
+
+    /// Makes the calling task idle, unless the tasks are closing.
+    fn next(&self) -> Option<oneshot::Receiver<Run>> {
+        let mut tasks = self.lock();
+        if tasks.are_closing {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        tasks.idle.push(sender);
+        Some(receiver)
     }
 
     /// Starts the attempts of calls that were claimed inline, for callers of this runner.
@@ -135,20 +177,26 @@ impl Attempts {
         let (attempts, engine) = (Arc::downgrade(&self.0), engine.clone());
         Box::new(move |worker, attempt, result| {
             if let Some(attempts) = attempts.upgrade() {
-                Self(attempts).spawn(worker.clone().run_for(engine.clone(), attempt, Some(result)));
+                Self(attempts).spawn(Box::pin(worker.clone().run_for(engine.clone(), attempt, Some(result))));
             }
         })
     }
 
+    /// Forgets the tasks that have ended, as a panic makes them.
     fn reap(&self) {
-        while self.lock().try_join_next().is_some() {}
+        while self.lock().all.try_join_next().is_some() {}
     }
 
     async fn all_finished(&self) {
-        while poll_fn(|cx| self.lock().poll_join_next(cx)).await.is_some() {}
+        {
+            let mut tasks = self.lock();
+            tasks.are_closing = true;
+            tasks.idle.clear();
+        }
+        while poll_fn(|cx| self.lock().all.poll_join_next(cx)).await.is_some() {}
     }
 
-    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+    fn lock(&self) -> MutexGuard<'_, AttemptTasks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,7 +244,7 @@ async fn claim_loop(engine: &Engine, worker: &Arc<Worker>, stop: &mut Stop, atte
             Ok(claimed) => {
                 failures = 0;
                 for attempt in claimed {
-                    attempts.spawn(worker.clone().run(engine.clone(), attempt));
+                    attempts.spawn(Box::pin(worker.clone().run(engine.clone(), attempt)));
                 }
             }
             Err(error) => {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pynenc_core::cached::{self, Encoded, SharedValue};
+use pynenc_core::record::{InvocationRecord, Payload};
 use pynenc_core::serializer::{json_limited, unreadable};
-use pynenc_core::{Digest, Error, Result, Serializer};
+use pynenc_core::{Digest, Error, Result, Serializer, SerializerExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -154,8 +155,45 @@ fn write_canonical(value: &serde_json::Value, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct ArgumentSource {
     serializer: Arc<dyn Serializer>,
-    arguments: Vec<Option<NamedValue>>,
-    next: usize,
+    arguments: Given,
+    /// How many arguments were taken from the start of the list. Arguments are usually taken in their order.
+    taken: usize,
+    /// The positions of the other arguments that were taken.
+    taken_early: Vec<usize>,
+}
+
+/// The arguments of a source.
+#[derive(Debug)]
+enum Given {
+    /// The arguments of a record, all of them inline.
+    Inline(Arc<InvocationRecord>),
+    Fetched(Vec<NamedValue>),
+}
+
+impl Given {
+    fn len(&self) -> usize {
+        match self {
+            Self::Inline(record) => record.arguments.len(),
+            Self::Fetched(values) => values.len(),
+        }
+    }
+
+    fn name(&self, position: usize) -> &str {
+        match self {
+            Self::Inline(record) => &record.arguments[position].name,
+            Self::Fetched(values) => &values[position].0,
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, position: usize, serializer: &dyn Serializer) -> Result<T> {
+        match self {
+            Self::Inline(record) => match &record.arguments[position].value {
+                Payload::Inline(bytes) => serializer.decode_as(bytes),
+                Payload::External { .. } => Err(Error::corrupt("the argument wasn't fetched")),
+            },
+            Self::Fetched(values) => values[position].1.decode(serializer),
+        }
+    }
 }
 
 impl ArgumentSource {
@@ -166,7 +204,17 @@ impl ArgumentSource {
     }
 
     pub(crate) fn of_fetched(serializer: Arc<dyn Serializer>, arguments: Vec<NamedValue>) -> Self {
-        Self { serializer, arguments: arguments.into_iter().map(Some).collect(), next: 0 }
+        Self { serializer, arguments: Given::Fetched(arguments), taken: 0, taken_early: Vec::new() }
+    }
+
+    /// Creates a source of a record's arguments; `None` if one of them is in the argument cache.
+    pub(crate) fn of_inline(serializer: &Arc<dyn Serializer>, record: &Arc<InvocationRecord>) -> Option<Self> {
+        let is_inline = record.arguments.iter().all(|argument| matches!(argument.value, Payload::Inline(_)));
+        let source = || {
+            let arguments = Given::Inline(record.clone());
+            Self { serializer: serializer.clone(), arguments, taken: 0, taken_early: Vec::new() }
+        };
+        is_inline.then(source)
     }
 
     /// The serializer that the call was encoded with.
@@ -176,27 +224,32 @@ impl ArgumentSource {
 
     /// Decodes the argument called `name`.
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
-        let value = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
-        value.decode(&*self.serializer).map_err(|error| error.with("argument", name).with("type", type_name::<T>()))
+        let position = self.find(name).ok_or_else(|| Error::corrupt("argument is missing").with("argument", name))?;
+        let value = self.arguments.decode(position, &*self.serializer);
+        value.map_err(|error| error.with("argument", name).with("type", type_name::<T>()))
     }
 
     /// Fails if an argument was not taken.
     pub fn finish(&mut self) -> Result<()> {
-        match self.arguments.iter().flatten().next() {
-            Some((name, _)) => Err(Error::corrupt("the task has no such parameter").with("argument", name)),
-            None => Ok(()),
+        if self.taken == self.arguments.len() {
+            return Ok(());
         }
+        Err(Error::corrupt("the task has no such parameter").with("argument", self.arguments.name(self.taken)))
     }
 
-    /// Finds an argument by name. The next one is tried first, because arguments come in the order of the parameters.
-    fn find(&mut self, name: &str) -> Option<Fetched> {
-        let is_it = |slot: &Option<NamedValue>| slot.as_ref().is_some_and(|(found, _)| found == name);
-        let position = match self.arguments.get(self.next) {
-            Some(slot) if is_it(slot) => self.next,
-            _ => self.arguments.iter().position(is_it)?,
-        };
-        self.next = position + 1;
-        self.arguments[position].take().map(|(_, value)| value)
+    /// Finds an argument that wasn't taken yet, and takes it.
+    fn find(&mut self, name: &str) -> Option<usize> {
+        let is_it = |position: &usize| !self.taken_early.contains(position) && self.arguments.name(*position) == name;
+        let position = (self.taken..self.arguments.len()).find(is_it)?;
+        if position > self.taken {
+            self.taken_early.push(position);
+        } else {
+            self.taken += 1;
+            while self.taken_early.contains(&self.taken) {
+                self.taken += 1;
+            }
+        }
+        Some(position)
     }
 }
 

@@ -52,7 +52,12 @@ impl Worker {
         }
         engine.log_started(&attempt);
         let outcome = perform(&self, &engine, &attempt).await;
-        let outcome = Box::pin(with_record_read_again(&engine, &attempt, outcome)).await;
+        let outcome = match outcome {
+            AttemptOutcome::Unrunnable { reason: Reason::CorruptRecord, .. } => {
+                Box::pin(with_record_read_again(&engine, &attempt, outcome)).await
+            }
+            outcome => outcome,
+        };
         attempt.leave_slot();
         let mut decision = decide(&engine, &attempt, outcome).await;
         if let Some(decision) = &mut decision {
@@ -107,9 +112,6 @@ async fn perform(worker: &Arc<Worker>, engine: &Engine, attempt: &Arc<Attempt>) 
 /// Reads a missing or corrupt record again, because it may have been garbled in transit. If it differs now, the
 /// invocation is given back instead of failed.
 async fn with_record_read_again(engine: &Engine, attempt: &Attempt, outcome: AttemptOutcome) -> AttemptOutcome {
-    if !matches!(outcome, AttemptOutcome::Unrunnable { reason: Reason::CorruptRecord, .. }) {
-        return outcome;
-    }
     let mut tries = 0;
     loop {
         match engine.parts().state.invocations(&[attempt.id()]).await {
@@ -131,7 +133,7 @@ async fn with_record_read_again(engine: &Engine, attempt: &Attempt, outcome: Att
 async fn source(engine: &Engine, attempt: &Attempt) -> Result<ArgumentSource, AttemptOutcome> {
     let mut tries = 0;
     loop {
-        match engine.arguments(&attempt.record).await {
+        match engine.shared_arguments(&attempt.record).await {
             Ok(source) => return Ok(source),
             Err(error) if error.blames_store() => {
                 sleep_unless_interrupted(engine, attempt, store_backoff(tries)).await?;

@@ -79,7 +79,7 @@ async fn send(
     caller: &mut Option<ResultSender>,
 ) -> Result<TransitionReply, pynenc_core::Error> {
     let mut resuming = if change.to.is_final() { caller.take().and_then(ResultSender::begin) } else { None };
-    let requeue = change.reason != Reason::UnknownTask;
+    let requeue = change.to.is_claimable() && change.reason != Reason::UnknownTask;
     let mut seen = attempt.seen().await;
     loop {
         let transition = Transition { id: attempt.id(), seen: seen.clone(), change: change.clone() };

@@ -1,6 +1,5 @@
 //! Listings.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use pynenc_core::orchestrator::{Find, Tracked};
@@ -8,6 +7,7 @@ use pynenc_core::page::{Cursor, Page};
 use pynenc_core::{InvocationId, Status, Timestamp};
 
 use super::state::{Entry, State};
+use crate::ordered::Ordered;
 
 impl State {
     pub(super) fn find(&self, find: &Find, now: Timestamp) -> Page<Tracked> {
@@ -29,18 +29,16 @@ impl State {
                 (Some(after), _) => Bound::Excluded(after),
                 (None, until) => until.map_or(Bound::Unbounded, Bound::Included),
             };
-            let newest = index.range((Bound::Unbounded, end)).rev();
-            let newest = newest.take_while(|position| since.is_none_or(|since| **position >= since));
+            let newest = index.descending(end).take_while(|position| since.is_none_or(|since| **position >= since));
             return self.page(newest, find.limit, is_wanted);
         }
         let begin = find.after.max(since).map_or(Bound::Unbounded, Bound::Excluded);
-        let oldest = index.range((begin, Bound::Unbounded));
-        let oldest = oldest.take_while(|position| until.is_none_or(|until| **position <= until));
+        let oldest = index.ascending(begin).take_while(|position| until.is_none_or(|until| **position <= until));
         self.page(oldest, find.limit, is_wanted)
     }
 
     /// The smallest index that contains every match.
-    fn index(&self, find: &Find) -> &BTreeSet<Cursor> {
+    fn index(&self, find: &Find) -> &Ordered<Cursor> {
         let are_all = |is: fn(&Status) -> bool| !find.statuses.is_empty() && find.statuses.iter().all(is);
         if are_all(|status| status.is_final() && *status != Status::Success) {
             &self.unsuccessful

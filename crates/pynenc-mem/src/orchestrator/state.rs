@@ -1,6 +1,6 @@
 //! The data of the orchestrator, and the one way to change the status of an invocation.
 
-use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::time::Duration;
 
 use pynenc_core::broker::Message;
@@ -19,18 +19,19 @@ use super::signals::Signals;
 use super::slots::Slots;
 use super::waits::Waits;
 use super::watchers::Watchers;
+use crate::ordered::Ordered;
 
 /// The invocations, with an index for every question about many of them.
 #[derive(Debug, Default)]
 pub(super) struct State {
     // Boxed, so that the map moves little when it grows.
     pub(super) entries: FxHashMap<InvocationId, Box<Entry>>,
-    pub(super) order: BTreeSet<Cursor>,
-    pub(super) queued: BTreeSet<Cursor>,
+    pub(super) order: Ordered<Cursor>,
+    pub(super) queued: Ordered<Cursor>,
     /// Finished invocations by the end of their retention.
-    pub(super) retained: BTreeSet<Cursor>,
+    pub(super) retained: Ordered<Cursor>,
     /// Invocations that finished without a value: people look for them, and there are few.
-    pub(super) unsuccessful: BTreeSet<Cursor>,
+    pub(super) unsuccessful: Ordered<Cursor>,
     pub(super) counters: Counters,
     pub(super) keys: Keys,
     pub(super) slots: Slots,
@@ -178,7 +179,8 @@ impl State {
 
     /// Offers finished invocations whose retention is over, each again after `again_after`.
     pub(super) fn outlived(&mut self, limit: usize, again_after: Duration, now: Timestamp) -> Vec<InvocationId> {
-        let outlived: Vec<Cursor> = self.retained.iter().take_while(|end| end.at <= now).take(limit).copied().collect();
+        let ends = self.retained.ascending(Bound::Unbounded).take_while(|end| end.at <= now);
+        let outlived: Vec<Cursor> = ends.take(limit).copied().collect();
         for end in &outlived {
             let next = Cursor { at: now + again_after, id: end.id };
             self.retained.remove(end);

@@ -1,17 +1,17 @@
 //! The journals of workflows.
 
-use std::collections::BTreeSet;
-
 use pynenc_core::page::Cursor;
 use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::{Error, ErrorKind, InvocationId, Result, Timestamp};
 use rustc_hash::FxHashMap;
 
+use crate::ordered::Ordered;
+
 /// The journals, and the workflow runs among them by the time of their first opening.
 #[derive(Debug, Default)]
 pub(super) struct Journals {
     by_id: FxHashMap<InvocationId, StoredJournal>,
-    runs: BTreeSet<Cursor>,
+    runs: Ordered<Cursor>,
 }
 
 impl Journals {
@@ -28,8 +28,9 @@ impl Journals {
             (journal.attempt, journal.tries) = (attempt, journal.tries + 1);
         }
         if journal.run.is_none() && workflow.is_none_or(|workflow| workflow == journal.origin) {
-            journal.run = Some(Cursor { at: now, id });
-            self.runs.extend(journal.run);
+            let run = Cursor { at: now, id };
+            journal.run = Some(run);
+            self.runs.insert(run);
         }
         Ok(journal.read(now))
     }
@@ -50,7 +51,7 @@ impl Journals {
         Ok(entries.iter().map(|entry| journal.append(entry, now)).collect())
     }
 
-    pub(super) fn runs(&self) -> &BTreeSet<Cursor> {
+    pub(super) fn runs(&self) -> &Ordered<Cursor> {
         &self.runs
     }
 
