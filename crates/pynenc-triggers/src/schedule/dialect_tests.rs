@@ -151,7 +151,6 @@ fn forms_of_other_systems_are_refused_with_the_text_to_write() {
         ("0 12 * * ? *", "`?` stands for a day or a weekday alone"),
         ("0 0 L-3 * *", "write `L` for the last day"),
         ("0 0 * * L", "write `0 0 * * SAT`"),
-        ("0 0 L,LW * *", "make a trigger of each"),
         ("0 0 * * FRI#6", "#1 to #5"),
         ("0 0 * * +FRI", "keep one of the two"),
     ] {
