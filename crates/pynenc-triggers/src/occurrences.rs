@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::trigger_store::{Lookup, Occurrence, RunOutcome, TriggerRun};
 use pynenc_core::{Digest, Timestamp};
 use pynenc_engine::{Engine, Result};
@@ -24,7 +25,7 @@ impl TriggerExtension {
             return Ok(());
         }
         let kept_for = self.config.retention;
-        let mut new = met.iter().map(|candidate| occurrence(candidate, kept_for)).collect::<Result<Vec<_>>>()?;
+        let mut new: Vec<_> = met.iter().map(|candidate| occurrence(candidate, kept_for)).collect();
         let triggers = met.into_iter().map(|candidate| candidate.condition.trigger);
         let triggers: BTreeMap<_, _> = triggers.map(|trigger| (trigger.id.clone(), trigger)).collect();
         for trigger in triggers.values() {
@@ -116,7 +117,7 @@ async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) 
     let mut ids: Vec<Box<str>> = group.iter().map(|occurrence| occurrence.id.clone()).collect();
     ids.sort_unstable();
     let id: Box<str> = format!("{}/{}", trigger.id, Digest::of(ids.join("\n").as_bytes())).into();
-    let decoded = group.iter().map(|occurrence| Ok((occurrence.condition, Observation::decode(&occurrence.context)?)));
+    let decoded = group.iter().map(|occurrence| Ok((occurrence.condition, unpack(&occurrence.context)?)));
     let (cause, outcome) = match decoded.collect::<pynenc_core::Result<BTreeMap<_, _>>>() {
         Ok(observations) => {
             let causes: Vec<_> = observations.values().map(Observation::cause).collect();
@@ -128,14 +129,14 @@ async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) 
 }
 
 /// Makes the occurrence of a candidate that met its condition.
-fn occurrence(candidate: &Candidate, kept_for: Duration) -> Result<Occurrence> {
+fn occurrence(candidate: &Candidate, kept_for: Duration) -> Occurrence {
     let Candidate { condition, observation } = candidate;
-    Ok(Occurrence {
+    Occurrence {
         id: candidate.id(),
         trigger: condition.trigger.id.clone(),
         condition: condition.index,
-        context: observation.encode()?.into(),
+        context: pack(observation).into(),
         at: observation.at(),
         until: observation.at() + condition.trigger.spec.shape.window() + kept_for,
-    })
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pynenc_core::serializer::MsgPackSerializer;
+use pynenc_core::InvocationId;
+use pynenc_core::packed::pack;
 use pynenc_core::trigger_store::{RunOutcome, TriggerRun};
-use pynenc_core::{InvocationId, Serializer};
 use pynenc_engine::{EncodedCall, Engine, Error, Result};
 
 use crate::active::ActiveTrigger;
@@ -50,8 +50,7 @@ pub(crate) async fn outcome(
         Ok(call) => call,
         Err(error) => return Ok(RunOutcome::Failed(error.into())),
     };
-    let call = MsgPackSerializer.encode(&call)?.into();
-    Ok(RunOutcome::Call { invocation: invocation_of(run), call })
+    Ok(RunOutcome::Call { invocation: invocation_of(run), call: pack(&call).into() })
 }
 
 async fn make_call(

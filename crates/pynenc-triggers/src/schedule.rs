@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use pynenc_core::{Error, Result, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use self::calendar::Calendar;
 use self::text::CronText;
@@ -31,8 +30,7 @@ const BATCH: usize = 500;
 /// The policy for missed slots: the slots of a schedule that no runner was there for.
 ///
 /// A slot that isn't made up for is recorded as a run of its trigger, and logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Misfire {
     /// Skips a slot that can't fire within five seconds.
     Skip,
