@@ -7,8 +7,6 @@ use pynenc_core::broker::Message;
 use pynenc_core::page::Cursor;
 use pynenc_core::status::{By, Due};
 use pynenc_core::{Digest, Error, InvocationId, Result, RunnerId, Timestamp};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::codes;
 
@@ -198,18 +196,6 @@ pub(crate) fn hint(message: &Message) -> Vec<u8> {
         .done()
 }
 
-/// Encodes a value that only this crate reads.
-pub(crate) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value).map_err(|error| Error::invalid("can't encode a value").caused_by(error))
-}
-
-pub(crate) fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let mut rest = bytes;
-    let value = rmp_serde::from_read(&mut rest)
-        .map_err(|error| Error::corrupt("can't decode a stored value").caused_by(error))?;
-    if rest.is_empty() { Ok(value) } else { Err(Error::corrupt("a stored value has extra bytes at its end")) }
-}
-
 pub(crate) fn owned_bytes(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
@@ -227,14 +213,6 @@ mod tests {
         assert_eq!(numbers, (1, 2, 3, 4));
         assert_eq!(parse.sized_text().unwrap(), "five");
         assert!(parse.u8().is_err());
-    }
-
-    #[test]
-    fn extra_bytes_behind_a_value_are_refused() {
-        let mut bytes = encoded(&7u8).unwrap();
-        assert_eq!(decoded::<u8>(&bytes).unwrap(), 7);
-        bytes.push(0);
-        assert!(decoded::<u8>(&bytes).is_err());
     }
 
     #[test]

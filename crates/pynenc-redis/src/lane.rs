@@ -72,7 +72,7 @@ impl Lane for RedisLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
         let mut items = Vec::with_capacity(2 * submissions.len());
         for item in &submissions {
-            items.extend([arguments::registration(&item.registration)?, stored_record(&item.record)?]);
+            items.extend([arguments::registration(&item.registration)?, stored_record(&item.record)]);
         }
         let (items, submissions) = (&items, &submissions);
         let submit = || async move {
@@ -117,7 +117,7 @@ impl Lane for RedisLane {
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         let mut items = Vec::with_capacity(3 * settlements.len());
         for item in &settlements {
-            let outcome = item.outcome.as_ref().map(outcome::stored).transpose()?.unwrap_or_default();
+            let outcome = item.outcome.as_ref().map(outcome::stored).unwrap_or_default();
             items.extend([arguments::transition(&item.transition), outcome, requeued_hint(item)]);
         }
         let (items, settlements) = (&items, &settlements);
@@ -167,7 +167,7 @@ impl RedisLane {
         let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
         let arguments = [
             arguments::registration(registration)?,
-            stored_record(&submission.record)?,
+            stored_record(&submission.record),
             arguments::waiter(block),
             self.store.pubsub().channel().to_vec(),
             token,

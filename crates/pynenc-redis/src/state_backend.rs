@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pynenc_core::component::StoreId;
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::page::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload};
 use pynenc_core::state_backend::{
@@ -14,7 +15,7 @@ use redis::Value;
 
 use crate::arguments::{self, BATCH, decimal};
 use crate::client::Client;
-use crate::codec::{Pack, Parse, decoded, encoded};
+use crate::codec::{Pack, Parse};
 use crate::error::unexpected_reply;
 use crate::invocation_record::{parse_record, stored_record};
 use crate::keys::{Family, Key};
@@ -56,7 +57,7 @@ impl StateBackend for RedisStateBackend {
         for chunk in records.chunks(BATCH) {
             let mut items = Vec::with_capacity(2 * chunk.len());
             for record in chunk {
-                items.extend([record.id.as_bytes().to_vec(), stored_record(record)?]);
+                items.extend([record.id.as_bytes().to_vec(), stored_record(record)]);
             }
             self.client().run(&script::PUT_INVOCATIONS, &items).await?;
         }
@@ -74,7 +75,7 @@ impl StateBackend for RedisStateBackend {
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {
         for chunk in outcomes.chunks(BATCH) {
-            let items = chunk.iter().map(outcome::stored).collect::<Result<Vec<_>>>()?;
+            let items = chunk.iter().map(outcome::stored).collect::<Vec<_>>();
             self.client().run(&script::PUT_OUTCOMES, &items).await?;
         }
         Ok(())
@@ -133,7 +134,7 @@ impl StateBackend for RedisStateBackend {
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
         let mut arguments = vec![id.as_bytes().to_vec(), decimal(epoch)];
         for entry in entries {
-            arguments.extend([entry.position.as_bytes().to_vec(), encoded(entry)?]);
+            arguments.extend([entry.position.as_bytes().to_vec(), pack(entry)]);
         }
         let append = || async {
             match self.client().run(&script::APPEND_JOURNAL, &arguments).await? {
@@ -146,7 +147,7 @@ impl StateBackend for RedisStateBackend {
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
         let mut put = redis::cmd("HSET");
-        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(encoded(&value)?);
+        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(pack(&value));
         self.client().send(&put).await.map(drop)
     }
 
@@ -154,7 +155,7 @@ impl StateBackend for RedisStateBackend {
         let read = || async {
             let data = self.client().key_of(Key::Data, workflow.as_bytes());
             let value = optional(self.client().send(redis::cmd("HGET").arg(data).arg(key)).await?)?;
-            value.map(|value| decoded(&value)).transpose()
+            value.map(|value| unpack(&value)).transpose()
         };
         self.client().retry_if_garbled(read).await
     }
@@ -190,7 +191,7 @@ fn journal(values: Vec<Value>) -> Result<Journal> {
 fn record(stored: &[u8]) -> Result<JournalRecord> {
     let mut parse = Parse::new(stored);
     let at = parse.time()?;
-    Ok(JournalRecord { entry: decoded(parse.rest())?, at })
+    Ok(JournalRecord { entry: unpack(parse.rest())?, at })
 }
 
 /// The time of a new entry, or the entry that was there before.
