@@ -40,6 +40,11 @@ fn either_day_fits_unless_both_are_asked_for() {
 }
 
 #[test]
+fn the_last_day_and_the_last_workday_combine() {
+    check_days("0 0 L,LW * *", PLAIN, &["Fri 27 Feb", "Sat 28 Feb", "Tue 31 Mar", "Thu 30 Apr"]);
+}
+
+#[test]
 fn quartz_counts_weekdays_from_sunday_as_one() {
     check_days("0 0 12 ? * 2", PLAIN, &["Tue 03 Feb", "Tue 10 Feb"]);
     check_days("0 0 12 ? * 2", QUARTZ, &["Mon 02 Feb", "Mon 09 Feb"]);
