@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::config::{Config, Setting};
 use pynenc_engine::stop::{Stopper, stop_pair};
 use pynenc_engine::{Engine, Error, Result, Runner};
@@ -53,16 +55,19 @@ impl Pynenc {
     /// # Errors
     ///
     /// [`Error::Injection`] if a task needs a state that the app doesn't have.
-    pub async fn start_runner(&self) -> Result<RunnerHandle> {
-        if self.runner.owns_process() {
-            self.run().await?;
+    pub fn start_runner(&self) -> BoxFuture<'_, Result<RunnerHandle>> {
+        async move {
+            if self.runner.owns_process() {
+                self.run().await?;
+            }
+            self.engine.check_requirements()?;
+            let (stopper, stop) = stop_pair();
+            let (engine, runner) = (self.engine.clone(), self.runner.clone());
+            let task = tokio::spawn(async move { runner.run(engine, stop).await });
+            tokio::task::yield_now().await;
+            Ok(RunnerHandle { stopper, task })
         }
-        self.engine.check_requirements()?;
-        let (stopper, stop) = stop_pair();
-        let (engine, runner) = (self.engine.clone(), self.runner.clone());
-        let task = tokio::spawn(async move { runner.run(engine, stop).await });
-        tokio::task::yield_now().await;
-        Ok(RunnerHandle { stopper, task })
+        .boxed()
     }
 
     /// Runs the app's runner until the process gets SIGINT or SIGTERM.
@@ -78,25 +83,28 @@ impl Pynenc {
     ///
     /// If synchronous task functions still occupy threads, this method exits the process, with exit code 1 after an
     /// error. Otherwise, dropping the tokio runtime would wait for these threads forever.
-    pub async fn run(&self) -> Result<()> {
-        let (stopper, stop) = stop_pair();
-        let signals = Signals::new().map_err(Error::other)?;
-        let signals = tokio::spawn(forward_signals(signals, stopper));
-        let result = self.runner.run(self.engine.clone(), stop).await;
-        signals.abort();
-        match self.engine.abandoned_threads() {
-            0 => result,
-            abandoned => {
-                if let Err(error) = &result {
-                    tracing::error!(%error, "the runner stopped with an error");
+    pub fn run(&self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let (stopper, stop) = stop_pair();
+            let signals = Signals::new().map_err(Error::other)?;
+            let signals = tokio::spawn(forward_signals(signals, stopper));
+            let result = self.runner.run(self.engine.clone(), stop).await;
+            signals.abort();
+            match self.engine.abandoned_threads() {
+                0 => result,
+                abandoned => {
+                    if let Err(error) = &result {
+                        tracing::error!(%error, "the runner stopped with an error");
+                    }
+                    tracing::warn!(
+                        abandoned,
+                        "the process exits without waiting for synchronous task functions that still occupy threads"
+                    );
+                    std::process::exit(i32::from(result.is_err()))
                 }
-                tracing::warn!(
-                    abandoned,
-                    "the process exits without waiting for synchronous task functions that still occupy threads"
-                );
-                std::process::exit(i32::from(result.is_err()))
             }
         }
+        .boxed()
     }
 }
 
@@ -115,9 +123,12 @@ impl RunnerHandle {
     /// # Errors
     ///
     /// The error of the runner, if it had already stopped with one.
-    pub async fn shutdown(self) -> Result<()> {
-        self.stopper.drain();
-        self.task.await.unwrap_or_else(|lost| Err(Error::other(lost)))
+    pub fn shutdown(self) -> BoxFuture<'static, Result<()>> {
+        async move {
+            self.stopper.drain();
+            self.task.await.unwrap_or_else(|lost| Err(Error::other(lost)))
+        }
+        .boxed()
     }
 
     /// Stops the runner at once and waits until it has stopped. Running invocations go back to their queues.

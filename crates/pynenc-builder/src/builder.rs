@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::clock::{LeapingClock, SystemClock};
 use pynenc_core::config::{
     AppConfig, ArgCacheConfig, Config, ConfigLoader, LoggingConfig, RetentionConfig, RunnerConfig, Setting, Value,
@@ -54,8 +56,8 @@ impl Pynenc {
     /// # Errors
     ///
     /// As [`PynencBuilder::build`].
-    pub async fn new() -> Result<Self> {
-        Self::builder().build().await
+    pub fn new() -> BoxFuture<'static, Result<Self>> {
+        Self::builder().build()
     }
 
     /// Creates a builder.
@@ -277,38 +279,42 @@ impl PynencBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] names the invalid setting, its origin, and how to correct the setting.
-    pub async fn build(mut self) -> Result<Pynenc> {
-        let config = self.loader.load()?;
-        let app: AppConfig = config.section()?;
-        let leaping = app.dev_mode_force_sync_tasks.then(LeapingClock::default);
-        let clock = leaping.clone().map(|clock| Arc::new(clock) as Arc<dyn Clock>).or(self.clock);
-        let context = ComponentContext {
-            config: config.clone(),
-            app_id: app.app_id.as_str().into(),
-            clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
-        };
-        check_arg_cache(&config, &app)?;
-        let mut settings = settings(&config, &app, leaping, self.propagation)?;
-        if let Some(reads_back) = self.reads_back_arguments {
-            settings.reads_back_arguments = reads_back;
+    pub fn build(mut self) -> BoxFuture<'static, Result<Pynenc>> {
+        async move {
+            let config = self.loader.load()?;
+            let app: AppConfig = config.section()?;
+            let leaping = app.dev_mode_force_sync_tasks.then(LeapingClock::default);
+            let clock = leaping.clone().map(|clock| Arc::new(clock) as Arc<dyn Clock>).or(self.clock);
+            let context = ComponentContext {
+                config: config.clone(),
+                app_id: app.app_id.as_str().into(),
+                clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            };
+            check_arg_cache(&config, &app)?;
+            let mut settings = settings(&config, &app, leaping, self.propagation)?;
+            if let Some(reads_back) = self.reads_back_arguments {
+                settings.reads_back_arguments = reads_back;
+            }
+            let mut components = Components::default();
+            backends::register(&mut components);
+            self.plugins.iter().for_each(|plugin| plugin.register(&mut components));
+            let parts = parts(&components, &app, &context).await?;
+            let runner = match self.runner {
+                Some(runner) => runner,
+                None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
+            };
+            let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
+            self.extensions.extend(backends::extensions(&config, &tasks, &mut self.attachments)?);
+            // An app in memory may have a section for a server, which no component reads.
+            backends::read_sections(&config)?;
+            config.check(backends::ABSENT_SECTIONS)?;
+            warn_of_unknown_tasks(&config, &tasks);
+            let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];
+            let setup =
+                EngineSetup { parts, settings, tasks, states: self.states, extensions: self.extensions, readers };
+            Ok(Pynenc::assembled(Engine::new(setup)?, runner, config))
         }
-        let mut components = Components::default();
-        backends::register(&mut components);
-        self.plugins.iter().for_each(|plugin| plugin.register(&mut components));
-        let parts = parts(&components, &app, &context).await?;
-        let runner = match self.runner {
-            Some(runner) => runner,
-            None => components.make::<dyn Runner>("runner_cls", &app.runner_cls, context).await?,
-        };
-        let tasks = TaskRegistry::new(self.takes_linked, &self.tasks, &config)?;
-        self.extensions.extend(backends::extensions(&config, &tasks, &mut self.attachments)?);
-        // An app in memory may have a section for a server, which no component reads.
-        backends::read_sections(&config)?;
-        config.check(backends::ABSENT_SECTIONS)?;
-        warn_of_unknown_tasks(&config, &tasks);
-        let readers: Vec<Arc<dyn Serializer>> = vec![Arc::new(JsonSerializer), Arc::new(MsgPackSerializer)];
-        let setup = EngineSetup { parts, settings, tasks, states: self.states, extensions: self.extensions, readers };
-        Ok(Pynenc::assembled(Engine::new(setup)?, runner, config))
+        .boxed()
     }
 }
 

@@ -20,6 +20,7 @@ pub mod error;
 pub mod id;
 pub mod lane;
 pub mod orchestrator;
+pub mod packed;
 pub mod page;
 pub mod reads;
 pub mod record;

@@ -39,6 +39,11 @@ impl Priority {
         if waiters == 0 { self } else { Self(Self::RAISED.saturating_add(waiters)).min(Self::MAX) }
     }
 
+    /// Creates the priority with this number; one above 1023 becomes 1023.
+    pub fn from_level(level: u16) -> Self {
+        Self(level).min(Self::MAX)
+    }
+
     /// Returns the priority as a number, from 0 to 1023.
     pub const fn level(self) -> u16 {
         self.0

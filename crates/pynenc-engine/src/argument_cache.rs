@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use lru::LruCache;
 use pynenc_core::cached::{Decoded, Encoded};
 use pynenc_core::config::ArgCacheConfig;
@@ -108,26 +110,30 @@ impl LargeValues {
 
     /// Uploads values that aren't in the store yet. They are kept for `wait` longer than usual.
     pub(crate) async fn send(&self, uploads: Vec<Upload>, wait: Duration) -> Result<()> {
-        // Boxed, as in `fetch`: most values are small, and their futures shouldn't include the future for large ones.
-        if uploads.is_empty() { Ok(()) } else { Box::pin(self.send_all(uploads, wait)).await }
+        if uploads.is_empty() { Ok(()) } else { self.send_all(uploads, wait).await }
     }
 
-    async fn send_all(&self, uploads: Vec<Upload>, wait: Duration) -> Result<()> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let keep = self.keep.saturating_add(wait);
-        let unique: FxHashMap<Digest, Bytes> = uploads.into_iter().map(|it| (it.digest, it.bytes)).collect();
-        let mut missing: Vec<_> = unique.into_iter().collect();
-        if missing.len() > 1 {
-            let digests: Vec<_> = missing.iter().map(|(digest, _)| *digest).collect();
-            let mut are_there = store.renew(&digests, keep).await?.into_iter();
-            missing.retain(|_| !are_there.next().unwrap_or(false));
+    /// Boxed, as [`fetch_content`](Self::fetch_content): most values are small, and their futures shouldn't include
+    /// the future for large ones. Callers in other crates then don't compile the future again, either.
+    fn send_all(&self, uploads: Vec<Upload>, wait: Duration) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let Some(store) = &self.store else { return Ok(()) };
+            let keep = self.keep.saturating_add(wait);
+            let unique: FxHashMap<Digest, Bytes> = uploads.into_iter().map(|it| (it.digest, it.bytes)).collect();
+            let mut missing: Vec<_> = unique.into_iter().collect();
+            if missing.len() > 1 {
+                let digests: Vec<_> = missing.iter().map(|(digest, _)| *digest).collect();
+                let mut are_there = store.renew(&digests, keep).await?.into_iter();
+                missing.retain(|_| !are_there.next().unwrap_or(false));
+            }
+            for (digest, bytes) in missing {
+                self.sending.get_or_insert_async(&digest, self.send_one(&**store, digest, bytes, keep)).await?;
+                // Concurrent senders have shared this upload; a later one has to renew the content itself.
+                self.sending.remove(&digest);
+            }
+            Ok(())
         }
-        for (digest, bytes) in missing {
-            self.sending.get_or_insert_async(&digest, self.send_one(&**store, digest, bytes, keep)).await?;
-            // Concurrent senders have shared this upload; a later one has to renew the content itself.
-            self.sending.remove(&digest);
-        }
-        Ok(())
+        .boxed()
     }
 
     async fn send_one(&self, store: &dyn ArgCache, digest: Digest, bytes: Bytes, keep: Duration) -> Result<()> {
@@ -154,16 +160,19 @@ impl LargeValues {
                 let found = self.local().find(digest);
                 match found {
                     Some(content) => Ok(Fetched::Content(content)),
-                    None => Box::pin(self.fetch_content(*digest, *size)).await.map(Fetched::Content),
+                    None => self.fetch_content(*digest, *size).await.map(Fetched::Content),
                 }
             }
         }
     }
 
-    async fn fetch_content(&self, digest: Digest, size: u64) -> Result<Arc<Content>> {
-        let content = self.reading.get_or_insert_async(&digest, self.find_or_read(digest, size)).await?;
-        self.reading.remove(&digest);
-        Ok(content)
+    fn fetch_content(&self, digest: Digest, size: u64) -> BoxFuture<'_, Result<Arc<Content>>> {
+        async move {
+            let content = self.reading.get_or_insert_async(&digest, self.find_or_read(digest, size)).await?;
+            self.reading.remove(&digest);
+            Ok(content)
+        }
+        .boxed()
     }
 
     /// Looks into the local cache again, because another fetch may have filled it meanwhile, and reads the store if

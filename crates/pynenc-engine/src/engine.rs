@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use pynenc_core::broker::Message;
 use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
@@ -411,16 +411,19 @@ impl Engine {
     }
 
     /// Waits until the invocation is finished. It isn't a task's wait: no slot is freed, and no deadlock is looked for.
-    pub(crate) async fn completion(&self, id: InvocationId) -> Result<StatusRecord> {
-        loop {
-            let mut completions = self.parts().orchestrator.watch(&[id]).await?;
-            match completions.next().await {
-                Some((_, Some(record))) => return Ok(record),
-                Some((_, None)) => return Err(Error::InvocationNotFound(id)),
-                // A watch that closes early has lost its store; the next one reads the record again.
-                None => self.parts().clock.sleep(Duration::from_millis(100)).await,
+    pub(crate) fn completion(&self, id: InvocationId) -> BoxFuture<'_, Result<StatusRecord>> {
+        async move {
+            loop {
+                let mut completions = self.parts().orchestrator.watch(&[id]).await?;
+                match completions.next().await {
+                    Some((_, Some(record))) => return Ok(record),
+                    Some((_, None)) => return Err(Error::InvocationNotFound(id)),
+                    // A watch that closes early has lost its store; the next one reads the record again.
+                    None => self.parts().clock.sleep(Duration::from_millis(100)).await,
+                }
             }
         }
+        .boxed()
     }
 
     /// Whether the invocation can never finish: the app is in synchronous mode, so nothing else would run it.

@@ -1,22 +1,16 @@
 //! Binary encoding of stored values, script arguments and script replies. Numbers are big-endian.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pynenc_core::broker::Message;
 use pynenc_core::page::Cursor;
-use pynenc_core::record::Payload;
 use pynenc_core::status::Due;
 use pynenc_core::{Digest, Error, InvocationId, Result, RunnerId, Timestamp};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// The largest time or duration in milliseconds. A larger one is cut to this. A queue's scores multiply a time by 1024,
 /// and the product has to be exact as a float.
 const LARGEST_MILLIS: u64 = (1 << 43) - 1;
-/// The serializers of the core. Their positions are stored: append a new one at the end.
-const SERIALIZERS: [&str; 2] = ["JsonSerializer", "MsgPackSerializer"];
 
 /// Appends values to bytes.
 #[derive(Debug, Default)]
@@ -51,11 +45,6 @@ impl Pack {
         self
     }
 
-    pub(crate) fn u64(mut self, value: u64) -> Self {
-        self.0.extend(value.to_be_bytes());
-        self
-    }
-
     pub(crate) fn millis(self, length: Duration) -> Self {
         self.u48(millis(length))
     }
@@ -79,21 +68,6 @@ impl Pack {
         }
         self.0.push(length as u8);
         self.bytes(bytes)
-    }
-
-    /// The name of a serializer: one byte for those of the core.
-    pub(crate) fn name(self, name: &str) -> Self {
-        match SERIALIZERS.iter().position(|known| *known == name) {
-            Some(index) => self.u8(index as u8 + 1),
-            None => self.u8(0).long(name.as_bytes()),
-        }
-    }
-
-    pub(crate) fn payload(self, payload: &Payload) -> Self {
-        match payload {
-            Payload::Inline(bytes) => self.u8(0).long(bytes),
-            Payload::External { digest, size } => self.u8(1).bytes(digest.as_bytes()).u64(*size),
-        }
     }
 
     /// A due time: its kind, and its milliseconds.
@@ -158,10 +132,6 @@ impl<'a> Parse<'a> {
         self.number(6)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64> {
-        self.number(8)
-    }
-
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         Ok(Timestamp::from_millis(self.u48()?))
     }
@@ -215,30 +185,8 @@ impl<'a> Parse<'a> {
         text(self.long()?)
     }
 
-    pub(crate) fn name(&mut self) -> Result<Cow<'static, str>> {
-        let index = self.u8()?;
-        let known = usize::from(index).checked_sub(1).map(|index| SERIALIZERS.get(index).copied());
-        match known {
-            None => Ok(Cow::Owned(self.long_text()?.to_owned())),
-            Some(Some(name)) => Ok(Cow::Borrowed(name)),
-            Some(None) => Err(Error::corrupt("this version of pynenc doesn't know a stored serializer")),
-        }
-    }
-
-    pub(crate) fn payload(&mut self) -> Result<Payload> {
-        if self.u8()? == 1 {
-            return Ok(Payload::External { digest: self.digest()?, size: self.u64()? });
-        }
-        Ok(Payload::Inline(owned_bytes(self.long()?)))
-    }
-
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.0
-    }
-
-    /// Checks that nothing follows.
-    pub(crate) fn end(&self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::corrupt("a stored value has extra bytes at its end")) }
     }
 }
 
@@ -266,18 +214,6 @@ pub(crate) fn hint(message: &Message) -> Vec<u8> {
         .u48(message.not_before.map_or(0, Timestamp::as_millis))
         .bytes(message.queue.as_str().as_bytes())
         .done()
-}
-
-/// Encodes a value that only this crate reads.
-pub(crate) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value).map_err(|error| Error::invalid("can't encode a value").caused_by(error))
-}
-
-pub(crate) fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let mut rest = bytes;
-    let value = rmp_serde::from_read(&mut rest)
-        .map_err(|error| Error::corrupt("can't decode a stored value").caused_by(error))?;
-    if rest.is_empty() { Ok(value) } else { Err(Error::corrupt("a stored value has extra bytes at its end")) }
 }
 
 pub(crate) fn owned_bytes(bytes: &[u8]) -> Bytes {
@@ -309,14 +245,6 @@ mod tests {
             assert_eq!(parse.rest(), [1]);
         }
         assert!(Parse::new(&[255; 20]).long().is_err(), "an endless length");
-    }
-
-    #[test]
-    fn extra_bytes_behind_a_value_are_refused() {
-        let mut bytes = encoded(&7u8).unwrap();
-        assert_eq!(decoded::<u8>(&bytes).unwrap(), 7);
-        bytes.push(0);
-        assert!(decoded::<u8>(&bytes).is_err());
     }
 
     #[test]

@@ -220,7 +220,7 @@ fn registration_from(id: InvocationId, parse: &mut Parse<'_>) -> Result<Registra
     let running = if blocked > 0 { Some(running_key(blocked, parse)?) } else { None };
     let key = if keyed > 0 { Some(RegistrationKey { key: parse.digest()?, arguments: parse.digest()? }) } else { None };
     let registration = Registration::new(id, task, queue);
-    Ok(Registration { priority: priority(level), registration: key, running, retention, ..registration })
+    Ok(Registration { priority: Priority::from_level(level), registration: key, running, retention, ..registration })
 }
 
 fn running_key(blocked: u8, parse: &mut Parse<'_>) -> Result<RunningKey> {
@@ -232,14 +232,6 @@ fn running_key(blocked: u8, parse: &mut Parse<'_>) -> Result<RunningKey> {
 pub(crate) fn tracked_of(registration: Registration, record: StatusRecord) -> Tracked {
     let Registration { id, task, queue, priority, running, .. } = registration;
     Tracked { id, task, queue, priority, limited: running.is_some(), record }
-}
-
-/// The priority of a stored level, which was chosen by a caller or raised.
-pub(crate) fn priority(level: u16) -> Priority {
-    match u8::try_from(level) {
-        Ok(chosen) if chosen <= Priority::HIGHEST => Priority::new(chosen),
-        _ => Priority::new(0).raised(usize::from(level).saturating_sub(16)),
-    }
 }
 
 /// Reads the history from a header and the log. The first line and those of the last claim aren't in the log: the header
@@ -303,14 +295,6 @@ fn reason(code: u8) -> Result<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn priorities_keep_their_level() {
-        let raised = [0, 1, 500, 5000].map(|waiters| Priority::new(3).raised(waiters));
-        for expected in raised.into_iter().chain((0..=9).map(Priority::new)) {
-            assert_eq!(priority(expected.level()), expected);
-        }
-    }
 
     #[test]
     fn codes_lead_back_to_statuses_and_reasons() {

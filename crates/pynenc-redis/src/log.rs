@@ -3,9 +3,10 @@
 //! The first byte of an item is a mark, or for a line its status. An outcome that is stored without its entry has the same
 //! bytes.
 
-use pynenc_core::record::{Outcome, TaskError};
+use pynenc_core::packed::{pack, unpack};
+use pynenc_core::record::Outcome;
 use pynenc_core::status::{By, Change};
-use pynenc_core::{Error, Result, RunnerId, StatusRecord, Timestamp};
+use pynenc_core::{Result, RunnerId, StatusRecord, Timestamp};
 
 use crate::codec::{Pack, Parse};
 use crate::codes::{reason_code, status_code};
@@ -19,11 +20,6 @@ pub(crate) const STATE: usize = 48;
 const SAME_RUNNER: u8 = 1;
 const RUNNER: u8 = 2;
 const DETAIL: u8 = 4;
-/// The kinds of outcomes.
-const VALUE: u8 = 0;
-const ERROR: u8 = 1;
-const LARGE_ERROR: u8 = 2;
-
 /// An item of the log.
 pub(crate) enum Item<'a> {
     Line(Line<'a>),
@@ -100,7 +96,7 @@ impl Pack {
 
 /// Encodes an outcome as an item.
 pub(crate) fn outcome_item(epoch: u64, outcome: &Outcome) -> Vec<u8> {
-    let outcome = encoded(outcome);
+    let outcome = pack(outcome);
     Pack::with_capacity(outcome.len() + 9).u8(OUTCOME).u32(epoch).u32(outcome.len() as u64).bytes(&outcome).done()
 }
 
@@ -108,52 +104,17 @@ pub(crate) fn outcome_item(epoch: u64, outcome: &Outcome) -> Vec<u8> {
 pub(crate) fn outcome_of(epoch: u64, log: &[u8]) -> Result<Option<Outcome>> {
     for item in items(log) {
         match item? {
-            Item::Outcome { epoch: of, bytes } if of == epoch => return decoded(bytes).map(Some),
+            Item::Outcome { epoch: of, bytes } if of == epoch => return unpack(bytes).map(Some),
             _ => {}
         }
     }
     Ok(None)
 }
 
-fn encoded(outcome: &Outcome) -> Vec<u8> {
-    match outcome {
-        Outcome::Value { value, serializer } => Pack::new().u8(VALUE).name(serializer).payload(value).done(),
-        Outcome::Error(error) => {
-            let TaskError { kind, message, source_chain, attempt } = error;
-            let pack = Pack::new().u8(ERROR).u32((*attempt).into()).long(kind.as_bytes()).long(message.as_bytes());
-            let pack = pack.u32(source_chain.len() as u64);
-            source_chain.iter().fold(pack, |pack, source| pack.long(source.as_bytes())).done()
-        }
-        Outcome::LargeError(content) => Pack::new().u8(LARGE_ERROR).payload(content).done(),
-    }
-}
-
-fn decoded(bytes: &[u8]) -> Result<Outcome> {
-    let mut parse = Parse::new(bytes);
-    let outcome = match parse.u8()? {
-        VALUE => {
-            let serializer = parse.name()?;
-            Outcome::Value { value: parse.payload()?, serializer }
-        }
-        ERROR => {
-            let attempt = parse.u32()?;
-            let (kind, message) = (parse.long_text()?.to_owned(), parse.long_text()?.to_owned());
-            let sources = parse.u32()?;
-            let source_chain =
-                (0..sources).map(|_| parse.long_text().map(str::to_owned)).collect::<Result<Vec<_>>>()?;
-            Outcome::Error(TaskError { kind, message, source_chain, attempt })
-        }
-        LARGE_ERROR => Outcome::LargeError(parse.payload()?),
-        kind => return Err(Error::corrupt("this version of pynenc doesn't know a stored outcome").with("kind", kind)),
-    };
-    parse.end()?;
-    Ok(outcome)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pynenc_core::record::Payload;
+    use pynenc_core::record::{Payload, TaskError};
     use pynenc_core::{Digest, Reason, Status};
 
     #[test]

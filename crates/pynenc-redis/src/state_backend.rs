@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pynenc_core::component::StoreId;
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::page::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload};
 use pynenc_core::state_backend::{
@@ -165,7 +166,7 @@ impl StateBackend for RedisStateBackend {
     async fn append_journal(&self, id: InvocationId, epoch: u64, entries: &[JournalEntry]) -> Result<Vec<Appended>> {
         let mut arguments = vec![id.as_bytes().to_vec(), decimal(epoch)];
         for entry in entries {
-            arguments.extend([entry.position.as_bytes().to_vec(), stored_entry(entry)]);
+            arguments.extend([entry.position.as_bytes().to_vec(), pack(entry)]);
         }
         let append = || async {
             match self.client().run(&script::APPEND_JOURNAL, &arguments).await? {
@@ -178,7 +179,7 @@ impl StateBackend for RedisStateBackend {
 
     async fn put_workflow_data(&self, workflow: InvocationId, key: &str, value: Payload) -> Result<()> {
         let mut put = redis::cmd("HSET");
-        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(Pack::new().payload(&value).done());
+        put.arg(self.client().key_of(Key::Data, workflow.as_bytes())).arg(key).arg(pack(&value));
         self.client().send(&put).await.map(drop)
     }
 
@@ -186,7 +187,7 @@ impl StateBackend for RedisStateBackend {
         let read = || async {
             let data = self.client().key_of(Key::Data, workflow.as_bytes());
             let value = optional(self.client().send(redis::cmd("HGET").arg(data).arg(key)).await?)?;
-            value.map(|value| whole(&value, |parse| parse.payload())).transpose()
+            value.map(|value| unpack(&value)).transpose()
         };
         self.client().retry_if_garbled(read).await
     }
@@ -222,25 +223,7 @@ fn journal(values: Vec<Value>) -> Result<Journal> {
 fn record(stored: &[u8]) -> Result<JournalRecord> {
     let mut parse = Parse::new(stored);
     let at = parse.time()?;
-    Ok(JournalRecord { entry: whole(parse.rest(), journal_entry)?, at })
-}
-
-fn stored_entry(entry: &JournalEntry) -> Vec<u8> {
-    let JournalEntry { position, kind, name, arguments, value } = entry;
-    let pack = Pack::new().long(position.as_bytes()).long(kind.as_bytes()).long(name.as_bytes());
-    pack.bytes(arguments.as_bytes()).payload(value).done()
-}
-
-fn journal_entry(parse: &mut Parse<'_>) -> Result<JournalEntry> {
-    let [position, kind, name] = [parse.long_text()?, parse.long_text()?, parse.long_text()?].map(Into::into);
-    Ok(JournalEntry { position, kind, name, arguments: parse.digest()?, value: parse.payload()? })
-}
-
-/// Reads a value that has no bytes behind it.
-fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Parse<'_>) -> Result<T>) -> Result<T> {
-    let mut parse = Parse::new(bytes);
-    let value = read(&mut parse)?;
-    parse.end().map(|()| value)
+    Ok(JournalRecord { entry: unpack(parse.rest())?, at })
 }
 
 /// The time of a new entry, or the entry that was there before.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use pynenc_core::component::StoreId;
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::trigger_store::{
     Delivered, Delivery, Event, EventListener, EventWait, EventsTake, FiredRun, Firing, HandledEvent, Lookup, NewEvent,
     Notification, Occurrence, Offered, ReadyTake, RunOutcome, ScheduleSlot, StoredTrigger, TriggerDefinition,
@@ -15,7 +16,7 @@ use redis::Value;
 
 use crate::arguments::{self, BATCH, decimal};
 use crate::client::Client;
-use crate::codec::{Pack, Parse, check_names, decoded, encoded, millis, owned_bytes, text};
+use crate::codec::{Pack, Parse, check_names, millis, owned_bytes, text};
 use crate::error::unexpected_reply;
 use crate::keys::Family;
 use crate::script::{self, Script};
@@ -340,7 +341,7 @@ fn firing_items(firing: &Firing) -> Result<Vec<Vec<u8>>> {
     };
     check_names([&*run.id, &*run.trigger])?;
     let kind = if matches!(run.outcome, RunOutcome::Call { .. }) { "call" } else { "run" };
-    let mut items = vec![kind.into(), run.id.as_bytes().to_vec(), run.trigger.as_bytes().to_vec(), encoded(run)?];
+    let mut items = vec![kind.into(), run.id.as_bytes().to_vec(), run.trigger.as_bytes().to_vec(), pack(run)];
     items.extend(slot_items(run.slot.as_ref()));
     items.push(decimal(run.consumes.len() as u64));
     items.extend(names(&run.consumes));
@@ -361,5 +362,5 @@ fn fired_run(values: &[Value]) -> Result<FiredRun> {
         Some((_, refused)) => Delivery::Refused(text(refused)?.into()),
     };
     let at = Timestamp::from_millis(number(&values[0])?);
-    Ok(FiredRun { run: decoded(&bytes(values[2].clone())?)?, at, delivery })
+    Ok(FiredRun { run: unpack(&bytes(values[2].clone())?)?, at, delivery })
 }

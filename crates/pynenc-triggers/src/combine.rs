@@ -1,20 +1,20 @@
 //! Combines occurrences: a pure function that decides which occurrences fire together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use pynenc_core::Timestamp;
 
 use crate::spec::ConditionTree;
 
-/// The times of the waiting occurrences, oldest first, by the index of their condition.
-pub(crate) type Waiting = BTreeMap<u32, Vec<Timestamp>>;
+/// The times of the waiting occurrences of each condition, oldest first, with the index of the condition.
+pub(crate) type Waiting = Vec<(u32, Vec<Timestamp>)>;
 /// A waiting occurrence: the index of its condition, and its index among the times of that condition.
 pub(crate) type Position = (u32, usize);
 
 /// Returns groups of occurrences that each meet `tree`, oldest first. No occurrence is in two groups.
 pub(crate) fn groups(tree: &ConditionTree, waiting: &Waiting) -> Vec<Vec<Position>> {
-    let mut used = BTreeSet::new();
+    let mut used = HashSet::new();
     let mut groups = Vec::new();
     while let Some(group) = first(tree, waiting, &mut used) {
         used.extend(group.iter().copied());
@@ -27,7 +27,7 @@ pub(crate) fn groups(tree: &ConditionTree, waiting: &Waiting) -> Vec<Vec<Positio
 /// that by more than the window can't fire.
 pub(crate) fn earliest(tree: &ConditionTree, waiting: &Waiting) -> Option<Timestamp> {
     match tree {
-        ConditionTree::Leaf(condition) => waiting.get(condition)?.first().copied(),
+        ConditionTree::Leaf(condition) => times(*condition, waiting).first().copied(),
         ConditionTree::Any(of) => of.iter().filter_map(|tree| earliest(tree, waiting)).min(),
         ConditionTree::All { of, .. } => {
             of.iter().map(|tree| earliest(tree, waiting)).try_fold(Timestamp::default(), |a, b| Some(a.max(b?)))
@@ -35,10 +35,10 @@ pub(crate) fn earliest(tree: &ConditionTree, waiting: &Waiting) -> Option<Timest
     }
 }
 
-fn first(tree: &ConditionTree, waiting: &Waiting, used: &mut BTreeSet<Position>) -> Option<Vec<Position>> {
+fn first(tree: &ConditionTree, waiting: &Waiting, used: &mut HashSet<Position>) -> Option<Vec<Position>> {
     match tree {
         ConditionTree::Leaf(condition) => {
-            let count = waiting.get(condition)?.len();
+            let count = times(*condition, waiting).len();
             let mut positions = (0..count).map(|index| (*condition, index));
             positions.find(|position| !used.contains(position)).map(|position| vec![position])
         }
@@ -56,7 +56,7 @@ fn all(
     of: &[ConditionTree],
     within: Duration,
     waiting: &Waiting,
-    used: &mut BTreeSet<Position>,
+    used: &mut HashSet<Position>,
 ) -> Option<Vec<Position>> {
     loop {
         let mut group = Vec::new();
@@ -78,7 +78,12 @@ fn span(group: &[Position], waiting: &Waiting) -> (Timestamp, Timestamp) {
 }
 
 fn time((condition, index): Position, waiting: &Waiting) -> Timestamp {
-    waiting.get(&condition).and_then(|times| times.get(index)).copied().unwrap_or_default()
+    times(condition, waiting).get(index).copied().unwrap_or_default()
+}
+
+fn times(condition: u32, waiting: &Waiting) -> &[Timestamp] {
+    // A trigger has few conditions.
+    waiting.iter().find(|(other, _)| *other == condition).map_or(&[][..], |(_, times)| times.as_slice())
 }
 
 #[cfg(test)]
@@ -139,7 +144,7 @@ mod tests {
             times.iter_mut().for_each(|times| times.sort_unstable());
             let times: Vec<&[u64]> = times.iter().map(Vec::as_slice).collect();
             let tree = all_of(&[A, B, C], window);
-            let mut seen = BTreeSet::new();
+            let mut seen = HashSet::new();
             for group in groups(&tree, &waiting(&times)) {
                 prop_assert_eq!(group.iter().map(|(condition, _)| *condition).collect::<Vec<_>>(), [0, 1, 2]);
                 let at: Vec<u64> = group.iter().map(|(condition, index)| times[*condition as usize][*index]).collect();

@@ -60,8 +60,8 @@ impl TriggerExtension {
     async fn renew(&self, engine: &Engine) -> Result<()> {
         let (parts, life) = (engine.parts(), self.config.definition_life);
         let define =
-            |coded: &CodedTrigger| Ok(TriggerUpdate::Define { definition: coded.definition()?, length: Some(life) });
-        let updates = self.coded.iter().map(define).collect::<Result<Vec<_>>>()?;
+            |coded: &CodedTrigger| TriggerUpdate::Define { definition: coded.definition(), length: Some(life) };
+        let updates: Vec<_> = self.coded.iter().map(define).collect();
         if !updates.is_empty() {
             parts.triggers.update_definitions(&updates).await?;
         }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use pynenc_core::SerializerExt;
-use pynenc_core::serializer::MsgPackSerializer;
+use pynenc_core::packed::unpack;
 use pynenc_core::trigger_store::{Delivered, FiredRun, Firing, RunOutcome, TriggerRun, TriggerRuns};
 use pynenc_engine::{EncodedCall, Engine, Result};
 
@@ -58,7 +57,7 @@ async fn deliver(engine: &Engine, runs: Vec<TriggerRun>) -> Result<()> {
     let (mut submitted, mut calls) = (Vec::new(), Vec::new());
     for run in runs {
         let RunOutcome::Call { invocation, call } = run.outcome else { continue };
-        match MsgPackSerializer.decode_as::<EncodedCall>(&call) {
+        match unpack::<EncodedCall>(&call) {
             // A runner of another program may have the task.
             Ok(call) if engine.tasks().find(call.task().as_str()).is_none() => {}
             Ok(call) => {

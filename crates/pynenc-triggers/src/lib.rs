@@ -45,6 +45,7 @@ mod runs;
 mod schedule;
 mod slots;
 mod spec;
+mod stored_spec;
 mod trigger;
 
 pub use condition::{All, Any, Condition, IntoTriggers, all, any, of_task};

@@ -245,7 +245,7 @@ impl Triggers<'_> {
         if before.is_some_and(|before| !before.stays) {
             return Err(invalid("the program's code has a trigger of this id; choose another id", &added.id));
         }
-        self.update(TriggerUpdate::Define { definition: added.definition()?, length: None }).await?;
+        self.update(TriggerUpdate::Define { definition: added.definition(), length: None }).await?;
         added.log_warnings();
         self.subscribe(&coded).await?;
         Ok(added.id.clone())

@@ -4,28 +4,26 @@
 //! stored as an [`Occurrence`](pynenc_core::trigger_store::Occurrence), until the other conditions are met.
 
 use pynenc_core::orchestrator::OutboxEntry;
+use pynenc_core::packed::{Packed, Unpack, packed_struct, unknown_variant};
 use pynenc_core::record::{InvocationRecord, Outcome};
-use pynenc_core::serializer::MsgPackSerializer;
 use pynenc_core::trigger_store::Event;
-use pynenc_core::{Result, Serializer, SerializerExt, Timestamp};
-use serde::{Deserialize, Serialize};
+use pynenc_core::{Result, Timestamp};
 
 use crate::schedule::rfc3339;
 
 /// An event, a completion or a slot, with the data that conditions read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// An event was emitted.
     Event(Event),
     /// An invocation finished.
-    #[serde(rename = "Ended")]
     Completion(Box<CompletionDetails>),
     /// The time of a schedule's slot came.
     Slot(Timestamp),
 }
 
 /// The completion of an invocation, with the details that its trigger reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletionDetails {
     /// The outbox entry that reports the completion.
     pub entry: OutboxEntry,
@@ -65,12 +63,34 @@ impl Observation {
             Self::Slot(slot) => format!("slot {}", rfc3339(*slot)),
         }
     }
+}
 
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        MsgPackSerializer.encode(self)
+packed_struct!(CompletionDetails { entry, call, outcome });
+
+impl Packed for Observation {
+    fn pack(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Event(event) => {
+                to.push(0);
+                event.pack(to);
+            }
+            Self::Completion(completion) => {
+                to.push(1);
+                completion.pack(to);
+            }
+            Self::Slot(slot) => {
+                to.push(2);
+                slot.pack(to);
+            }
+        }
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        MsgPackSerializer.decode_as(bytes)
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        match from.variant()? {
+            0 => Packed::unpack(from).map(Self::Event),
+            1 => Packed::unpack(from).map(Self::Completion),
+            2 => Packed::unpack(from).map(Self::Slot),
+            found => Err(unknown_variant("Observation", found)),
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! Stored occurrences: conditions of `all` that were met and wait for the trigger's other conditions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::trigger_store::{Lookup, Occurrence, RunOutcome, TriggerRun};
 use pynenc_core::{Digest, Timestamp};
 use pynenc_engine::{Engine, Result};
 
 use crate::active::ActiveTrigger;
 use crate::candidate::Candidate;
-use crate::combine::{Waiting, earliest, groups};
+use crate::combine::{Position, Waiting, earliest, groups};
 use crate::extension::TriggerExtension;
 use crate::observation::Observation;
 use crate::pipeline::BATCH;
@@ -24,10 +24,14 @@ impl TriggerExtension {
             return Ok(());
         }
         let kept_for = self.config.retention;
-        let mut new = met.iter().map(|candidate| occurrence(candidate, kept_for)).collect::<Result<Vec<_>>>()?;
-        let triggers = met.into_iter().map(|candidate| candidate.condition.trigger);
-        let triggers: BTreeMap<_, _> = triggers.map(|trigger| (trigger.id.clone(), trigger)).collect();
-        for trigger in triggers.values() {
+        let mut new: Vec<_> = met.iter().map(|candidate| occurrence(candidate, kept_for)).collect();
+        let mut triggers: Vec<Arc<ActiveTrigger>> = Vec::new();
+        for Candidate { condition, .. } in met {
+            if !triggers.iter().any(|trigger| trigger.id == condition.trigger.id) {
+                triggers.push(condition.trigger);
+            }
+        }
+        for trigger in &triggers {
             for tree in alternatives(&trigger.spec.shape) {
                 self.fire_groups(engine, trigger, tree, &mut new).await?;
             }
@@ -47,7 +51,7 @@ impl TriggerExtension {
             let pool = Pool::read(engine, trigger, tree, new).await?;
             let mut runs = Vec::new();
             for group in groups(tree, &pool.waiting) {
-                let occurrences = group.iter().map(|(condition, index)| &pool.occurrences[condition][*index]).collect();
+                let occurrences = group.iter().filter_map(|position| pool.occurrence(*position)).collect();
                 runs.push(run(engine, trigger, occurrences).await?);
             }
             if runs.is_empty() {
@@ -72,7 +76,7 @@ fn alternatives(tree: &ConditionTree) -> Vec<&ConditionTree> {
 
 /// The waiting occurrences of each condition.
 struct Pool {
-    occurrences: BTreeMap<u32, Vec<Occurrence>>,
+    occurrences: Vec<(u32, Vec<Occurrence>)>,
     waiting: Waiting,
     /// Whether more occurrences wait than were read.
     is_truncated: bool,
@@ -104,10 +108,14 @@ impl Pool {
 
     fn new(conditions: &[u32], found: Vec<Vec<Occurrence>>) -> Self {
         let is_truncated = found.iter().any(|found| found.len() >= BATCH);
-        let occurrences: BTreeMap<u32, Vec<Occurrence>> = conditions.iter().copied().zip(found).collect();
+        let occurrences: Vec<_> = conditions.iter().copied().zip(found).collect();
         let times = |found: &Vec<Occurrence>| found.iter().map(|occurrence| occurrence.at).collect();
         let waiting = occurrences.iter().map(|(condition, found)| (*condition, times(found))).collect();
         Self { occurrences, waiting, is_truncated }
+    }
+
+    fn occurrence(&self, (condition, index): Position) -> Option<&Occurrence> {
+        self.occurrences.iter().find(|(other, _)| *other == condition)?.1.get(index)
     }
 }
 
@@ -116,10 +124,9 @@ async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) 
     let mut ids: Vec<Box<str>> = group.iter().map(|occurrence| occurrence.id.clone()).collect();
     ids.sort_unstable();
     let id: Box<str> = format!("{}/{}", trigger.id, Digest::of(ids.join("\n").as_bytes())).into();
-    let decoded = group.iter().map(|occurrence| Ok((occurrence.condition, Observation::decode(&occurrence.context)?)));
-    let (cause, outcome) = match decoded.collect::<pynenc_core::Result<BTreeMap<_, _>>>() {
+    let (cause, outcome) = match observations(trigger, &group) {
         Ok(observations) => {
-            let causes: Vec<_> = observations.values().map(Observation::cause).collect();
+            let causes: Vec<_> = observations.iter().flatten().map(Observation::cause).collect();
             (causes.join(", "), outcome(engine, trigger, &id, observations).await?)
         }
         Err(error) => ("a stored occurrence can't be read".to_owned(), RunOutcome::Failed(error.to_string().into())),
@@ -127,15 +134,26 @@ async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) 
     Ok(TriggerRun { consumes: ids, ..new_run(trigger, id, cause, outcome) })
 }
 
+/// Decodes the observation of each condition of a trigger.
+fn observations(trigger: &ActiveTrigger, group: &[&Occurrence]) -> pynenc_core::Result<Vec<Option<Observation>>> {
+    let mut observations: Vec<_> = trigger.spec.conditions.iter().map(|_| None).collect();
+    for occurrence in group {
+        if let Some(observation) = observations.get_mut(occurrence.condition as usize) {
+            *observation = Some(unpack(&occurrence.context)?);
+        }
+    }
+    Ok(observations)
+}
+
 /// Makes the occurrence of a candidate that met its condition.
-fn occurrence(candidate: &Candidate, kept_for: Duration) -> Result<Occurrence> {
+fn occurrence(candidate: &Candidate, kept_for: Duration) -> Occurrence {
     let Candidate { condition, observation } = candidate;
-    Ok(Occurrence {
+    Occurrence {
         id: candidate.id(),
         trigger: condition.trigger.id.clone(),
         condition: condition.index,
-        context: observation.encode()?.into(),
+        context: pack(observation).into(),
         at: observation.at(),
         until: observation.at() + condition.trigger.spec.shape.window() + kept_for,
-    })
+    }
 }

@@ -1,10 +1,8 @@
 //! The runs of triggers: their ids, and the calls that they make.
 
-use std::collections::BTreeMap;
-
-use pynenc_core::serializer::MsgPackSerializer;
+use pynenc_core::InvocationId;
+use pynenc_core::packed::pack;
 use pynenc_core::trigger_store::{RunOutcome, TriggerRun};
-use pynenc_core::{InvocationId, Serializer};
 use pynenc_engine::{EncodedCall, Engine, Error, Result};
 
 use crate::active::ActiveTrigger;
@@ -33,37 +31,35 @@ pub(crate) fn new_run(trigger: &ActiveTrigger, id: Box<str>, cause: String, outc
 pub(crate) async fn simple_run(engine: &Engine, candidate: Candidate) -> Result<TriggerRun> {
     let (id, cause) = (candidate.id(), candidate.observation.cause());
     let Candidate { condition, observation } = candidate;
-    let observations = BTreeMap::from([(condition.index, observation)]);
+    let mut observations: Vec<_> = condition.trigger.spec.conditions.iter().map(|_| None).collect();
+    if let Some(of_condition) = observations.get_mut(condition.index as usize) {
+        *of_condition = Some(observation);
+    }
     let outcome = outcome(engine, &condition.trigger, &id, observations).await?;
     Ok(new_run(&condition.trigger, id, cause, outcome))
 }
 
-/// Makes the outcome of a run from observations, by the indexes of their conditions: the call, or the error of the code
-/// that makes it.
+/// Makes the outcome of a run from the observation of each condition: the call, or the error of the code that makes it.
 pub(crate) async fn outcome(
     engine: &Engine,
     trigger: &ActiveTrigger,
     run: &str,
-    observations: BTreeMap<u32, Observation>,
+    observations: Vec<Option<Observation>>,
 ) -> Result<RunOutcome> {
     let call = match split_permanent(catch_panic(make_call(engine, trigger, observations)).await)? {
         Ok(call) => call,
         Err(error) => return Ok(RunOutcome::Failed(error.into())),
     };
-    let call = MsgPackSerializer.encode(&call)?.into();
-    Ok(RunOutcome::Call { invocation: invocation_of(run), call })
+    Ok(RunOutcome::Call { invocation: invocation_of(run), call: pack(&call).into() })
 }
 
 async fn make_call(
     engine: &Engine,
     trigger: &ActiveTrigger,
-    mut observations: BTreeMap<u32, Observation>,
+    observations: Vec<Option<Observation>>,
 ) -> Result<EncodedCall> {
     match (&trigger.spec.target, trigger.code.as_ref().and_then(|code| code.make_call.as_ref())) {
-        (_, Some(make_call)) => {
-            let count = trigger.spec.conditions.len() as u32;
-            make_call(engine.clone(), (0..count).map(|index| observations.remove(&index)).collect()).await
-        }
+        (_, Some(make_call)) => make_call(engine.clone(), observations).await,
         (Target::Fixed(call), None) => Ok(EncodedCall::clone(call)),
         (Target::Made(task), None) => {
             let error = pynenc_core::Error::config("this program doesn't have the code that makes the trigger's call");

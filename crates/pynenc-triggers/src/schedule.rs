@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use pynenc_core::{Error, Result, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use self::calendar::Calendar;
 use self::text::CronText;
 
+mod calendar;
 mod description;
 mod dialect;
 mod text;
+mod values;
 mod warnings;
 
 pub use dialect::{CronDialect, DayMatch};
@@ -30,8 +30,7 @@ const BATCH: usize = 500;
 /// The policy for missed slots: the slots of a schedule that no runner was there for.
 ///
 /// A slot that isn't made up for is recorded as a run of its trigger, and logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Misfire {
     /// Skips a slot that can't fire within five seconds.
     Skip,
@@ -49,7 +48,6 @@ pub enum Misfire {
 /// time: a time in a gap doesn't fire, and a time that repeats fires twice.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    cron: Cron,
     zone: TimeZone,
     text: CronText,
     dialect: CronDialect,
@@ -68,21 +66,11 @@ impl Schedule {
         }
         let expression = text::expanded(expression);
         let text = CronText::read(expression, dialect)?;
-        let parser = CronParser::builder()
-            .seconds(Seconds::Optional)
-            .year(Year::Disallowed)
-            .dom_and_dow(text.day_match == Some(DayMatch::Both))
-            .alternative_weekdays(dialect.quartz)
-            .sloppy_ranges(dialect.quartz)
-            .build();
-        let cron = parser.parse(expression).map_err(|error| {
-            Error::config(format!("can't read the cron text: {error}")).with("cron", expression).caused_by(error)
-        })?;
         let zone = TimeZone::get(timezone).map_err(|error| {
             let advice = "write a name of the tz database, such as Europe/Madrid";
             Error::config("unknown time zone").with("timezone", timezone).with("advice", advice).caused_by(error)
         })?;
-        let schedule = Self { cron, zone, text, dialect };
+        let schedule = Self { zone, text, dialect };
         match schedule.next_after(Timestamp::from_millis(0)) {
             Some(_) => Ok(schedule),
             None => Err(Error::config("no time ever fits the cron text").with("cron", expression)),
@@ -107,13 +95,12 @@ impl Schedule {
 
     /// Returns the first slot after a time.
     pub(crate) fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
-        let next = self.cron.find_next_occurrence(&self.local(time)?, false).ok()?;
-        timestamp(&next).filter(|next| *next > time)
+        timestamp(self.calendar().at_or_after(second(time)?.checked_add(1)?)?)
     }
 
     /// Returns the last slot at a time or before it.
     pub(crate) fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
-        timestamp(&self.cron.find_previous_occurrence(&self.local(time)?, true).ok()?)
+        timestamp(self.calendar().at_or_before(second(time)?)?)
     }
 
     /// Returns the slots after a time.
@@ -121,10 +108,12 @@ impl Schedule {
         std::iter::successors(self.next_after(time), |slot| self.next_after(*slot))
     }
 
+    fn calendar(&self) -> Calendar<'_> {
+        Calendar { text: &self.text, zone: &self.zone }
+    }
+
     fn local(&self, time: Timestamp) -> Option<Zoned> {
-        // Slots are at whole seconds, so that milliseconds make no difference.
-        let second = i64::try_from(time.as_millis() / 1000).ok()?;
-        Some(jiff::Timestamp::from_second(second).ok()?.to_zoned(self.zone.clone()))
+        Some(jiff::Timestamp::from_second(second(time)?).ok()?.to_zoned(self.zone.clone()))
     }
 
     /// Plans the slots after `mark`, up to `now`.
@@ -155,8 +144,13 @@ impl Schedule {
     }
 }
 
-fn timestamp(time: &Zoned) -> Option<Timestamp> {
-    u64::try_from(time.timestamp().as_millisecond()).ok().map(Timestamp::from_millis)
+/// Returns the second of a time. Slots are at whole seconds, so that milliseconds make no difference.
+fn second(time: Timestamp) -> Option<i64> {
+    i64::try_from(time.as_millis() / 1000).ok()
+}
+
+fn timestamp(second: i64) -> Option<Timestamp> {
+    u64::try_from(second).ok()?.checked_mul(1000).map(Timestamp::from_millis)
 }
 
 /// The plan for the slots of a schedule.

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::{Error, Result, Status, TaskId};
 use pynenc_engine::EncodedCall;
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::schedule::{CronDialect, DayMatch, Misfire, Schedule};
@@ -13,7 +13,7 @@ use crate::schedule::{CronDialect, DayMatch, Misfire, Schedule};
 /// The conditions of a trigger and its call, as data.
 ///
 /// Its `Display` form shows the conditions: `all(event a, success of b) within 1h`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TriggerSpec {
     /// The single conditions. [`shape`](Self::shape) refers to them by their index.
     pub conditions: Vec<ConditionSpec>,
@@ -24,8 +24,7 @@ pub struct TriggerSpec {
 }
 
 /// How the conditions of a trigger combine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConditionTree {
     /// A single condition: its index in [`TriggerSpec::conditions`].
     Leaf(u32),
@@ -41,8 +40,7 @@ pub enum ConditionTree {
 }
 
 /// A single condition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ConditionSpec {
     /// Met by each slot of a cron schedule.
     Cron {
@@ -53,7 +51,6 @@ pub enum ConditionSpec {
         /// The policy for missed slots.
         misfire: Misfire,
         /// The chosen meaning of a text that systems read differently.
-        #[serde(default, skip_serializing_if = "CronDialect::is_default")]
         dialect: CronDialect,
     },
     /// Met by each event of a name.
@@ -63,11 +60,9 @@ pub enum ConditionSpec {
         /// The key that the event has to have; `None` for any key.
         key: Option<String>,
         /// The pattern that the payload has to match.
-        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         matching: Option<Value>,
     },
     /// Met by each completion of a task's invocation.
-    #[serde(rename = "ended")]
     Completion {
         /// The task.
         task: TaskId,
@@ -76,22 +71,14 @@ pub enum ConditionSpec {
         /// The kinds of errors that count; an empty list means all.
         kinds: Vec<String>,
         /// The pattern that the arguments have to match.
-        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         arguments: Option<Value>,
         /// The pattern that the result has to match.
-        #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
 }
 
-/// Reads a pattern that is present. `null` is a pattern too; a missing pattern isn't written.
-fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
-
 /// The call of a trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// The same call each time.
     Fixed(Box<EncodedCall>),
@@ -130,13 +117,13 @@ impl TriggerSpec {
         self
     }
 
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|error| Error::invalid("can't encode the trigger").caused_by(error))
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        pack(self)
     }
 
     pub(crate) fn decode(spec: &[u8]) -> Result<Self> {
         let unreadable = |error| Error::corrupt("can't decode the trigger").caused_by(error);
-        let spec: Self = serde_json::from_slice(spec).map_err(unreadable)?;
+        let spec: Self = unpack(spec).map_err(unreadable)?;
         let known = 0..spec.conditions.len() as u32;
         if spec.shape.leaves().iter().all(|leaf| known.contains(leaf)) {
             Ok(spec)
@@ -242,7 +229,7 @@ mod tests {
                 shape: ConditionTree::Leaf(0),
                 target: Target::Made("t".into()),
             };
-            assert_eq!(TriggerSpec::decode(&spec.encode().unwrap()).unwrap(), spec);
+            assert_eq!(TriggerSpec::decode(&spec.encode()).unwrap(), spec);
         }
     }
 
@@ -256,24 +243,64 @@ mod tests {
         TriggerSpec { conditions: vec![cron(CronDialect::default())], shape: ConditionTree::Leaf(0), target }
     }
 
-    fn check_stored(dialect: CronDialect, stored: &str, shown: &str) {
+    fn check_stored(dialect: CronDialect, shown: &str) {
         let condition = cron(dialect);
-        assert_eq!(serde_json::to_string(&condition).unwrap(), stored);
-        assert_eq!(serde_json::from_str::<ConditionSpec>(stored).unwrap(), condition);
         assert_eq!(condition.to_string(), shown);
+        let spec = TriggerSpec { conditions: vec![condition], ..spec() };
+        assert_eq!(TriggerSpec::decode(&spec.encode()).unwrap(), spec);
     }
 
     #[test]
-    fn a_schedule_is_stored_with_its_chosen_options_alone() {
-        let plain = r#"{"cron":{"expression":"0 0 13 * FRI","timezone":"UTC","misfire":"one"}}"#;
-        check_stored(CronDialect::default(), plain, "cron 0 0 13 * FRI UTC");
-        let with = |options: &str| plain.replace("\"one\"", &format!("\"one\",\"dialect\":{options}"));
+    fn the_options_of_a_schedule_survive_storing() {
+        check_stored(CronDialect::default(), "cron 0 0 13 * FRI UTC");
         let days = |days| CronDialect { days: Some(days), quartz: false };
-        check_stored(days(DayMatch::Both), &with(r#"{"days":"both"}"#), "cron 0 0 13 * FRI UTC both_days");
-        check_stored(days(DayMatch::Either), &with(r#"{"days":"either"}"#), "cron 0 0 13 * FRI UTC");
-        let quartz = CronDialect { days: None, quartz: true };
+        check_stored(days(DayMatch::Both), "cron 0 0 13 * FRI UTC both_days");
+        check_stored(days(DayMatch::Either), "cron 0 0 13 * FRI UTC");
+        check_stored(CronDialect { days: None, quartz: true }, "cron 0 0 13 * FRI UTC quartz");
         let either = TriggerSpec { conditions: vec![cron(days(DayMatch::Either))], ..spec() };
         assert_eq!(either.without_default_options(), spec());
-        check_stored(quartz, &with(r#"{"quartz":true}"#), "cron 0 0 13 * FRI UTC quartz");
+    }
+
+    #[test]
+    fn every_part_of_a_trigger_survives_storing() {
+        let event = |key: Option<&str>, matching| ConditionSpec::Event {
+            name: "paid".to_owned(),
+            key: key.map(str::to_owned),
+            matching,
+        };
+        let pattern = serde_json::json!({"role": ["admin", 1.5, null]});
+        let within = Duration::from_millis(1500);
+        let misfire = Misfire::All(within);
+        let (expression, timezone) = ("@daily".to_owned(), "Europe/Madrid".to_owned());
+        let spec = TriggerSpec {
+            conditions: vec![
+                event(None, None),
+                event(Some(""), Some(pattern)),
+                ConditionSpec::Cron { expression, timezone, misfire, dialect: CronDialect::default() },
+            ],
+            shape: ConditionTree::All {
+                of: vec![
+                    ConditionTree::Leaf(0),
+                    ConditionTree::Any(vec![ConditionTree::Leaf(1), ConditionTree::Leaf(2)]),
+                ],
+                within,
+            },
+            target: Target::Made("app::report".into()),
+        };
+        assert_eq!(TriggerSpec::decode(&spec.encode()).unwrap(), spec);
+    }
+
+    #[test]
+    fn a_corrupt_trigger_is_refused() {
+        let stored = spec().encode();
+        for length in 0..stored.len() {
+            let error = TriggerSpec::decode(&stored[..length]).unwrap_err();
+            assert_eq!(error.kind(), pynenc_core::ErrorKind::Corrupt, "{error}");
+        }
+        let outside = TriggerSpec { shape: ConditionTree::Leaf(1), ..spec() };
+        assert!(TriggerSpec::decode(&outside.encode()).unwrap_err().to_string().contains("isn't in its list"));
+        let deep = (0..1000).fold(ConditionTree::Leaf(0), |tree, _| ConditionTree::Any(vec![tree]));
+        let deep = TriggerSpec { shape: deep, ..spec() };
+        assert!(TriggerSpec::decode(&deep.encode()).is_err());
     }
 }

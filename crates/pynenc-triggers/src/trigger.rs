@@ -139,8 +139,8 @@ impl CodedTrigger {
         }
     }
 
-    pub(crate) fn definition(&self) -> Result<TriggerDefinition> {
-        Ok(TriggerDefinition { id: self.id.clone(), spec: self.spec.encode()?.into() })
+    pub(crate) fn definition(&self) -> TriggerDefinition {
+        TriggerDefinition { id: self.id.clone(), spec: self.spec.encode().into() }
     }
 }
 
@@ -159,21 +159,21 @@ pub(crate) fn assign_ids(triggers: Vec<CheckedTrigger>) -> Result<Vec<CodedTrigg
                 return Err(Error::Config(error.with("id", id)));
             }
             Some(id) => id,
-            None => derived_id(&spec, is_taken)?,
+            None => derived_id(&spec, is_taken),
         };
         coded.push(CodedTrigger { id: id.into(), spec, code: Arc::new(code) });
     }
     Ok(coded)
 }
 
-fn derived_id(spec: &TriggerSpec, is_taken: impl Fn(&str) -> bool) -> Result<String> {
+fn derived_id(spec: &TriggerSpec, is_taken: impl Fn(&str) -> bool) -> String {
     let target = Target::Made(spec.target.task().clone());
     let spec_of_task = TriggerSpec { target, ..spec.clone() }.without_default_options();
-    let digest = Digest::of(&spec_of_task.encode()?).to_string();
+    let digest = Digest::of(&spec_of_task.encode()).to_string();
     let base = format!("{}@{}", spec.target.task(), &digest[..12]);
     let numbered = (2..).map(|number| format!("{base}.{number}"));
     let mut ids = std::iter::once(base.clone()).chain(numbered);
-    Ok(ids.find(|id| !is_taken(id)).unwrap_or(base))
+    ids.find(|id| !is_taken(id)).unwrap_or(base)
 }
 
 /// The triggers that a task's attribute names.

@@ -3,6 +3,8 @@
 use std::future::{Future, pending};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::record::{InvocationRecord, TaskError};
 use pynenc_core::status::Due;
 use pynenc_core::{Digest, InvocationId, Status};
@@ -84,11 +86,7 @@ impl Children<'_> {
                 call => call?,
             });
         }
-        let ids = self.ids(encoded.len()).await?;
-        if run.context.epoch() > 1 {
-            self.check_submitted(&ids, &encoded).await?;
-        }
-        let ids = self.submit(ids.into_iter().zip(encoded).collect()).await?;
+        let ids = self.submit(encoded).await?;
         let mut failures = 0;
         loop {
             match run.engine().group::<T>(ids.iter().copied()).results().await {
@@ -102,16 +100,25 @@ impl Children<'_> {
         }
     }
 
-    async fn submit(&self, calls: Vec<(InvocationId, EncodedCall)>) -> Result<Vec<InvocationId>> {
-        let run = &self.operation.run;
-        let mut failures = 0;
-        loop {
-            let submitted = run.context.scope(run.engine().submit_encoded(calls.clone())).await;
-            match submitted.and_then(|ids| ids.into_iter().collect::<Result<Vec<_>>>()) {
-                Err(error) if error.is_retryable() => run.back_off(&mut failures).await,
-                submitted => return submitted,
+    /// Submits the children and returns their ids. Boxed, so that the crates of workflows don't compile this future.
+    fn submit(&self, calls: Vec<EncodedCall>) -> BoxFuture<'_, Result<Vec<InvocationId>>> {
+        async move {
+            let run = &self.operation.run;
+            let ids = self.ids(calls.len()).await?;
+            if run.context.epoch() > 1 {
+                self.check_submitted(&ids, &calls).await?;
+            }
+            let calls: Vec<_> = ids.into_iter().zip(calls).collect();
+            let mut failures = 0;
+            loop {
+                let submitted = run.context.scope(run.engine().submit_encoded(calls.clone())).await;
+                match submitted.and_then(|ids| ids.into_iter().collect::<Result<Vec<_>>>()) {
+                    Err(error) if error.is_retryable() => run.back_off(&mut failures).await,
+                    submitted => return submitted,
+                }
             }
         }
+        .boxed()
     }
 
     /// Returns the ids of the children: those of an earlier attempt, unless the child has failed. So a crash of the

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::record::{Payload, TaskError};
 use pynenc_core::state_backend::{JournalEntry, JournalRecord};
 use pynenc_core::{Digest, ErrorKind, SerializerExt};
@@ -71,17 +73,20 @@ impl Operation {
     }
 
     /// Waits for the operation's turn, and returns its recorded entry; `None` if the operation has to be performed.
-    pub(crate) async fn replayed(&self) -> Result<Option<JournalRecord>> {
-        if let Some(open) = &self.overlaps {
-            return Err(Error::UnstableOrder { called: self.describe(), open: open.clone() });
+    pub(crate) fn replayed(&self) -> BoxFuture<'_, Result<Option<JournalRecord>>> {
+        async move {
+            if let Some(open) = &self.overlaps {
+                return Err(Error::UnstableOrder { called: self.describe(), open: open.clone() });
+            }
+            self.run.replay().mark_polled(self.number);
+            self.run.notify_changed();
+            self.run.open().await?;
+            match self.turn(&self.position).await {
+                Some(recorded) => self.checked(recorded).await.map(Some),
+                None => self.check_may_perform().await.map(|()| None),
+            }
         }
-        self.run.replay().mark_polled(self.number);
-        self.run.notify_changed();
-        self.run.open().await?;
-        match self.turn(&self.position).await {
-            Some(recorded) => self.checked(recorded).await.map(Some),
-            None => self.check_may_perform().await.map(|()| None),
-        }
+        .boxed()
     }
 
     async fn turn(&self, position: &str) -> Option<JournalRecord> {
@@ -182,9 +187,12 @@ impl Operation {
     }
 
     /// Records the operation with its value.
-    pub(crate) async fn record(&self, value: Payload) -> Result<JournalRecord> {
-        let entry = self.entry(self.kind.into(), &self.position, value);
-        self.checked(self.run.append(entry).await?).await
+    pub(crate) fn record(&self, value: Payload) -> BoxFuture<'_, Result<JournalRecord>> {
+        async move {
+            let entry = self.entry(self.kind.into(), &self.position, value);
+            self.checked(self.run.append(entry).await?).await
+        }
+        .boxed()
     }
 
     /// Records the end of an operation whose start is recorded.

@@ -5,6 +5,8 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::record::WorkflowIdentity;
 use pynenc_core::state_backend::{Appended, JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::status::Due;
@@ -91,22 +93,25 @@ impl Run {
         self.opened.get_or_try_init(|| self.open_journal()).await.copied()
     }
 
-    async fn open_journal(&self) -> Result<()> {
-        let record = self.context.record();
-        let opening = JournalOpening {
-            id: record.id,
-            epoch: self.context.epoch(),
-            attempt: self.context.attempt_number(),
-            workflow: record.workflow.map(|workflow| workflow.id),
-            takes_over: record.retry_of,
-        };
-        let state = &self.engine().parts().state;
-        let journal = self.until_available(|| state.open_journal(&opening)).await?;
-        let local = self.engine().parts().clock.now();
-        let has_failures = journal.entries.iter().any(|recorded| operation_kind::is_failure(&recorded.entry));
-        let errors = if journal.tries > 1 && has_failures { self.errors_of_attempts().await? } else { Vec::new() };
-        self.replay().open(journal, local, &errors);
-        Ok(())
+    fn open_journal(&self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let record = self.context.record();
+            let opening = JournalOpening {
+                id: record.id,
+                epoch: self.context.epoch(),
+                attempt: self.context.attempt_number(),
+                workflow: record.workflow.map(|workflow| workflow.id),
+                takes_over: record.retry_of,
+            };
+            let state = &self.engine().parts().state;
+            let journal = self.until_available(|| state.open_journal(&opening)).await?;
+            let local = self.engine().parts().clock.now();
+            let has_failures = journal.entries.iter().any(|recorded| operation_kind::is_failure(&recorded.entry));
+            let errors = if journal.tries > 1 && has_failures { self.errors_of_attempts().await? } else { Vec::new() };
+            self.replay().open(journal, local, &errors);
+            Ok(())
+        }
+        .boxed()
     }
 
     /// Reads the errors with which earlier attempts failed.
@@ -146,18 +151,21 @@ impl Run {
 
     /// Appends an entry, after the failures that the task function has handled before it. Returns the entry at its
     /// position, which an earlier append may have recorded.
-    pub(crate) async fn append(&self, entry: JournalEntry) -> Result<JournalRecord> {
-        let _writing = self.writing.lock().await;
-        let entries = self.replay().with_handled_failures(entry);
-        let (state, id, epoch) = (&self.engine().parts().state, self.id(), self.context.epoch());
-        let mut replies = self.until_available(|| state.append_journal(id, epoch, &entries)).await?;
-        self.replay().appended(entries.len());
-        let entry = entries.into_iter().next_back();
-        match (replies.pop(), entry) {
-            (Some(Appended::New(at)), Some(entry)) => Ok(JournalRecord { entry, at }),
-            (Some(Appended::Existing(recorded)), _) => Ok(recorded),
-            _ => Err(pynenc_core::Error::unavailable("an append to a journal had no reply").into()),
+    pub(crate) fn append(&self, entry: JournalEntry) -> BoxFuture<'_, Result<JournalRecord>> {
+        async move {
+            let _writing = self.writing.lock().await;
+            let entries = self.replay().with_handled_failures(entry);
+            let (state, id, epoch) = (&self.engine().parts().state, self.id(), self.context.epoch());
+            let mut replies = self.until_available(|| state.append_journal(id, epoch, &entries)).await?;
+            self.replay().appended(entries.len());
+            let entry = entries.into_iter().next_back();
+            match (replies.pop(), entry) {
+                (Some(Appended::New(at)), Some(entry)) => Ok(JournalRecord { entry, at }),
+                (Some(Appended::Existing(recorded)), _) => Ok(recorded),
+                _ => Err(pynenc_core::Error::unavailable("an append to a journal had no reply").into()),
+            }
         }
+        .boxed()
     }
 
     /// Returns the time at which the workflow was submitted, by the store's clock. Earlier events don't count.
@@ -214,16 +222,19 @@ impl Run {
 
     /// Suspends the run when its open operations have only waited for times and events for a while. Completes only if
     /// the run stopped waiting meanwhile.
-    pub(crate) async fn suspend_when_idle(&self) {
-        if !self.is_worth_suspending() {
-            return pending().await;
+    pub(crate) fn suspend_when_idle(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if !self.is_worth_suspending() {
+                return pending().await;
+            }
+            self.engine().parts().clock.sleep(self.idle_time()).await;
+            if let Some(waits) = self.durable_waits() {
+                let until = waits.iter().filter_map(|wait| wait.until).min();
+                self.shared.suspending(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
+                self.halt::<()>(Halt::Suspend(until.map(Due::At))).await;
+            }
         }
-        self.engine().parts().clock.sleep(self.idle_time()).await;
-        if let Some(waits) = self.durable_waits() {
-            let until = waits.iter().filter_map(|wait| wait.until).min();
-            self.shared.suspending(self.id(), waits.into_iter().filter_map(|wait| wait.event).collect());
-            self.halt::<()>(Halt::Suspend(until.map(Due::At))).await;
-        }
+        .boxed()
     }
 
     /// Notifies the open operations that the replay has changed, and the engine whether the task function only waits.

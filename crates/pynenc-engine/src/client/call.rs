@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use pynenc_core::packed::packed_struct;
 use pynenc_core::record::{Argument, Payload, Priority, TraceContext};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::status::Due;
@@ -27,6 +28,8 @@ pub struct CallOptions {
     #[serde(default)]
     pub(crate) trace: Option<TraceContext>,
 }
+
+packed_struct!(CallOptions { due, priority, queue, idempotency_key, disable_cache_args, timeout, max_retries, trace });
 
 impl CallOptions {
     pub(crate) fn check(&self) -> Result<()> {
@@ -164,6 +167,8 @@ pub struct EncodedCall {
     pub(crate) options: CallOptions,
 }
 
+packed_struct!(EncodedCall { task, arguments, serializer, identity, options });
+
 impl EncodedCall {
     /// The task that is called.
     pub fn task(&self) -> &TaskId {
@@ -196,5 +201,38 @@ impl EncodedCall {
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.options.idempotency_key = Some(key.into());
         self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test panics")]
+mod tests {
+    use pynenc_core::Digest;
+    use pynenc_core::packed::{pack, unpack};
+
+    use super::*;
+
+    #[test]
+    fn an_encoded_call_survives_storing() {
+        let options = CallOptions {
+            due: Some(Due::In(Duration::from_millis(3))),
+            priority: Some(9),
+            queue: Some("gpu".into()),
+            idempotency_key: Some("order-1".to_owned()),
+            disable_cache_args: vec!["a".to_owned()],
+            timeout: Some(Duration::from_secs(1)),
+            max_retries: Some(0),
+            trace: Some(TraceContext { traceparent: "00".into(), tracestate: None }),
+        };
+        for options in [options, CallOptions::default()] {
+            let call = EncodedCall {
+                task: "app::pay".into(),
+                arguments: vec![Argument { name: "a".into(), value: Payload::Inline(vec![1, 2].into()) }],
+                serializer: "JsonSerializer".into(),
+                identity: Some(ArgumentIdentity::of_digests(vec![("a".into(), Digest::of(b"1"))])),
+                options,
+            };
+            assert_eq!(unpack::<EncodedCall>(&pack(&call)).unwrap(), call);
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! The result of a finished invocation: its value, or the error that says why there is none.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use pynenc_core::reads;
 use pynenc_core::record::{Outcome, TaskError};
 use pynenc_core::serializer::JsonSerializer;
-use pynenc_core::{InvocationId, Reason, Status, StatusRecord};
+use pynenc_core::{InvocationId, Reason, Serializer, Status, StatusRecord};
 use serde::de::DeserializeOwned;
 
+use crate::argument_cache::Fetched;
 use crate::engine::Engine;
 use crate::error::{Error, Mismatch, Result};
 
@@ -25,32 +30,54 @@ impl Engine {
 
     /// The value of a finished invocation, or the error that says why there is none.
     pub(crate) async fn outcome<V: DeserializeOwned>(&self, id: InvocationId, record: &StatusRecord) -> Result<V> {
-        match record.status {
-            Status::Success => match self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await {
-                // The reply may have been garbled; a stored outcome doesn't change, so read it once more.
-                Err(Error::CorruptRecord { .. }) => {
-                    self.value_of(id, self.parts().state.outcome(id, record.epoch).await?).await
-                }
-                value => value,
-            },
-            Status::Cancelled => Err(Error::Cancelled(id)),
-            Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
-            _ => Err(self.failure(id, record).await?),
+        match self.encoded_outcome(id, record).await.and_then(|value| value.decode()) {
+            // The reply may have been garbled; a stored outcome doesn't change, so read it once more.
+            Err(Error::CorruptRecord { .. }) if record.status == Status::Success => {
+                self.encoded_outcome(id, record).await?.decode()
+            }
+            value => value,
         }
     }
 
-    /// Decodes the value of an outcome. A missing outcome is expired.
+    /// The value of an outcome, or its error.
     pub(crate) async fn value_of<V: DeserializeOwned>(&self, id: InvocationId, outcome: Option<Outcome>) -> Result<V> {
-        let corrupt = |error: &pynenc_core::Error| Error::CorruptRecord { id, detail: error.to_string() };
-        match outcome {
-            Some(Outcome::Value { value, serializer }) => {
-                let value = self.large_values().fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
-                let reader = self.reader(&serializer).map_err(|error| corrupt(&error))?;
-                value.decode(&*reader).map_err(|error| corrupt(&error))
+        self.encoded_value(id, outcome).await?.decode()
+    }
+
+    /// As [`outcome`](Self::outcome). Boxed, so that the crates of tasks don't compile this future for each type.
+    fn encoded_outcome<'a>(
+        &'a self,
+        id: InvocationId,
+        record: &'a StatusRecord,
+    ) -> BoxFuture<'a, Result<EncodedValue>> {
+        async move {
+            match record.status {
+                Status::Success => {
+                    let outcome = self.parts().state.outcome(id, record.epoch).await?;
+                    self.encoded_value(id, outcome).await
+                }
+                Status::Cancelled => Err(Error::Cancelled(id)),
+                Status::ConcurrencyControlledFinal => Err(Error::DroppedByConcurrencyControl(id)),
+                _ => Err(self.failure(id, record).await?),
             }
-            Some(error) => Err(self.task_error(id, error).await),
-            None => Err(Error::ResultExpired(id)),
         }
+        .boxed()
+    }
+
+    fn encoded_value(&self, id: InvocationId, outcome: Option<Outcome>) -> BoxFuture<'_, Result<EncodedValue>> {
+        async move {
+            match outcome {
+                Some(Outcome::Value { value, serializer }) => {
+                    let value =
+                        self.large_values().fetch(&value).await.map_err(|error| Error::from_value(id, error))?;
+                    let reader = self.reader(&serializer).map_err(|error| corrupt(id, &error))?;
+                    Ok(EncodedValue { id, value, reader })
+                }
+                Some(error) => Err(self.task_error(id, error).await),
+                None => Err(Error::ResultExpired(id)),
+            }
+        }
+        .boxed()
     }
 
     /// The error of a task function, read from the argument cache if it is large.
@@ -92,6 +119,23 @@ impl Engine {
         let detail = history.last().and_then(|entry| entry.detail.as_deref()).unwrap_or_default().to_owned();
         Ok(Error::from_reason(id, record, detail))
     }
+}
+
+/// The value of an invocation, with the serializer that wrote it.
+struct EncodedValue {
+    id: InvocationId,
+    value: Fetched,
+    reader: Arc<dyn Serializer>,
+}
+
+impl EncodedValue {
+    fn decode<V: DeserializeOwned>(&self) -> Result<V> {
+        self.value.decode(&*self.reader).map_err(|error| corrupt(self.id, &error))
+    }
+}
+
+fn corrupt(id: InvocationId, error: &pynenc_core::Error) -> Error {
+    Error::CorruptRecord { id, detail: error.to_string() }
 }
 
 impl Error {

@@ -38,9 +38,23 @@ impl Engine {
         let task = self.known_task(T::definition().name)?;
         let mut uploads = Uploads::default();
         let submission = self.prepare_call(task, call, &mut uploads)?;
-        uploads.send(self).await?;
-        let reply = self.submit_in_group(&submission).await;
-        self.invocation_of(task, &submission, Some(reply)).await
+        let (id, reuse) = self.submit_prepared(task, submission, uploads).await?;
+        Ok(Invocation::new(self.clone(), id, reuse))
+    }
+
+    /// Submits an encoded call, after its uploads. Boxed, so that the crates of tasks don't compile this future.
+    fn submit_prepared<'a>(
+        &'a self,
+        task: &'a RegisteredTask,
+        submission: Submission,
+        uploads: Uploads,
+    ) -> BoxFuture<'a, Result<(InvocationId, Option<Reuse>)>> {
+        async move {
+            uploads.send(self).await?;
+            let reply = self.submit_in_group(&submission).await;
+            self.resolve_reply(task, &submission, Some(reply)).await
+        }
+        .boxed()
     }
 
     /// Submits through group commit. If the leader of the group was dropped, submits once more alone, which is safe
@@ -103,23 +117,30 @@ impl Engine {
     /// # Cancel safety
     ///
     /// A dropped submit may or may not have taken effect, and can be repeated.
-    pub async fn submit_encoded(&self, calls: Vec<(InvocationId, EncodedCall)>) -> Result<Vec<Result<InvocationId>>> {
-        let mut results = Vec::with_capacity(calls.len());
-        let mut calls = calls.into_iter().peekable();
-        while calls.peek().is_some() {
-            let batch: Vec<_> = calls.by_ref().take(BATCH).map(|(id, call)| self.prepare_encoded(id, call)).collect();
-            let submissions = batch.iter().flatten().map(|(_, submission)| submission.clone()).collect();
-            let mut replies = self.lane().submit(submissions).await?.into_iter();
-            for prepared in batch {
-                results.push(match prepared {
-                    Ok((task, submission)) => {
-                        self.resolve_reply(task, &submission, replies.next()).await.map(|(id, _)| id)
-                    }
-                    Err(error) => Err(error),
-                });
+    pub fn submit_encoded(
+        &self,
+        calls: Vec<(InvocationId, EncodedCall)>,
+    ) -> BoxFuture<'_, Result<Vec<Result<InvocationId>>>> {
+        async move {
+            let mut results = Vec::with_capacity(calls.len());
+            let mut calls = calls.into_iter().peekable();
+            while calls.peek().is_some() {
+                let batch: Vec<_> =
+                    calls.by_ref().take(BATCH).map(|(id, call)| self.prepare_encoded(id, call)).collect();
+                let submissions = batch.iter().flatten().map(|(_, submission)| submission.clone()).collect();
+                let mut replies = self.lane().submit(submissions).await?.into_iter();
+                for prepared in batch {
+                    results.push(match prepared {
+                        Ok((task, submission)) => {
+                            self.resolve_reply(task, &submission, replies.next()).await.map(|(id, _)| id)
+                        }
+                        Err(error) => Err(error),
+                    });
+                }
             }
+            Ok(results)
         }
-        Ok(results)
+        .boxed()
     }
 
     pub(super) async fn invocation_of<T: Task>(
@@ -133,24 +154,27 @@ impl Engine {
     }
 
     /// The invocation that stands for a submission. With a [`Reuse`] it existed before.
-    pub(super) async fn resolve_reply(
-        &self,
-        task: &RegisteredTask,
-        submission: &Submission,
+    pub(super) fn resolve_reply<'a>(
+        &'a self,
+        task: &'a RegisteredTask,
+        submission: &'a Submission,
         reply: Option<pynenc_core::Result<Registered>>,
-    ) -> Result<(InvocationId, Option<Reuse>)> {
-        match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
-            Registered::New(tracked) => {
-                self.log_submitted(&submission.record);
-                self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
-                self.run_inline(tracked.id).await?;
-                Ok((tracked.id, None))
+    ) -> BoxFuture<'a, Result<(InvocationId, Option<Reuse>)>> {
+        async move {
+            match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
+                Registered::New(tracked) => {
+                    self.log_submitted(&submission.record);
+                    self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
+                    self.run_inline(tracked.id).await?;
+                    Ok((tracked.id, None))
+                }
+                Registered::Existing { id, same_arguments } => {
+                    Ok((id, Some(self.reused(task, submission, id, same_arguments).await?)))
+                }
+                Registered::Conflict { id: existing } => Err(conflict(submission, existing)),
             }
-            Registered::Existing { id, same_arguments } => {
-                Ok((id, Some(self.reused(task, submission, id, same_arguments).await?)))
-            }
-            Registered::Conflict { id: existing } => Err(conflict(submission, existing)),
         }
+        .boxed()
     }
 
     async fn reused(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pynenc_core::cached::{self, Encoded, SharedValue};
+use pynenc_core::packed::{Packed, Unpack};
 use pynenc_core::record::{InvocationRecord, Payload};
 use pynenc_core::serializer::{json_limited, unreadable};
 use pynenc_core::{Digest, Error, Result, Serializer, SerializerExt};
@@ -86,6 +87,16 @@ impl<'a> ArgumentSink<'a> {
 /// difference.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgumentIdentity(Vec<(Cow<'static, str>, Digest)>);
+
+impl Packed for ArgumentIdentity {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        Packed::unpack(from).map(Self)
+    }
+}
 
 impl ArgumentIdentity {
     pub(crate) fn of_digests(digests: Vec<(Cow<'static, str>, Digest)>) -> Self {

@@ -171,6 +171,7 @@ fn is_exclusive(engine: &Engine, attempt: &Attempt) -> bool {
 }
 
 fn description(abandoned: usize) -> String {
-    let process = format!("{} process {}", gethostname::gethostname().display(), std::process::id());
+    let host = hostname::get().unwrap_or_default();
+    let process = format!("{} process {}", host.display(), std::process::id());
     if abandoned == 0 { process } else { format!("{process}, with {abandoned} abandoned threads") }
 }

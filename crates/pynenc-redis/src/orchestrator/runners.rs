@@ -5,12 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, RunnerInfo, Runners, Signal, Tracked};
+use pynenc_core::packed::{pack, unpack};
 use pynenc_core::{Result, RunnerId};
 use redis::Value;
 
 use super::store::RedisOrchestrator;
 use crate::arguments::decimal;
-use crate::codec::{self, Parse, millis, text};
+use crate::codec::{Parse, millis, text};
 use crate::error::unexpected_reply;
 use crate::value::{bytes, ids, is_one, list, number, optional};
 use crate::{entry, script};
@@ -24,7 +25,7 @@ impl Runners for RedisOrchestrator {
             decimal(millis(*lease)),
             decimal(millis(*interval)),
             description.as_bytes().to_vec(),
-            introduction.as_ref().map(codec::encoded).transpose()?.unwrap_or_default(),
+            introduction.as_ref().map(pack).unwrap_or_default(),
         ];
         let is_last = lease.is_zero();
         // The last heartbeat may come from another runtime, to which the connection for heartbeats doesn't belong.
@@ -88,6 +89,6 @@ fn info(values: Vec<Value>) -> Result<RunnerInfo> {
         retired: retired > 0,
         owned: number(&owned)?,
         description: text(parse.rest())?.into(),
-        introduction: optional(introduction)?.map(|stored| codec::decoded(&stored)).transpose()?,
+        introduction: optional(introduction)?.map(|stored| unpack(&stored)).transpose()?,
     })
 }

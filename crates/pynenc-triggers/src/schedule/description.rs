@@ -50,14 +50,14 @@ fn day(text: &CronText) -> String {
 
 fn time(text: &CronText) -> String {
     let (seconds, minutes, hours) = (&text.seconds, &text.minutes, &text.hours);
-    let is_each_minute = seconds.values.iter().eq(&[0]);
+    let is_each_minute = seconds.values.iter().eq([0]);
     if let Some(times) = times_of_day(text, is_each_minute) {
         return format!("at {times}");
     }
     let units = [(seconds, "second", 60), (minutes, "minute", 60), (hours, "hour", 24)];
     let units = &units[usize::from(is_each_minute)..];
     let each_hour = leading(hours, "hour", 24);
-    if is_each_minute && minutes.values.iter().eq(&[0]) && each_hour.starts_with("every") {
+    if is_each_minute && minutes.values.iter().eq([0]) && each_hour.starts_with("every") {
         return each_hour;
     }
     let mut words = vec![leading(units[0].0, units[0].1, units[0].2)];
@@ -75,7 +75,7 @@ fn time(text: &CronText) -> String {
 
 /// Lists the times of day, if they are few.
 fn times_of_day(text: &CronText, is_each_minute: bool) -> Option<String> {
-    let [seconds, minutes, hours] = [&text.seconds, &text.minutes, &text.hours].map(|field| &field.values);
+    let [seconds, minutes, hours] = [&text.seconds, &text.minutes, &text.hours].map(|field| field.values);
     if seconds.len() > 1 || minutes.len() * hours.len() > MAX_TIMES {
         return None;
     }
@@ -98,7 +98,7 @@ fn leading(field: &Field, unit: &str, size: usize) -> String {
 
 /// Describes the values of a field: `hour 3`, `hours 9 to 17`, `every 2nd hour from 0 to 22`.
 fn numbered(field: &Field, unit: &str) -> String {
-    let values: Vec<_> = field.values.iter().copied().collect();
+    let values: Vec<_> = field.values.iter().collect();
     match (values.as_slice(), progression(&values)) {
         ([value], _) => format!("{unit} {value}"),
         (_, Some((first, last, step))) => format!("every {} {unit} from {first} to {last}", ordinal(step)),
@@ -124,7 +124,7 @@ fn ordinal(number: u8) -> String {
 }
 
 fn month_days(field: &Field, word: &str) -> String {
-    let values: Vec<_> = field.values.iter().copied().collect();
+    let values: Vec<_> = field.values.iter().collect();
     let mut parts = Vec::new();
     if !values.is_empty() {
         let unit = match (values.len(), word) {
@@ -149,7 +149,7 @@ fn month_days(field: &Field, word: &str) -> String {
 /// Describes the weekdays of a field.
 pub(super) fn weekdays(field: &Field, word: &str) -> String {
     // Sunday counts as 7, so that `Friday to Sunday` is a range.
-    let mut values: Vec<u8> = field.values.iter().map(|day| if *day == 0 { 7 } else { *day }).collect();
+    let mut values: Vec<u8> = field.values.iter().map(|day| if day == 0 { 7 } else { day }).collect();
     values.sort_unstable();
     let mut parts = ranges(&values, name_of_day);
     parts.extend(field.marks.iter().map(|mark| match mark {
@@ -169,7 +169,7 @@ fn name_of_day(day: u8) -> String {
 
 fn months(field: &Field) -> String {
     let name = |month: u8| MONTHS[usize::from(month).saturating_sub(1) % 12].to_owned();
-    list(ranges(&field.values.iter().copied().collect::<Vec<_>>(), name), "and")
+    list(ranges(&field.values.iter().collect::<Vec<_>>(), name), "and")
 }
 
 fn is_full(field: &Field, size: usize) -> bool {

@@ -40,6 +40,11 @@ fn either_day_fits_unless_both_are_asked_for() {
 }
 
 #[test]
+fn the_last_day_and_the_last_workday_combine() {
+    check_days("0 0 L,LW * *", PLAIN, &["Fri 27 Feb", "Sat 28 Feb", "Tue 31 Mar", "Thu 30 Apr"]);
+}
+
+#[test]
 fn quartz_counts_weekdays_from_sunday_as_one() {
     check_days("0 0 12 ? * 2", PLAIN, &["Tue 03 Feb", "Tue 10 Feb"]);
     check_days("0 0 12 ? * 2", QUARTZ, &["Mon 02 Feb", "Mon 09 Feb"]);
@@ -151,7 +156,6 @@ fn forms_of_other_systems_are_refused_with_the_text_to_write() {
         ("0 12 * * ? *", "`?` stands for a day or a weekday alone"),
         ("0 0 L-3 * *", "write `L` for the last day"),
         ("0 0 * * L", "write `0 0 * * SAT`"),
-        ("0 0 L,LW * *", "make a trigger of each"),
         ("0 0 * * FRI#6", "#1 to #5"),
         ("0 0 * * +FRI", "keep one of the two"),
     ] {

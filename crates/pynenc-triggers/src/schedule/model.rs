@@ -1,8 +1,10 @@
-//! Checks schedules against a simple model that looks at the local time of every minute.
+//! Checks schedules against a simple model that looks at the local time of every minute, and against the crate
+//! `croner`.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use croner::parser::{CronParser, Seconds};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -241,6 +243,27 @@ fn any_field(first: u8, last: u8) -> impl Strategy<Value = String> {
     ]
 }
 
+/// Returns days of the month, with `L`, `LW` and `15W`.
+fn any_days() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => any_field(1, 31),
+        1 => Just("L".to_owned()),
+        1 => Just("LW".to_owned()),
+        1 => (1..32_u8).prop_map(|day| format!("{day}W")),
+        1 => (1..32_u8, 1..32_u8).prop_map(|(one, other)| format!("{one},{other}W")),
+    ]
+}
+
+/// Returns weekdays, with `FRI#2` and `FRIL`.
+fn any_weekdays() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => any_field(0, 6),
+        1 => (0..7_u8, 1..6_u8).prop_map(|(day, number)| format!("{day}#{number}")),
+        1 => (0..7_u8).prop_map(|day| format!("{day}L")),
+        1 => (0..7_u8, 0..7_u8).prop_map(|(one, other)| format!("{one},{other}L")),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -256,14 +279,40 @@ proptest! {
         prop_assume!(is_possible);
         let text = format!("{minute} {hour} {day} {month} {weekday}");
         check_dialect(&text, dialect, &Clock::new(zone, from, 2 * DAY));
-        let schedule = Schedule::parse(&text, zone, dialect).unwrap();
-        let text = super::CronText::read(&text, dialect).unwrap();
-        let described = [&text.minutes, &text.hours, &text.days, &text.months, &text.weekdays]
-            .map(|field| field.values.iter().copied().map(u16::from).collect::<Vec<_>>());
-        let pattern = &schedule.cron.pattern;
-        let computed = [&pattern.minutes, &pattern.hours, &pattern.days, &pattern.months, &pattern.days_of_week]
-            .map(|field| field.values().into_iter().filter(|day| *day != 7 || field.max != 7).collect::<Vec<_>>());
-        prop_assert_eq!(described, computed, "the described values differ from croner's");
+    }
+
+    #[test]
+    fn random_schedules_agree_with_croner(
+        fields in (any_field(0, 59), any_field(0, 59), any_field(0, 23), any_field(1, 12)),
+        days in any_days(),
+        weekdays in any_weekdays(),
+        dialect in prop::sample::select(vec![PLAIN, BOTH_DAYS]),
+        zone in prop::sample::select(ZONES.to_vec()),
+        from in minute_of("2004-01-01T00:00:00Z")..minute_of("2030-01-01T00:00:00Z"),
+    ) {
+        // croner gives up at a gap of a day.
+        prop_assume!(zone != "Pacific/Apia");
+        let (second, minute, hour, month) = fields;
+        let text = format!("{second} {minute} {hour} {days} {month} {weekdays}");
+        let cron = CronParser::builder()
+            .seconds(Seconds::Required)
+            .dom_and_dow(dialect.days == Some(DayMatch::Both))
+            .build()
+            .parse(&text)
+            .unwrap();
+        let start = jiff::Timestamp::from_second(from * 60).unwrap().to_zoned(TimeZone::get(zone).unwrap());
+        let at = |time: &Zoned| Timestamp::from_millis(u64::try_from(time.timestamp().as_millisecond()).unwrap());
+        // Some combinations of days and months never occur.
+        let Ok(schedule) = Schedule::parse(&text, zone, dialect) else {
+            prop_assert!(cron.find_next_occurrence(&start, false).is_err(), "{text} has a slot");
+            return Ok(());
+        };
+        let next: Vec<_> = schedule.after(at(&start)).take(5).collect();
+        let expected: Vec<_> = cron.iter_after(start.clone()).take(5).map(|time| at(&time)).collect();
+        prop_assert_eq!(next, expected, "after {}: {}{}", start, text, dialect);
+        let last = schedule.last_until(at(&start));
+        let expected = cron.find_previous_occurrence(&start, true).ok().map(|time| at(&time));
+        prop_assert_eq!(last, expected, "until {}: {}{}", start, text, dialect);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Parses a cron text field by field, so that a refusal can name the field and show the text to write instead.
 //!
-//! The crate `croner` computes the times. This module refuses texts that systems read too differently to guess, and
-//! provides the values of each field for descriptions and warnings.
+//! This module refuses texts that systems read too differently to guess. It provides the values of each field for the
+//! calendar, descriptions and warnings.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pynenc_core::{Error, Result};
 
 use super::dialect::{CronDialect, DayMatch};
+use super::values::Values;
 
 const FIELDS: &str = "write five fields (minute hour day month weekday), or six with the seconds first";
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
@@ -45,7 +45,7 @@ pub(super) struct CronText {
 pub(super) struct Field {
     pub(super) source: String,
     /// The values that fit. Weekdays count from 0, Sunday, to 6.
-    pub(super) values: BTreeSet<u8>,
+    pub(super) values: Values,
     pub(super) marks: Vec<Mark>,
 }
 
@@ -208,6 +208,13 @@ impl CronText {
     pub(super) fn restricts_both(&self) -> bool {
         !self.days.is_star() && !self.weekdays.is_star()
     }
+
+    /// Whether the text has one time of day, which fires once a day even if clocks change. A step such as `*/24` is an
+    /// interval.
+    pub(super) fn is_time_of_day(&self) -> bool {
+        let fields = [&self.hours, &self.minutes, &self.seconds];
+        fields.iter().all(|field| field.values.len() == 1 && !field.source.contains('/'))
+    }
 }
 
 /// Returns the kinds of the six fields.
@@ -217,7 +224,7 @@ fn kinds(dialect: CronDialect) -> [FieldKind; 6] {
         .map(|kind| FieldKind { open_steps: dialect.quartz, ..kind })
 }
 
-/// Removes `+`, croner's sign for "both days", from the field weekday.
+/// Removes `+`, the sign for "both days", from the field weekday.
 fn day_match(fields: &mut [&str], dialect: CronDialect) -> Result<Option<DayMatch>, Refusal> {
     let weekdays = fields.last_mut().and_then(|field| field.strip_prefix('+').map(|rest| *field = rest));
     match (weekdays, dialect.days) {
@@ -370,10 +377,6 @@ impl Field {
             },
         };
         self.marks.push(mark);
-        // croner drops one of the two.
-        if self.marks.contains(&Mark::LastDay) && self.marks.contains(&Mark::LastWorkday) {
-            return Err(Refusal::of("`L` and `LW` can't stand in one list").advice("make a trigger of each"));
-        }
         Ok(true)
     }
 

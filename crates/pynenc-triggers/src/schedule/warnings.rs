@@ -1,10 +1,9 @@
 //! Warnings about cron texts that other systems read differently, for schedules that don't choose a meaning.
 
-use std::collections::BTreeSet;
-
 use super::description;
 use super::dialect::CronDialect;
 use super::text::{CronText, Field, WEEKDAYS};
+use super::values::Values;
 
 /// Returns the warnings about a text.
 pub(super) fn warnings(text: &CronText, dialect: CronDialect) -> Vec<String> {
@@ -74,7 +73,7 @@ fn with_names(expression: &str, field: &Field) -> String {
 fn named(item: &str, field: &Field) -> String {
     let (days, rest) = item.split_at(item.find(['/', '#', 'L']).unwrap_or(item.len()));
     if days == "*" {
-        return names(&field.values);
+        return names(field.values);
     }
     let name = |day: &str| match day.parse::<usize>() {
         Ok(day) => WEEKDAYS[day % 7].to_owned(),
@@ -83,6 +82,6 @@ fn named(item: &str, field: &Field) -> String {
     format!("{}{rest}", days.split('-').map(name).collect::<Vec<_>>().join("-"))
 }
 
-fn names(days: &BTreeSet<u8>) -> String {
-    days.iter().map(|day| WEEKDAYS[usize::from(*day) % 7]).collect::<Vec<_>>().join(",")
+fn names(days: Values) -> String {
+    days.iter().map(|day| WEEKDAYS[usize::from(day) % 7]).collect::<Vec<_>>().join(",")
 }
