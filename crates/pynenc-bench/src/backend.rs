@@ -9,6 +9,32 @@ use pynenc_testkit::{RedisServer, RedisServerOptions};
 
 use crate::tasks;
 
+/// The name of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BackendKind {
+    Memory,
+    Redis,
+}
+
+impl BackendKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Redis];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// Starts the backend.
+    pub(crate) fn start(self) -> Backend {
+        match self {
+            Self::Memory => Backend::Memory,
+            Self::Redis => Backend::redis(),
+        }
+    }
+}
+
 /// A backend under measurement.
 #[derive(Debug)]
 pub(crate) enum Backend {
@@ -28,7 +54,7 @@ pub(crate) struct Reference {
 }
 
 impl Backend {
-    pub(crate) fn redis() -> Self {
+    fn redis() -> Self {
         let arguments = ["--appendonly", "no"].map(str::to_owned).into();
         let server = RedisServer::start_with(RedisServerOptions { arguments, ..RedisServerOptions::default() });
         let reference = Reference::of(&server).expect("a loopback server answers");
@@ -38,8 +64,8 @@ impl Backend {
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Memory => "memory",
-            Self::Redis(..) => "redis",
+            Self::Memory => BackendKind::Memory.name(),
+            Self::Redis(..) => BackendKind::Redis.name(),
         }
     }
 

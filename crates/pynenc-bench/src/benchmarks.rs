@@ -53,7 +53,7 @@ benchmarks! {
     submit: 1, everywhere, |backend| calls::submit(&backend);
     submit_all: 2, everywhere, |backend| calls::submit_all(&backend);
     submit_64_producers: 2, everywhere, |backend| calls::submit_from_many(&backend);
-    drain: 2, everywhere, |backend| calls::drain(&backend, 20_000);
+    drain: 2, everywhere, |backend| calls::drain(&backend, calls::BACKLOG);
     drain_large_backlog: 2, everywhere, |backend| calls::drain(&backend, 1_000_000);
     latency: 1, everywhere, |backend| calls::latency(&backend);
     fibonacci: 1, everywhere, |backend| calls::nested(&backend);

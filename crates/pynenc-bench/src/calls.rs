@@ -12,32 +12,40 @@ fn per_second(count: usize, elapsed: Duration, target: f64) -> Vec<Measurement> 
     vec![Measurement { name: "", value: count as f64 / elapsed.as_secs_f64(), unit: "calls/s", target }]
 }
 
+/// The calls of `submit`.
+pub(crate) const SUBMITS: usize = 200_000;
+/// The calls of `submit_all`.
+pub(crate) const BULK_SUBMITS: usize = 300_000;
+/// The calls of `submit_from_many`.
+pub(crate) const CONCURRENT_SUBMITS: usize = 192_000;
+/// The calls of the shorter `drain`.
+pub(crate) const BACKLOG: usize = 20_000;
+
 /// One producer submits calls one after the other.
 pub(crate) async fn submit(backend: &Backend) -> Result<Vec<Measurement>> {
-    const CALLS: usize = 200_000;
     let app = backend.app().await?;
     let start = Instant::now();
-    for n in 0..CALLS as u64 {
+    for n in 0..SUBMITS as u64 {
         app.submit(add(n, 1)).await?;
     }
-    Ok(per_second(CALLS, start.elapsed(), backend.target(500_000.0, |reference| 0.6 * reference.round_trips)))
+    Ok(per_second(SUBMITS, start.elapsed(), backend.target(500_000.0, |reference| 0.6 * reference.round_trips)))
 }
 
 /// Batches of a thousand calls.
 pub(crate) async fn submit_all(backend: &Backend) -> Result<Vec<Measurement>> {
-    const BATCHES: usize = 300;
+    const BATCHES: usize = BULK_SUBMITS / 1000;
     let app = backend.app().await?;
     let start = Instant::now();
     for batch in 0..BATCHES as u64 {
         app.submit_all((0..1000).map(|n| add(n, batch))).await?;
     }
-    Ok(per_second(BATCHES * 1000, start.elapsed(), backend.target(1_000_000.0, |reference| 0.5 * reference.batched)))
+    Ok(per_second(BULK_SUBMITS, start.elapsed(), backend.target(1_000_000.0, |reference| 0.5 * reference.batched)))
 }
 
 /// 64 producers submit concurrently, each one call after the other.
 pub(crate) async fn submit_from_many(backend: &Backend) -> Result<Vec<Measurement>> {
     const PRODUCERS: usize = 64;
-    const CALLS: usize = 3_000;
+    const CALLS: usize = CONCURRENT_SUBMITS / PRODUCERS;
     let app = backend.app().await?;
     let start = Instant::now();
     let producers: Vec<_> = (0..PRODUCERS)
@@ -54,7 +62,7 @@ pub(crate) async fn submit_from_many(backend: &Backend) -> Result<Vec<Measuremen
     for producer in producers {
         producer.await.map_err(Error::other)??;
     }
-    Ok(per_second(PRODUCERS * CALLS, start.elapsed(), backend.target(500_000.0, |_| 118_000.0)))
+    Ok(per_second(CONCURRENT_SUBMITS, start.elapsed(), backend.target(500_000.0, |_| 118_000.0)))
 }
 
 /// One runner with 64 slots processes a backlog.

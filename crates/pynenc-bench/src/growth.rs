@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pynenc::core::orchestrator::Find;
 use pynenc::prelude::*;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendKind};
 use crate::plot::{self, Line, Plot};
 use crate::statistics::median;
 use crate::tasks::add;
@@ -89,9 +89,9 @@ pub(crate) async fn length_of(text: String) -> usize {
 }
 
 /// Measures the named series, or all, and draws each into the folder if there is one.
-pub(crate) fn measure(wanted: &[String], backend: &dyn Fn() -> Backend, folder: Option<&str>) -> Result<()> {
+pub(crate) fn measure(wanted: &[String], backend: BackendKind, folder: Option<&str>) -> Result<()> {
     for series in SERIES.iter().filter(|series| wanted.is_empty() || wanted.iter().any(|name| name == series.name)) {
-        let backend = backend();
+        let backend = backend.start();
         if (series.applies)(&backend) {
             let lines = lines(series, &backend)?;
             if let Some(folder) = folder {
