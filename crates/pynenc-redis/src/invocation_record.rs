@@ -27,16 +27,7 @@ struct StoredRecord {
     created_at: Timestamp,
 }
 
-packed_struct!(StoredRecord {
-    arguments,
-    serializer,
-    timeout,
-    max_retries,
-    workflow,
-    retry_of,
-    trace,
-    created_at,
-});
+packed_struct!(StoredRecord { arguments, serializer, timeout, max_retries, workflow, retry_of, trace, created_at });
 
 /// The parts of a record that the registration has, and the parent.
 struct Origin {
