@@ -10,6 +10,8 @@ use crate::error::Result;
 
 /// The maximum number of invocations in one step.
 const BATCH: usize = 500;
+/// The maximum number of steps in one sweep. A step may find nothing among thousands of finished invocations.
+const STEPS: usize = 20;
 
 impl Worker {
     /// The sweep: pushes hints for queued invocations again, in queues that have fewer hints than queued invocations.
@@ -19,13 +21,18 @@ impl Worker {
             self.progress().sweep = None;
             return Ok(());
         }
-        let (after, queued_for) = (self.progress().sweep, Some(self.settings.sweep_interval));
-        let find = Find { queued_for, after, limit: BATCH, ..Find::default() };
-        let page = engine.parts().orchestrator.find(&find).await?;
-        let hints: Vec<Message> =
-            page.items.iter().filter(|item| short.contains(&item.queue)).map(Tracked::message).collect();
-        engine.hint(&hints).await;
-        self.progress().sweep = page.next;
+        for _ in 0..STEPS {
+            let (after, queued_for) = (self.progress().sweep, Some(self.settings.sweep_interval));
+            let find = Find { queued_for, after, limit: BATCH, ..Find::default() };
+            let page = engine.parts().orchestrator.find(&find).await?;
+            let hints: Vec<Message> =
+                page.items.iter().filter(|item| short.contains(&item.queue)).map(Tracked::message).collect();
+            engine.hint(&hints).await;
+            self.progress().sweep = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
         Ok(())
     }
 }
