@@ -141,16 +141,17 @@ type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Attempts {
     fn spawn(&self, mut run: Run) {
-        let mut tasks = self.lock();
-        while let Some(idle) = tasks.idle.pop() {
-            // An idle task that is gone gives the attempt back.
+        loop {
+            let idle = self.lock().idle.pop();
+            let Some(idle) = idle else { break };
+            // Sent without the lock, because this may wake a thread. An idle task that is gone gives the attempt back.
             match idle.send(run) {
                 Ok(()) => return,
                 Err(returned) => run = returned,
             }
         }
         let attempts = Arc::downgrade(&self.0);
-        tasks.all.spawn(async move {
+        self.lock().all.spawn(async move {
             loop {
                 run.await;
                 let next = attempts.upgrade().and_then(|attempts| Self(attempts).next());

@@ -1,5 +1,7 @@
 //! Heartbeats of runners.
 
+use std::ops::Bound;
+
 use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply};
 use pynenc_core::{InvocationId, Timestamp};
 
@@ -11,6 +13,9 @@ impl State {
             return HeartbeatReply::Retired;
         };
         let is_marked = |id: &InvocationId| self.entries.get(id).is_some_and(|entry| entry.record().cancel_requested);
-        HeartbeatReply::Alive { cancel: owned.iter().copied().filter(is_marked).collect(), is_introduced }
+        HeartbeatReply::Alive {
+            cancel: owned.ascending(Bound::Unbounded).copied().filter(is_marked).collect(),
+            is_introduced,
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Runners: their heartbeats, their leases on services, and the invocations they own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use pynenc_core::orchestrator::{Heartbeat, Introduction, RunnerInfo};
 use pynenc_core::{Error, ErrorKind, InvocationId, Result, RunnerId, Timestamp};
 use rustc_hash::FxHashMap;
+
+use crate::ordered::Ordered;
 
 /// The lease of a runner that claims before its first heartbeat. Without a lease nobody would recover its invocations.
 const FIRST_LEASE: Duration = Duration::from_secs(15);
@@ -29,7 +32,7 @@ struct Runner {
     retired: Option<Timestamp>,
     description: Box<str>,
     introduction: Option<Introduction>,
-    owned: BTreeSet<InvocationId>,
+    owned: Ordered<InvocationId>,
 }
 
 #[derive(Debug)]
@@ -40,7 +43,7 @@ struct Service {
 
 impl Runner {
     fn new(now: Timestamp) -> Self {
-        let (description, owned) = (Box::default(), BTreeSet::new());
+        let (description, owned) = (Box::default(), Ordered::default());
         Self { last_heartbeat: now, lease: FIRST_LEASE, retired: None, description, introduction: None, owned }
     }
 
@@ -77,7 +80,7 @@ impl RunnerTable {
 
     /// Renews a lease. Returns the runner's invocations and whether the store has its introduction; `None` if the runner
     /// is retired.
-    pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Option<(&BTreeSet<InvocationId>, bool)> {
+    pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Option<(&Ordered<InvocationId>, bool)> {
         let runner = self.all.entry(beat.runner).or_insert_with(|| Runner::new(now));
         if beat.lease.is_zero() {
             runner.retire(now);
@@ -113,7 +116,7 @@ impl RunnerTable {
     }
 
     pub(super) fn owned(&self, id: RunnerId) -> impl Iterator<Item = InvocationId> + '_ {
-        self.all.get(&id).into_iter().flat_map(|runner| runner.owned.iter().copied())
+        self.all.get(&id).into_iter().flat_map(|runner| runner.owned.ascending(Bound::Unbounded).copied())
     }
 
     pub(super) fn list(&self) -> Vec<RunnerInfo> {
@@ -130,7 +133,8 @@ impl RunnerTable {
         }
         self.all.retain(|_, runner| runner.is_remembered(now));
         let retired = self.all.iter().filter(|(_, runner)| runner.retired.is_some());
-        let owned = retired.flat_map(|(id, runner)| runner.owned.iter().map(|owned| (*id, *owned)));
+        let owned =
+            retired.flat_map(|(id, runner)| runner.owned.ascending(Bound::Unbounded).map(|owned| (*id, *owned)));
         owned.take(limit).collect()
     }
 
