@@ -11,8 +11,14 @@ const MAX_SUGGESTIONS: usize = 3;
 ///
 /// Compares the last segments of paths alone, because all full paths of one module are similar.
 pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    near_of(name, &known.into_iter().collect::<Vec<_>>())
+}
+
+// These functions take a slice, so that they are compiled once and not for each kind of iterator.
+
+fn near_of<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
     let similarity = |other: &str| strsim::jaro_winkler(last_segment(name), last_segment(other));
-    let scored = known.into_iter().map(|other| (similarity(other), other));
+    let scored = known.iter().map(|other| (similarity(other), *other));
     let mut near: Vec<_> = scored.filter(|(similarity, _)| *similarity > MIN_SIMILARITY).collect();
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let least = near.first().map_or(0.0, |(best, _)| best - MARGIN);
@@ -22,7 +28,11 @@ pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a
 
 /// Returns `did you mean ..?` with the suggestions for `name`, if there are any.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let near: Vec<_> = near(name, known).into_iter().map(|near| format!("`{near}`")).collect();
+    did_you_mean_of(name, &known.into_iter().collect::<Vec<_>>())
+}
+
+fn did_you_mean_of(name: &str, known: &[&str]) -> Option<String> {
+    let near: Vec<_> = near_of(name, known).into_iter().map(|near| format!("`{near}`")).collect();
     let (last, others) = near.split_last()?;
     Some(if others.is_empty() {
         format!("did you mean {last}?")
@@ -32,11 +42,14 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Returns `did you mean ..?`, or the list of the known names if there is no suggestion.
-pub(crate) fn suggest_or_list<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    if let Some(question) = did_you_mean(name, known.clone()) {
+pub(crate) fn suggest_or_list<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    suggest_or_list_of(name, known.into_iter().collect())
+}
+
+fn suggest_or_list_of(name: &str, mut names: Vec<&str>) -> String {
+    if let Some(question) = did_you_mean_of(name, &names) {
         return question;
     }
-    let mut names: Vec<&str> = known.into_iter().collect();
     names.sort_unstable();
     if names.is_empty() { "no name is known here".to_owned() } else { format!("known names: {}", names.join(", ")) }
 }

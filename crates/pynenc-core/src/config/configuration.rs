@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::{Map, Value as Sourced, ValueKind};
+use serde_json::Value as Json;
 
 use super::environment::Environment;
 use super::explain::{self, Setting};
@@ -50,14 +51,24 @@ impl Config {
     ///
     /// A value of the wrong type, unknown keys (all in one error), or an error of [`Section::validate`].
     pub fn section<T: Section>(&self) -> Result<T> {
-        let defaults = Layer::defaults(&T::default())?;
-        self.record(T::NAME, explain::settings(T::NAME, T::SECRETS, &T::default(), &defaults.0)?);
-        let set = if T::NAME.is_empty() { self.root_keys(&defaults) } else { self.table(T::NAME)? };
-        let merged = layer::merge([defaults, set])?;
+        let merged = self.merged(T::NAME, T::SECRETS, layer::as_json(&T::default())?)?;
         let section: T = reader::read(T::NAME, T::SECRETS, merged.clone())?;
         section.validate()?;
-        self.record(T::NAME, explain::settings(T::NAME, T::SECRETS, &section, &merged)?);
+        self.show(T::NAME, T::SECRETS, &layer::as_json(&section)?, &merged);
         Ok(section)
+    }
+
+    /// Records the defaults of a section, and merges the settings into them.
+    fn merged(&self, name: &'static str, secrets: &[&str], defaults: Json) -> Result<Map<String, Sourced>> {
+        let layer = Layer::defaults(defaults.clone())?;
+        self.show(name, secrets, &defaults, &layer.0);
+        let set = if name.is_empty() { self.root_keys(&layer) } else { self.table(name)? };
+        layer::merge([layer, set])
+    }
+
+    /// Records the settings of a section.
+    fn show(&self, name: &'static str, secrets: &[&str], values: &Json, sources: &Map<String, Sourced>) {
+        self.record(name, explain::settings(name, secrets, values, sources));
     }
 
     /// Returns the options of one task: `[task]`, overridden by `code`, overridden by the settings for this task.
@@ -68,8 +79,7 @@ impl Config {
     pub fn task_options(&self, task_id: &str, code: &TaskPatch) -> Result<TaskOptions> {
         let tasks = &self.shared.tasks;
         unknown_settings::refuse(tasks.unknown_options())?;
-        let general = explain::settings(tasks::SECTION, &[], &tasks.general()?, &tasks.general_values()?)?;
-        self.record(tasks::SECTION, general);
+        self.show(tasks::SECTION, &[], &layer::as_json(&tasks.general()?)?, &tasks.general_values()?);
         tasks.options(task_id, code)
     }
 

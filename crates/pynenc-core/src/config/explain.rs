@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 
 use super::origin::{DEFAULT, origin};
 use super::unknown_settings::full_key;
-use crate::error::{Error, Result};
 
 const MASK: &str = "***";
 
@@ -22,21 +21,13 @@ pub struct Setting {
 }
 
 /// Lists the settings of a section that was read as `values`. `sources` has the origin of each.
-pub(super) fn settings(
-    name: &str,
-    secrets: &[&str],
-    values: &impl Serialize,
-    sources: &Map<String, Sourced>,
-) -> Result<Vec<Setting>> {
-    let json = serde_json::to_value(values).map_err(|error| {
-        Error::config("can't show the settings of a section").with("section", name).caused_by(error)
-    })?;
+pub(super) fn settings(name: &str, secrets: &[&str], values: &Json, sources: &Map<String, Sourced>) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (key, value) in json.as_object().into_iter().flatten() {
+    for (key, value) in values.as_object().into_iter().flatten() {
         let secret = secrets.contains(&key.as_str());
         collect(&full_key(name, key), value, sources.get(key), secret, &mut settings);
     }
-    Ok(settings)
+    settings
 }
 
 /// Creates a setting from a value as it is set in its layer.

@@ -18,10 +18,9 @@ const MAX_PARTS: usize = 32;
 pub(super) struct Layer(pub(super) Map<String, Sourced>);
 
 impl Layer {
-    /// Creates a layer from the settings that `defaults` serializes as.
-    pub(super) fn defaults(defaults: &impl Serialize) -> Result<Self> {
-        let json = serde_json::to_value(defaults).map_err(|error| not_a_table().caused_by(error))?;
-        match from_json(json) {
+    /// Creates a layer from settings as JSON.
+    pub(super) fn defaults(defaults: serde_json::Value) -> Result<Self> {
+        match from_json(defaults) {
             ValueKind::Table(table) => Ok(Self(table)),
             _ => Err(not_a_table()),
         }
@@ -160,6 +159,11 @@ fn value_and_table(name: &str, table: &str, value: Option<&str>) -> Error {
     Error::config(format!("`{name}` is set both to a value and as a section with keys: remove one of the two"))
         .with("value from", value.unwrap_or(DEFAULT))
         .with("keys from", table)
+}
+
+/// Returns the settings of a section as JSON. The functions that read them are compiled once and not for each section.
+pub(super) fn as_json(settings: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(settings).map_err(|error| not_a_table().caused_by(error))
 }
 
 fn not_a_table() -> Error {

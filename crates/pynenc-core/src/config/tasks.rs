@@ -17,7 +17,8 @@ pub(super) const SECTION: &str = "task";
 
 /// The names of all task options.
 static OPTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let defaults = Layer::defaults(&TaskOptions::default()).expect("task options serialize as a table");
+    let defaults =
+        layer::as_json(&TaskOptions::default()).and_then(Layer::defaults).expect("task options serialize as a table");
     defaults.0.into_keys().collect()
 });
 
@@ -53,7 +54,7 @@ impl Tasks {
             return Ok(options);
         }
         let [table, variables] = own;
-        let merged = layer::merge([Layer::defaults(&options)?, table, variables])?;
+        let merged = layer::merge([layer::as_json(&options).and_then(Layer::defaults)?, table, variables])?;
         reader::read(&full_key(SECTION, id), &[], merged)
     }
 
@@ -64,7 +65,7 @@ impl Tasks {
 
     /// Returns the general options as values with their origins.
     pub(super) fn general_values(&self) -> Result<Map<String, Value>> {
-        layer::merge([Layer::defaults(&TaskOptions::default())?, Layer(self.general.clone())])
+        layer::merge([layer::as_json(&TaskOptions::default()).and_then(Layer::defaults)?, Layer(self.general.clone())])
     }
 
     /// Returns every option that is set for a single task: its full key and its value.
