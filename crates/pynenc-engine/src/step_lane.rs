@@ -42,8 +42,8 @@ impl StepLane {
         let replies = self.orchestrator.register(&registrations).await?;
         let is_unused = |reply: &Registered| !matches!(reply, Registered::New(_));
         if replies.iter().any(is_unused) {
-            let replied = registrations.iter().zip(&replies).filter(|(_, reply)| is_unused(reply));
-            let unused: Vec<_> = replied.map(|(registration, _)| registration.id).collect();
+            let unused = registrations.iter().zip(&replies).filter(|(_, reply)| is_unused(reply));
+            let unused: Vec<_> = unused.map(|(registration, _)| registration.id).collect();
             self.drop_unused(&unused).await;
         }
         Ok(replies)

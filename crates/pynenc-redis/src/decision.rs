@@ -10,7 +10,8 @@ use crate::client::Client;
 use crate::codec::{Pack, Parse};
 use crate::entry;
 use crate::error::{item_failed, unexpected_reply};
-use crate::log::STATE;
+use crate::layout::STATE;
+use crate::records;
 use crate::replies::{hints, with_rest};
 use crate::script::{self, Script};
 use crate::value::values_of;
@@ -158,7 +159,7 @@ pub(crate) async fn settle(client: &Client, steps: &[Step<'_>]) -> Result<Vec<Re
         if !refused.is_empty() {
             // The caller may have seen an old record: then the transition is stale, whatever else it is.
             let ids: Vec<_> = refused.iter().map(|index| steps[*index].transition.id).collect();
-            for (index, stored) in refused.into_iter().zip(entry::read(client, &ids).await?) {
+            for (index, stored) in refused.into_iter().zip(records::read(client, &ids).await?) {
                 let stored = stored.map(|tracked| tracked.record);
                 let now = stored.as_ref().map_or(Timestamp::default(), |record| record.at);
                 settle(index, Ok(reconsider(steps[index].transition, stored, now)));
@@ -227,7 +228,7 @@ pub(crate) async fn pause(
         };
         let (stored, now) = match decision {
             Err(_) => {
-                let stored = entry::read(client, &[block.waiter]).await?.pop().flatten();
+                let stored = records::read(client, &[block.waiter]).await?.pop().flatten();
                 (stored.map(|tracked| tracked.record), seen.at)
             }
             Ok(decision) => {

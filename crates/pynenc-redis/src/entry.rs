@@ -6,34 +6,10 @@ use pynenc_core::page::Cursor;
 use pynenc_core::record::{Priority, Registration, RegistrationKey, Retention, RunningKey, WhenBlocked};
 use pynenc_core::{Error, InvocationId, QueueName, Reason, Result, Status, StatusRecord, TaskId, Timestamp};
 
-use crate::client::Client;
 use crate::codec::{Pack, Parse};
 use crate::codes::{reason_code, status_code};
-use crate::keys::Key;
+use crate::layout::LAYOUT;
 use crate::log::{self, Item};
-
-/// The layout of the stored data. A change of any stored format needs another number.
-pub(crate) const LAYOUT: u8 = 2;
-/// The fields of the header with their lengths in bytes. Scripts read them by their position.
-pub(crate) const HEADER: [(&str, usize); 17] = [
-    ("layout", 1),
-    ("chunk", 4),
-    ("registered_at", 6),
-    ("token", 16),
-    ("at", 6),
-    ("status", 1),
-    ("reason", 1),
-    ("version", 4),
-    ("epoch", 4),
-    ("deliveries", 4),
-    ("starts", 4),
-    ("losses", 4),
-    ("retries", 4),
-    ("due", 6),
-    ("owner", 16),
-    ("flags", 1),
-    ("registration_length", 2),
-];
 
 const NONE: [u8; 16] = [0; 16];
 /// Flags of a header. Others are in `scripts/lib/entry.lua`.
@@ -190,13 +166,6 @@ pub(crate) fn with_id(bytes: &[u8]) -> Result<(Tracked, Cursor)> {
     let mut parse = Parse::new(bytes);
     let id = parse.id()?;
     positioned(id, parse.rest())
-}
-
-/// Reads invocations.
-pub(crate) async fn read(client: &Client, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-    let keys = ids.iter().map(|id| client.key_of(Key::Entry, id.as_bytes())).collect();
-    let entries = ids.iter().zip(client.values(keys).await?);
-    entries.map(|(id, raw)| raw.map(|raw| tracked(*id, &raw)).transpose()).collect()
 }
 
 fn positioned(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {

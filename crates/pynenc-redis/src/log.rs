@@ -10,12 +10,11 @@ use pynenc_core::{Result, RunnerId, StatusRecord, Timestamp};
 
 use crate::codec::{Pack, Parse};
 use crate::codes::{reason_code, status_code};
+use crate::layout::STATE;
 
 /// The first bytes of an outcome and of a claim.
 const OUTCOME: u8 = 255;
 const CLAIM: u8 = 254;
-/// The length of a state.
-pub(crate) const STATE: usize = 48;
 /// The parts of a line behind the epoch.
 const SAME_RUNNER: u8 = 1;
 const RUNNER: u8 = 2;

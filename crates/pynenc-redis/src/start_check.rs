@@ -5,8 +5,8 @@ use pynenc_core::{Error, ErrorKind, Result};
 
 use crate::client::Client;
 use crate::config::StartCheck;
-use crate::entry::LAYOUT;
 use crate::keys::Key;
+use crate::layout::LAYOUT;
 use crate::value::{bytes, list, optional};
 
 /// The first version with every command that the scripts use.

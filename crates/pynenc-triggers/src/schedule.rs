@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use pynenc_core::{Error, Result, Timestamp};
+use serde::Serialize;
 
 use self::calendar::Calendar;
 use self::text::CronText;
@@ -30,7 +31,8 @@ const BATCH: usize = 500;
 /// The policy for missed slots: the slots of a schedule that no runner was there for.
 ///
 /// A slot that isn't made up for is recorded as a run of its trigger, and logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Misfire {
     /// Skips a slot that can't fire within five seconds.
     Skip,

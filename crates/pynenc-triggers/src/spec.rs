@@ -6,14 +6,17 @@ use std::time::Duration;
 use pynenc_core::packed::{pack, unpack};
 use pynenc_core::{Error, Result, Status, TaskId};
 use pynenc_engine::EncodedCall;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::schedule::{CronDialect, DayMatch, Misfire, Schedule};
 
 /// The conditions of a trigger and its call, as data.
 ///
+/// It is stored in a compact form; serde only writes it, for people to read.
+///
 /// Its `Display` form shows the conditions: `all(event a, success of b) within 1h`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TriggerSpec {
     /// The single conditions. [`shape`](Self::shape) refers to them by their index.
     pub conditions: Vec<ConditionSpec>,
@@ -24,7 +27,8 @@ pub struct TriggerSpec {
 }
 
 /// How the conditions of a trigger combine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConditionTree {
     /// A single condition: its index in [`TriggerSpec::conditions`].
     Leaf(u32),
@@ -40,7 +44,8 @@ pub enum ConditionTree {
 }
 
 /// A single condition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConditionSpec {
     /// Met by each slot of a cron schedule.
     Cron {
@@ -51,6 +56,7 @@ pub enum ConditionSpec {
         /// The policy for missed slots.
         misfire: Misfire,
         /// The chosen meaning of a text that systems read differently.
+        #[serde(skip_serializing_if = "CronDialect::is_default")]
         dialect: CronDialect,
     },
     /// Met by each event of a name.
@@ -60,9 +66,11 @@ pub enum ConditionSpec {
         /// The key that the event has to have; `None` for any key.
         key: Option<String>,
         /// The pattern that the payload has to match.
+        #[serde(skip_serializing_if = "Option::is_none")]
         matching: Option<Value>,
     },
     /// Met by each completion of a task's invocation.
+    #[serde(rename = "ended")]
     Completion {
         /// The task.
         task: TaskId,
@@ -71,14 +79,17 @@ pub enum ConditionSpec {
         /// The kinds of errors that count; an empty list means all.
         kinds: Vec<String>,
         /// The pattern that the arguments have to match.
+        #[serde(skip_serializing_if = "Option::is_none")]
         arguments: Option<Value>,
         /// The pattern that the result has to match.
+        #[serde(skip_serializing_if = "Option::is_none")]
         result: Option<Value>,
     },
 }
 
 /// The call of a trigger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// The same call each time.
     Fixed(Box<EncodedCall>),

@@ -51,7 +51,7 @@ impl Config {
     ///
     /// A value of the wrong type, unknown keys (all in one error), or an error of [`Section::validate`].
     pub fn section<T: Section>(&self) -> Result<T> {
-        let merged = self.merged(T::NAME, T::SECRETS, layer::as_json(&T::default())?)?;
+        let merged = self.merged(T::NAME, T::SECRETS, &layer::as_json(&T::default())?)?;
         let section: T = reader::read(T::NAME, T::SECRETS, merged.clone())?;
         section.validate()?;
         self.show(T::NAME, T::SECRETS, &layer::as_json(&section)?, &merged);
@@ -59,9 +59,9 @@ impl Config {
     }
 
     /// Records the defaults of a section, and merges the settings into them.
-    fn merged(&self, name: &'static str, secrets: &[&str], defaults: Json) -> Result<Map<String, Sourced>> {
+    fn merged(&self, name: &'static str, secrets: &[&str], defaults: &Json) -> Result<Map<String, Sourced>> {
         let layer = Layer::defaults(defaults.clone())?;
-        self.show(name, secrets, &defaults, &layer.0);
+        self.show(name, secrets, defaults, &layer.0);
         let set = if name.is_empty() { self.root_keys(&layer) } else { self.table(name)? };
         layer::merge([layer, set])
     }

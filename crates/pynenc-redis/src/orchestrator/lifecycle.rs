@@ -14,7 +14,7 @@ use super::store::RedisOrchestrator;
 use crate::arguments::{self, BATCH};
 use crate::decision::{self, Hint, Step};
 use crate::value::values_of;
-use crate::{entry, replies, script};
+use crate::{records, replies, script};
 
 #[async_trait]
 impl Lifecycle for RedisOrchestrator {
@@ -57,7 +57,7 @@ impl Lifecycle for RedisOrchestrator {
     }
 
     async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
-        self.client().retry_if_garbled(|| entry::read(self.client(), ids)).await
+        self.client().retry_if_garbled(|| records::read(self.client(), ids)).await
     }
 
     async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspection>>> {

@@ -4,8 +4,8 @@ use pynenc_core::Status;
 use pynenc_core::record::Priority;
 
 use crate::codes::{reason_code, status_code};
-use crate::entry::{HEADER, LAYOUT};
 use crate::keys::Key;
+use crate::layout::{HEADER, LAYOUT};
 
 /// The lease of a runner that claims before its first heartbeat, in milliseconds.
 const FIRST_LEASE: u64 = 15_000;
@@ -71,7 +71,11 @@ mod tests {
         assert_eq!(places, ["36", "39"]);
         assert_eq!(literal("T", "header").unwrap(), "84");
         let [status, owner] = ["status", "owner"].map(|name| place_of(name).unwrap());
-        assert_eq!(owner + length_of("owner") - status, crate::log::STATE, "the fields from the status to the owner");
+        assert_eq!(
+            owner + length_of("owner") - status,
+            crate::layout::STATE,
+            "the fields from the status to the owner"
+        );
         assert_eq!(literal("F", "unknown"), None);
     }
 }
