@@ -37,13 +37,8 @@ async fn a_caller_waits_on_when_its_child_is_lost(backend: Backend) {
     assert_eq!(parent.result().await.unwrap(), 2);
     let history = parent.history().await.unwrap();
     let pauses = history.iter().filter(|line| line.status == Status::Paused).count();
-    let expected = match backend {
-        // In memory a runner claims the child by itself, and the caller waits only for the notification.
-        Backend::Memory => 1,
-        // The runner's settlement of the child is refused. The caller, which resumed with it, pauses again.
-        Backend::Redis => 2,
-    };
-    assert_eq!(pauses, expected);
+    // The runner's settlement of the child is refused. The caller, which resumed with it, pauses again.
+    assert_eq!(pauses, 2);
 }
 
 async fn a_caller_sees_a_child_that_another_runner_finished(backend: Backend) {
