@@ -1,8 +1,8 @@
 -- Lists invocations behind a position, in the order of registration or in reverse. Examines one batch: of the chunks in
 -- which all are listed, of an index, or of an owner's invocations. The reply begins with the position where the batch
 -- ended, if there are more.
-local after, id_after, limit, unchanged_for, since, latest, only_queued, newest_first, is_unsuccessful =
-  parse('>I6c16I4I6I6I6BBB', ARGV[1])
+local after, id_after, limit, unchanged_for, since, latest, only_queued, newest_first, is_unsuccessful, all_queued =
+  parse('>I6c16I4I6I6I6BBBI4', ARGV[1])
 local statuses, task, owner = ARGV[2], ARGV[3], ARGV[4]
 local SIZE = 500
 local unchanged_since, is_reversed = now() - unchanged_for, newest_first == 1
@@ -30,9 +30,8 @@ local function sort_from(ids)
   is_more = #found > SIZE
 end
 
--- The ranks of a batch of the unsuccessful ones, which are ordered by the time of registration and then by id.
-local function unsuccessful_ids()
-  local index = K.unsuccessful
+-- A batch of an index that is ordered by the time of registration and then by id.
+local function ids_in(index)
   if not is_reversed then
     local first = count_before(index, after, id_after, true)
     return call('ZRANGE', index, first, first + SIZE)
@@ -99,7 +98,10 @@ end
 if owner ~= '' then
   sort_from(call('SMEMBERS', K.owned .. owner))
 elseif is_unsuccessful == 1 then
-  sort_from(unsuccessful_ids())
+  sort_from(ids_in(K.unsuccessful))
+elseif only_queued == 1 and call('ZCARD', K.waiting) >= all_queued then
+  -- All queued invocations were registered without a lane.
+  sort_from(ids_in(K.waiting))
 else
   walk()
 end

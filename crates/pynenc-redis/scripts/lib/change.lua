@@ -36,7 +36,8 @@ end
 local function transition_group(kind, state, time)
   local group = kind.groups[state]
   if not group then
-    group = new_group(kind, state, bit.band(kind.flags, contains(T.final, byte(state)) and 222 or 223), time)
+    local dropped = contains(T.final, byte(state)) and UNLOGGED + CANCEL_REQUESTED or UNLOGGED
+    group = new_group(kind, state, bit.band(kind.flags, 255 - dropped), time)
     group.has_effects = has_effects(group, kind.flags)
     kind.groups[state] = group
   end

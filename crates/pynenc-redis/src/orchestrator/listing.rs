@@ -23,6 +23,7 @@ const STEPS: usize = Find::LOOKED_AT / BATCH;
 const LATEST: Timestamp = Timestamp::from_millis((1 << 48) - 1);
 
 pub(super) async fn find(client: &Client, find: &Find) -> Result<Page<Tracked>> {
+    let most = most(client, find).await?;
     let filter = Filter {
         statuses: find.statuses.iter().map(|status| status_code(*status)).collect(),
         task: find.task.as_ref().map_or("", |task| task.as_str()).into(),
@@ -32,8 +33,9 @@ pub(super) async fn find(client: &Client, find: &Find) -> Result<Page<Tracked>> 
         until: find.until.unwrap_or(LATEST),
         newest_first: find.newest_first,
         is_unsuccessful: are_unsuccessful(&find.statuses),
+        most,
     };
-    page(client, &filter, find.after.max(start(find)), find.limit, most(client, find).await?).await
+    page(client, &filter, find.after.max(start(find)), find.limit).await
 }
 
 /// The largest number of matches. It is known where the listing is filtered by statuses alone or for queued invocations,
@@ -73,20 +75,16 @@ struct Filter {
     until: Timestamp,
     newest_first: bool,
     is_unsuccessful: bool,
+    /// The largest number of matches.
+    most: usize,
 }
 
-/// Requests one item more than the page holds, to learn whether there is another page. There are at most `most` items.
-async fn page(
-    client: &Client,
-    filter: &Filter,
-    mut after: Option<Cursor>,
-    limit: usize,
-    most: usize,
-) -> Result<Page<Tracked>> {
+/// Requests one item more than the page holds, to learn whether there is another page.
+async fn page(client: &Client, filter: &Filter, mut after: Option<Cursor>, limit: usize) -> Result<Page<Tracked>> {
     let mut found: Vec<(Tracked, Cursor)> = Vec::new();
     let mut steps = 0;
     let examined_up_to = loop {
-        if found.len() >= most {
+        if found.len() >= filter.most {
             break None;
         }
         let left = limit.saturating_add(1) - found.len();
@@ -121,6 +119,7 @@ async fn step(
     let header = header.u48(filter.since.as_millis()).u48(filter.until.as_millis());
     let header =
         header.u8(filter.queued_for.is_some().into()).u8(filter.newest_first.into()).u8(filter.is_unsuccessful.into());
+    let header = header.u32(filter.most as u64);
     let owner = filter.owner.map(|owner| owner.as_bytes().to_vec()).unwrap_or_default();
     let arguments = [header.done(), filter.statuses.clone(), filter.task.clone(), owner];
     let mut replies = list(client.run(&script::FIND, &arguments).await?)?.into_iter();
