@@ -19,7 +19,7 @@ local function sort_from(ids)
   prefetch(ids)
   local times = {}
   for _, id in ipairs(ids) do
-    local raw = entry(id)
+    local raw = readable_entry(id)
     times[id] = raw and registered_at(raw)
     if raw and is_behind(times[id], id) then found[#found + 1] = id end
   end
@@ -43,13 +43,14 @@ end
 -- The rank of the chunk in which the listing continues, and the place in it: behind the last invocation that was examined.
 -- Without a place, the listing continues by time: that invocation is forgotten, or there is none.
 local function start()
-  local raw = id_after ~= NONE and entry(id_after)
+  local raw = id_after ~= NONE and readable_entry(id_after)
   if raw then
     local chunk = sub(raw, F.chunk, L.chunk)
     local rank, place = call('ZRANK', K.chunks, chunk), call('LPOS', K.listed .. chunk, id_after)
     if rank and place then return rank, is_reversed and place - 1 or place + 1 end
   end
-  return math.max(call('ZCOUNT', K.chunks, '-inf', int(after)) - 1, 0)
+  -- Chunks that begin in the same millisecond may be in the middle of its registrations.
+  return math.max(call('ZCOUNT', K.chunks, '-inf', (is_reversed and '' or '(') .. int(after)) - 1, 0)
 end
 
 -- At most so many ids of a chunk from a place on, in the order of the listing.
@@ -72,7 +73,7 @@ local function walk()
     local ids = ids_of(chunk, place, room)
     prefetch(ids)
     for _, id in ipairs(ids) do
-      local raw = entry(id)
+      local raw = readable_entry(id)
       if raw and (not is_by_time or is_behind(registered_at(raw), id)) then found[#found + 1] = id end
     end
     if #ids == room then
@@ -107,7 +108,7 @@ else
 end
 local replies = {''}
 for i = 1, math.min(#found, SIZE) do
-  local raw = entry(found[i])
+  local raw = readable_entry(found[i])
   if matches(raw) then replies[#replies + 1] = found[i] .. head_of(raw) end
   if #replies > limit or i == SIZE then
     if i < #found or is_more then replies[1] = pack('>I6c16', registered_at(raw), found[i]) end

@@ -13,6 +13,7 @@ local function forget(id)
     for _, sequence in ipairs(call('SMEMBERS', K.outbox_entries .. id)) do drop_outbox_entry(sequence) end
   end
   call('DEL', K.entry .. id, K.idempotency_keys_of .. id)
+  entries[id] = false
   call('LREM', K.listed .. chunk, '1', id)
   chunks[chunk] = true
   if status_of(raw) ~= S.success then call('ZREM', K.unsuccessful, id) end

@@ -4,7 +4,7 @@ allow_full_memory()
 local function parent_of(id)
   local record = call('GETRANGE', K.record .. id, 0, 16)
   if record ~= '' then return byte(record) == 1 and sub(record, 2) or nil end
-  local raw = entry(id)
+  local raw = readable_entry(id)
   local start = raw and has_flag(raw, HAS_PARENT) and head_length(raw) + 5
   return start and sub(raw, start, start + 15) or nil
 end

@@ -36,7 +36,7 @@ call('ZADD', K.leases, time + lease, runner)
 if introduction ~= '' then call('HSET', K.introductions, runner, introduction) end
 local reply = {call('HEXISTS', K.introductions, runner)}
 for _, id in ipairs(call('SMEMBERS', K.cancels .. runner)) do
-  local raw = entry(id)
+  local raw = readable_entry(id)
   if raw and owner_of(raw) == runner and has_flag(raw, CANCEL_REQUESTED) then
     reply[#reply + 1] = id
   else

@@ -16,7 +16,7 @@ local function offer_from(retention)
   local ids = call('LRANGE', list, '0', int(limit - 1))
   prefetch(ids)
   for _, id in ipairs(ids) do
-    local raw = entry(id)
+    local raw = readable_entry(id)
     local is_finished = raw and contains(T.final, status_of(raw))
     if is_finished and (parse('>I6', raw, F.at) + retention > time or #replies >= limit) then return end
     call('LREM', list, '1', id)

@@ -33,7 +33,7 @@ for _, runner in ipairs(call('ZRANGE', K.retired, 0, -1)) do
   local owned = call('SRANDMEMBER', K.owned .. runner, math.max(left, 1))
   if #owned == 0 then forget_if_old(runner) end
   for i = 1, math.min(#owned, left) do
-    local raw = entry(owned[i])
+    local raw = readable_entry(owned[i])
     if raw then
       replies[#replies + 1] = runner
       replies[#replies + 1] = owned[i] .. head_of(raw)

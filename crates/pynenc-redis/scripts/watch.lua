@@ -4,7 +4,7 @@ allow_full_memory()
 prefetch({unpack(ARGV, 2)})
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local raw = entry(id)
+  local raw = readable_entry(id)
   if not raw then
     replies[#replies + 1] = false
   elseif contains(T.final, status_of(raw)) then

@@ -163,20 +163,19 @@ impl Client {
         Ok(replies)
     }
 
-    /// Runs a script over items in chunks. Returns the time of the last chunk, and a reply for each item.
+    /// Runs a script over items in chunks. Returns the time and the reply of each item.
     pub(crate) async fn run_timed(
         &self,
         script: &'static Script,
         items: &[Vec<u8>],
         width: usize,
-    ) -> Result<(Timestamp, Vec<Value>)> {
-        let (mut time, mut replies) = (Timestamp::default(), Vec::with_capacity(items.len() / width));
+    ) -> Result<Vec<(Timestamp, Value)>> {
+        let mut replies = Vec::with_capacity(items.len() / width);
         for chunk in items.chunks(BATCH * width) {
-            let (at, values) = values_of(self.run(script, chunk).await?)?;
-            time = at;
-            replies.extend(values);
+            let (time, values) = values_of(self.run(script, chunk).await?)?;
+            replies.extend(values.map(|value| (time, value)));
         }
-        Ok((time, replies))
+        Ok(replies)
     }
 
     /// Sends a plain command.

@@ -10,7 +10,7 @@ use pynenc_core::{Digest, Error, InvocationId, Result, RunnerId, Timestamp};
 
 /// The largest time or duration in milliseconds. A larger one is cut to this. A queue's scores multiply a time by 1024,
 /// and the product has to be exact as a float.
-const LARGEST_MILLIS: u64 = (1 << 43) - 1;
+pub(crate) const LARGEST_MILLIS: u64 = (1 << 43) - 1;
 
 /// Appends values to bytes.
 #[derive(Debug, Default)]
@@ -198,9 +198,9 @@ fn cut_off() -> Error {
     Error::corrupt("a stored value is too short")
 }
 
-/// Checks the lengths of names, which are stored in two bytes.
+/// Checks the lengths of names, which are stored in two bytes, a few of them together.
 pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    match names.into_iter().find(|name| name.len() > usize::from(u16::MAX) / 2) {
+    match names.into_iter().find(|name| name.len() > usize::from(u16::MAX) / 4) {
         Some(name) => Err(Error::invalid("a name is too long for the store").with("bytes", name.len())),
         None => Ok(()),
     }

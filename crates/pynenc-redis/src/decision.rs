@@ -151,8 +151,8 @@ pub(crate) async fn settle(client: &Client, steps: &[Step<'_>]) -> Result<Vec<Re
         if !decisions.is_empty() {
             let items: Vec<_> =
                 decisions.iter_mut().flat_map(|(_, decision)| std::mem::take(&mut decision.arguments)).collect();
-            let (time, answers) = client.run_timed(&script::SETTLE, &items, WIDTH).await?;
-            for ((index, decision), answer) in decisions.into_iter().zip(answers) {
+            let answers = client.run_timed(&script::SETTLE, &items, WIDTH).await?;
+            for ((index, decision), (time, answer)) in decisions.into_iter().zip(answers) {
                 settle(index, answered(steps[index].transition, decision, answer, time));
             }
         }

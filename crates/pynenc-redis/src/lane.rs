@@ -194,6 +194,10 @@ impl RedisLane {
                     return Err(unexpected_reply("a reply to a call"));
                 };
                 let claimed = claim.filter(|_| is_one(granted)).map(|claim| {
+                    // A repeat after a lost reply reads the child as it was claimed.
+                    if child.record.owner == Some(claim.runner) {
+                        return Ok(child.clone());
+                    }
                     let record = replies::after_claim(claim, &child.record, time)?;
                     Ok(Tracked { record, ..child.clone() })
                 });

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pynenc_core::broker::Pop;
-use pynenc_core::lane::{Settlement, Submission};
+use pynenc_core::lane::{Called, Settlement, Submission};
 use pynenc_core::orchestrator::{
-    Claim, ClaimReply, Heartbeat, OutboxInterest, OutboxTake, Registered, Signal, Tracked, Transition, TransitionReply,
+    Block, Claim, ClaimReply, Find, Heartbeat, OutboxInterest, OutboxTake, Registered, Signal, Tracked, Transition,
+    TransitionReply,
 };
 use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
 use pynenc_core::state_backend::OutcomeWrite;
@@ -304,6 +305,50 @@ async fn a_failed_item_stops_and_the_other_items_of_its_batch_continue() {
     let claim = Claim::new(vec![bad.id, good.id], RunnerId::new());
     let replies = stores.orchestrator.claim(&claim).await.expect("claim");
     assert!(matches!(replies[..], [ClaimReply::Gone, ClaimReply::Granted(_)]));
+}
+
+#[tokio::test]
+async fn a_call_with_a_lost_reply_is_repeated_and_keeps_its_claim() {
+    let server = RedisServer::start();
+    let stores = Stores::on(&server).await;
+    let caller = stores.start(stores.submit().await.expect("submit")).await;
+    let runner = caller.record.owner.expect("a runner owns the caller");
+    let (call, claim) = (submission(&registration()), Claim::new(Vec::new(), runner).running_below(1));
+    let block = Block { waiter: caller.id, seen: caller.record.clone(), runner, on: Vec::new() };
+    let mut replies = Vec::new();
+    for _ in 0..2 {
+        match stores.lane.call(call.clone(), &block, Some(&claim)).await.expect("call") {
+            Called::Waiting { claimed, waiter, .. } => replies.push((claimed.expect("the call is claimed"), waiter)),
+            other => panic!("the caller doesn't wait: {other:?}"),
+        }
+    }
+    assert_eq!(replies[0], replies[1]);
+    assert_eq!(replies[0].0.record.status, Status::Running);
+}
+
+#[tokio::test]
+async fn an_entry_that_cant_be_read_stops_no_listing_and_no_recovery() {
+    let server = RedisServer::start();
+    let stores = Stores::on(&server).await;
+    let (bad, good) = (stores.submit().await.expect("submit"), stores.submit().await.expect("submit"));
+    let running = stores.start(bad).await;
+    let runner = running.record.owner.expect("it runs");
+    let script = format!("redis.call('SETRANGE', {}, 0, '\\009')", key("o:i", bad));
+    server.command(&["EVAL", &script, "0"]);
+    let page = stores.orchestrator.find(&Find { limit: 10, ..Find::default() }).await.expect("find");
+    assert_eq!(page.items.iter().map(|item| item.id).collect::<Vec<_>>(), [good]);
+    let lease = Duration::from_secs(15);
+    let heartbeat = |lease| Heartbeat {
+        runner,
+        lease,
+        interval: Duration::from_secs(5),
+        description: "faults".into(),
+        introduction: None,
+    };
+    stores.orchestrator.heartbeat(&heartbeat(lease)).await.expect("heartbeat");
+    stores.orchestrator.heartbeat(&heartbeat(Duration::ZERO)).await.expect("the last heartbeat");
+    assert!(stores.orchestrator.retire_expired(10).await.expect("retire_expired").is_empty());
+    assert!(stores.orchestrator.outlived(10, lease).await.expect("outlived").is_empty());
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ local function entry(id)
   return raw
 end
 
+-- The present entry; false if there is none that this version can read.
+local function readable_entry(id)
+  local ok, raw = pcall(entry, id)
+  return ok and raw
+end
+
 -- Writes the changed entries.
 local function flush_entries()
   local values = {}

@@ -12,7 +12,7 @@ end
 
 -- The due time of an item: 'due' is a delay if its kind is 1, and a time otherwise.
 local function due_at(kind, due, time)
-  if kind == 1 then return time + due end
+  if kind == 1 then return math.min(time + due, T.latest) end
   return due
 end
 

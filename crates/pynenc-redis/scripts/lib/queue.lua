@@ -18,13 +18,15 @@ local function next_sequence()
   return last_sequence
 end
 
--- Hints of one score are ordered by their ids. So hints in the order of their ids share a score.
+-- Hints of one score are ordered by the bytes of their ids. So hints in this order share a score. Scripts compare by the
+-- locale of the server, which may be another order.
+local IS_BYTEWISE = 'B' < 'a'
 local last_id, last_priority, score
 
 local function put_ready(queue, id, priority)
   local members = ready[queue] or {}
   ready[queue] = members
-  if priority ~= last_priority or id <= last_id then
+  if not IS_BYTEWISE or priority ~= last_priority or id <= last_id then
     last_priority, score = priority, int((HIGHEST - priority) * BAND + next_sequence())
   end
   last_id = id

@@ -2,7 +2,7 @@
 local function first_parked(key)
   while true do
     local id = call('ZRANGE', K.parked .. key, 0, 0)[1]
-    local raw = id and entry(id)
+    local raw = id and readable_entry(id)
     if not id or (raw and status_of(raw) == S.concurrency_controlled) then return id, raw end
     call('ZREM', K.parked .. key, id)
   end

@@ -60,11 +60,12 @@ local function submit_call(argument, raw, time)
   local reg = registration_of(raw)
   local reply = existing_reply(item, reg)
   if reply then return reply end
-  changed[item.id] = due > 0 and with_due(raw, due) or raw
-  add_count(reg, due > 0 and S.scheduled or S.registered, true, 1)
   add_to_parent(item.id, raw)
   if reg.key then call('HSETNX', K.registration_keys, reg.key, item.id .. reg.arguments) end
   bind_idempotency_key(item, item.id, '1')
+  -- Last, because a failure above leaves no invocation.
+  changed[item.id] = due > 0 and with_due(raw, due) or raw
+  add_count(reg, due > 0 and S.scheduled or S.registered, true, 1)
   return 'N', reg, due
 end
 

@@ -3,6 +3,7 @@
 use pynenc_core::Status;
 use pynenc_core::record::Priority;
 
+use crate::codec::LARGEST_MILLIS;
 use crate::codes::{reason_code, status_code};
 use crate::keys::Key;
 use crate::layout::{HEADER, LAYOUT};
@@ -44,6 +45,7 @@ fn table(name: &str) -> Option<String> {
         "layout" => Some(LAYOUT.to_string()),
         "header" => Some(HEADER.iter().map(|(_, length)| length).sum::<usize>().to_string()),
         "chunk" => Some(CHUNK.to_string()),
+        "latest" => Some(LARGEST_MILLIS.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
         "owned" => Some(set_of(Status::is_owned)),
         "final" => Some(set_of(Status::is_final)),
