@@ -194,8 +194,8 @@ async fn eight_processes_fire_each_slot_once() {
     assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "no slot has two invocations: {ticks:?}");
 }
 
-/// Only the command that fires a run contains this text.
-const FIRES: &[u8] = b"consumes";
+/// Only the command that fires a run has this argument: the kind of a firing with a call.
+const FIRES: &[u8] = b"\r\ncall\r\n";
 
 /// Kills a worker that met a fault while it fired a slot. Another worker must continue with one invocation for each
 /// slot.
