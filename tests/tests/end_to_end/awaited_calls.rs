@@ -37,8 +37,9 @@ async fn a_caller_waits_on_when_its_child_is_lost(backend: Backend) {
     assert_eq!(parent.result().await.unwrap(), 2);
     let history = parent.history().await.unwrap();
     let pauses = history.iter().filter(|line| line.status == Status::Paused).count();
-    // The runner's settlement of the child is refused. The caller, which resumed with it, pauses again.
-    assert_eq!(pauses, 2);
+    // The runner's settlement of the child is refused. If the caller resumed with it, the caller pauses again. If the
+    // second attempt was faster, the caller resumed with that one.
+    assert!((1..=2).contains(&pauses), "{pauses}");
 }
 
 async fn a_caller_sees_a_child_that_another_runner_finished(backend: Backend) {
