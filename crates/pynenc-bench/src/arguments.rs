@@ -9,7 +9,7 @@ use crate::{growth, peers};
 /// The number of rounds of a comparison of two programs.
 const ROUNDS: usize = 3;
 
-/// What the program does.
+/// A command of the benchmark program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Measures the named benchmarks, or all.

@@ -103,7 +103,7 @@ fn refuse_claim(from: Status, change: &Change) -> Option<Refusal> {
     is_claim.then_some(Refusal::WrongActor { from, to, by })
 }
 
-/// What follows from a stored record: the reply, or the record by which to decide again.
+/// The reply to a transition, or the stored record by which to decide again.
 enum Next {
     Reply(TransitionReply),
     Again(StatusRecord),
