@@ -13,7 +13,7 @@ mod refusal;
 mod status_record;
 
 pub use advance::{Change, advance};
-pub use compare_and_set::{CompareAndSet, compare_and_set};
+pub use compare_and_set::{CompareAndSet, compare_and_set, refuse_claim};
 pub use edges::{Actors, By, EDGES, Edge};
 pub use refusal::Refusal;
 pub use status_record::{Due, StatusRecord};

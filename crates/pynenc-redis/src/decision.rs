@@ -2,7 +2,7 @@
 
 use pynenc_core::orchestrator::{Block, Transition, TransitionReply};
 use pynenc_core::record::Priority;
-use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set};
+use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set, refuse_claim};
 use pynenc_core::{InvocationId, Reason, Result, Status, StatusRecord, Timestamp};
 use redis::Value;
 
@@ -94,13 +94,6 @@ fn state_of(record: &StatusRecord) -> Vec<u8> {
 
 fn with_id(id: InvocationId, [seen, state, controls, tail]: [Vec<u8>; WIDTH - 1]) -> [Vec<u8>; WIDTH] {
     [id.as_bytes().to_vec(), seen, state, controls, tail]
-}
-
-/// Refuses a transition that a claim has to make, because only a claim takes the slot.
-fn refuse_claim(from: Status, change: &Change) -> Option<Refusal> {
-    let (to, by) = (change.to, change.by);
-    let is_claim = matches!(by, By::Claimer(_)) && !matches!(to, Status::Failed | Status::Cancelled);
-    is_claim.then_some(Refusal::WrongActor { from, to, by })
 }
 
 /// The reply to a transition, or the stored record by which to decide again.

@@ -326,6 +326,19 @@ async fn a_call_with_a_lost_reply_is_repeated_and_keeps_its_claim() {
     assert_eq!(replies[0].0.record.status, Status::Running);
 }
 
+/// Recovery makes such a transition. Its process may die before it pushes a hint.
+#[tokio::test]
+async fn a_transition_back_to_the_queue_pushes_the_hint_in_the_same_step() {
+    let server = RedisServer::start();
+    let stores = Stores::on(&server).await;
+    let running = stores.start(stores.submit().await.expect("submit")).await;
+    stores.pop(Duration::ZERO).await.expect("pop");
+    let change = Change::new(Status::Rerouted, By::System, Reason::OwnerLost);
+    let lost = Transition { id: running.id, seen: running.record.clone(), change };
+    stores.orchestrator.transition(&[lost]).await.expect("transition");
+    assert_eq!(stores.pop(Duration::ZERO).await.expect("pop"), [running.id]);
+}
+
 #[tokio::test]
 async fn an_entry_that_cant_be_read_stops_no_listing_and_no_recovery() {
     let server = RedisServer::start();

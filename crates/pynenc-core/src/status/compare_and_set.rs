@@ -30,6 +30,13 @@ pub fn compare_and_set(record: &StatusRecord, seen: &StatusRecord, change: &Chan
     }
 }
 
+/// Refuses a plain transition where a claim has to make it, because only a claim takes the slot.
+pub fn refuse_claim(from: Status, change: &Change) -> Option<Refusal> {
+    let (to, by) = (change.to, change.by);
+    let is_claim = matches!(by, By::Claimer(_)) && !matches!(to, Status::Failed | Status::Cancelled);
+    is_claim.then_some(Refusal::WrongActor { from, to, by })
+}
+
 /// Whether the record is the result of this very transition.
 ///
 /// An epoch has one owner, and each transition has a version of its own. So no other transition leads to the same pair.

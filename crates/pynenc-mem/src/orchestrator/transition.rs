@@ -1,7 +1,7 @@
 //! Transitions and cancel requests.
 
 use pynenc_core::orchestrator::{CancelReply, Transition, TransitionReply};
-use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set};
+use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_and_set, refuse_claim};
 use pynenc_core::{InvocationId, Reason, Status, Timestamp};
 
 use super::state::State;
@@ -38,11 +38,4 @@ impl State {
         let next = advance(record, &change, now).expect("the system may cancel an invocation without an owner");
         CancelReply::Cancelled { handed: self.apply_and_free_slot(id, next, change) }
     }
-}
-
-/// Refuses a transition that a claim has to make, because only a claim takes the slot.
-fn refuse_claim(from: Status, change: &Change) -> Option<Refusal> {
-    let (to, by) = (change.to, change.by);
-    let is_claim = matches!(by, By::Claimer(_)) && !matches!(to, Status::Failed | Status::Cancelled);
-    is_claim.then_some(Refusal::WrongActor { from, to, by })
 }
