@@ -12,12 +12,12 @@ end
 local function first_event(index, since, after)
   local low = search_start(since, after)
   while true do
-    local positions = call('ZRANGEBYSCORE', index, '(' .. low, '+inf', 'LIMIT', 0, 16)
-    for _, position in ipairs(positions) do
+    local places = call('ZRANGEBYSCORE', index, '(' .. low, '+inf', 'LIMIT', 0, 16)
+    for _, position in ipairs(places) do
       low = position
       if tonumber(call('ZSCORE', K.event_ages, position) or -1) >= since then return position end
     end
-    if #positions == 0 then return nil end
+    if #places == 0 then return nil end
   end
 end
 

@@ -20,14 +20,14 @@ local function add_queued(on, replies)
   for _, id in ipairs(on) do
     local found = entry(id)
     if is_entry_queued(found) then
-      replies[#replies + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. head_of(found)
+      replies[#replies + 1] = pack('>I4', call('SCARD', K.awaited .. id)) .. id .. start_of(found)
     end
   end
   return replies
 end
 
 local raw = entry(waiter)
-if not raw or not is_as_seen(kind_of(raw), seen, controls) then return {time, not_as_seen(raw)} end
+if not raw or not is_as_seen(kind_of(raw), seen, byte(controls)) then return {time, not_as_seen(raw)} end
 local on = unfinished()
 if #on == 0 then return {time, 'Y'} end
 local nodes = {}

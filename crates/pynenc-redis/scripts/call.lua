@@ -1,13 +1,13 @@
 -- Submits a call, and pauses its caller until the call has finished. With a token, claims the call for the caller's
 -- runner too, so it needs no hint. If another invocation stands for the call, the script only replies to the
 -- registration. The reply is the time, and then the reply for the caller, the call's, and its claim's.
-local item, body, waiter, seen, state, controls, tail, channel, runner, token = unpack(ARGV)
-local id, runs_below, time = sub(item, 1, 16), tonumber(ARGV[11]), now()
+local item, head, rest, waiter, seen, state, controls, tail, channel, runner, token = unpack(ARGV)
+local id, runs_below, time = sub(item, 1, 16), tonumber(ARGV[12]), now()
 
 local raw = entry(waiter)
-if not raw or not is_as_seen(kind_of(raw), seen, controls) then return {time, not_as_seen(raw)} end
-local start, chunk = entry_start(time)
-local reply, reg, due = submit_call(item, start .. body, time)
+if not raw or not is_as_seen(kind_of(raw), seen, byte(controls)) then return {time, not_as_seen(raw)} end
+local chunk = present_chunk()
+local reply, reg, due = submit_call(item, new_start(head, time, chunk), rest, time)
 local child = (reg or byte(reply) == 79) and entry(id)
 if reg then list_new(chunk, {id}, time) end
 if not child or contains(T.final, status_of(child)) then

@@ -45,7 +45,7 @@ end
 local function start()
   local raw = id_after ~= NONE and readable_entry(id_after)
   if raw then
-    local chunk = sub(raw, F.chunk, L.chunk)
+    local chunk = chunk_of(raw)
     local rank, place = call('ZRANK', K.chunks, chunk), call('LPOS', K.listed .. chunk, id_after)
     if rank and place then return rank, is_reversed and place - 1 or place + 1 end
   end
@@ -90,7 +90,7 @@ end
 local function matches(raw)
   local at = registered_at(raw)
   if at < since or at > latest then return false end
-  if only_queued == 1 and (parse('>I6', raw, F.at) > unchanged_since or not is_entry_queued(raw)) then return false end
+  if only_queued == 1 and (changed_at(raw) > unchanged_since or not is_entry_queued(raw)) then return false end
   if owner ~= '' and owner_of(raw) ~= owner then return false end
   if task ~= '' and registration_of(raw).task ~= task then return false end
   return statuses == '' or string.find(statuses, string.char(status_of(raw)), 1, true)
@@ -109,7 +109,7 @@ end
 local replies = {''}
 for i = 1, math.min(#found, SIZE) do
   local raw = readable_entry(found[i])
-  if matches(raw) then replies[#replies + 1] = found[i] .. head_of(raw) end
+  if matches(raw) then replies[#replies + 1] = found[i] .. start_of(raw) end
   if #replies > limit or i == SIZE then
     if i < #found or is_more then replies[1] = pack('>I6c16', registered_at(raw), found[i]) end
     break

@@ -5,7 +5,7 @@ local chunks = {}
 local function forget(id)
   local raw = entry(id)
   if not raw or not contains(T.final, status_of(raw)) then return end
-  local reg, chunk = registration_of(raw), sub(raw, F.chunk, L.chunk)
+  local reg, chunk = registration_of(raw), chunk_of(raw)
   if has_flag(raw, NAMED) then
     for _, name in ipairs(call('SMEMBERS', K.idempotency_keys_of .. id)) do call('HDEL', K.idempotency_keys, name) end
   end
@@ -13,7 +13,7 @@ local function forget(id)
     for _, sequence in ipairs(call('SMEMBERS', K.outbox_entries .. id)) do drop_outbox_entry(sequence) end
   end
   call('DEL', K.entry .. id, K.idempotency_keys_of .. id)
-  entries[id] = false
+  drop_entry(id)
   call('LREM', K.listed .. chunk, '1', id)
   chunks[chunk] = true
   if status_of(raw) ~= S.success then call('ZREM', K.unsuccessful, id) end

@@ -5,8 +5,7 @@ local function parent_of(id)
   local record = call('GETRANGE', K.record .. id, 0, 16)
   if record ~= '' then return byte(record) == 1 and sub(record, 2) or nil end
   local raw = readable_entry(id)
-  local start = raw and has_flag(raw, HAS_PARENT) and head_length(raw) + 5
-  return start and sub(raw, start, start + 15) or nil
+  return raw and has_flag(raw, HAS_PARENT) and parent_in(rest_of(raw)) or nil
 end
 
 for _, id in ipairs(ARGV) do

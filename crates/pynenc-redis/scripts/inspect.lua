@@ -19,7 +19,7 @@ local function inspect(id, raw)
     holders = call('SRANDMEMBER', K.holders .. key, MOST_HOLDERS)
     parked_before = call('ZRANK', K.parked .. key, id)
   end
-  return {head_of(raw), log_of(raw), holders, parked_before or -1, unfinished(id)}
+  return {start_of(raw), log_of(raw), holders, parked_before or -1, unfinished(id)}
 end
 
 for i = 1, #ARGV do

@@ -18,7 +18,7 @@ local function offer_from(retention)
   for _, id in ipairs(ids) do
     local raw = readable_entry(id)
     local is_finished = raw and contains(T.final, status_of(raw))
-    if is_finished and (parse('>I6', raw, F.at) + retention > time or #replies >= limit) then return end
+    if is_finished and (changed_at(raw) + retention > time or #replies >= limit) then return end
     call('LREM', list, '1', id)
     if is_finished then offer(id) end
   end

@@ -36,7 +36,7 @@ for _, runner in ipairs(call('ZRANGE', K.retired, 0, -1)) do
     local raw = readable_entry(owned[i])
     if raw then
       replies[#replies + 1] = runner
-      replies[#replies + 1] = owned[i] .. head_of(raw)
+      replies[#replies + 1] = owned[i] .. start_of(raw)
       left = left - 1
     end
   end

@@ -1,13 +1,13 @@
 -- Reads the last runs of a trigger, or undelivered runs that were fired long enough ago. A run is its time, the result
 -- of its delivery behind a mark or nothing, and the encoded run.
 local limit, kind, replies = tonumber(ARGV[1]), ARGV[2], {}
-local positions
+local places
 if kind == 'undelivered' then
-  positions = due_offers(K.undelivered, now(), ARGV[3], limit)
+  places = due_offers(K.undelivered, now(), ARGV[3], limit)
 else
-  positions = call('ZREVRANGE', K.runs_of .. ARGV[3], 0, limit - 1)
+  places = call('ZREVRANGE', K.runs_of .. ARGV[3], 0, limit - 1)
 end
-for _, position in ipairs(positions) do
+for _, position in ipairs(places) do
   local id = sub(position, 7)
   local stored = call('HGET', K.runs, id)
   if stored then

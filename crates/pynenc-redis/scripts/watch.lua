@@ -8,7 +8,7 @@ for i = 2, #ARGV do
   if not raw then
     replies[#replies + 1] = false
   elseif contains(T.final, status_of(raw)) then
-    replies[#replies + 1] = sub(raw, 1, T.header)
+    replies[#replies + 1] = start_of(raw)
   else
     add_watcher(id, raw, channel)
     replies[#replies + 1] = 1

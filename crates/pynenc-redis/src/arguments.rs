@@ -30,8 +30,28 @@ pub(crate) fn queues(queues: &[QueueName]) -> impl Iterator<Item = Vec<u8>> {
     queues.iter().map(|queue| queue.as_str().as_bytes().to_vec())
 }
 
-/// A new call: its id with what a few calls have, and its entry.
-pub(crate) fn submission(registration: &Registration, record: Option<&LaneRecord>) -> Result<[Vec<u8>; 2]> {
+/// The arguments of an item: those that it may share with other items, and its own.
+pub(crate) struct Item<const N: usize> {
+    pub(crate) shared: [Vec<u8>; N],
+    pub(crate) own: [Vec<u8>; 2],
+}
+
+/// The arguments of a script for items. Items with the same shared arguments, one behind the other, are a run: first
+/// the shared arguments, then the number of the items, and then each item's own.
+pub(crate) fn runs<const N: usize>(mut items: Vec<Item<N>>) -> Vec<Vec<u8>> {
+    let mut arguments = Vec::with_capacity(2 * items.len() + N + 1);
+    for run in items.chunk_by_mut(|one, next| one.shared == next.shared) {
+        arguments.extend_from_slice(&run[0].shared);
+        arguments.push(decimal(run.len() as u64));
+        for item in run {
+            arguments.extend(std::mem::take(&mut item.own));
+        }
+    }
+    arguments
+}
+
+/// A new call: the head of its entry; and its id with what a few calls have, and its record.
+pub(crate) fn new_call(registration: &Registration, record: Option<&LaneRecord>) -> Result<Item<1>> {
     let Registration { id, task, queue, due, idempotency, .. } = registration;
     let idempotency_key = idempotency.as_ref().map_or("", |idempotency| &idempotency.key);
     codec::check_names([task.as_str(), queue.as_str(), idempotency_key])?;
@@ -43,7 +63,21 @@ pub(crate) fn submission(registration: &Registration, record: Option<&LaneRecord
         let name = [task.as_str().as_bytes(), b"\0", idempotency.key.as_bytes()].concat();
         item = item.sized(&name).bytes(idempotency.arguments.as_bytes());
     }
-    Ok([item.done(), new_entry(registration, record)])
+    let [head, rest] = new_entry(registration, record);
+    Ok(Item { shared: [head], own: [item.done(), rest] })
+}
+
+/// The arguments of a script that registers calls, for each batch of them.
+pub(crate) fn new_calls(calls: impl IntoIterator<Item = Result<Item<1>>>) -> Result<Vec<Vec<Vec<u8>>>> {
+    let mut calls = calls.into_iter();
+    let mut batches = Vec::new();
+    loop {
+        let batch = calls.by_ref().take(BATCH).collect::<Result<Vec<_>>>()?;
+        if batch.is_empty() {
+            return Ok(batches);
+        }
+        batches.push(runs(batch));
+    }
 }
 
 /// A claim, without its candidates.

@@ -24,7 +24,7 @@ use crate::config::RedisConfig;
 use crate::error::{is_corrupt, unexpected_reply};
 use crate::keys::{Family, Key, Keys};
 use crate::script::{self, Script};
-use crate::value::{bytes, list, optional, values_of};
+use crate::value::{bytes, list, optional};
 
 /// The number of keys that one step of a purge examines.
 const PURGE_STEP: usize = 1000;
@@ -159,21 +159,6 @@ impl Client {
         for chunk in items.chunks(BATCH * width) {
             let arguments = [fixed, chunk].concat();
             replies.extend(list(self.run(script, &arguments).await?)?);
-        }
-        Ok(replies)
-    }
-
-    /// Runs a script over items in chunks. Returns the time and the reply of each item.
-    pub(crate) async fn run_timed(
-        &self,
-        script: &'static Script,
-        items: &[Vec<u8>],
-        width: usize,
-    ) -> Result<Vec<(Timestamp, Value)>> {
-        let mut replies = Vec::with_capacity(items.len() / width);
-        for chunk in items.chunks(BATCH * width) {
-            let (time, values) = values_of(self.run(script, chunk).await?)?;
-            replies.extend(values.map(|value| (time, value)));
         }
         Ok(replies)
     }

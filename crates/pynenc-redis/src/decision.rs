@@ -6,6 +6,7 @@ use pynenc_core::status::{By, Change, CompareAndSet, Refusal, advance, compare_a
 use pynenc_core::{InvocationId, Reason, Result, Status, StatusRecord, Timestamp};
 use redis::Value;
 
+use crate::arguments::{BATCH, Item, runs};
 use crate::client::Client;
 use crate::codec::{Pack, Parse};
 use crate::entry;
@@ -14,7 +15,7 @@ use crate::layout::STATE;
 use crate::records;
 use crate::replies::{hints, with_rest};
 use crate::script::{self, Script};
-use crate::value::values_of;
+use crate::value::{number, values_of};
 
 /// How often a transition is decided. A cancel request that arrives meanwhile changes the decision, at most once.
 const TRIES: usize = 4;
@@ -29,12 +30,10 @@ pub(crate) enum Hint {
     Own,
 }
 
-/// The number of arguments of a transition.
-pub(crate) const WIDTH: usize = 5;
-
-/// A decision: the arguments for the server, and the record after the transition but for its times.
-pub(crate) struct Decision {
-    pub(crate) arguments: [Vec<u8>; WIDTH],
+/// A decision: the arguments for the server, and the record after the transition but for its times. The state before and
+/// after it and the controls may be shared with others; the id and the tail of the log are its own.
+struct Decision {
+    arguments: Item<3>,
     next: StatusRecord,
 }
 
@@ -44,12 +43,7 @@ impl Decision {
     /// # Errors
     ///
     /// The lifecycle refuses the change of this record.
-    pub(crate) fn on(
-        transition: &Transition,
-        seen: &StatusRecord,
-        outcome: &[u8],
-        hint: Hint,
-    ) -> Result<Self, Refusal> {
+    fn on(transition: &Transition, seen: &StatusRecord, outcome: &[u8], hint: Hint) -> Result<Self, Refusal> {
         let change = &transition.change;
         if let Some(refusal) = refuse_claim(seen.status, change) {
             return Err(refusal);
@@ -71,29 +65,25 @@ impl Decision {
         };
         let tail = Pack::with_capacity(outcome.len() + 16).bytes(outcome).line(&next, change);
         let state = StatusRecord { due: None, ..next.clone() };
-        let arguments = [state_of(seen), state_of(&state), controls.done(), tail.done()];
-        Ok(Self { arguments: with_id(transition.id, arguments), next })
+        let shared = [state_of(seen), state_of(&state), controls.done()];
+        Ok(Self { arguments: Item { shared, own: [transition.id.as_bytes().to_vec(), tail.done()] }, next })
     }
 
     /// Leaves a paused waiter as it is.
     fn unchanged(id: InvocationId, seen: &StatusRecord) -> Self {
-        let arguments = [state_of(seen), Vec::new(), vec![seen.cancel_requested.into()], Vec::new()];
-        Self { arguments: with_id(id, arguments), next: seen.clone() }
+        let shared = [state_of(seen), Vec::new(), vec![seen.cancel_requested.into()]];
+        Self { arguments: Item { shared, own: [id.as_bytes().to_vec(), Vec::new()] }, next: seen.clone() }
     }
+}
 
-    /// The record after the server has made the transition.
-    pub(crate) fn record(self, change: &Change, at: Timestamp) -> StatusRecord {
-        let due = change.due.filter(|_| self.next.due.is_some());
-        StatusRecord { at, due: due.map(|due| due.at(at).max(Timestamp::from_millis(1))), ..self.next }
-    }
+/// The record after the server has made a transition, from the one without the times.
+fn with_times(next: &StatusRecord, change: &Change, at: Timestamp) -> StatusRecord {
+    let due = change.due.filter(|_| next.due.is_some());
+    StatusRecord { at, due: due.map(|due| due.at(at).max(Timestamp::from_millis(1))), ..next.clone() }
 }
 
 fn state_of(record: &StatusRecord) -> Vec<u8> {
     Pack::with_capacity(STATE).state(record).done()
-}
-
-fn with_id(id: InvocationId, [seen, state, controls, tail]: [Vec<u8>; WIDTH - 1]) -> [Vec<u8>; WIDTH] {
-    [id.as_bytes().to_vec(), seen, state, controls, tail]
 }
 
 /// The reply to a transition, or the stored record by which to decide again.
@@ -141,12 +131,14 @@ pub(crate) async fn settle(client: &Client, steps: &[Step<'_>]) -> Result<Vec<Re
             Ok(Next::Again(stored)) => open.push((index, Some(stored))),
             Err(error) => replies[index] = Some(Err(error)),
         };
-        if !decisions.is_empty() {
-            let items: Vec<_> =
-                decisions.iter_mut().flat_map(|(_, decision)| std::mem::take(&mut decision.arguments)).collect();
-            let answers = client.run_timed(&script::SETTLE, &items, WIDTH).await?;
-            for ((index, decision), (time, answer)) in decisions.into_iter().zip(answers) {
-                settle(index, answered(steps[index].transition, decision, answer, time));
+        while !decisions.is_empty() {
+            let later = decisions.split_off(decisions.len().min(BATCH));
+            let (items, nexts): (Vec<_>, Vec<_>) =
+                decisions.into_iter().map(|(index, decision)| (decision.arguments, (index, decision.next))).unzip();
+            decisions = later;
+            let mut answers = Answers::from(client.run(&script::SETTLE, &runs(items)).await?)?;
+            for (index, next) in nexts {
+                settle(index, answers.next(steps[index].transition, &next));
             }
         }
         if !refused.is_empty() {
@@ -168,18 +160,40 @@ pub(crate) async fn settle(client: &Client, steps: &[Step<'_>]) -> Result<Vec<Re
         .collect())
 }
 
-fn answered(transition: &Transition, decision: Decision, answer: Value, time: Timestamp) -> Result<Next> {
-    let (first, handed) = with_rest(answer)?;
-    match first.split_first() {
-        Some((b'D', _)) => {
-            let record = decision.record(&transition.change, time);
-            Ok(Next::Reply(TransitionReply::Done { record, handed: hints(handed)? }))
+/// The server's answers to transitions.
+enum Answers {
+    /// All were made, and none handed a slot on.
+    AllMade(Timestamp),
+    Each(Timestamp, std::vec::IntoIter<Value>),
+}
+
+impl Answers {
+    fn from(reply: Value) -> Result<Self> {
+        if let time @ Value::Int(_) = reply {
+            return Ok(Self::AllMade(Timestamp::from_millis(number(&time)?)));
         }
-        Some((b'N', _)) => {
-            let due = transition.seen.due.unwrap_or_default();
-            Ok(Next::Reply(TransitionReply::Refused(Refusal::NotDue { due, now: time })))
+        values_of(reply).map(|(time, answers)| Self::Each(time, answers))
+    }
+
+    /// The answer to the next transition, from the record after it.
+    fn next(&mut self, transition: &Transition, next: &StatusRecord) -> Result<Next> {
+        let made = |next, time, handed| {
+            let record = with_times(next, &transition.change, time);
+            Ok(Next::Reply(TransitionReply::Done { record, handed }))
+        };
+        let (time, answer) = match self {
+            Self::AllMade(time) => return made(next, *time, Vec::new()),
+            Self::Each(time, answers) => (*time, answers.next().unwrap_or(Value::Nil)),
+        };
+        let (first, handed) = with_rest(answer)?;
+        match first.split_first() {
+            Some((b'D', _)) => made(next, time, hints(handed)?),
+            Some((b'N', _)) => {
+                let due = transition.seen.due.unwrap_or_default();
+                Ok(Next::Reply(TransitionReply::Refused(Refusal::NotDue { due, now: time })))
+            }
+            _ => Ok(reconsider(transition, not_as_seen(&first)?, time)),
         }
-        _ => Ok(reconsider(transition, not_as_seen(&first)?, time)),
     }
 }
 
@@ -224,14 +238,14 @@ pub(crate) async fn pause(
                 let stored = records::read(client, &[block.waiter]).await?.pop().flatten();
                 (stored.map(|tracked| tracked.record), seen.at)
             }
-            Ok(decision) => {
-                let arguments = [before, &decision.arguments, behind].concat();
+            Ok(Decision { arguments: Item { shared: [before_it, after_it, controls], own: [id, tail] }, next }) => {
+                let arguments = [before, &[id, before_it, after_it, controls, tail], behind].concat();
                 let (time, mut values) = values_of(client.run(script, &arguments).await?)?;
                 let Some(Value::BulkString(first)) = values.next() else {
                     return Err(unexpected_reply("a reply to a wait"));
                 };
                 if !matches!(first.first(), Some(b'S' | b'M' | b'X') | None) {
-                    let waiter = if is_paused { seen } else { decision.record(&transition.change, time) };
+                    let waiter = if is_paused { seen } else { with_times(&next, &transition.change, time) };
                     return Ok(Paused::Replied { code: first[0], rest: values.collect(), waiter, time });
                 }
                 (not_as_seen(&first)?, time)

@@ -1,5 +1,5 @@
-//! The stored entry of an invocation: the header, the registration, the record of the call if the lane stored it, and the
-//! log of transitions and outcomes.
+//! The stored entry of an invocation: the header, the registration, the times, the record of the call if the lane stored
+//! it, and the log of transitions and outcomes. Everything before the record is the start of the entry.
 
 use pynenc_core::orchestrator::{HistoryEntry, Tracked};
 use pynenc_core::page::Cursor;
@@ -20,12 +20,13 @@ const UNLOGGED: u8 = 32;
 const SCHEDULED: u8 = 64;
 const HAS_PARENT: u8 = 128;
 
-/// The part of an entry in front of the registration.
-struct Header {
-    registered_at: Timestamp,
+/// The start of an entry.
+struct Start<'a> {
     record: StatusRecord,
     token: [u8; 16],
     flags: u8,
+    registration: &'a [u8],
+    registered_at: Timestamp,
 }
 
 /// A stored entry.
@@ -46,22 +47,17 @@ pub(crate) struct LaneRecord {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The entry of a new invocation that is due at once, from the status on.
-pub(crate) fn new_entry(registration: &Registration, record: Option<&LaneRecord>) -> Vec<u8> {
+/// The entry of a new invocation that is due at once, in two parts: the head from the status on, and the record. The
+/// script adds the token and the times.
+pub(crate) fn new_entry(registration: &Registration, record: Option<&LaneRecord>) -> [Vec<u8>; 2] {
     let is_named = registration.idempotency.is_some();
     let has_parent = record.is_some_and(|record| record.parent.is_some());
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let flags = flag(is_named, NAMED) | flag(record.is_some(), IN_LANE) | flag(has_parent, HAS_PARENT);
     let first = StatusRecord::registered(None, Timestamp::default());
-    let registration = stored_registration(registration);
+    let head = Pack::new().state(&first).u8(flags).sized(&stored_registration(registration)).done();
     let record = record.map_or(&[][..], |record| &record.bytes);
-    Pack::with_capacity(256 + record.len())
-        .state(&first)
-        .u8(flags)
-        .sized(&registration)
-        .u32(record.len() as u64)
-        .bytes(record)
-        .done()
+    [head, Pack::with_capacity(4 + record.len()).u32(record.len() as u64).bytes(record).done()]
 }
 
 impl Pack {
@@ -105,26 +101,26 @@ fn stored_registration(registration: &Registration) -> Vec<u8> {
     pack.done()
 }
 
-fn header(parse: &mut Parse<'_>) -> Result<Header> {
+fn start<'a>(parse: &mut Parse<'a>) -> Result<Start<'a>> {
     let layout = parse.u8()?;
     if layout != LAYOUT {
         return Err(
             Error::corrupt("this version of pynenc can't read the layout of a stored record").with("layout", layout)
         );
     }
+    let token = parse.array()?;
+    let record = state(parse)?;
+    let (flags, registration, at) = (parse.u8()?, parse.sized()?, parse.time()?);
+    let registered_at = parse.time()?;
     parse.u32()?;
-    let (registered_at, token, at) = (parse.time()?, parse.array()?, parse.time()?);
-    let record = state(parse, at)?;
-    let flags = parse.u8()?;
-    let record = StatusRecord { cancel_requested: flags & CANCEL_REQUESTED != 0, ..record };
-    parse.u16()?;
-    Ok(Header { registered_at, record, token, flags })
+    let record = StatusRecord { at, cancel_requested: flags & CANCEL_REQUESTED != 0, ..record };
+    Ok(Start { record, token, flags, registration, registered_at })
 }
 
-/// Reads the state of a header, without the cancel request.
-fn state(parse: &mut Parse<'_>, at: Timestamp) -> Result<StatusRecord> {
+/// Reads the state of a header. The time and the cancel request aren't part of it.
+fn state(parse: &mut Parse<'_>) -> Result<StatusRecord> {
     Ok(StatusRecord {
-        at,
+        at: Timestamp::default(),
         status: status(parse.u8()?)?,
         reason: reason(parse.u8()?)?,
         version: parse.u32()?.into(),
@@ -139,21 +135,20 @@ fn state(parse: &mut Parse<'_>, at: Timestamp) -> Result<StatusRecord> {
     })
 }
 
-/// Reads the status record in a header, and leaves the rest to the caller.
+/// Reads the status record at the start of an entry, and leaves the rest to the caller.
 pub(crate) fn status_record(parse: &mut Parse<'_>) -> Result<StatusRecord> {
-    header(parse).map(|header| header.record)
+    start(parse).map(|start| start.record)
 }
 
 /// Reads an entry.
 pub(crate) fn entry(id: InvocationId, raw: &[u8]) -> Result<Entry<'_>> {
     let mut parse = Parse::new(raw);
-    let header = header(&mut parse)?;
-    let registration = registration_from(id, &mut parse)?;
+    let start = start(&mut parse)?;
     let length = parse.u32()?;
     let record = parse.bytes(length as usize)?;
-    let record = Some(record).filter(|_| header.flags & IN_LANE != 0);
-    let (tracked, has_parent) = (tracked_of(registration, header.record), header.flags & HAS_PARENT != 0);
-    Ok(Entry { tracked, token: header.token, record, has_parent, log: parse.rest() })
+    let record = Some(record).filter(|_| start.flags & IN_LANE != 0);
+    let tracked = tracked_of(registration_from(id, start.registration)?, start.record);
+    Ok(Entry { tracked, token: start.token, record, has_parent: start.flags & HAS_PARENT != 0, log: parse.rest() })
 }
 
 /// Reads the invocation of an entry whose record and log aren't needed.
@@ -169,24 +164,22 @@ pub(crate) fn with_id(bytes: &[u8]) -> Result<(Tracked, Cursor)> {
 }
 
 fn positioned(id: InvocationId, raw: &[u8]) -> Result<(Tracked, Cursor)> {
-    let mut parse = Parse::new(raw);
-    let header = header(&mut parse)?;
-    let registration = registration_from(id, &mut parse)?;
-    Ok((tracked_of(registration, header.record), Cursor { at: header.registered_at, id }))
+    let start = start(&mut Parse::new(raw))?;
+    let tracked = tracked_of(registration_from(id, start.registration)?, start.record);
+    Ok((tracked, Cursor { at: start.registered_at, id }))
 }
 
 /// Reads the registration of an entry, without the due time and the idempotency key.
 pub(crate) fn registration(id: InvocationId, raw: &[u8]) -> Result<Registration> {
-    let mut parse = Parse::new(raw);
-    header(&mut parse)?;
-    registration_from(id, &mut parse)
+    registration_from(id, start(&mut Parse::new(raw))?.registration)
 }
 
-fn registration_from(id: InvocationId, parse: &mut Parse<'_>) -> Result<Registration> {
+fn registration_from(id: InvocationId, stored: &[u8]) -> Result<Registration> {
+    let mut parse = Parse::new(stored);
     let (blocked, keyed, level) = (parse.u8()?, parse.u8()?, parse.u16()?);
     let retention = Retention { results: parse.duration()?, failures: parse.duration()? };
     let (queue, task) = (QueueName::from(parse.sized_text()?), TaskId::from(parse.sized_text()?));
-    let running = if blocked > 0 { Some(running_key(blocked, parse)?) } else { None };
+    let running = if blocked > 0 { Some(running_key(blocked, &mut parse)?) } else { None };
     let key = if keyed > 0 { Some(RegistrationKey { key: parse.digest()?, arguments: parse.digest()? }) } else { None };
     let registration = Registration::new(id, task, queue);
     Ok(Registration { priority: Priority::from_level(level), registration: key, running, retention, ..registration })
@@ -203,10 +196,10 @@ pub(crate) fn tracked_of(registration: Registration, record: StatusRecord) -> Tr
     Tracked { id, task, queue, priority, limited: running.is_some(), record }
 }
 
-/// Reads the history from a header and the log. The first line and those of the last claim aren't in the log: the header
-/// has all that is in them.
+/// Reads the history from the start of an entry and the log. The first line and those of the last claim aren't in the log:
+/// the start has all that is in them.
 pub(crate) fn history(head: &[u8], log: &[u8]) -> Result<Vec<HistoryEntry>> {
-    let Header { registered_at, record, flags, .. } = header(&mut Parse::new(head))?;
+    let Start { registered_at, record, flags, .. } = start(&mut Parse::new(head))?;
     let status = if flags & SCHEDULED != 0 { Status::Scheduled } else { Status::Registered };
     let mut lines = vec![HistoryEntry {
         status,
@@ -228,7 +221,7 @@ pub(crate) fn history(head: &[u8], log: &[u8]) -> Result<Vec<HistoryEntry>> {
                 lines.push(HistoryEntry { status, at: line.at, version, epoch: line.epoch, runner, reason, detail });
             }
             Item::Claim { at, state: bytes } => {
-                let claimed = state(&mut Parse::new(bytes), at)?;
+                let claimed = StatusRecord { at, ..state(&mut Parse::new(bytes))? };
                 last_runner = claimed.owner;
                 push_claim(&mut lines, &claimed);
             }
@@ -277,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_entry_begins_where_the_fixed_part_of_a_header_ends() {
+    fn a_new_entry_has_a_token_and_the_times_around_its_head() {
         let registration = Registration::new(InvocationId::new(), "shop::pay".into(), "default".into());
-        let start = Pack::new().u8(LAYOUT).u32(7).u48(5).bytes(&NONE).u48(5).done();
         let record = LaneRecord { parent: None, bytes: b"record".to_vec() };
-        let raw = [start, new_entry(&registration, Some(&record))].concat();
+        let [head, rest] = new_entry(&registration, Some(&record));
+        let raw = Pack::new().u8(LAYOUT).bytes(&NONE).bytes(&head).u48(5).u48(5).u32(7).bytes(&rest).done();
         let entry = entry(registration.id, &raw).unwrap();
         let record = StatusRecord::registered(None, Timestamp::from_millis(5));
         assert_eq!((entry.tracked, entry.record), (tracked_of(registration, record), Some(&b"record"[..])));

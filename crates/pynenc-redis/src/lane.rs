@@ -11,7 +11,7 @@ use pynenc_core::{Lane, QueueName, Result, Timestamp};
 use redis::Value;
 use tokio::time::Instant;
 
-use crate::arguments::{self, BATCH, decimal};
+use crate::arguments::{self, BATCH, Item, decimal, new_call};
 use crate::broker::wait_for_token;
 use crate::client::Client;
 use crate::decision::{self, Hint, Paused, Step};
@@ -71,15 +71,14 @@ impl RedisLane {
 #[async_trait]
 impl Lane for RedisLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
-        let mut items = Vec::with_capacity(2 * submissions.len());
-        for Submission { registration, record } in &submissions {
-            items.extend(arguments::submission(registration, Some(&lane_record(record)))?);
-        }
-        let (items, submissions) = (&items, &submissions);
+        let calls = submissions
+            .iter()
+            .map(|Submission { registration, record }| new_call(registration, Some(&lane_record(record))));
+        let (batches, submissions) = (&arguments::new_calls(calls)?, &submissions);
         let submit = || async move {
             let mut registered = Vec::with_capacity(submissions.len());
-            for (items, submissions) in items.chunks(2 * BATCH).zip(submissions.chunks(BATCH)) {
-                self.submit_once(items, submissions, &mut registered).await?;
+            for (arguments, submissions) in batches.iter().zip(submissions.chunks(BATCH)) {
+                self.submit_once(arguments, submissions, &mut registered).await?;
             }
             Ok(registered)
         };
@@ -127,12 +126,12 @@ impl Lane for RedisLane {
 impl RedisLane {
     async fn submit_once(
         &self,
-        items: &[Vec<u8>],
+        arguments: &[Vec<u8>],
         submissions: &[Submission],
         registered: &mut Vec<Result<Registered>>,
     ) -> Result<()> {
         let registrations = submissions.iter().map(|item| &item.registration);
-        match self.client().run(&script::SUBMIT, items).await? {
+        match self.client().run(&script::SUBMIT, arguments).await? {
             time @ Value::Int(_) => {
                 let time = Timestamp::from_millis(number(&time)?);
                 registered.extend(registrations.map(|item| Ok(Registered::New(replies::accepted(item, time)))));
@@ -176,7 +175,9 @@ impl RedisLane {
 
     async fn call_once(&self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Called> {
         let registration = &submission.registration;
-        let before = arguments::submission(registration, Some(&lane_record(&submission.record)))?;
+        let Item { shared: [head], own: [item, rest] } =
+            new_call(registration, Some(&lane_record(&submission.record)))?;
+        let before = [item, head, rest];
         let token = claim.map_or_else(Vec::new, |claim| claim.token.as_bytes().to_vec());
         let (channel, runner) = (self.store.pubsub().channel().to_vec(), block.runner.as_bytes().to_vec());
         let runs_below = decimal(claim.map_or(0, |claim| claim.runs_below.into()));

@@ -1,14 +1,11 @@
 //! The layout of stored entries, which scripts read too.
 
 /// The layout of the stored data. A change of any stored format needs another number.
-pub(crate) const LAYOUT: u8 = 2;
+pub(crate) const LAYOUT: u8 = 3;
 /// The fields of the header with their lengths in bytes. Scripts read them by their position.
-pub(crate) const HEADER: [(&str, usize); 17] = [
+pub(crate) const HEADER: [(&str, usize); 14] = [
     ("layout", 1),
-    ("chunk", 4),
-    ("registered_at", 6),
     ("token", 16),
-    ("at", 6),
     ("status", 1),
     ("reason", 1),
     ("version", 4),
@@ -22,5 +19,8 @@ pub(crate) const HEADER: [(&str, usize); 17] = [
     ("flags", 1),
     ("registration_length", 2),
 ];
+/// The times behind the registration, with their lengths in bytes: the last transition, the registration, and the chunk of
+/// the listing.
+pub(crate) const TIMES: [(&str, usize); 3] = [("at", 6), ("registered_at", 6), ("chunk", 4)];
 /// The length of the state: the fields from the status to the owner.
 pub(crate) const STATE: usize = 48;

@@ -27,7 +27,7 @@ local function has_effects(group, flags)
 end
 
 local function update_others(id, new, group, tail, time)
-  if group.is_waiting_changed then index_waiting(id, new, group.queued) end
+  if group.is_waiting_changed then index_waiting(id, registered_at(new), group.queued) end
   if group.from == S.paused then drop_waits(id) end
   if group.reg.key then update_registration_key(id, group.reg, group.to, byte(new, F.reason), group.queued) end
   if group.is_final then complete(id, new, group.reg, tail, time) end
@@ -37,7 +37,7 @@ local function transition_group(kind, state, time)
   local group = kind.groups[state]
   if not group then
     local dropped = contains(T.final, byte(state)) and UNLOGGED + CANCEL_REQUESTED or UNLOGGED
-    group = new_group(kind, state, bit.band(kind.flags, 255 - dropped), time)
+    group = new_group(kind, kind.token, state, bit.band(kind.flags, 255 - dropped), time)
     group.has_effects = has_effects(group, kind.flags)
     kind.groups[state] = group
   end
@@ -48,13 +48,15 @@ end
 -- outcome, and a line but for its time. A claim writes nothing to the log, so the next transition stores its state there.
 local function change_state(id, raw, kind, state, tail, time)
   local group, at, new = transition_group(kind, state, time), packed_time(time), nil
+  local behind_at = kind.behind_at
   if group.is_unlogged then
-    new = sub(raw, 1, L.token) .. group.header .. sub(raw, F.registration_length) .. '\254' .. sub(raw, F.at, L.owner)
-      .. tail .. at
+    new = group.start .. sub(raw, behind_at) .. '\254' .. sub(raw, behind_at - 6, behind_at - 1) .. kind.state .. tail
+      .. at
   else
-    new = sub(raw, 1, L.token) .. group.header .. sub(raw, F.registration_length) .. tail .. at
+    new = group.start .. sub(raw, behind_at) .. tail .. at
   end
-  changed[id], group[#group + 1] = new, id
+  replace_entry(id, new)
+  group[#group + 1] = id
   if group.has_effects then update_others(id, new, group, tail .. at, time) end
   return new, group
 end

@@ -34,8 +34,8 @@ end
 -- Writes the token of a claim that found no slot, and what became of the invocation. Parks it; or finishes it if its task
 -- says so, or fails it if parking closes a cycle.
 local function park_or_finish(id, raw, reg, runner, token, time)
-  raw = sub(raw, 1, L.registered_at) .. token .. sub(raw, F.at, F.flags - 1)
-    .. string.char(bit.band(byte(raw, F.flags), 255 - GRANTED)) .. sub(raw, F.registration_length)
+  local flags = string.char(bit.band(byte(raw, F.flags), 255 - GRANTED))
+  raw = sub(raw, 1, F.token - 1) .. token .. state_of(raw) .. flags .. sub(raw, F.registration_length)
   if reg.when_blocked == 1 and parse('>I4', raw, F.starts) == 0 then
     change_unowned(id, raw, S.concurrency_controlled_final, R.slot_taken, 2, runner, time)
     return
@@ -56,21 +56,19 @@ local function claim_group(kind, runner, token, runs_below, time)
   if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
   local state =
     pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
-  local group = new_group(kind, state, bit.bor(kind.flags, GRANTED + UNLOGGED), time)
-  group.header = token .. group.header
-  return group
+  return new_group(kind, token, state, bit.bor(kind.flags, GRANTED + UNLOGGED), time)
 end
 
 -- Claims an invocation. Gives the entry as it was before, from which the client computes the new one. A repeat with the
 -- same token gets the present entry, and so does a claim that leaves the task out.
 local function claim_invocation(id, runner, token, runs_below, time)
-  local raw = entry(id)
+  local raw = stored_entry(id)
   if not raw then return GONE end
-  if sub(raw, F.token, L.token) == token then
+  local kind = kind_of(raw)
+  if kind.token == token then
     if not has_flag(raw, GRANTED) then return BUSY end
     return owner_of(raw) == runner and raw or GONE
   end
-  local kind = kind_of(raw)
   local reg = kind.reg
   if not kind.is_queued or kind.due > time then return GONE end
   if left_out[reg.task] then return raw end
@@ -83,9 +81,9 @@ local function claim_invocation(id, runner, token, runs_below, time)
     group = claim_group(kind, runner, token, runs_below, time)
     kind.claims = group
   end
-  changed[id] = sub(raw, 1, L.registered_at) .. group.header .. sub(raw, F.registration_length)
+  replace_entry(id, group.start .. sub(raw, kind.behind_at))
   group[#group + 1] = id
-  if group.is_waiting_changed then index_waiting(id, raw, false) end
+  if group.is_waiting_changed then index_waiting(id, nil, false) end
   if reg.key then update_registration_key(id, reg, group.to, R.claimed, false) end
   return raw
 end

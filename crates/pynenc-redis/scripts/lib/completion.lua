@@ -1,6 +1,6 @@
 -- Notifies watchers of a completion. The message carries the end of the log if it is small: it may have the outcome.
 local function notify_watchers(id, raw, tail)
-  local message = 'E' .. id .. sub(raw, 1, T.header) .. (#tail <= T.pushed_outcome and tail or '')
+  local message = 'E' .. id .. start_of(raw) .. (#tail <= T.pushed_outcome and tail or '')
   for _, channel in ipairs(call('SMEMBERS', K.watchers .. id)) do call('PUBLISH', channel, message) end
   call('DEL', K.watchers .. id)
 end

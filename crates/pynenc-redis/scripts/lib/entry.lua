@@ -1,11 +1,13 @@
--- The entry of an invocation, one string: the header, the registration, the record of the call if the lane stored it, and
--- the log. F.name and L.name are the first and the last byte of a field of the header.
+-- The entry of an invocation, one string: the header, the registration, the times, the record of the call behind its
+-- length if the lane stored it, and the log. F.name and L.name are the first and the last byte of a field of the header,
+-- and B.name is the place of a field of the times behind the registration. The header and the registration together are
+-- the head. Entries that are in the same state and have the same registration have the same head.
 local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local CANCEL_REQUESTED, WATCHED, NAMED, GRANTED, IN_LANE, UNLOGGED, SCHEDULED, HAS_PARENT = 1, 2, 4, 8, 16, 32, 64, 128
--- Entries by id: those that were read, and those to be written after all items. Each new string costs time, so keys are
--- made once.
-local entries, changed, keys = {}, {}, {}
--- Parsed registrations by their text: many entries of a script have the same.
+-- The keys and the values of entries that were read or written, in the order of their first use. An invocation's key has
+-- a position in this list, and the value is behind it. 'changes' has the positions of those to be written after all items.
+local positions, pairs_of_entries, pair_length, changes, change_count = {}, {}, 0, {}, 0
+-- Parsed registrations by their text, and kinds of entries by their head: many entries of a script have the same.
 local registrations, kinds = {}, {}
 local packed_now
 
@@ -19,35 +21,43 @@ local function contains(set, status)
   return byte(set, status) == 49
 end
 
-local function key_of(id)
-  local key = keys[id]
-  if not key then
-    key = K.entry .. id
-    keys[id] = key
+local function position_of(id)
+  local position = positions[id]
+  if not position then
+    position = pair_length + 1
+    pair_length, positions[id], pairs_of_entries[position] = pair_length + 2, position, K.entry .. id
   end
-  return key
+  return position
 end
 
 -- Reads entries together before they are needed. A key of another type is skipped: the read of that item will fail.
 local function prefetch(ids)
-  for first = 1, #ids, 500 do
-    local wanted = {}
-    for i = first, math.min(first + 499, #ids) do wanted[#wanted + 1] = key_of(ids[i]) end
-    for i, raw in ipairs(call('MGET', unpack(wanted))) do
-      if raw then entries[ids[first + i - 1]] = raw end
+  local first, wanted = pair_length, {}
+  for _, id in ipairs(ids) do position_of(id) end
+  for position = first + 1, pair_length, 2 do wanted[#wanted + 1] = pairs_of_entries[position] end
+  for done = 0, #wanted - 1, 500 do
+    for i, raw in ipairs(call('MGET', unpack(wanted, done + 1, math.min(done + 500, #wanted)))) do
+      pairs_of_entries[first + 2 * (done + i)] = raw or nil
     end
   end
 end
 
+-- The present bytes of an entry, which may be of another layout; false if there is no entry.
+local function stored_entry(id)
+  local position = position_of(id)
+  local raw = pairs_of_entries[position + 1]
+  if raw == nil then
+    raw = call('GET', pairs_of_entries[position])
+    pairs_of_entries[position + 1] = raw
+  end
+  return raw
+end
+
 -- The present entry; false if there is none.
 local function entry(id)
-  local raw = changed[id] or entries[id]
-  if raw == nil then
-    raw = call('GET', key_of(id))
-    entries[id] = raw
-  end
+  local raw = stored_entry(id)
   if raw and byte(raw) ~= T.layout then error('unknown layout') end
-  if raw and #raw <= T.header then error('data string too short') end
+  if raw and #raw <= T.header + T.times then error('data string too short') end
   return raw
 end
 
@@ -57,15 +67,28 @@ local function readable_entry(id)
   return ok and raw
 end
 
+local function replace_entry(id, raw)
+  local position = position_of(id)
+  pairs_of_entries[position + 1] = raw
+  if not changes[position] then changes[position], change_count = true, change_count + 1 end
+end
+
+-- Forgets an entry whose key was deleted.
+local function drop_entry(id)
+  pairs_of_entries[position_of(id) + 1] = false
+end
+
 -- Writes the changed entries.
 local function flush_entries()
-  local values = {}
-  for id, raw in pairs(changed) do
-    values[#values + 1], values[#values + 2] = key_of(id), raw
-    entries[id] = raw
+  local values, count = pairs_of_entries, 2 * change_count
+  if count < pair_length then
+    values = {}
+    for position in pairs(changes) do
+      values[#values + 1], values[#values + 2] = pairs_of_entries[position], pairs_of_entries[position + 1]
+    end
   end
-  for first = 1, #values, 1000 do call('MSET', unpack(values, first, math.min(first + 999, #values))) end
-  changed = {}
+  for first = 1, count, 1000 do call('MSET', unpack(values, first, math.min(first + 999, count))) end
+  changes, change_count = {}, 0
 end
 
 local function has_flag(raw, flag)
@@ -74,7 +97,8 @@ end
 
 -- Sets a flag of an entry.
 local function set_flag(id, raw, flag)
-  changed[id] = sub(raw, 1, F.flags - 1) .. string.char(bit.bor(byte(raw, F.flags), flag)) .. sub(raw, F.flags + 1)
+  local flags = string.char(bit.bor(byte(raw, F.flags), flag))
+  replace_entry(id, sub(raw, 1, F.flags - 1) .. flags .. sub(raw, F.flags + 1))
 end
 
 local function status_of(raw)
@@ -83,10 +107,6 @@ end
 
 local function owner_of(raw)
   return sub(raw, F.owner, L.owner)
-end
-
-local function registered_at(raw)
-  return (parse('>I6', raw, F.registered_at))
 end
 
 local function due_of(raw)
@@ -108,36 +128,60 @@ local function is_entry_queued(raw)
   return is_queued(state_of(raw))
 end
 
--- The length of the header and the registration.
 local function head_length(raw)
   local high, low = byte(raw, F.registration_length, L.registration_length)
   return T.header + high * 256 + low
 end
 
--- The header and the registration.
-local function head_of(raw)
-  return sub(raw, 1, head_length(raw))
+-- The head and the times.
+local function start_of(raw)
+  return sub(raw, 1, head_length(raw) + T.times)
 end
 
--- The log, behind the record.
+-- The time of the last transition.
+local function changed_at(raw)
+  return (parse('>I6', raw, head_length(raw) + B.at))
+end
+
+local function registered_at(raw)
+  return (parse('>I6', raw, head_length(raw) + B.registered_at))
+end
+
+-- The chunk of the listing that has the invocation.
+local function chunk_of(raw)
+  local place = head_length(raw) + B.chunk
+  return sub(raw, place, place + 3)
+end
+
+-- The record behind its length, and the log.
+local function rest_of(raw)
+  return sub(raw, head_length(raw) + T.times + 1)
+end
+
 local function log_of(raw)
-  local head = head_length(raw)
-  return sub(raw, head + 5 + parse('>I4', raw, head + 1))
+  local rest = rest_of(raw)
+  return sub(rest, 5 + parse('>I4', rest))
+end
+
+-- The parent of an invocation that has one. Its record begins with the id.
+local function parent_in(rest)
+  return sub(rest, 5, 20)
 end
 
 local function parse_registration(text)
   local when_blocked, is_keyed, priority, retention, failure_retention, queue, task, rest =
     parse('>BBI2I6I6I2c0I2c0', text)
-  local reg = {when_blocked = when_blocked, priority = priority, queue = queue, task = task}
-  reg.retention, reg.failure_retention = int(retention), int(failure_retention)
+  local reg = {
+    when_blocked = when_blocked, priority = priority, retention = retention, failure_retention = failure_retention,
+    queue = queue, task = task,
+  }
   if when_blocked ~= 0 then reg.running_key, reg.limit, rest = parse('>c32I4', text, rest) end
   if is_keyed == 1 then reg.key, reg.arguments = parse('>c32c32', text, rest) end
   return reg
 end
 
 local function registration_of(raw)
-  local high, low = byte(raw, F.registration_length, L.registration_length)
-  local text = sub(raw, T.header + 1, T.header + high * 256 + low)
+  local text = sub(raw, T.header + 1, head_length(raw))
   local reg = registrations[text]
   if not reg then
     reg = parse_registration(text)
@@ -146,16 +190,26 @@ local function registration_of(raw)
   return reg
 end
 
--- The kind of an entry: its state, its flags and its registration. Many entries of a script are of the same kind.
+local function new_kind(head, length)
+  if byte(head) ~= T.layout then error('unknown layout') end
+  if #head < length then error('data string too short') end
+  local state = state_of(head)
+  return {
+    head = head, behind_at = length + B.registered_at, token = sub(head, F.token, L.token), state = state,
+    status = byte(state), due = due_of(head), is_queued = is_queued(state), flags = byte(head, F.flags),
+    registration = sub(head, F.registration_length), reg = registration_of(head), groups = {},
+  }
+end
+
+-- The kind of an entry: what all entries with its head have in common.
 local function kind_of(raw)
   local high, low = byte(raw, F.registration_length, L.registration_length)
-  local text = sub(raw, F.status, T.header + high * 256 + low)
-  local kind = kinds[text]
+  local length = T.header + high * 256 + low
+  local head = sub(raw, 1, length)
+  local kind = kinds[head]
   if not kind then
-    local state = state_of(raw)
-    kind = {reg = registration_of(raw), state = state, status = byte(state), flags = byte(raw, F.flags), groups = {}}
-    kind.due, kind.is_queued = due_of(raw), is_queued(state)
-    kinds[text] = kind
+    kind = new_kind(head, length)
+    kinds[head] = kind
   end
   return kind
 end

@@ -11,15 +11,15 @@ end
 
 -- The retention of a finished invocation, in milliseconds.
 local function retention_of(reg, status)
-  return status == S.failed and reg.failure_retention or reg.retention
+  return int(status == S.failed and reg.failure_retention or reg.retention)
 end
 
 local function owner_in(state)
   return contains(T.owned, byte(state)) and sub(state, 1 + F.owner - F.status) or nil
 end
 
--- A group of transitions from the kind of an entry to a state. 'flags' are the new ones.
-local function new_group(kind, state, flags, time)
+-- A group of transitions from the kind of an entry to a state, with the new token and flags.
+local function new_group(kind, token, state, flags, time)
   local to, was_owned_by, owner = byte(state), owner_in(kind.state), owner_in(state)
   local is_final, queued = contains(T.final, to), is_queued(state)
   local group = {
@@ -28,7 +28,7 @@ local function new_group(kind, state, flags, time)
     owner = was_owned_by ~= owner and owner or nil,
     retention = is_final and retention_of(kind.reg, to),
     is_unlogged = bit.band(kind.flags, UNLOGGED) ~= 0,
-    header = packed_time(time) .. state .. string.char(flags),
+    start = string.char(T.layout) .. token .. state .. string.char(flags) .. kind.registration .. packed_time(time),
     -- Hints of invocations that were registered without a lane may get lost, so those that are queued have an index.
     is_waiting_changed = kind.is_queued ~= queued and bit.band(kind.flags, IN_LANE) == 0,
   }
@@ -36,9 +36,9 @@ local function new_group(kind, state, flags, time)
   return group
 end
 
-local function index_waiting(id, raw, queued)
+local function index_waiting(id, registered, queued)
   if queued then
-    call('ZADD', K.waiting, int(registered_at(raw)), id)
+    call('ZADD', K.waiting, int(registered), id)
   else
     call('ZREM', K.waiting, id)
   end

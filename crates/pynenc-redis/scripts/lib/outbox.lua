@@ -21,7 +21,7 @@ local function add_to_outbox(id, raw, task, time)
     expires, listener, position = parse('>I6I2c0', listeners, position)
     if expires > time then
       local sequence = call('INCR', K.outbox_last)
-      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. head_of(raw))
+      call('HSET', K.outbox, sequence, pack('>I2c0', #listener, listener) .. id .. start_of(raw))
       call('ZADD', K.fresh .. listener, int(sequence), int(sequence))
       call('SADD', K.outbox_entries .. id, int(sequence))
       is_added = true

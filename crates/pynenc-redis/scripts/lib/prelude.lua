@@ -25,6 +25,7 @@ end
 
 -- A whole number as text. The server would write the number as a float, which takes longer.
 local function int(number)
+  if number == 1 then return '1' end
   return string.format('%d', number)
 end
 

@@ -29,7 +29,7 @@ local function hand_over_slots(key, handed, time)
     call('ZREM', K.parked .. key, id)
     local new, group = change_unowned(id, raw, S.rerouted, R.slot_handed_over, 0, '', time)
     push_own_hint(id, new, group.reg, time)
-    handed[#handed + 1] = id .. head_of(new)
+    handed[#handed + 1] = id .. start_of(new)
   end
 end
 

@@ -1,17 +1,27 @@
--- Registers calls. An item is the id, with a due time and an idempotency key behind it if the call has one or the other,
--- and a body: the entry from the status on, as it is for a call that is due at once.
+-- Registers calls. A call has two arguments: the item, which is the id, and behind it a due time and an idempotency key if
+-- the call has one or the other; and the record behind its length. Calls whose entries have the same head come together:
+-- first the head from the status on, as it is for calls that are due at once, and the number of the calls.
+local new_starts = {}
 
--- The first part of new entries, and the chunk of the listing in which they are.
-local function entry_start(time)
-  local chunk = tonumber(call('GET', K.chunk) or 0)
-  local at = packed_time(time)
-  return pack('>BI4', T.layout, chunk) .. at .. NONE .. at, chunk
+-- What new entries with a head begin with, and the registration.
+local function new_start(head, time, chunk)
+  local start = new_starts[head]
+  if not start then
+    local full, at = string.char(T.layout) .. NONE .. head, packed_time(time)
+    start = {bytes = full .. at .. at .. pack('>I4', chunk), reg = registration_of(full), submitted = 0}
+    start.has_parent = byte(full, F.flags) >= HAS_PARENT
+    new_starts[head] = start
+  end
+  return start
 end
 
-local function add_to_parent(id, raw)
-  if not has_flag(raw, HAS_PARENT) then return end
-  local record = head_length(raw) + 5
-  call('ZADD', K.children .. sub(raw, record, record + 15), '0', id)
+-- The chunk of the listing for new invocations.
+local function present_chunk()
+  return tonumber(call('GET', K.chunk) or 0)
+end
+
+local function add_to_parent(id, rest)
+  call('ZADD', K.children .. parent_in(rest), '0', id)
 end
 
 -- Binds the call's idempotency key to the invocation 'id', which may be another call's.
@@ -26,7 +36,7 @@ end
 -- The reply if an invocation stands for the call already.
 local function existing_reply(item, reg)
   local raw = entry(item.id)
-  if raw then return 'O' .. head_of(raw) end
+  if raw then return 'O' .. start_of(raw) end
   local bound = item.name and call('HGET', K.idempotency_keys, item.name)
   if bound then
     local id, arguments, same_arguments = parse('>c16c32c1', bound)
@@ -48,44 +58,54 @@ local function with_due(raw, due)
 end
 
 -- Registers a call, unless an invocation stands for it. Gives the reply, and for a new one its registration and due time.
-local function submit_call(argument, raw, time)
+local function submit_call(argument, start, rest, time)
   local item, due = {id = sub(argument, 1, 16)}, 0
   if #argument > 16 then
-    local due_kind, named, rest
-    due_kind, due, named, rest = parse('>BI6B', argument, 17)
+    local due_kind, named, position
+    due_kind, due, named, position = parse('>BI6B', argument, 17)
     due = due_at(due_kind, due, time)
     if due <= time then due = 0 end
-    if named == 1 then item.name, item.name_arguments = parse('>I2c0c32', argument, rest) end
+    if named == 1 then item.name, item.name_arguments = parse('>I2c0c32', argument, position) end
   end
-  local reg = registration_of(raw)
+  local reg = start.reg
   local reply = existing_reply(item, reg)
   if reply then return reply end
-  add_to_parent(item.id, raw)
+  if start.has_parent then add_to_parent(item.id, rest) end
   if reg.key then call('HSETNX', K.registration_keys, reg.key, item.id .. reg.arguments) end
   bind_idempotency_key(item, item.id, '1')
   -- Last, because a failure above leaves no invocation.
-  changed[item.id] = due > 0 and with_due(raw, due) or raw
+  local raw = start.bytes .. rest
+  replace_entry(item.id, due > 0 and with_due(raw, due) or raw)
   add_count(reg, due > 0 and S.scheduled or S.registered, true, 1)
   return 'N', reg, due
 end
 
--- Writes all items at once if they are new, due at once and without a key. Gives whether it did.
-local function submit_plain(start, arguments, ids)
-  local values, raws, regs = {}, {}, {}
-  for i = 1, #arguments, 2 do
-    local id, raw = arguments[i], start .. arguments[i + 1]
-    local reg = registration_of(raw)
-    if #id > 16 or raws[id] or reg.key then return false end
-    ids[#ids + 1], regs[#regs + 1], raws[id] = id, reg, raw
-    values[i], values[i + 1] = K.entry .. id, raw
+-- Calls a function with the head, the item and the record of each call.
+local function for_each_call(arguments, visit)
+  local first = 1
+  while first < #arguments do
+    local last = first + 1 + 2 * arguments[first + 1]
+    for i = first + 2, last, 2 do visit(arguments[first], arguments[i], arguments[i + 1]) end
+    first = last + 1
   end
-  if call('MSETNX', unpack(values)) == 0 then return false end
+end
+
+-- Writes all calls at once if they are new, due at once and without a key. Gives whether it did.
+local function submit_plain(arguments, ids, time, chunk)
+  local values, known, count, is_plain = {}, {}, 0, true
+  for_each_call(arguments, function(head, id, rest)
+    local start = new_start(head, time, chunk)
+    is_plain = is_plain and #id == 16 and not known[id] and not start.reg.key
+    count, known[id] = count + 1, start
+    ids[count], values[2 * count - 1], values[2 * count] = id, K.entry .. id, start.bytes .. rest
+  end)
+  if not is_plain or call('MSETNX', unpack(values)) == 0 then return false end
   for i, id in ipairs(ids) do
-    local reg = regs[i]
-    reg.submitted = (reg.submitted or 0) + 1
-    if byte(raws[id], F.flags) >= HAS_PARENT then add_to_parent(id, raws[id]) end
-    put_ready(reg.queue, id, reg.priority)
+    local start = known[id]
+    start.submitted = start.submitted + 1
+    if start.has_parent then add_to_parent(id, rest_of(values[2 * i])) end
+    put_ready(start.reg.queue, id, start.reg.priority)
   end
-  for _, reg in pairs(registrations) do add_count(reg, S.registered, true, reg.submitted) end
+  for _, start in pairs(new_starts) do add_count(start.reg, S.registered, true, start.submitted) end
   return true
 end

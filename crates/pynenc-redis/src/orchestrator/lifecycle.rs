@@ -11,7 +11,7 @@ use pynenc_core::{InvocationId, Result};
 
 use super::listing;
 use super::store::RedisOrchestrator;
-use crate::arguments::{self, BATCH};
+use crate::arguments::{self, BATCH, new_call};
 use crate::decision::{self, Hint, Step};
 use crate::value::values_of;
 use crate::{records, replies, script};
@@ -19,14 +19,11 @@ use crate::{records, replies, script};
 #[async_trait]
 impl Lifecycle for RedisOrchestrator {
     async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
-        let mut items = Vec::with_capacity(2 * registrations.len());
-        for registration in registrations {
-            items.extend(arguments::submission(registration, None)?);
-        }
+        let batches = arguments::new_calls(registrations.iter().map(|registration| new_call(registration, None)))?;
         let register = || async {
             let mut registered = Vec::with_capacity(registrations.len());
-            for (items, registrations) in items.chunks(2 * BATCH).zip(registrations.chunks(BATCH)) {
-                let (time, replies) = values_of(self.client().run(&script::REGISTER, items).await?)?;
+            for (arguments, registrations) in batches.iter().zip(registrations.chunks(BATCH)) {
+                let (time, replies) = values_of(self.client().run(&script::REGISTER, arguments).await?)?;
                 for (registration, reply) in registrations.iter().zip(replies) {
                     registered.push(replies::registered(registration, &reply, time)?);
                 }

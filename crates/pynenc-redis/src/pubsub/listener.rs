@@ -274,7 +274,7 @@ impl Listener {
         Ok(())
     }
 
-    /// Handles a completion: the id, the header of the entry, and the outcomes if they are small.
+    /// Handles a completion: the id, the start of the entry, and the outcomes if they are small.
     fn complete(&self, completion: &[u8]) -> Result<()> {
         let mut parse = Parse::new(completion);
         let (id, record): (InvocationId, StatusRecord) = (parse.id()?, entry::status_record(&mut parse)?);

@@ -132,8 +132,9 @@ fn inline(source: &str, code: &mut String) {
             before = c;
             continue;
         }
-        let name =
-            behind.strip_prefix('.').filter(|_| before != '.' && matches!(word, "K" | "S" | "R" | "F" | "L" | "T"));
+        let name = behind
+            .strip_prefix('.')
+            .filter(|_| before != '.' && matches!(word, "K" | "S" | "R" | "F" | "L" | "B" | "T"));
         let Some(name) = name else {
             code.push_str(word);
             (rest, before) = (behind, 'w');
@@ -152,8 +153,8 @@ mod tests {
     #[test]
     fn names_become_literals() {
         let mut code = String::new();
-        inline("call('GET', K.entry .. id) == S.registered, x.F.at, sub(raw, F.at, L.at), T.header", &mut code);
-        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 28, 33), 84");
+        inline("call('GET', K.entry .. id) == S.registered, x.F.at, sub(raw, F.due, L.due), T.header", &mut code);
+        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 44, 49), 68");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pynenc_core::record::Priority;
 use crate::codec::LARGEST_MILLIS;
 use crate::codes::{reason_code, status_code};
 use crate::keys::Key;
-use crate::layout::{HEADER, LAYOUT};
+use crate::layout::{HEADER, LAYOUT, TIMES};
 
 /// The lease of a runner that claims before its first heartbeat, in milliseconds.
 const FIRST_LEASE: u64 = 15_000;
@@ -24,26 +24,29 @@ pub(super) fn literal(namespace: &str, name: &str) -> Option<String> {
         "K" => Key::ALL.iter().find(|(key, _)| *key == name).map(|(_, text)| format!("P..'{text}'")),
         "S" => name.parse().ok().map(|status| status_code(status).to_string()),
         "R" => name.parse().ok().map(|reason| reason_code(reason).to_string()),
-        "F" => place_of(name).map(|place| (place + 1).to_string()),
-        "L" => place_of(name).map(|place| (place + length_of(name)).to_string()),
+        "F" => place_in(&HEADER, name).map(|(first, _)| first.to_string()),
+        "L" => place_in(&HEADER, name).map(|(_, last)| last.to_string()),
+        "B" => place_in(&TIMES, name).map(|(first, _)| first.to_string()),
         _ => table(name),
     }
 }
 
-/// The number of bytes before a field of the header.
-fn place_of(name: &str) -> Option<usize> {
-    let index = HEADER.iter().position(|(field, _)| *field == name)?;
-    Some(HEADER[..index].iter().map(|(_, length)| length).sum())
+/// The places of the first and the last byte of a field, counted from one.
+fn place_in(fields: &[(&str, usize)], name: &str) -> Option<(usize, usize)> {
+    let index = fields.iter().position(|(field, _)| *field == name)?;
+    let before = total_length(&fields[..index]);
+    Some((before + 1, before + fields[index].1))
 }
 
-fn length_of(name: &str) -> usize {
-    HEADER.iter().find(|(field, _)| *field == name).map_or(0, |(_, length)| *length)
+fn total_length(fields: &[(&str, usize)]) -> usize {
+    fields.iter().map(|(_, length)| length).sum()
 }
 
 fn table(name: &str) -> Option<String> {
     match name {
         "layout" => Some(LAYOUT.to_string()),
-        "header" => Some(HEADER.iter().map(|(_, length)| length).sum::<usize>().to_string()),
+        "header" => Some(total_length(&HEADER).to_string()),
+        "times" => Some(total_length(&TIMES).to_string()),
         "chunk" => Some(CHUNK.to_string()),
         "latest" => Some(LARGEST_MILLIS.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
@@ -70,14 +73,11 @@ mod tests {
     #[test]
     fn a_field_of_the_header_has_its_first_and_its_last_byte() {
         let places = ["F", "L"].map(|namespace| literal(namespace, "version").unwrap());
-        assert_eq!(places, ["36", "39"]);
-        assert_eq!(literal("T", "header").unwrap(), "84");
-        let [status, owner] = ["status", "owner"].map(|name| place_of(name).unwrap());
-        assert_eq!(
-            owner + length_of("owner") - status,
-            crate::layout::STATE,
-            "the fields from the status to the owner"
-        );
+        assert_eq!(places, ["20", "23"]);
+        assert_eq!(["header", "times"].map(|name| literal("T", name).unwrap()), ["68", "16"]);
+        assert_eq!(literal("B", "registered_at").unwrap(), "7");
+        let [(first, _), (_, last)] = ["status", "owner"].map(|name| place_in(&HEADER, name).unwrap());
+        assert_eq!(last - first + 1, crate::layout::STATE, "the fields from the status to the owner");
         assert_eq!(literal("F", "unknown"), None);
     }
 }
