@@ -20,6 +20,8 @@ use crate::value::{ids, list, number};
 
 /// The longest wait before the queues are read again: a wake token may have gone to a consumer that is gone.
 const FALLBACK: Duration = Duration::from_secs(1);
+/// The longest time that one command blocks. A dead connection is noticed after it.
+const LONGEST_BLOCK: Duration = Duration::from_secs(10);
 /// The longest wait of a pop. Adding a longer one to the present time could overflow.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -118,6 +120,38 @@ impl Broker for RedisBroker {
 /// Waits for a push to one of the queues. Returns after some time without a push too, because the caller has to read
 /// the queues again then.
 pub(crate) async fn wait_for_token(client: &Client, queues: &[QueueName], wait: Duration) -> Result<()> {
-    let lists: Vec<_> = queues.iter().map(|queue| client.key_of(Key::Wake, queue.as_str().as_bytes())).collect();
-    client.wait_for_token(&lists, wait.min(FALLBACK)).await
+    client.wait_for_token(&keys_of(client, &[Key::Wake], queues), wait.min(FALLBACK)).await.map(drop)
+}
+
+/// Waits for a push to one of some empty queues, or until one of them has hints though no token came.
+pub(crate) async fn wait_for_hints(client: &Client, queues: &[QueueName], wait: Duration) -> Result<()> {
+    let deadline = Instant::now() + wait.min(LONGEST_WAIT);
+    let pushed = async {
+        let lists = keys_of(client, &[Key::Wake], queues);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || client.wait_for_token(&lists, left.min(LONGEST_BLOCK)).await? {
+                return Ok(());
+            }
+        }
+    };
+    let found = async {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(keys_of(client, &[Key::Ready, Key::Delayed], queues));
+        loop {
+            tokio::time::sleep(FALLBACK).await;
+            if number(&client.send(&exists).await?)? > 0 {
+                return Ok(());
+            }
+        }
+    };
+    tokio::select! {
+        result = pushed => result,
+        result = found => result,
+    }
+}
+
+fn keys_of(client: &Client, keys: &[Key], queues: &[QueueName]) -> Vec<Vec<u8>> {
+    let of = |key: Key| queues.iter().map(move |queue| client.key_of(key, queue.as_str().as_bytes()));
+    keys.iter().copied().flat_map(of).collect()
 }

@@ -179,12 +179,13 @@ impl Client {
         values.into_iter().collect()
     }
 
-    /// Waits for a wake token in one of the lists, at most as long as `wait`, over a connection of its own.
+    /// Waits for a wake token in one of the lists, at most as long as `wait`, over a connection of its own. Returns
+    /// whether there may be something to do.
     ///
     /// # Cancel safety
     ///
     /// A dropped wait closes its connection, so the server gives no token to a caller that is gone.
-    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
+    pub(crate) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<bool> {
         self.blocking.wait_for_token(lists, wait).await
     }
 

@@ -12,7 +12,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use crate::arguments::{self, BATCH, Item, decimal, new_call};
-use crate::broker::wait_for_token;
+use crate::broker::{wait_for_hints, wait_for_token};
 use crate::client::Client;
 use crate::decision::{self, Hint, Paused, Step};
 use crate::error::{is_corrupt, unexpected_reply};
@@ -46,14 +46,17 @@ impl RedisLane {
         self.store.client()
     }
 
-    /// How long to wait for a wake token before the next claim: not at all, unless the queues were empty.
-    fn wait(&self, pop: &Pop) -> Duration {
-        match self.empty().take() {
-            Some(EmptyQueues { queues, until }) if queues == pop.queues => {
-                let until_due = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-                until_due.min(pop.wait)
+    /// Waits until the next claim may find hints: not at all, unless the last claim has emptied the queues.
+    async fn wait(&self, pop: &Pop) -> Result<()> {
+        let last = self.empty().take().filter(|empty| empty.queues == pop.queues);
+        match last {
+            _ if pop.max == 0 || pop.wait.is_zero() => Ok(()),
+            Some(EmptyQueues { until: None, .. }) => wait_for_hints(self.client(), &pop.queues, pop.wait).await,
+            Some(EmptyQueues { until: Some(until), .. }) => {
+                let wait = until.saturating_duration_since(Instant::now()).min(pop.wait);
+                wait_for_token(self.client(), &pop.queues, wait).await
             }
-            _ => Duration::ZERO,
+            None => Ok(()),
         }
     }
 
@@ -86,10 +89,7 @@ impl Lane for RedisLane {
     }
 
     async fn find(&self, pop: &Pop) -> Result<Found> {
-        let wait = self.wait(pop);
-        if !wait.is_zero() && pop.max > 0 {
-            wait_for_token(self.client(), &pop.queues, wait).await?;
-        }
+        self.wait(pop).await?;
         Ok(Found::Waiting)
     }
 

@@ -364,6 +364,21 @@ async fn an_entry_that_cant_be_read_stops_no_listing_and_no_recovery() {
     assert!(stores.orchestrator.outlived(10, lease).await.expect("outlived").is_empty());
 }
 
+/// A consumer that was killed may have taken a wake token with it.
+#[tokio::test]
+async fn a_consumer_finds_a_hint_whose_token_is_lost() {
+    let server = RedisServer::start();
+    let stores = Stores::on(&server).await;
+    let pop = Pop { queues: vec!["default".into()], max: 10, wait: Duration::from_secs(3600) };
+    let claim = Claim::new(Vec::new(), RunnerId::new());
+    assert!(stores.lane.claim(&claim, Some(&pop)).await.expect("claim").is_empty());
+    let lane = stores.lane.clone();
+    let waiting = tokio::spawn(async move { lane.find(&pop).await });
+    server.command(&["ZADD", &format!("{{{APP}}}:b:rdefault"), "0", "hint"]);
+    let found = tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the consumer looks for hints");
+    found.expect("the consumer doesn't panic").expect("find");
+}
+
 #[tokio::test]
 async fn a_corrupt_record_counts_as_missing() {
     let server = RedisServer::start();

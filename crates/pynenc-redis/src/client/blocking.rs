@@ -68,12 +68,13 @@ impl Blocking {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a wake token in one of the lists, at most as long as `wait`.
+    /// Waits for a wake token in one of the lists, at most as long as `wait`. Returns whether there may be something to
+    /// do: a token came, or one may have been lost.
     ///
     /// # Cancel safety
     ///
     /// A dropped wait closes its connection, so the server gives no token to a caller that is gone.
-    pub(super) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<()> {
+    pub(super) async fn wait_for_token(&self, lists: &[Vec<u8>], wait: Duration) -> Result<bool> {
         #[cfg(feature = "test-clock")]
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).extend(lists.iter().cloned());
         let mut connection = CloseOnDrop(Some(self.connection().await?));
@@ -83,7 +84,10 @@ impl Blocking {
         let reply = command.query_async::<redis::Value>(connection.get());
         let grace = GRACE.min(self.server.response_timeout());
         match tokio::time::timeout(wait + grace, reply).await {
-            Ok(Ok(_)) => self.idle().extend(connection.keep()),
+            Ok(Ok(reply)) => {
+                self.idle().extend(connection.keep());
+                return Ok(reply != redis::Value::Nil);
+            }
             Ok(Err(error)) if self.server.follow(&error) => self.drop_connections(),
             Ok(Err(error)) if error.is_connection_dropped() => {}
             Ok(Err(error)) => return Err(component_error(error)),
@@ -93,7 +97,7 @@ impl Blocking {
                 return Err(Error::unavailable("redis didn't answer in time"));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -73,10 +73,10 @@ scripts! {
     FIND = "find" Script;
     BLOCK = "block" Function;
     WATCH = "watch" Function;
-    HEARTBEAT = "heartbeat" Script;
+    HEARTBEAT = "heartbeat" Function;
     RUNNERS = "runners" Script;
-    RETIRE_EXPIRED = "retire_expired" Script;
-    ACQUIRE_LEASE = "acquire_lease" Script;
+    RETIRE_EXPIRED = "retire_expired" Function;
+    ACQUIRE_LEASE = "acquire_lease" Function;
     SUBSCRIBE = "subscribe" Script;
     TAKE_OUTBOX = "take_outbox" Script;
     OUTLIVED = "outlived" Script;
