@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-core", &[]),
     ("pynenc-macros", &[]),
     ("pynenc-engine", &["pynenc-core"]),
+    ("pynenc-kv", &["pynenc-core"]),
     ("pynenc-mem", &["pynenc-core"]),
     ("pynenc-redis", &["pynenc-core"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),

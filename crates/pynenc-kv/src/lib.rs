@@ -1,0 +1,25 @@
+//! Backends over an ordered key-value store with transactions.
+//!
+//! A backend implements two traits about bytes: [`KeyValue`] runs steps in transactions, and [`Transaction`] reads and
+//! writes the tables. This crate makes all decisions: the lifecycle, concurrency slots, deadlock detection, the outbox
+//! and retention.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `key_value.rs` | the store as a whole: write and read transactions, and notifications between processes |
+//! | `transaction.rs` | the operations of a transaction |
+//! | `table.rs` | the names of the tables |
+//! | `group.rs` | several steps in one transaction |
+//! | `writer.rs` | a thread that performs all writes |
+
+mod group;
+mod key_value;
+mod table;
+mod transaction;
+mod writer;
+
+pub use group::Group;
+pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
+pub use table::Table;
+pub use transaction::{KeyRange, Order, Transaction};
+pub use writer::Writer;
