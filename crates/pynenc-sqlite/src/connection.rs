@@ -16,6 +16,8 @@ use crate::location;
 const OLDEST: i32 = 3_051_003;
 /// How long a connection waits for the lock of another process.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a checkpoint waits for readers, while the writer of this process waits for the checkpoint.
+const LONGEST_WAIT_OF_CHECKPOINT: Duration = Duration::from_millis(100);
 
 /// What a connection is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,9 @@ pub(crate) enum Role {
     Writer(Synchronous),
     /// Reads snapshots.
     Reader,
-    /// Runs checkpoints and other maintenance.
+    /// Runs checkpoints.
+    Checkpoint,
+    /// Backs up, checks or compacts the file.
     Maintenance,
 }
 
@@ -87,6 +91,7 @@ fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     match role {
         Role::Writer(synchronous) => set_synchronous(connection, synchronous),
         Role::Reader => connection.pragma_update(None, "query_only", true),
+        Role::Checkpoint => connection.busy_handler(Some(wait_for_readers)),
         Role::Maintenance => set_synchronous(connection, Synchronous::Full),
     }
 }
@@ -104,12 +109,21 @@ thread_local! {
     static WAITING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The busy handler: waits a random time, so that processes don't try again together. Gives up after [`LONGEST_WAIT`].
+/// The busy handler: waits a random time, so that processes don't try again together.
 fn wait_for_lock(attempt: i32) -> bool {
+    wait(attempt, LONGEST_WAIT)
+}
+
+fn wait_for_readers(attempt: i32) -> bool {
+    wait(attempt, LONGEST_WAIT_OF_CHECKPOINT)
+}
+
+/// Returns whether SQLite shall try again.
+fn wait(attempt: i32, longest: Duration) -> bool {
     if attempt == 0 {
         WAITING_SINCE.set(Some(Instant::now()));
     }
-    let is_over = WAITING_SINCE.get().is_some_and(|since| since.elapsed() >= LONGEST_WAIT);
+    let is_over = WAITING_SINCE.get().is_some_and(|since| since.elapsed() >= longest);
     if !is_over {
         pause();
     }

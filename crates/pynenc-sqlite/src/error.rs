@@ -52,9 +52,21 @@ const fn message(code: Option<ErrorCode>) -> &'static str {
     }
 }
 
-/// Whether the file is damaged or isn't a database: no request can succeed until a person acts.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+/// An error after which a connection can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The file is damaged or isn't a database: no request can succeed until a person acts.
+    Damage,
+    /// Another connection may work.
+    Connection,
+}
+
+pub(crate) fn failure(error: &rusqlite::Error) -> Option<Failure> {
+    match error.sqlite_error_code()? {
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(Failure::Damage),
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly => Some(Failure::Connection),
+        _ => None,
+    }
 }
 
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {

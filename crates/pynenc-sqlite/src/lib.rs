@@ -1,1 +1,20 @@
-//! x
+//! The five stores in one SQLite file: durable work on one machine, without a server.
+//!
+//! The decisions are those of [`pynenc_kv`]; this crate stores keys and values. Several processes can share the file.
+
+mod checkpoint;
+mod config;
+mod connection;
+mod error;
+mod file;
+mod location;
+mod readers;
+mod schema;
+mod session;
+mod sockets;
+mod sql;
+mod store;
+mod worker;
+mod writer;
+
+pub use config::{Checkpoint, SqliteConfig, Synchronous};

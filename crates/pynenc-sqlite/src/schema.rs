@@ -69,23 +69,23 @@ fn step(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
         return Ok(());
     };
     migration(&transaction, kind)?;
-    transaction.execute("INSERT OR REPLACE INTO pynenc_meta VALUES ('version', ?1)", [found + 1])?;
+    transaction.execute("INSERT OR REPLACE INTO pynenc_schema VALUES ('version', ?1)", [found + 1])?;
     transaction.commit()
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'pynenc_meta'";
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'pynenc_schema'";
     if connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
         return Ok(0);
     }
-    let version = connection.query_row("SELECT v FROM pynenc_meta WHERE k = 'version'", [], |row| row.get(0));
+    let version = connection.query_row("SELECT v FROM pynenc_schema WHERE k = 'version'", [], |row| row.get(0));
     Ok(version.optional()?.unwrap_or(0))
 }
 
 /// Creates all tables. As long as no version of pynenc with this crate is released, this migration may change.
 fn create_tables(transaction: &Transaction<'_>, kind: Kind) -> rusqlite::Result<()> {
     transaction.execute_batch(
-        "CREATE TABLE pynenc_meta (k TEXT NOT NULL PRIMARY KEY, v INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        "CREATE TABLE pynenc_schema (k TEXT NOT NULL PRIMARY KEY, v INTEGER NOT NULL) STRICT, WITHOUT ROWID;
          CREATE TABLE pynenc_app (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;",
     )?;
     for table in Table::ALL.iter().filter(|table| kind.has(**table)) {
@@ -104,12 +104,12 @@ fn is_large(table: Table) -> bool {
 }
 
 /// Returns the number of an app, which is in front of each of its keys. An app gets its number at its first use.
-pub(crate) fn app_number(connection: &mut Connection, name: &str) -> rusqlite::Result<u16> {
+pub(crate) fn app_number(connection: &Connection, name: &str) -> rusqlite::Result<u16> {
     let find = "SELECT number FROM pynenc_app WHERE name = ?1";
     if let Some(number) = connection.query_row(find, [name], |row| row.get(0)).optional()? {
         return Ok(number);
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     transaction.execute("INSERT INTO pynenc_app (name) VALUES (?1) ON CONFLICT DO NOTHING", [name])?;
     let number = transaction.query_row(find, [name], |row| row.get(0))?;
     transaction.commit()?;
@@ -131,7 +131,7 @@ mod tests {
     fn a_file_of_a_newer_version_is_refused_with_both_versions() {
         let (_folder, mut connection) = opened();
         migrate(Path::new("jobs.db"), &mut connection, Kind::Main).unwrap();
-        connection.execute("UPDATE pynenc_meta SET v = 7 WHERE k = 'version'", []).unwrap();
+        connection.execute("UPDATE pynenc_schema SET v = 7 WHERE k = 'version'", []).unwrap();
         let error = migrate(Path::new("jobs.db"), &mut connection, Kind::Main).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("version of the file: 7") && text.contains("newest readable version: 1"), "{text}");
@@ -153,8 +153,8 @@ mod tests {
     fn each_app_of_a_file_has_a_number_of_its_own() {
         let (_folder, mut connection) = opened();
         migrate(Path::new("jobs.db"), &mut connection, Kind::Main).unwrap();
-        let (shop, mail) = (app_number(&mut connection, "shop").unwrap(), app_number(&mut connection, "mail").unwrap());
+        let (shop, mail) = (app_number(&connection, "shop").unwrap(), app_number(&connection, "mail").unwrap());
         assert_ne!(shop, mail);
-        assert_eq!(app_number(&mut connection, "shop").unwrap(), shop);
+        assert_eq!(app_number(&connection, "shop").unwrap(), shop);
     }
 }

@@ -1,12 +1,14 @@
 //! The operations of a transaction, over the prepared statements of a connection.
 
+use std::fmt;
+use std::ops::Bound;
 use std::path::Path;
 
-use pynenc_core::Result;
-use pynenc_kv::{KeyRange, Table, Transaction};
+use pynenc_core::{Error, Result};
+use pynenc_kv::{KeyRange, Order, Table, Transaction};
 use rusqlite::{Connection, Statement};
 
-use crate::error::store_error;
+use crate::error::{Failure, failure, store_error};
 use crate::sql::{AppKeys, Operation, sql};
 
 /// The prepared statements of a connection. Each is prepared when it is first used.
@@ -14,18 +16,26 @@ pub(crate) struct Session<'c> {
     path: &'c Path,
     connection: &'c Connection,
     statements: Vec<[Option<Statement<'c>>; Operation::COUNT]>,
+    /// The app of the present step.
+    app: AppKeys,
     /// The stored keys of the present operation.
     key: Vec<u8>,
     behind: Vec<u8>,
-    /// The app of the present step.
-    app: AppKeys,
-    writes: u64,
+    /// The first error after which the connection can't be used.
+    pub(crate) failure: Option<(Failure, Error)>,
+}
+
+impl fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl<'c> Session<'c> {
     pub(crate) fn new(path: &'c Path, connection: &'c Connection) -> Self {
         let statements = Table::ALL.iter().map(|_| [const { None }; Operation::COUNT]).collect();
-        Self { path, connection, statements, key: Vec::new(), behind: Vec::new(), app: AppKeys::new(0), writes: 0 }
+        let (app, key, behind) = (AppKeys::new(0), Vec::new(), Vec::new());
+        Self { path, connection, statements, app, key, behind, failure: None }
     }
 
     /// The operations on the keys of one app.
@@ -34,7 +44,23 @@ impl<'c> Session<'c> {
         self
     }
 
-    /// Performs one operation with a statement and the two buffers.
+    /// Converts an error, and notes whether the connection can still be used.
+    pub(crate) fn failed(&mut self, error: rusqlite::Error) -> Error {
+        let failure = failure(&error);
+        let error = store_error(self.path, error);
+        if let (Some(failure), None) = (failure, &self.failure) {
+            self.failure = Some((failure, error.duplicate()));
+        }
+        error
+    }
+
+    /// Notes that the connection can't be used, because its transaction can't be ended.
+    pub(crate) fn fail_connection(&mut self) {
+        let error = Error::unavailable("a transaction of the SQLite file can't be rolled back");
+        self.failure.get_or_insert((Failure::Connection, error.with("file", self.path.display())));
+    }
+
+    /// Performs one operation with a statement and the stored keys.
     fn perform<T>(
         &mut self,
         table: Table,
@@ -47,7 +73,7 @@ impl<'c> Session<'c> {
             None => self.connection.prepare(sql(table, operation)).map(|prepared| statement.insert(prepared)),
         };
         let result = prepared.and_then(|statement| with(statement, &self.key, &self.behind));
-        result.map_err(|error| store_error(self.path, error).with("table", table.name()))
+        result.map_err(|error| self.failed(error).with("table", table.name()))
     }
 }
 
@@ -88,7 +114,8 @@ impl Transaction for Session<'_> {
     }
 
     fn clear(&mut self, table: Table) -> Result<()> {
-        self.app.range(KeyRange::ALL, &mut self.key, &mut self.behind);
+        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
+        self.app.range(all, &mut self.key, &mut self.behind);
         self.perform(table, Operation::Clear, |statement, first, behind| statement.execute([first, behind])).map(drop)
     }
 }

@@ -77,6 +77,10 @@ impl AppKeys {
         Self(number)
     }
 
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+
     /// Writes the stored form of a key into a buffer.
     pub(crate) fn key(self, key: &[u8], stored: &mut Vec<u8>) {
         stored.clear();

@@ -1,5 +1,6 @@
 //! The thread that performs all writes of a process to one file.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -20,10 +21,12 @@ use crate::sql::AppKeys;
 /// The most steps of one transaction, and the time after which a transaction takes no more steps.
 const MOST_STEPS: usize = 500;
 const LONGEST_TRANSACTION: Duration = Duration::from_millis(5);
-/// How often an idle writer looks for commits of other processes.
+/// The number of steps between two looks at the time.
+const STEPS_OF_A_GROUP: usize = 64;
+/// How often a writer looks for commits of other processes.
 ///
-/// Where processes can notify each other, this is the net under a lost notification.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(if cfg!(unix) { 100 } else { 10 });
+/// Where processes notify each other through sockets, this is the net under a lost notification.
+const LOOK_INTERVAL: Duration = Duration::from_millis(if cfg!(unix) { 100 } else { 10 });
 
 /// A request to the writer.
 pub(crate) enum Request {
@@ -33,18 +36,18 @@ pub(crate) enum Request {
     App(Box<str>, oneshot::Sender<Result<AppKeys>>),
 }
 
-/// A file as its writer sees it.
+/// The writer of a file.
 pub(crate) struct Writer {
     pub(crate) path: Box<Path>,
     pub(crate) kind: Kind,
     pub(crate) synchronous: Synchronous,
     pub(crate) requests: Receiver<Request>,
     pub(crate) checkpoints: Checkpoints,
-    /// Is called when another connection has committed.
+    /// Is called after a commit of another connection.
     pub(crate) on_foreign_commit: Box<dyn Fn() + Send>,
 }
 
-/// The reason why a writer has stopped using a connection.
+/// Why a writer stops using its connection.
 enum End {
     /// Nobody can send requests any more.
     Closed,
@@ -60,20 +63,17 @@ impl Writer {
         let mut connection = match self.open() {
             Ok(connection) => {
                 drop(opened.send(Ok(())));
-                connection
+                Some(connection)
             }
             Err(error) => return drop(opened.send(Err(error))),
         };
-        loop {
-            match self.serve(&mut connection) {
+        while let Some(open) = connection.take() {
+            match self.serve(&open) {
                 End::Closed => return,
-                End::Damaged(error) => return self.refuse_all(&error),
-                End::Reopen => {}
+                End::Damaged(error) => return self.requests.iter().for_each(|request| refuse(request, &error)),
+                End::Reopen => drop(open),
             }
-            connection = match self.reopen() {
-                Some(connection) => connection,
-                None => return,
-            };
+            connection = self.reopen();
         }
     }
 
@@ -84,7 +84,7 @@ impl Writer {
         Ok(connection)
     }
 
-    /// Opens another connection. Requests fail until that succeeds.
+    /// Opens another connection. Until that succeeds, each request fails with the reason.
     fn reopen(&self) -> Option<Connection> {
         loop {
             match self.open() {
@@ -94,57 +94,137 @@ impl Writer {
         }
     }
 
-    fn refuse_all(&self, error: &Error) {
-        self.requests.iter().for_each(|request| refuse(request, error));
-    }
-
-    fn serve(&self, connection: &mut Connection) -> End {
-        let mut version = None;
-        loop {
-            // The statements borrow the connection, which has to be free while an app gets its number.
-            let next = self.serve_steps(connection, &mut version);
-            match next {
-                Ok((app, reply)) => {
-                    let number = schema::app_number(connection, &app).map(AppKeys::new);
-                    drop(reply.send(number.map_err(|error| store_error(&self.path, error))));
-                }
-                Err(end) => return end,
-            }
-        }
-    }
-
-    /// Performs steps until another request arrives.
-    fn serve_steps(
-        &self,
-        connection: &Connection,
-        version: &mut Option<i64>,
-    ) -> Result<(Box<str>, oneshot::Sender<Result<AppKeys>>), End> {
+    fn serve(&self, connection: &Connection) -> End {
         let mut session = Session::new(&self.path, connection);
-        let mut looked = Instant::now();
+        let mut waiting = VecDeque::new();
+        let (mut version, mut looked) = (data_version(connection), Instant::now());
         loop {
-            let first = match self.requests.recv_timeout(LOOK_INTERVAL) {
-                Ok(request) => Some(request),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return Err(End::Closed),
+            let is_idle = match self.receive(&mut waiting) {
+                Ok(()) => false,
+                Err(RecvTimeoutError::Timeout) => true,
+                Err(RecvTimeoutError::Disconnected) => return End::Closed,
             };
-            let is_idle = first.is_none();
-            let (steps, other) = self.collect(first);
-            if !steps.is_empty() {
-                self.perform(connection, &mut session, steps);
-            }
+            self.perform(connection, &mut session, &mut waiting);
             match session.failure.take() {
-                Some((Failure::Damage, error)) => return Err(End::Damaged(error)),
-                Some((Failure::Io, _)) => return Err(End::Reopen),
+                Some((Failure::Damage, error)) => {
+                    waiting.into_iter().for_each(|request| refuse(request, &error));
+                    return End::Damaged(error);
+                }
+                Some((Failure::Connection, error)) => {
+                    waiting.into_iter().for_each(|request| refuse(request, &error));
+                    return End::Reopen;
+                }
                 None => {}
             }
             if is_idle || looked.elapsed() >= LOOK_INTERVAL {
                 looked = Instant::now();
-                self.look(connection, version);
+                self.look(connection, &mut version);
                 self.checkpoints.tick(is_idle);
             }
-            if let Some((app, reply)) = other {
-                return Ok((app, reply));
+        }
+    }
+
+    /// Waits for a request, and takes the ones behind it that are there already.
+    fn receive(&self, waiting: &mut VecDeque<Request>) -> Result<(), RecvTimeoutError> {
+        if waiting.is_empty() {
+            waiting.push_back(self.requests.recv_timeout(LOOK_INTERVAL)?);
+        }
+        waiting.extend(self.requests.try_iter().take(MOST_STEPS.saturating_sub(waiting.len())));
+        Ok(())
+    }
+
+    /// Performs the first waiting requests: several steps in one transaction, or a request of another kind.
+    fn perform(&self, connection: &Connection, session: &mut Session<'_>, waiting: &mut VecDeque<Request>) {
+        if let Some(Request::Write(..)) = waiting.front() {
+            return self.checkpoints.with_writer(|| self.transaction(connection, session, waiting));
+        }
+        if let Some(Request::App(name, reply)) = waiting.pop_front() {
+            let number = schema::app_number(connection, &name).map(AppKeys::new);
+            drop(reply.send(number.map_err(|error| session.failed(error))));
+        }
+    }
+
+    /// Commits the first waiting steps together, and reports their results.
+    fn transaction(&self, connection: &Connection, session: &mut Session<'_>, waiting: &mut VecDeque<Request>) {
+        let mut groups = Vec::new();
+        let committed = self.begin(connection, waiting).map_err(|error| session.failed(error)).and_then(|()| {
+            let start = Instant::now();
+            while let Some((app, mut group)) = next_group(waiting) {
+                let ran = group.run(session.of_app(app));
+                groups.push(group);
+                ran?;
+                if start.elapsed() >= LONGEST_TRANSACTION {
+                    break;
+                }
+            }
+            execute(connection, "COMMIT").map_err(|error| session.failed(error))
+        });
+        if committed.is_err() {
+            if groups.is_empty() {
+                // These steps were waiting when the transaction couldn't begin. Later ones try again.
+                groups.extend(next_group(waiting).map(|(_, group)| group));
+            }
+            if !connection.is_autocommit() && execute(connection, "ROLLBACK").is_err() {
+                session.fail_connection();
             }
         }
+        for group in groups {
+            group.finish(committed.as_ref().map(|()| ()).map_err(Error::duplicate));
+        }
+        self.checkpoints.committed();
+    }
+
+    /// Begins a transaction with the durability that the strictest of its steps asks for.
+    fn begin(&self, connection: &Connection, waiting: &VecDeque<Request>) -> rusqlite::Result<()> {
+        if self.synchronous == Synchronous::Full {
+            let steps = waiting.iter().map_while(|request| match request {
+                Request::Write(_, step) => Some(step.durability()),
+                Request::App(..) => None,
+            });
+            let needs_power = steps.max() == Some(Durability::Power);
+            set_synchronous(connection, if needs_power { Synchronous::Full } else { Synchronous::Normal })?;
+        }
+        // A deferred transaction that becomes a writer fails at once if another process has written meanwhile.
+        execute(connection, "BEGIN IMMEDIATE")
+    }
+
+    /// Looks whether another connection has committed.
+    fn look(&self, connection: &Connection, version: &mut Option<i64>) {
+        let found = data_version(connection);
+        if found != *version {
+            *version = found;
+            (self.on_foreign_commit)();
+        }
+    }
+}
+
+/// A number that changes with the commits of other connections.
+fn data_version(connection: &Connection) -> Option<i64> {
+    connection.prepare_cached("PRAGMA data_version").and_then(|mut found| found.query_row([], |row| row.get(0))).ok()
+}
+
+/// Takes the next steps of one app.
+fn next_group(waiting: &mut VecDeque<Request>) -> Option<(AppKeys, Group)> {
+    let Some(Request::Write(app, _)) = waiting.front() else { return None };
+    let app = *app;
+    let mut steps = Vec::new();
+    while let Some(Request::Write(of, _)) = waiting.front()
+        && *of == app
+        && steps.len() < STEPS_OF_A_GROUP
+        && let Some(Request::Write(_, step)) = waiting.pop_front()
+    {
+        steps.push(step);
+    }
+    Some((app, Group::new(steps)))
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(drop)
+}
+
+fn refuse(request: Request, error: &Error) {
+    match request {
+        Request::Write(_, step) => step.finished(Err(error.duplicate())),
+        Request::App(_, reply) => drop(reply.send(Err(error.duplicate()))),
     }
 }

@@ -1,0 +1,113 @@
+//! The store of one app in a file, which all components of the app in this process share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Weak};
+
+use pynenc_core::component::StoreId;
+use pynenc_core::{Result, async_trait};
+use pynenc_kv::{KeyValue, Listener, Step, Topic};
+use tokio::sync::Mutex;
+
+use crate::config::{SqliteConfig, Synchronous};
+use crate::file::{File, FileKey, ListenerSlot};
+use crate::location::{beside, resolve};
+use crate::schema::Kind;
+use crate::sql::AppKeys;
+
+/// The key-value store of one app in a SQLite file.
+pub(crate) struct FileStore {
+    file: Arc<File>,
+    app: AppKeys,
+    listener: Arc<ListenerSlot>,
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("file", &self.file).field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Registry {
+    files: HashMap<FileKey, Weak<File>>,
+    stores: HashMap<(FileKey, Box<str>), Weak<FileStore>>,
+}
+
+/// The files that are open in this process. The components of an app find each other's connections here.
+static OPEN: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+
+impl FileStore {
+    /// Opens the store of an app, over the connections that this process has already, or new ones.
+    pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str) -> Result<Arc<Self>> {
+        let path = resolve(&config.path)?;
+        let path = if kind == Kind::Content { beside(&path, "-content") } else { path };
+        let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
+        let mut open = OPEN.lock().await;
+        let store_key = (key.clone(), app_id.into());
+        if let Some(store) = open.stores.get(&store_key).and_then(Weak::upgrade) {
+            return Ok(store);
+        }
+        open.stores.retain(|_, store| store.strong_count() > 0);
+        open.files.retain(|_, file| file.strong_count() > 0);
+        let file = match open.files.get(&key).and_then(Weak::upgrade) {
+            Some(file) => file,
+            None => Arc::new(File::open(&key).await?),
+        };
+        open.files.insert(key, Arc::downgrade(&file));
+        let store = Arc::new(Self { app: file.app(app_id).await?, file, listener: Arc::default() });
+        store.file.add_listener(&store.listener);
+        open.stores.insert(store_key, Arc::downgrade(&store));
+        Ok(store)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.key().path
+    }
+
+    pub(crate) fn app(&self) -> AppKeys {
+        self.app
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[async_trait]
+impl KeyValue for FileStore {
+    fn store_id(&self) -> StoreId {
+        StoreId(format!("sqlite {} {}", self.path().display(), self.app.number()).into())
+    }
+
+    fn write(&self, step: Box<dyn Step>) {
+        self.file.write(self.app, step);
+    }
+
+    fn read(&self, step: Box<dyn Step>) {
+        self.file.read(self.app, step);
+    }
+
+    fn listen(&self, listener: Listener) {
+        if self.listener.set(listener).is_err() {
+            tracing::debug!(file = %self.path().display(), "a second listener of a store is ignored");
+        }
+    }
+
+    fn subscribe(&self, topic: Topic) {
+        self.file.subscribe(self.app, topic, &self.listener);
+    }
+
+    fn notify(&self, topic: Topic, notice: &[u8]) {
+        self.file.notify(self.app, topic, notice);
+    }
+
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        Ok(match self.file.key().synchronous {
+            Synchronous::Full => Vec::new(),
+            Synchronous::Normal => vec![
+                "a power failure loses the last commits, because sqlite.synchronous is normal; set it to full".into(),
+            ],
+        })
+    }
+}
