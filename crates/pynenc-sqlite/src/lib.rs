@@ -8,6 +8,7 @@ mod connection;
 mod error;
 mod file;
 mod location;
+mod maintenance;
 mod readers;
 mod schema;
 mod session;
@@ -18,3 +19,4 @@ mod worker;
 mod writer;
 
 pub use config::{Checkpoint, SqliteConfig, Synchronous};
+pub use maintenance::Maintenance;

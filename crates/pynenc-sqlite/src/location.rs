@@ -101,6 +101,11 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The file with the content of the argument cache of a store.
+pub(crate) fn content_file(path: &Path) -> PathBuf {
+    beside(path, "-content")
+}
+
 /// The type of the file system that a folder belongs to, by the table of mounts of Linux.
 fn file_system<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
     let mounts = mounts.lines().filter_map(|line| {

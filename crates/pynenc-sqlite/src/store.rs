@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::config::{SqliteConfig, Synchronous};
 use crate::file::{File, FileKey, ListenerSlot};
-use crate::location::{beside, resolve};
+use crate::location::{content_file, resolve};
 use crate::schema::Kind;
 use crate::sql::AppKeys;
 
@@ -42,7 +42,7 @@ impl FileStore {
     /// Opens the store of an app, over the connections that this process has already, or new ones.
     pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str) -> Result<Arc<Self>> {
         let path = resolve(&config.path)?;
-        let path = if kind == Kind::Content { beside(&path, "-content") } else { path };
+        let path = if kind == Kind::Content { content_file(&path) } else { path };
         let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
         let mut open = OPEN.lock().await;
         let store_key = (key.clone(), app_id.into());

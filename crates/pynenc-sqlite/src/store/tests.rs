@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::location::beside;
+use crate::maintenance::Maintenance;
 
 type Run<T> = Box<dyn FnMut(&mut dyn Transaction) -> Result<T> + Send>;
 
@@ -218,6 +220,113 @@ async fn a_commit_of_another_connection_asks_the_listener_to_look_again() {
     let (sender, notices) = mpsc::channel();
     opened.store.listen(Box::new(move |notice| drop(sender.send(notice == Notice::LookAgain))));
     let foreign = Connection::open(opened.path()).unwrap();
-    foreign.execute("UPDATE pynenc_schema SET v = v", []).unwrap();
+    foreign.execute("CREATE TABLE mine (a)", []).unwrap();
     assert!(tokio::task::spawn_blocking(move || notices.recv().unwrap()).await.unwrap());
+}
+
+/// A value that the store has never had, so that a file grows.
+fn block(number: u64, bytes: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(number);
+    (0..bytes).map(|_| random.u8(..)).collect()
+}
+
+fn log_bytes(opened: &Opened) -> u64 {
+    std::fs::metadata(beside(&opened.path(), "-wal")).map_or(0, |log| log.len())
+}
+
+#[tokio::test]
+async fn the_log_stays_short_under_load_beside_a_reader() {
+    let opened = Opened::new().await;
+    // A connection that has read and reads again keeps no snapshot in between.
+    let reader = Connection::open(opened.path()).unwrap();
+    for number in 0..400_u64 {
+        write(&opened.store, move |transaction| {
+            transaction.put(Table::Record, &(number % 20).to_be_bytes(), &block(number, 500_000))
+        })
+        .await
+        .unwrap();
+        let count = reader.query_row("SELECT count(*) FROM pynenc_record", [], |row| row.get::<_, u32>(0)).unwrap();
+        assert!(count > 0 && log_bytes(&opened) < 64 << 20, "{number}: {}", log_bytes(&opened));
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_a_store_with_the_same_data() {
+    let opened = Opened::new().await;
+    write(&opened.store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap();
+    let config = SqliteConfig::with_path(opened.path().to_str().unwrap());
+    let content = FileStore::open(&config, Kind::Content, "app").await.unwrap();
+    write(&content, |transaction| transaction.put(Table::Content, b"d", b"c")).await.unwrap();
+    let maintenance = Maintenance::of(&config).unwrap();
+    let copies = maintenance.back_up(&opened.folder.path().join("copy.db")).unwrap();
+    assert_eq!(copies.len(), 2);
+    assert!(maintenance.back_up(&copies[0]).unwrap_err().to_string().contains("exists already"));
+    let config = SqliteConfig::with_path(copies[0].to_str().unwrap());
+    for (kind, table, key, value) in
+        [(Kind::Main, Table::Entry, b"k", b"v"), (Kind::Content, Table::Content, b"d", b"c")]
+    {
+        let copy = FileStore::open(&config, kind, "app").await.unwrap();
+        let found = read(&copy, move |transaction| transaction.get(table, key)).await.unwrap();
+        assert_eq!(found, Some(value.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_vacuum_gives_the_space_of_deleted_rows_back() {
+    let opened = Opened::new().await;
+    for number in 0..4_u8 {
+        write(&opened.store, move |transaction| transaction.put(Table::Record, &[number], &block(1, 1 << 20)))
+            .await
+            .unwrap();
+    }
+    write(&opened.store, |transaction| transaction.clear(Table::Record)).await.unwrap();
+    let maintenance = Maintenance::of(&SqliteConfig::with_path(opened.path().to_str().unwrap())).unwrap();
+    let (before, after) = maintenance.vacuum().unwrap();
+    assert!(before > 4 << 20 && after < 1 << 20, "{before} {after}");
+    assert_eq!(maintenance.check().unwrap(), Vec::<String>::new());
+    write(&opened.store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap();
+}
+
+/// Overwrites the pages of a file behind the first one.
+fn damage(path: &Path) {
+    use std::io::{Seek, SeekFrom, Write};
+    let length = std::fs::metadata(path).unwrap().len();
+    let mut file = std::fs::File::options().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    file.write_all(&vec![0xA5; usize::try_from(length).unwrap() - 4096]).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_stops_the_store_with_advice_and_nothing_is_deleted() {
+    let opened = Opened::new().await;
+    write(&opened.store, |transaction| transaction.put(Table::Record, b"k", &block(1, 100_000))).await.unwrap();
+    let (folder, path) = (opened.folder, opened.store.path().to_owned());
+    drop(opened.store);
+    damage(&path);
+    let length = std::fs::metadata(&path).unwrap().len();
+    let error = match open(&folder, "app").await {
+        Ok(store) => write(&store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("damaged") && error.to_string().contains("jobs.db"), "{error}");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), length);
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_damaged_refuses_every_later_step() {
+    let opened = Opened::new().await;
+    write(&opened.store, |transaction| transaction.put(Table::Record, b"k", &block(1, 100_000))).await.unwrap();
+    let checkpoint = Connection::open(opened.path()).unwrap();
+    checkpoint.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    // Another connection of the same process keeps the locks of SQLite when this file is closed: there are none.
+    damage(&opened.path());
+    let foreign = "CREATE TABLE mine (a)";
+    // The pages in the caches are dropped when another connection has committed.
+    drop(checkpoint.execute(foreign, []));
+    let steps =
+        [b"a", b"b"].map(|key| write(&opened.store, move |transaction| transaction.put(Table::Entry, key, b"v")));
+    for step in steps {
+        assert_eq!(step.await.unwrap_err().kind(), ErrorKind::Config);
+    }
 }
