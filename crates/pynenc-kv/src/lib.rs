@@ -12,13 +12,21 @@
 //! | `group.rs` | several steps in one transaction |
 //! | `writer.rs` | a thread that performs all writes |
 
+mod bytes;
+pub mod decisions;
 mod group;
+mod key;
 mod key_value;
+pub mod local;
+pub mod native;
+mod ordered;
+pub mod storage;
 mod table;
 mod transaction;
 mod writer;
 
 pub use group::Group;
+pub use key::Key;
 pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
 pub use table::Table;
 pub use transaction::{KeyRange, Order, Transaction};

@@ -90,6 +90,8 @@ tables! {
     WorkflowRun = "workflow_run",
     /// State backend: values of workflows.
     WorkflowData = "workflow_data",
+    /// State backend: the keys of each workflow's values.
+    WorkflowKey = "workflow_key",
 
     /// Broker: hints by queue and invocation.
     Hint = "hint",
@@ -97,8 +99,6 @@ tables! {
     HintReady = "hint_ready",
     /// Broker: the delayed hints of each queue, by time.
     HintDelayed = "hint_delayed",
-    /// Broker: the numbers of hints of each queue.
-    HintCount = "hint_count",
 
     /// Trigger store: definitions.
     Definition = "definition",
@@ -106,6 +106,8 @@ tables! {
     Paused = "paused",
     /// Trigger store: events by their position in the log.
     Event = "event",
+    /// Trigger store: the positions of events by time.
+    EventTime = "event_time",
     /// Trigger store: the positions of events by name.
     EventName = "event_name",
     /// Trigger store: the positions of events by name and key.
@@ -120,8 +122,10 @@ tables! {
     EventWaiter = "event_waiter",
     /// Trigger store: the events that each invocation waits for.
     EventAwaited = "event_awaited",
-    /// Trigger store: waiters whose event has arrived.
+    /// Trigger store: waiters whose event has arrived, by the time of their last offer.
     EventReady = "event_ready",
+    /// Trigger store: the time of the last offer of each waiter whose event has arrived.
+    EventOffer = "event_offer",
     /// Trigger store: occurrences.
     Occurrence = "occurrence",
     /// Trigger store: waiting occurrences by condition.

@@ -1,0 +1,48 @@
+//! Watches on the completions of invocations.
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use pynenc_core::orchestrator::Completion;
+use pynenc_core::{InvocationId, StatusRecord};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+/// The watchers of unfinished invocations.
+#[derive(Debug, Default)]
+pub struct Watchers {
+    by_id: FxHashMap<InvocationId, Vec<UnboundedSender<Completion>>>,
+}
+
+impl Watchers {
+    pub fn add(&mut self, id: InvocationId, sender: UnboundedSender<Completion>) {
+        let senders = self.by_id.entry(id).or_default();
+        if senders.len() == senders.capacity() {
+            // Only before the list grows: a long list isn't searched for each new watcher.
+            senders.retain(|sender| !sender.is_closed());
+        }
+        senders.push(sender);
+    }
+
+    /// Sends a completion to its watchers, and removes them.
+    pub fn notify(&mut self, id: InvocationId, record: &StatusRecord) {
+        let senders = self.by_id.remove(&id).unwrap_or_default();
+        for sender in &senders {
+            // A watcher that is gone needs no notification.
+            drop(sender.send((id, Some(record.clone()))));
+        }
+    }
+
+    /// Notifies every watcher that its invocation doesn't exist any more.
+    pub fn dismiss(&mut self) {
+        for (id, senders) in self.by_id.drain() {
+            for sender in &senders {
+                drop(sender.send((id, None)));
+            }
+        }
+    }
+}
+
+/// A stream of the completions of a channel, until its last sender is gone.
+pub fn stream_of(receiver: UnboundedReceiver<Completion>) -> BoxStream<'static, Completion> {
+    stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))).boxed()
+}
