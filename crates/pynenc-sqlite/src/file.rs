@@ -16,7 +16,7 @@ use crate::schema::Kind;
 use crate::sockets::Sockets;
 use crate::sql::AppKeys;
 use crate::worker::Worker;
-use crate::writer::{Request, Writer};
+use crate::writer::{App, Request, Writer};
 
 /// Identifies an open file, with the settings of its connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,9 +85,9 @@ impl File {
         number.await.map_err(|_| ended(&self.key.path))?
     }
 
-    pub(crate) fn write(&self, app: AppKeys, step: Box<dyn Step>) {
+    pub(crate) fn write(&self, app: &Arc<App>, step: Box<dyn Step>) {
         // If the thread has ended by a panic, the step is dropped and so reports an error.
-        drop(self.requests.send(Request::Write(app, step)));
+        drop(self.requests.send(Request::Write(app.clone(), step)));
     }
 
     pub(crate) fn read(&self, app: AppKeys, step: Box<dyn Step>) {

@@ -3,6 +3,7 @@
 //! The decisions are those of [`pynenc_kv`]; this crate stores keys and values. Several processes can share the file.
 
 mod checkpoint;
+mod clock;
 mod config;
 mod connection;
 mod error;

@@ -54,6 +54,11 @@ impl<'c> Session<'c> {
         error
     }
 
+    /// The number of rows that the connection has changed.
+    pub(crate) fn writes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// Notes that the connection can't be used, because its transaction can't be ended.
     pub(crate) fn fail_connection(&mut self) {
         let error = Error::unavailable("a transaction of the SQLite file can't be rolled back");

@@ -6,20 +6,21 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Weak};
 
 use pynenc_core::component::StoreId;
-use pynenc_core::{Result, async_trait};
+use pynenc_core::{Clock, Result, async_trait};
 use pynenc_kv::{KeyValue, Listener, Step, Topic};
 use tokio::sync::Mutex;
 
+use crate::clock::StoreClock;
 use crate::config::{SqliteConfig, Synchronous};
 use crate::file::{File, FileKey, ListenerSlot};
 use crate::location::{content_file, resolve};
 use crate::schema::Kind;
-use crate::sql::AppKeys;
+use crate::writer::App;
 
 /// The key-value store of one app in a SQLite file.
 pub(crate) struct FileStore {
     file: Arc<File>,
-    app: AppKeys,
+    app: Arc<App>,
     listener: Arc<ListenerSlot>,
 }
 
@@ -40,7 +41,7 @@ static OPEN: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
 impl FileStore {
     /// Opens the store of an app, over the connections that this process has already, or new ones.
-    pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str) -> Result<Arc<Self>> {
+    pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str, host: Arc<dyn Clock>) -> Result<Arc<Self>> {
         let path = resolve(&config.path)?;
         let path = if kind == Kind::Content { content_file(&path) } else { path };
         let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
@@ -56,7 +57,8 @@ impl FileStore {
             None => Arc::new(File::open(&key).await?),
         };
         open.files.insert(key, Arc::downgrade(&file));
-        let store = Arc::new(Self { app: file.app(app_id).await?, file, listener: Arc::default() });
+        let app = Arc::new(App { keys: file.app(app_id).await?, clock: Arc::new(StoreClock::new(host)) });
+        let store = Arc::new(Self { file, app, listener: Arc::default() });
         store.file.add_listener(&store.listener);
         open.stores.insert(store_key, Arc::downgrade(&store));
         Ok(store)
@@ -66,8 +68,8 @@ impl FileStore {
         &self.file.key().path
     }
 
-    pub(crate) fn app(&self) -> AppKeys {
-        self.app
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.app.clock.clone()
     }
 }
 
@@ -77,15 +79,15 @@ mod tests;
 #[async_trait]
 impl KeyValue for FileStore {
     fn store_id(&self) -> StoreId {
-        StoreId(format!("sqlite {} {}", self.path().display(), self.app.number()).into())
+        StoreId(format!("sqlite {} {}", self.path().display(), self.app.keys.number()).into())
     }
 
     fn write(&self, step: Box<dyn Step>) {
-        self.file.write(self.app, step);
+        self.file.write(&self.app, step);
     }
 
     fn read(&self, step: Box<dyn Step>) {
-        self.file.read(self.app, step);
+        self.file.read(self.app.keys, step);
     }
 
     fn listen(&self, listener: Listener) {
@@ -95,11 +97,11 @@ impl KeyValue for FileStore {
     }
 
     fn subscribe(&self, topic: Topic) {
-        self.file.subscribe(self.app, topic, &self.listener);
+        self.file.subscribe(self.app.keys, topic, &self.listener);
     }
 
     fn notify(&self, topic: Topic, notice: &[u8]) {
-        self.file.notify(self.app, topic, notice);
+        self.file.notify(self.app.keys, topic, notice);
     }
 
     async fn weaknesses(&self) -> Result<Vec<String>> {

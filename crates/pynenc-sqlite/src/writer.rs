@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoints;
+use crate::clock::StoreClock;
 use crate::config::Synchronous;
 use crate::connection::{Role, open, set_synchronous};
 use crate::error::{Failure, store_error};
@@ -31,9 +33,16 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(if cfg!(unix) { 100 } else
 /// A request to the writer.
 pub(crate) enum Request {
     /// Performs a step on the keys of an app.
-    Write(AppKeys, Box<dyn Step>),
+    Write(Arc<App>, Box<dyn Step>),
     /// Finds the number of an app.
     App(Box<str>, oneshot::Sender<Result<AppKeys>>),
+}
+
+/// An app that uses the file.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) keys: AppKeys,
+    pub(crate) clock: Arc<StoreClock>,
 }
 
 /// The writer of a file.
@@ -150,7 +159,7 @@ impl Writer {
         let committed = self.begin(connection, waiting).map_err(|error| session.failed(error)).and_then(|()| {
             let start = Instant::now();
             while let Some((app, mut group)) = next_group(waiting) {
-                let ran = group.run(session.of_app(app));
+                let ran = run(&app, &mut group, session);
                 groups.push(group);
                 ran?;
                 if start.elapsed() >= LONGEST_TRANSACTION {
@@ -203,13 +212,21 @@ fn data_version(connection: &Connection) -> Option<i64> {
     connection.prepare_cached("PRAGMA data_version").and_then(|mut found| found.query_row([], |row| row.get(0))).ok()
 }
 
+/// Runs the steps of one app. Their time isn't before the times of earlier transactions.
+fn run(app: &App, group: &mut Group, session: &mut Session<'_>) -> Result<()> {
+    let stored = app.clock.read(session.of_app(app.keys))?;
+    let writes = session.writes();
+    group.run(session)?;
+    if session.writes() != writes { app.clock.store(stored, session) } else { Ok(()) }
+}
+
 /// Takes the next steps of one app.
-fn next_group(waiting: &mut VecDeque<Request>) -> Option<(AppKeys, Group)> {
+fn next_group(waiting: &mut VecDeque<Request>) -> Option<(Arc<App>, Group)> {
     let Some(Request::Write(app, _)) = waiting.front() else { return None };
-    let app = *app;
+    let app = app.clone();
     let mut steps = Vec::new();
     while let Some(Request::Write(of, _)) = waiting.front()
-        && *of == app
+        && Arc::ptr_eq(of, &app)
         && steps.len() < STEPS_OF_A_GROUP
         && let Some(Request::Write(_, step)) = waiting.pop_front()
     {

@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
+use pynenc_core::clock::SystemClock;
 use pynenc_core::{Error, ErrorKind};
 use pynenc_kv::{Durability, KeyRange, Notice, Order, Table, Transaction};
 use rusqlite::Connection;
@@ -83,7 +84,7 @@ impl Opened {
 
 async fn open(folder: &TempDir, app: &str) -> Result<Arc<FileStore>> {
     let config = SqliteConfig::with_path(folder.path().join("jobs.db").to_str().unwrap());
-    FileStore::open(&config, Kind::Main, app).await
+    FileStore::open(&config, Kind::Main, app, Arc::new(SystemClock)).await
 }
 
 fn range(start: Bound<&[u8]>, end: Bound<&[u8]>, order: Order) -> Vec<(Bound<Vec<u8>>, Bound<Vec<u8>>, Order)> {
@@ -255,7 +256,7 @@ async fn a_backup_is_a_store_with_the_same_data() {
     let opened = Opened::new().await;
     write(&opened.store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap();
     let config = SqliteConfig::with_path(opened.path().to_str().unwrap());
-    let content = FileStore::open(&config, Kind::Content, "app").await.unwrap();
+    let content = FileStore::open(&config, Kind::Content, "app", Arc::new(SystemClock)).await.unwrap();
     write(&content, |transaction| transaction.put(Table::Content, b"d", b"c")).await.unwrap();
     let maintenance = Maintenance::of(&config).unwrap();
     let copies = maintenance.back_up(&opened.folder.path().join("copy.db")).unwrap();
@@ -265,7 +266,7 @@ async fn a_backup_is_a_store_with_the_same_data() {
     for (kind, table, key, value) in
         [(Kind::Main, Table::Entry, b"k", b"v"), (Kind::Content, Table::Content, b"d", b"c")]
     {
-        let copy = FileStore::open(&config, kind, "app").await.unwrap();
+        let copy = FileStore::open(&config, kind, "app", Arc::new(SystemClock)).await.unwrap();
         let found = read(&copy, move |transaction| transaction.get(table, key)).await.unwrap();
         assert_eq!(found, Some(value.to_vec()));
     }
