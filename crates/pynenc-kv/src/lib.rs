@@ -12,22 +12,39 @@
 //! | `group.rs` | several steps in one transaction |
 //! | `writer.rs` | a thread that performs all writes |
 
+mod arg_cache;
+mod broker;
 mod bytes;
+mod committed;
+mod consumer;
 pub mod decisions;
 mod group;
 mod key;
 mod key_value;
+mod lane;
 pub mod local;
 pub mod native;
+mod orchestrator;
 mod ordered;
+mod process;
+mod state_backend;
+mod step;
 pub mod storage;
+mod store;
 mod table;
 mod transaction;
+mod trigger_store;
 mod writer;
 
+pub use arg_cache::KvArgCache;
+pub use broker::KvBroker;
 pub use group::Group;
 pub use key::Key;
 pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
+pub use orchestrator::KvOrchestrator;
+pub use state_backend::KvStateBackend;
+pub use store::KvStore;
 pub use table::Table;
 pub use transaction::{KeyRange, Order, Transaction};
+pub use trigger_store::KvTriggerStore;
 pub use writer::Writer;

@@ -88,6 +88,17 @@ impl Consumers {
         serving.take(count).filter(|consumer| !consumer.is_woken).for_each(Consumer::wake);
     }
 
+    /// Wakes at most `count` consumers of a queue that sleep.
+    pub fn wake_sleepers(&mut self, queue: &QueueName, count: usize) {
+        let sleepers = self.waiting.values_mut().filter(|it| !it.is_woken && it.queues.contains(queue));
+        sleepers.take(count).for_each(Consumer::wake);
+    }
+
+    /// Wakes every consumer.
+    pub fn wake_all(&mut self) {
+        self.waiting.values_mut().for_each(Consumer::wake);
+    }
+
     /// Wakes one consumer that would sleep past `due`.
     pub fn wake_late_sleeper(&mut self, queue: &QueueName, due: Timestamp) {
         let mut late =

@@ -22,6 +22,37 @@ impl Listeners {
         self.watchers.add(id, watcher.sender.clone());
     }
 
+    /// Removes a watcher.
+    pub fn unwatch(&mut self, id: InvocationId, watcher: &Watcher) {
+        self.watchers.remove(id, &watcher.sender);
+    }
+
+    /// Reports the state of an invocation to one of its watchers, unless the invocation is unfinished or the watcher
+    /// was notified before.
+    pub fn found_by(&mut self, watcher: &Watcher, id: InvocationId, record: Option<StatusRecord>) {
+        let is_over = record.as_ref().is_none_or(|record| record.status.is_final());
+        if is_over && self.watchers.remove(id, &watcher.sender) {
+            watcher.report((id, record));
+        }
+    }
+
+    /// Reports the state of an invocation to its watchers, unless the invocation is unfinished.
+    pub fn found(&mut self, id: InvocationId, record: Option<&StatusRecord>) {
+        match record {
+            Some(record) if record.status.is_final() => self.watchers.notify(id, record),
+            Some(_) => {}
+            None => self.watchers.dismiss_one(id),
+        }
+    }
+
+    /// The watched invocations among some, or all watched ones.
+    pub fn watched(&self, among: Option<&[InvocationId]>) -> Vec<InvocationId> {
+        match among {
+            Some(ids) => ids.iter().copied().filter(|id| self.watchers.contains(*id)).collect(),
+            None => self.watchers.ids().collect(),
+        }
+    }
+
     /// Adds a runner that listens for signals.
     pub fn listen(&mut self, runner: RunnerId) -> BoxStream<'static, Signal> {
         self.signals.listen(runner)

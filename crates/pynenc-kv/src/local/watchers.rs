@@ -32,6 +32,35 @@ impl Watchers {
         }
     }
 
+    /// Removes a watcher. Reports whether it was still there.
+    pub fn remove(&mut self, id: InvocationId, sender: &UnboundedSender<Completion>) -> bool {
+        let Some(senders) = self.by_id.get_mut(&id) else { return false };
+        let before = senders.len();
+        senders.retain(|other| !other.same_channel(sender));
+        let was_there = senders.len() < before;
+        if senders.is_empty() {
+            self.by_id.remove(&id);
+        }
+        was_there
+    }
+
+    /// The watched invocations.
+    pub fn ids(&self) -> impl Iterator<Item = InvocationId> {
+        self.by_id.keys().copied()
+    }
+
+    /// Whether an invocation is watched.
+    pub fn contains(&self, id: InvocationId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// Notifies the watchers of an invocation that it doesn't exist.
+    pub fn dismiss_one(&mut self, id: InvocationId) {
+        for sender in self.by_id.remove(&id).unwrap_or_default() {
+            drop(sender.send((id, None)));
+        }
+    }
+
     /// Notifies every watcher that its invocation doesn't exist any more.
     pub fn dismiss(&mut self) {
         for (id, senders) in self.by_id.drain() {

@@ -162,6 +162,11 @@ impl<S: Storage, E: Effects> State<S, E> {
         self.outbox.subscribe(interests, now, until)
     }
 
+    /// The number of the last outbox entry.
+    pub fn last_outbox_entry(&self) -> Result<u64> {
+        self.outbox.last.get().copied()
+    }
+
     /// Acknowledges handled outbox entries, then offers others in the order of their making.
     pub fn take_outbox(&mut self, take: &OutboxTake, now: Timestamp) -> Result<Vec<OutboxEntry>> {
         self.outbox.take(take, now)

@@ -33,6 +33,20 @@ pub trait Effects: fmt::Debug {
     fn outbox_grew(&mut self);
 }
 
+impl<E: Effects> Effects for &mut E {
+    fn completed(&mut self, id: InvocationId, record: &StatusRecord) {
+        (**self).completed(id, record);
+    }
+
+    fn cancel_requested(&mut self, owner: RunnerId, id: InvocationId) {
+        (**self).cancel_requested(owner, id);
+    }
+
+    fn outbox_grew(&mut self) {
+        (**self).outbox_grew();
+    }
+}
+
 collections! {
     /// The invocations, with an index for every question about many of them.
     pub struct State {
