@@ -43,7 +43,7 @@ pub use key::Key;
 pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
 pub use orchestrator::KvOrchestrator;
 pub use state_backend::KvStateBackend;
-pub use store::KvStore;
+pub use store::{KvStore, WeakKvStore};
 pub use table::Table;
 pub use transaction::{KeyRange, Order, Transaction};
 pub use trigger_store::KvTriggerStore;

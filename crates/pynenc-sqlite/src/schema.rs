@@ -23,8 +23,12 @@ pub(crate) enum Kind {
 impl Kind {
     /// Whether a file of this kind has the table.
     pub(crate) fn has(self, table: Table) -> bool {
-        let is_content = matches!(table, Table::Content | Table::ContentKept | Table::ContentEnd);
-        is_content == (self == Self::Content)
+        match table {
+            // Both have a time.
+            Table::Meta => true,
+            Table::Content | Table::ContentKept | Table::ContentEnd => self == Self::Content,
+            _ => self == Self::Main,
+        }
     }
 }
 

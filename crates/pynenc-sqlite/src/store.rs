@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, Result, async_trait};
-use pynenc_kv::{KeyValue, Listener, Step, Topic};
+use pynenc_kv::{KeyValue, KvStore, Listener, Step, Topic, WeakKvStore};
 use tokio::sync::Mutex;
 
 use crate::clock::StoreClock;
@@ -33,34 +33,41 @@ impl fmt::Debug for FileStore {
 #[derive(Default)]
 struct Registry {
     files: HashMap<FileKey, Weak<File>>,
-    stores: HashMap<(FileKey, Box<str>), Weak<FileStore>>,
+    stores: HashMap<(FileKey, Box<str>), WeakKvStore>,
 }
 
 /// The files that are open in this process. The components of an app find each other's connections here.
 static OPEN: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
+/// Opens the store of an app, over the connections that this process has already, or new ones.
+pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str, host: Arc<dyn Clock>) -> Result<KvStore> {
+    let path = resolve(&config.path)?;
+    let path = if kind == Kind::Content { content_file(&path) } else { path };
+    let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
+    let mut open = OPEN.lock().await;
+    let store_key = (key.clone(), app_id.into());
+    if let Some(store) = open.stores.get(&store_key).and_then(WeakKvStore::upgrade) {
+        return Ok(store);
+    }
+    open.stores.retain(|_, store| store.upgrade().is_some());
+    open.files.retain(|_, file| file.strong_count() > 0);
+    let file = match open.files.get(&key).and_then(Weak::upgrade) {
+        Some(file) => file,
+        None => Arc::new(File::open(&key).await?),
+    };
+    open.files.insert(key, Arc::downgrade(&file));
+    let data = FileStore::new(file, app_id, host).await?;
+    let clock = data.clock();
+    let store = KvStore::new(Arc::new(data), clock);
+    open.stores.insert(store_key, store.downgrade());
+    Ok(store)
+}
+
 impl FileStore {
-    /// Opens the store of an app, over the connections that this process has already, or new ones.
-    pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str, host: Arc<dyn Clock>) -> Result<Arc<Self>> {
-        let path = resolve(&config.path)?;
-        let path = if kind == Kind::Content { content_file(&path) } else { path };
-        let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
-        let mut open = OPEN.lock().await;
-        let store_key = (key.clone(), app_id.into());
-        if let Some(store) = open.stores.get(&store_key).and_then(Weak::upgrade) {
-            return Ok(store);
-        }
-        open.stores.retain(|_, store| store.strong_count() > 0);
-        open.files.retain(|_, file| file.strong_count() > 0);
-        let file = match open.files.get(&key).and_then(Weak::upgrade) {
-            Some(file) => file,
-            None => Arc::new(File::open(&key).await?),
-        };
-        open.files.insert(key, Arc::downgrade(&file));
+    async fn new(file: Arc<File>, app_id: &str, host: Arc<dyn Clock>) -> Result<Self> {
         let app = Arc::new(App { keys: file.app(app_id).await?, clock: Arc::new(StoreClock::new(host)) });
-        let store = Arc::new(Self { file, app, listener: Arc::default() });
+        let store = Self { file, app, listener: Arc::default() };
         store.file.add_listener(&store.listener);
-        open.stores.insert(store_key, Arc::downgrade(&store));
         Ok(store)
     }
 

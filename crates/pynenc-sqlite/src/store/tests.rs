@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::config::Checkpoint;
 use crate::location::beside;
 use crate::maintenance::Maintenance;
 
@@ -82,9 +83,16 @@ impl Opened {
     }
 }
 
+/// Opens a file with connections of its own.
 async fn open(folder: &TempDir, app: &str) -> Result<Arc<FileStore>> {
-    let config = SqliteConfig::with_path(folder.path().join("jobs.db").to_str().unwrap());
-    FileStore::open(&config, Kind::Main, app, Arc::new(SystemClock)).await
+    open_file(&folder.path().join("jobs.db"), Kind::Main, app).await
+}
+
+async fn open_file(path: &Path, kind: Kind, app: &str) -> Result<Arc<FileStore>> {
+    let path = resolve(path.to_str().unwrap())?;
+    let (synchronous, checkpoint) = (Synchronous::Full, Checkpoint::Auto);
+    let file = File::open(&FileKey { path, kind, synchronous, checkpoint }).await?;
+    Ok(Arc::new(FileStore::new(Arc::new(file), app, Arc::new(SystemClock)).await?))
 }
 
 fn range(start: Bound<&[u8]>, end: Bound<&[u8]>, order: Order) -> Vec<(Bound<Vec<u8>>, Bound<Vec<u8>>, Order)> {
@@ -181,9 +189,7 @@ async fn a_store_keeps_its_data_and_its_number_when_it_is_opened_again() {
     let opened = Opened::new().await;
     write(&opened.store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap();
     let id = opened.store.store_id();
-    let shared = open(&opened.folder, "app").await.unwrap();
-    assert!(Arc::ptr_eq(&shared, &opened.store));
-    drop((shared, opened.store));
+    drop(opened.store);
     let again = open(&opened.folder, "app").await.unwrap();
     assert_eq!(again.store_id(), id);
     let value = read(&again, |transaction| transaction.get(Table::Entry, b"k")).await.unwrap();
@@ -219,7 +225,7 @@ async fn a_lock_that_is_never_released_makes_the_store_unavailable() {
 async fn a_commit_of_another_connection_asks_the_listener_to_look_again() {
     let opened = Opened::new().await;
     let (sender, notices) = mpsc::channel();
-    opened.store.listen(Box::new(move |notice| drop(sender.send(notice == Notice::LookAgain))));
+    opened.store.listen(Box::new(move |notice| sender.send(notice == Notice::LookAgain).unwrap()));
     let foreign = Connection::open(opened.path()).unwrap();
     foreign.execute("CREATE TABLE mine (a)", []).unwrap();
     assert!(tokio::task::spawn_blocking(move || notices.recv().unwrap()).await.unwrap());
@@ -256,17 +262,15 @@ async fn a_backup_is_a_store_with_the_same_data() {
     let opened = Opened::new().await;
     write(&opened.store, |transaction| transaction.put(Table::Entry, b"k", b"v")).await.unwrap();
     let config = SqliteConfig::with_path(opened.path().to_str().unwrap());
-    let content = FileStore::open(&config, Kind::Content, "app", Arc::new(SystemClock)).await.unwrap();
+    let content = open_file(&content_file(&opened.path()), Kind::Content, "app").await.unwrap();
     write(&content, |transaction| transaction.put(Table::Content, b"d", b"c")).await.unwrap();
     let maintenance = Maintenance::of(&config).unwrap();
     let copies = maintenance.back_up(&opened.folder.path().join("copy.db")).unwrap();
     assert_eq!(copies.len(), 2);
     assert!(maintenance.back_up(&copies[0]).unwrap_err().to_string().contains("exists already"));
-    let config = SqliteConfig::with_path(copies[0].to_str().unwrap());
-    for (kind, table, key, value) in
-        [(Kind::Main, Table::Entry, b"k", b"v"), (Kind::Content, Table::Content, b"d", b"c")]
-    {
-        let copy = FileStore::open(&config, kind, "app", Arc::new(SystemClock)).await.unwrap();
+    let parts = [(Kind::Main, Table::Entry, b"k", b"v"), (Kind::Content, Table::Content, b"d", b"c")];
+    for (path, (kind, table, key, value)) in copies.iter().zip(parts) {
+        let copy = open_file(path, kind, "app").await.unwrap();
         let found = read(&copy, move |transaction| transaction.get(table, key)).await.unwrap();
         assert_eq!(found, Some(value.to_vec()));
     }
