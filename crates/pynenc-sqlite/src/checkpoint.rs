@@ -13,16 +13,14 @@ use rusqlite::Connection;
 use crate::connection::{Role, open};
 use crate::worker::Worker;
 
-/// The growth of the log after which it is moved, beside writers.
-const PASSIVE_BYTES: u64 = 4 << 20;
-/// The length of the log at which writers wait until it can begin anew.
+/// The growth of the log between two checkpoints.
+const STEP_BYTES: u64 = 4 << 20;
+/// From this length on, the writer waits for the checkpoint, so that the log begins anew.
 const RESTART_BYTES: u64 = 32 << 20;
 /// An idle file keeps a log of this length: moving it costs more than it saves.
 const IDLE_BYTES: u64 = 256 << 10;
 /// After this time without a commit, a file is idle.
 const IDLE_TIME: Duration = Duration::from_secs(1);
-/// How long after a checkpoint that was blocked by a reader the next one of its kind may run.
-const RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// A kind of checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +65,6 @@ struct Log {
     /// The length at the last request.
     requested: u64,
     committed: Instant,
-    restarted: Option<Instant>,
 }
 
 /// Lets a checkpoint run between two transactions of the writer.
@@ -99,7 +96,7 @@ impl Checkpoints {
         } else {
             (None, None)
         };
-        let log = Log { page: 4096, bytes: 0, requested: 0, committed: Instant::now(), restarted: None };
+        let log = Log { page: 4096, bytes: 0, requested: 0, committed: Instant::now() };
         Ok(Self { turn, requests, log: RefCell::new(log), _thread: thread })
     }
 
@@ -126,11 +123,8 @@ impl Checkpoints {
         log.bytes = PAGES.get() * log.page;
         log.committed = Instant::now();
         log.requested = log.requested.min(log.bytes);
-        if log.bytes >= RESTART_BYTES && log.restarted.is_none_or(|time| time.elapsed() >= RETRY_TIME) {
-            if self.request(Checkpoint::Restart) {
-                log.restarted = Some(Instant::now());
-            }
-        } else if log.bytes - log.requested >= PASSIVE_BYTES && self.request(Checkpoint::Passive) {
+        let next = if log.bytes < RESTART_BYTES { Checkpoint::Passive } else { Checkpoint::Restart };
+        if log.bytes - log.requested >= STEP_BYTES && self.request(next) {
             log.requested = log.bytes;
         }
     }

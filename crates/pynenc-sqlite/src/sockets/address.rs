@@ -28,13 +28,8 @@ impl Subject {
             Topic::Signals => "signals",
             Topic::Triggers => "triggers",
         };
-        format!("{}-{topic}-", self.app.number())
+        format!("{}-{topic}", self.app.number())
     }
-}
-
-/// The end of the names of the sockets of this process.
-pub(super) fn own_suffix() -> String {
-    format!("-{}", std::process::id())
 }
 
 /// The address of a socket.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::address::{Subject, own_suffix};
+use super::address::Subject;
 
 /// The list is read again after this time: two changes within one tick of the system's clock look like one.
 const LONGEST_USE: Duration = Duration::from_secs(1);
@@ -12,14 +12,16 @@ const LONGEST_USE: Duration = Duration::from_secs(1);
 /// The sockets in a folder.
 pub(super) struct Peers {
     folder: PathBuf,
+    /// The end of the names of the sockets that get no notices.
+    own: String,
     names: Vec<String>,
     changed: Option<SystemTime>,
     read: Option<Instant>,
 }
 
 impl Peers {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), names: Vec::new(), changed: None, read: None }
+    pub(super) fn new(folder: &Path, own: &str) -> Self {
+        Self { folder: folder.to_owned(), own: own.to_owned(), names: Vec::new(), changed: None, read: None }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -32,7 +34,7 @@ impl Peers {
         if self.names.is_empty() {
             return Vec::new();
         }
-        let prefix = subject.prefix();
+        let prefix = format!("{}-", subject.prefix());
         self.names.iter().filter(|name| name.starts_with(&prefix)).cloned().collect()
     }
 
@@ -48,10 +50,9 @@ impl Peers {
         if is_fresh && changed == self.changed {
             return;
         }
-        let own = own_suffix();
         let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        self.names = names.filter(|name| !name.ends_with(&own)).collect();
+        self.names = names.filter(|name| !name.ends_with(&self.own)).collect();
         (self.changed, self.read) = (changed, Some(Instant::now()));
     }
 }
@@ -65,11 +66,10 @@ mod tests {
     #[test]
     fn only_sockets_of_other_processes_for_the_subject_are_peers() {
         let folder = tempfile::tempdir().unwrap();
-        let own = own_suffix();
         let others = ["1-hints-a-7", "1-signals-a-7", "11-hints-a-7"];
-        let all = others.iter().map(|name| (*name).to_owned()).chain([format!("1-hints-a{own}")]);
+        let all = others.iter().map(|name| (*name).to_owned()).chain(["1-hints-a-8".to_owned()]);
         all.for_each(|name| fs::write(folder.path().join(name), "").unwrap());
-        let mut peers = Peers::new(folder.path());
+        let mut peers = Peers::new(folder.path(), "-8");
         let hints = Subject { app: AppKeys::new(1), topic: Topic::Hints };
         assert_eq!(peers.of(hints), ["1-hints-a-7"]);
         peers.forget("1-hints-a-7");

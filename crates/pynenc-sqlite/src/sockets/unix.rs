@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pynenc_kv::{Listener, Notice, Topic};
 
-use super::address::{Address, Subject, own_suffix};
+use super::address::{Address, Subject};
 use super::peers::Peers;
 use crate::location::beside;
 use crate::sql::AppKeys;
@@ -19,13 +19,17 @@ use crate::worker::Worker;
 /// The sockets of this process for one file.
 pub(crate) struct Sockets {
     folder: PathBuf,
+    /// The end of the names of these sockets.
+    suffix: String,
     inboxes: Mutex<HashMap<Subject, Inbox>>,
     outbox: OnceLock<Option<Outbox>>,
 }
 
 impl Sockets {
     pub(crate) fn new(file: &Path) -> Self {
-        Self { folder: beside(file, "-wake"), inboxes: Mutex::default(), outbox: OnceLock::new() }
+        // Two connections of one process notify each other, as those of two processes do.
+        let suffix = format!("-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        Self { folder: beside(file, "-wake"), suffix, inboxes: Mutex::default(), outbox: OnceLock::new() }
     }
 
     /// Passes the notices of other processes to the listener.
@@ -35,7 +39,7 @@ impl Sockets {
         if inboxes.contains_key(&subject) {
             return;
         }
-        match Inbox::open(&self.folder, subject, listener.clone()) {
+        match Inbox::open(&self.folder, subject, &self.suffix, listener.clone()) {
             Ok(inbox) => {
                 inboxes.insert(subject, inbox);
             }
@@ -50,7 +54,7 @@ impl Sockets {
 
     /// Sends a notice to the other processes that have subscribed.
     pub(crate) fn notify(&self, app: AppKeys, topic: Topic, notice: &[u8]) {
-        if let Some(outbox) = self.outbox.get_or_init(|| Outbox::open(&self.folder).ok()) {
+        if let Some(outbox) = self.outbox.get_or_init(|| Outbox::open(&self.folder, &self.suffix).ok()) {
             outbox.send(Subject { app, topic }, notice);
         }
     }
@@ -71,9 +75,9 @@ struct Inbox {
 }
 
 impl Inbox {
-    fn open(folder: &Path, subject: Subject, listener: Arc<OnceLock<Listener>>) -> io::Result<Self> {
+    fn open(folder: &Path, subject: Subject, suffix: &str, listener: Arc<OnceLock<Listener>>) -> io::Result<Self> {
         // Another process may remove the empty folder meanwhile.
-        let (socket, address) = bind(folder, subject).or_else(|_| bind(folder, subject))?;
+        let (socket, address) = bind(folder, subject, suffix).or_else(|_| bind(folder, subject, suffix))?;
         let receive = move || {
             let mut notice = [0; Topic::MOST_BYTES + 1];
             while let Ok(length) = socket.recv(&mut notice) {
@@ -101,13 +105,12 @@ impl Drop for Inbox {
     }
 }
 
-fn bind(folder: &Path, subject: Subject) -> io::Result<(UnixDatagram, Address)> {
+fn bind(folder: &Path, subject: Subject, suffix: &str) -> io::Result<(UnixDatagram, Address)> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let name = format!("{}{:08x}{}", subject.prefix(), fastrand::u32(..), own_suffix());
-    let address = Address::of(folder, &name)?;
+    let address = Address::of(folder, &format!("{}{suffix}", subject.prefix()))?;
     Ok((UnixDatagram::bind(&address.path)?, address))
 }
 
@@ -118,10 +121,10 @@ struct Outbox {
 }
 
 impl Outbox {
-    fn open(folder: &Path) -> io::Result<Self> {
+    fn open(folder: &Path, own: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, peers: Mutex::new(Peers::new(folder)) })
+        Ok(Self { socket, peers: Mutex::new(Peers::new(folder, own)) })
     }
 
     fn send(&self, subject: Subject, notice: &[u8]) {

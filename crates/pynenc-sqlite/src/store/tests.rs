@@ -335,3 +335,44 @@ async fn a_file_that_becomes_damaged_refuses_every_later_step() {
         assert_eq!(step.await.unwrap_err().kind(), ErrorKind::Config);
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_notice_reaches_those_who_have_subscribed_and_the_sockets_go_with_their_owner() {
+    let opened = Opened::new().await;
+    let other = open(&opened.folder, "app").await.unwrap();
+    let (sender, notices) = mpsc::channel();
+    other.listen(Box::new(move |notice| {
+        if let Notice::Sent(topic, notice) = notice {
+            sender.send((topic, notice.to_vec())).unwrap();
+        }
+    }));
+    other.subscribe(Topic::Hints);
+    opened.store.notify(Topic::Signals, b"not this one");
+    opened.store.notify(Topic::Hints, b"");
+    opened.store.notify(Topic::Hints, b"two");
+    for expected in [b"".to_vec(), b"two".to_vec()] {
+        assert_eq!(notices.recv().unwrap(), (Topic::Hints, expected));
+    }
+    let sockets = beside(&opened.path(), "-wake");
+    assert!(sockets.exists());
+    drop(other);
+    // There is nobody left.
+    opened.store.notify(Topic::Hints, b"three");
+    assert!(notices.recv().is_err());
+    drop(opened.store);
+    assert!(!sockets.exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_whose_process_was_killed_is_removed() {
+    let opened = Opened::new().await;
+    let sockets = beside(&opened.path(), "-wake");
+    std::fs::create_dir(&sockets).unwrap();
+    let left = sockets.join(format!("{}-hints-77-a", opened.store.app.keys.number()));
+    drop(std::os::unix::net::UnixDatagram::bind(&left).unwrap());
+    assert!(left.exists());
+    opened.store.notify(Topic::Hints, b"");
+    assert!(!left.exists());
+}
