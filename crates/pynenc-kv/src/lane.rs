@@ -18,7 +18,7 @@ use crate::decisions::queues::Queues;
 use crate::decisions::records::Records;
 use crate::key_value::{Durability, Topic};
 use crate::local::Watcher;
-use crate::storage::{Collection, Storage, collections};
+use crate::storage::{Collection, collections};
 use crate::store::KvStore;
 
 /// The lane of components in one key-value store.
@@ -108,24 +108,24 @@ impl<'t, 'c> Work<'t, 'c> {
     fn call(&mut self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Answer> {
         let registered = self.register(submission)?;
         let Registered::New(child) = registered else { return Ok(Answer::Registered(registered)) };
-        let waiter = match self.state.block(&Block { on: vec![child.id], ..block.clone() }, self.now)? {
-            Blocked::Refused(refusal) => return Ok(Answer::Refused(refusal)),
+        match self.state.block(&Block { on: vec![child.id], ..block.clone() }, self.now)? {
+            Blocked::Refused(refusal) => Ok(Answer::Refused(refusal)),
             Blocked::Ready => {
                 self.hint(&child)?;
-                return Ok(Answer::Registered(Registered::New(child)));
+                Ok(Answer::Registered(Registered::New(child)))
             }
             Blocked::Cycle(cycle) => {
                 self.hint(&child)?;
-                return Ok(Answer::Cycle(cycle));
+                Ok(Answer::Cycle(cycle))
             }
             Blocked::Waiting { record, raised } => {
                 let claimed = self.claim_child(&child, claim)?;
                 if claimed.is_none() {
                     raised.iter().try_for_each(|message| self.push(message))?;
                 }
-                return Ok(Answer::Waiting { child, waiter: record, claimed });
+                Ok(Answer::Waiting { child, waiter: record, claimed })
             }
-        };
+        }
     }
 
     fn claim_child(&mut self, child: &Tracked, claim: Option<&Claim>) -> Result<Option<Tracked>> {
@@ -155,6 +155,7 @@ impl<'t, 'c> Work<'t, 'c> {
 }
 
 /// The reply to a call, without its stream.
+#[expect(clippy::large_enum_variant, reason = "it is made once a call, and taken apart at once")]
 enum Answer {
     Waiting { child: Tracked, waiter: StatusRecord, claimed: Option<Tracked> },
     Registered(Registered),
