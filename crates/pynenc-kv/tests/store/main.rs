@@ -16,6 +16,7 @@ use map::MapStore;
 /// The components of one process.
 struct World {
     map: Arc<MapStore>,
+    store: KvStore,
     clock: ManualClock,
     broker: Arc<dyn Broker>,
     orchestrator: Arc<dyn Orchestrator>,
@@ -41,6 +42,7 @@ impl World {
         let orchestrator: Arc<dyn Orchestrator> = Arc::new(KvOrchestrator::new(store.clone()));
         let state: Arc<dyn StateBackend> = Arc::new(KvStateBackend::new(store.clone()));
         let lane = orchestrator.lane(&broker, &state).expect("the components share a store");
-        Self { map, clock, broker, orchestrator, state, lane, triggers: KvTriggerStore::new(store) }
+        let triggers = KvTriggerStore::new(store.clone());
+        Self { map, store, clock, broker, orchestrator, state, lane, triggers }
     }
 }

@@ -108,6 +108,17 @@ impl MapStore {
         lock(&self.shared.tables).entry(table).or_default().insert(key.to_vec(), value);
     }
 
+    /// Performs some work in a transaction, which is committed if the work says so.
+    pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut dyn Transaction) -> (R, bool)) -> R {
+        let mut tables = lock(&self.shared.tables);
+        let mut open = Open { tables: &mut tables, undo: Vec::new(), fuse: &self.shared.fuse, may_write: true };
+        let (output, commits) = work(&mut open);
+        if !commits {
+            open.roll_back();
+        }
+        output
+    }
+
     fn own(&self) -> Arc<Process> {
         lock(&self.shared.processes)[self.process].clone()
     }

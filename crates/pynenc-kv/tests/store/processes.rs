@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use pynenc_core::broker::Pop;
 use pynenc_core::lane::Settlement;
-use pynenc_core::orchestrator::{Claim, OutboxInterest, Signal, Tracked, Transition};
+use pynenc_core::orchestrator::{Claim, OutboxInterest, Registered, Signal, Tracked, Transition};
 use pynenc_core::status::{By, Change};
 use pynenc_core::trigger_store::{NewEvent, Notification, TriggerUpdate};
 use pynenc_core::{InvocationId, Reason, RunnerId, Status, TriggerStore};
+use pynenc_kv::Transaction;
 
 use crate::World;
 use crate::failures::{pop, submission};
@@ -159,6 +160,26 @@ async fn a_process_that_looks_again_makes_up_for_lost_notifications() {
     assert_eq!(watched.next().now_or_never().flatten().map(|(id, _)| id), Some(running.id));
     assert_eq!(notifications.next().now_or_never(), Some(Some(Notification::Events)));
     assert_eq!(popping.now_or_never().expect("it was woken").expect("pop"), [id]);
+}
+
+#[tokio::test]
+async fn a_call_is_submitted_in_a_transaction_of_the_caller() {
+    let here = World::new();
+    let there = here.in_another_process();
+    let pop = Pop { wait: HOUR, ..pop(1) };
+    let mut popping = there.broker.pop(&pop);
+    assert!((&mut popping).now_or_never().is_none());
+    for commits in [false, true] {
+        let submission = submission();
+        let id = submission.registration.id;
+        let submit = |transaction: &mut dyn Transaction| (here.store.submit_in(transaction, &[submission]), commits);
+        let (registered, announcement) = here.map.transact(submit).expect("submit");
+        assert!(matches!(&registered[..], [Registered::New(tracked)] if tracked.id == id));
+        announcement.send();
+        assert_eq!(here.orchestrator.records(&[id]).await.expect("records")[0].is_some(), commits);
+        assert_eq!(here.state.invocations(&[id]).await.expect("invocations")[0].is_some(), commits);
+        assert_eq!((&mut popping).now_or_never().map(|ids| ids.expect("pop")), commits.then(|| vec![id]));
+    }
 }
 
 #[tokio::test]
