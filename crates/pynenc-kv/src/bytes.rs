@@ -35,23 +35,23 @@ impl<'t> Bytes<'t> {
         Self(transaction)
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    fn get(self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.0.borrow_mut().get(table, key)
     }
 
-    fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
+    fn put(self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
         self.0.borrow_mut().put(table, key, value)
     }
 
-    fn delete(&self, table: Table, key: &[u8]) -> Result<()> {
+    fn delete(self, table: Table, key: &[u8]) -> Result<()> {
         self.0.borrow_mut().delete(table, key)
     }
 
-    fn range(&self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    fn range(self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         self.0.borrow_mut().range(table, range, limit)
     }
 
-    fn clear(&self, table: Table) -> Result<()> {
+    fn clear(self, table: Table) -> Result<()> {
         self.0.borrow_mut().clear(table)
     }
 }

@@ -3,23 +3,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pynenc_core::broker::{Message, Pop};
+use pynenc_core::broker::Pop;
 use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
-use pynenc_core::orchestrator::{Block, Blocked, Claim, ClaimReply, Registered, Tracked, TransitionReply};
-use pynenc_core::status::{Refusal, StatusRecord};
-use pynenc_core::{InvocationId, Lane, QueueName, Result, Timestamp};
+use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
+use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
-use crate::broker::{dues, push};
+use crate::broker::dues;
 use crate::bytes::Bytes;
 use crate::committed::Committed;
 use crate::consumer::{Consumer, Dues};
-use crate::decisions::orchestrator::{State, retired};
-use crate::decisions::queues::Queues;
-use crate::decisions::records::Records;
+use crate::decisions::orchestrator::retired;
 use crate::key_value::{Durability, Topic};
 use crate::local::Watcher;
-use crate::storage::{Collection, Storage, collections};
 use crate::store::KvStore;
+use crate::work::{Answer, Work};
 
 /// The lane of components in one key-value store.
 #[derive(Debug, Clone)]
@@ -36,130 +33,6 @@ struct EmptyQueues {
     dues: Dues,
     /// The number of changes before the claim.
     changes: u64,
-}
-
-collections! {
-    /// The collections of the three components of a lane.
-    struct Tables {
-        queues: Queues<S>,
-        records: Records<S>,
-    }
-}
-
-/// The state of a store in a step of a lane.
-struct Work<'t, 'c> {
-    state: State<Bytes<'t>, Committed>,
-    tables: Tables<Bytes<'t>>,
-    now: Timestamp,
-    committed: &'c mut Committed,
-}
-
-impl<'t, 'c> Work<'t, 'c> {
-    fn open(bytes: Bytes<'t>, now: Timestamp, committed: &'c mut Committed) -> Self {
-        let (state, tables) = (State::open(&bytes, Committed::default()), Tables::open(&bytes));
-        Self { state, tables, now, committed }
-    }
-
-    /// Writes the changes.
-    fn finish(mut self) -> Result<()> {
-        self.state.flush()?;
-        self.tables.flush()?;
-        self.committed.completed = self.state.effects.completed;
-        self.committed.signals = self.state.effects.signals;
-        Ok(())
-    }
-
-    fn push(&mut self, message: &Message) -> Result<()> {
-        push(&mut self.tables.queues, message, self.now, self.committed)
-    }
-
-    /// Registers an invocation, and stores its record if it is a new one.
-    fn register(&mut self, submission: &Submission) -> Result<Registered> {
-        let registered = self.state.register(&submission.registration, self.now)?;
-        if matches!(registered, Registered::New(_)) {
-            self.tables.records.put(&submission.record, self.now)?;
-        }
-        Ok(registered)
-    }
-
-    fn submit(&mut self, submission: &Submission) -> Result<Registered> {
-        let registered = self.register(submission)?;
-        if let Registered::New(tracked) = &registered {
-            self.hint(tracked)?;
-        }
-        Ok(registered)
-    }
-
-    /// Pushes the hint of an invocation, if it belongs in a queue.
-    fn hint(&mut self, tracked: &Tracked) -> Result<()> {
-        if tracked.record.is_queued() { self.push(&tracked.message()) } else { Ok(()) }
-    }
-
-    fn claim(&mut self, id: InvocationId, claim: &Claim) -> Result<Claimed> {
-        let reply = self.state.claim(id, claim, self.now)?;
-        let record = match &reply {
-            ClaimReply::Granted(_) => self.tables.records.record(id)?,
-            ClaimReply::Busy | ClaimReply::Gone | ClaimReply::LeftOut(_) => None,
-        };
-        Ok(Claimed { id, reply, record })
-    }
-
-    /// Submits a call and pauses its caller.
-    fn call(&mut self, submission: &Submission, block: &Block, claim: Option<&Claim>) -> Result<Answer> {
-        let registered = self.register(submission)?;
-        let Registered::New(child) = registered else { return Ok(Answer::Registered(registered)) };
-        let waiter = match self.state.block(&Block { on: vec![child.id], ..block.clone() }, self.now)? {
-            Blocked::Refused(refusal) => return Ok(Answer::Refused(refusal)),
-            Blocked::Ready => {
-                self.hint(&child)?;
-                return Ok(Answer::Registered(Registered::New(child)));
-            }
-            Blocked::Cycle(cycle) => {
-                self.hint(&child)?;
-                return Ok(Answer::Cycle(cycle));
-            }
-            Blocked::Waiting { record, raised } => {
-                let claimed = self.claim_child(&child, claim)?;
-                if claimed.is_none() {
-                    raised.iter().try_for_each(|message| self.push(message))?;
-                }
-                return Ok(Answer::Waiting { child, waiter: record, claimed });
-            }
-        };
-    }
-
-    fn claim_child(&mut self, child: &Tracked, claim: Option<&Claim>) -> Result<Option<Tracked>> {
-        let Some(claim) = claim else { return Ok(None) };
-        if !self.state.may_claim(claim.runner, self.now)? {
-            return Ok(None);
-        }
-        match self.state.claim(child.id, claim, self.now)? {
-            ClaimReply::Granted(granted) => Ok(Some(granted)),
-            ClaimReply::Busy | ClaimReply::Gone | ClaimReply::LeftOut(_) => Ok(None),
-        }
-    }
-
-    fn settle(&mut self, settlement: &Settlement) -> Result<TransitionReply> {
-        if let Some(outcome) = &settlement.outcome {
-            self.tables.records.put_outcome(outcome)?;
-        }
-        let reply = self.state.transition(&settlement.transition, self.now)?;
-        if let TransitionReply::Done { record, handed } = &reply {
-            if let Some(requeue) = settlement.requeue.as_ref().filter(|_| record.is_queued()) {
-                self.push(&Message { not_before: record.due, ..requeue.clone() })?;
-            }
-            handed.iter().try_for_each(|message| self.push(message))?;
-        }
-        Ok(reply)
-    }
-}
-
-/// The reply to a call, without its stream.
-enum Answer {
-    Waiting { child: Tracked, waiter: StatusRecord, claimed: Option<Tracked> },
-    Registered(Registered),
-    Cycle(Vec<InvocationId>),
-    Refused(Refusal),
 }
 
 impl KvLane {

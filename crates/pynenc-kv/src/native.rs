@@ -1,6 +1,7 @@
 //! Collections in the memory of this process. Nothing is encoded, and no operation fails.
 
-use std::hash::Hash;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 use std::ops::Bound;
 
 use pynenc_core::Result;
@@ -65,7 +66,7 @@ impl<T: Value + Default> Cell<T> for NativeCell<T> {
     }
 }
 
-impl<K: Key, V: Value> Collection for FxHashMap<K, V> {
+impl<K: Key, V: Value, H: BuildHasher + Default> Collection for HashMap<K, V, H> {
     fn clear(&mut self) -> Result<()> {
         *self = Self::default();
         Ok(())
@@ -76,7 +77,7 @@ impl<K: Key, V: Value> Collection for FxHashMap<K, V> {
     }
 }
 
-impl<K: Key, V: Value> Map<K, V> for FxHashMap<K, V> {
+impl<K: Key, V: Value, H: BuildHasher + Default> Map<K, V> for HashMap<K, V, H> {
     #[inline]
     fn get(&self, key: &K) -> Result<Option<&V>> {
         Ok(self.get(key))
@@ -110,7 +111,7 @@ impl<K: Key, V: Value> Map<K, V> for FxHashMap<K, V> {
     }
 
     fn keys(&mut self) -> Result<Vec<K>> {
-        let mut keys: Vec<K> = FxHashMap::keys(self).cloned().collect();
+        let mut keys: Vec<K> = HashMap::keys(self).cloned().collect();
         keys.sort_unstable();
         Ok(keys)
     }

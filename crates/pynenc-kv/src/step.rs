@@ -28,39 +28,12 @@ pub(crate) struct TypedStep<R, F, D> {
     reply: D,
 }
 
-/// The output of a step that is performed elsewhere.
-pub(crate) struct Output<R>(oneshot::Receiver<Result<R>>);
-
-impl<R> Output<R> {
-    /// Waits until the step is finished.
-    pub(crate) async fn get(self) -> Result<R> {
-        let closed = || Error::new(ErrorKind::Unavailable, "the store was closed before the step was performed");
-        self.0.await.unwrap_or_else(|_| Err(closed()))
-    }
-}
-
-impl<R, F> TypedStep<R, F, ()>
-where
-    F: FnMut(Bytes<'_>, Timestamp, &mut Committed) -> Result<R>,
-{
-    pub(crate) fn new(
-        context: Context,
-        durability: Durability,
-        run: F,
-    ) -> (TypedStep<R, F, impl FnOnce(Result<R>)>, Output<R>) {
-        let (sender, receiver) = oneshot::channel();
-        // A caller that is gone needs no output.
-        let reply = move |output| drop(sender.send(output));
-        (TypedStep { context, durability, run, output: None, reply }, Output(receiver))
-    }
-}
-
 impl<R, F, D> TypedStep<R, F, D>
 where
     F: FnMut(Bytes<'_>, Timestamp, &mut Committed) -> Result<R>,
     D: FnOnce(Result<R>),
 {
-    pub(crate) fn with_reply(context: Context, durability: Durability, run: F, reply: D) -> Self {
+    pub(crate) fn new(context: Context, durability: Durability, run: F, reply: D) -> Self {
         Self { context, durability, run, output: None, reply }
     }
 }
@@ -97,5 +70,23 @@ where
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+}
+
+/// A channel for the output of a step, and the function that sends it.
+pub(crate) fn output<R>() -> (impl FnOnce(Result<R>), Output<R>) {
+    let (sender, receiver) = oneshot::channel();
+    // A caller that is gone needs no output.
+    (move |output| drop(sender.send(output)), Output(receiver))
+}
+
+/// The output of a step that is performed elsewhere.
+pub(crate) struct Output<R>(oneshot::Receiver<Result<R>>);
+
+impl<R> Output<R> {
+    /// Waits until the step is finished.
+    pub(crate) async fn get(self) -> Result<R> {
+        let closed = || Error::new(ErrorKind::Unavailable, "the store was closed before the step was performed");
+        self.0.await.unwrap_or_else(|_| Err(closed()))
     }
 }

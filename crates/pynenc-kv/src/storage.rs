@@ -173,7 +173,7 @@ macro_rules! collections {
 
         impl<S: $crate::storage::Storage $(, $other_type)?> $name<S $(, $other_type)?> {
             /// Opens the collections.
-            pub fn open(storage: &S $(, $other: $other_type)?) -> Self {
+            $visibility fn open(storage: &S $(, $other: $other_type)?) -> Self {
                 Self {
                     $($field: $crate::storage::collections!(@open storage, $type $(, $open, $place)?),)+
                     $($other,)?

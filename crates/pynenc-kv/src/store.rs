@@ -11,7 +11,7 @@ use crate::committed::{Committed, read_notice};
 use crate::decisions::{orchestrator, queues::Queues, triggers};
 use crate::key_value::{Durability, KeyValue, Notice};
 use crate::process::{News, Process};
-use crate::step::{Context, TypedStep};
+use crate::step::{Context, TypedStep, output};
 use crate::storage::Collection;
 
 /// A store of one app, which all of its components share. Clones are cheap.
@@ -91,8 +91,8 @@ impl KvStore {
         durability: Durability,
         run: impl FnMut(Bytes<'_>, Timestamp, &mut Committed) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (step, output) = TypedStep::new(self.context(), durability, run);
-        self.0.data.write(Box::new(step));
+        let (reply, output) = output();
+        self.0.data.write(Box::new(TypedStep::new(self.context(), durability, run, reply)));
         output.get().await
     }
 
@@ -102,8 +102,8 @@ impl KvStore {
         mut run: impl FnMut(Bytes<'_>, Timestamp) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let run = move |bytes: Bytes<'_>, now: Timestamp, _: &mut Committed| run(bytes, now);
-        let (step, output) = TypedStep::new(self.context(), Durability::Process, run);
-        self.0.data.read(Box::new(step));
+        let (reply, output) = output();
+        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, run, reply)));
         output.get().await
     }
 
@@ -152,10 +152,9 @@ impl KvStore {
                 process.compare(news);
             }
         };
-        self.0.data.read(Box::new(TypedStep::with_reply(self.context(), Durability::Process, run, move |read| {
-            // A failed read is repeated with the next notification.
-            read.into_iter().for_each(found);
-        })));
+        // A failed read is repeated with the next notification.
+        let reply = move |read: Result<_>| read.into_iter().for_each(found);
+        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, run, reply)));
     }
 }
 

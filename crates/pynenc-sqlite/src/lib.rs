@@ -32,6 +32,7 @@ mod session;
 mod sockets;
 mod sql;
 mod store;
+mod submit;
 mod worker;
 mod writer;
 
@@ -42,6 +43,7 @@ use pynenc_kv::KvStore;
 
 pub use config::{Checkpoint, SqliteConfig, Synchronous};
 pub use maintenance::Maintenance;
+pub use pynenc_kv::Announcement;
 /// The argument cache in a SQLite file of its own.
 pub use pynenc_kv::KvArgCache as SqliteArgCache;
 /// The broker in a SQLite file.
@@ -52,6 +54,8 @@ pub use pynenc_kv::KvOrchestrator as SqliteOrchestrator;
 pub use pynenc_kv::KvStateBackend as SqliteStateBackend;
 /// The trigger store in a SQLite file.
 pub use pynenc_kv::KvTriggerStore as SqliteTriggerStore;
+pub use rusqlite;
+pub use submit::{SqlResult, SqlTransaction, SqlValue, SqliteSubmitter};
 
 use schema::Kind;
 

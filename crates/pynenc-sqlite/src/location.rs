@@ -32,8 +32,8 @@ const NETWORK: [&str; 18] = [
 ///
 /// # Errors
 ///
-/// The setting is empty or names no file, or the folder is missing, is read-only or belongs to a network file system.
-pub(crate) fn resolve(setting: &str) -> Result<PathBuf> {
+/// The setting is empty or names no file, or the folder is missing.
+pub(crate) fn absolute(setting: &str) -> Result<PathBuf> {
     let invalid = |reason: &'static str| Error::config(reason).with("sqlite.path", format!("{setting:?}"));
     if setting.is_empty() {
         return Err(Error::config("SQLite needs a file; set `sqlite.path`, or call `.sqlite(path)` of the builder"));
@@ -50,12 +50,16 @@ pub(crate) fn resolve(setting: &str) -> Result<PathBuf> {
         invalid("the folder of `sqlite.path` can't be used; create it, or correct the setting").caused_by(cause)
     })?;
     // Two links to one file are one file.
-    let path = path.canonicalize().unwrap_or_else(|_| folder.join(name));
-    check_folder(path.parent().unwrap_or(&folder))?;
-    Ok(path)
+    Ok(path.canonicalize().unwrap_or_else(|_| folder.join(name)))
 }
 
-fn check_folder(folder: &Path) -> Result<()> {
+/// Checks whether SQLite can use the folder of a file.
+///
+/// # Errors
+///
+/// The folder allows no new files, or belongs to a network file system.
+pub(crate) fn check_folder(file: &Path) -> Result<()> {
+    let folder = file.parent().unwrap_or(file);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     if let Some(kind) = file_system(&mounts, folder).filter(|kind| NETWORK.contains(kind)) {
         return Err(Error::config(
@@ -147,7 +151,7 @@ mod tests {
     }
 
     fn check(setting: &str, part: &str) {
-        let error = resolve(setting).unwrap_err();
+        let error = absolute(setting).and_then(|path| check_folder(&path)).unwrap_err();
         assert_eq!(error.kind(), pynenc_core::ErrorKind::Config);
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -173,11 +177,11 @@ mod tests {
     fn links_to_one_file_have_one_path_and_a_new_file_is_private() {
         use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
-        let path = resolve(folder.path().join("jobs.db").to_str().unwrap()).unwrap();
+        let path = absolute(folder.path().join("jobs.db").to_str().unwrap()).unwrap();
         create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert_eq!(resolve(link.to_str().unwrap()).unwrap(), path);
+        assert_eq!(absolute(link.to_str().unwrap()).unwrap(), path);
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::config::SqliteConfig;
 use crate::connection::{Role, open};
 use crate::error::store_error;
-use crate::location::{beside, content_file, create, resolve};
+use crate::location::{absolute, beside, content_file, create};
 
 /// Maintains the files of a store: the database, and the one with the content of the argument cache if it exists.
 ///
@@ -25,7 +25,7 @@ impl Maintenance {
     ///
     /// `sqlite.path` names no file, or the file doesn't exist.
     pub fn of(config: &SqliteConfig) -> Result<Self> {
-        let path = resolve(&config.path)?;
+        let path = absolute(&config.path)?;
         if path.is_file() {
             return Ok(Self { path });
         }

@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, Result, async_trait};
 use pynenc_kv::{KeyValue, KvStore, Listener, Step, Topic, WeakKvStore};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::clock::StoreClock;
 use crate::config::{SqliteConfig, Synchronous};
 use crate::file::{File, FileKey, ListenerSlot};
-use crate::location::{content_file, resolve};
+use crate::location::{absolute, check_folder, content_file};
 use crate::schema::Kind;
+use crate::sql::AppKeys;
 use crate::writer::App;
 
 /// The key-value store of one app in a SQLite file.
@@ -30,36 +31,53 @@ impl fmt::Debug for FileStore {
     }
 }
 
-#[derive(Default)]
-struct Registry {
-    files: HashMap<FileKey, Weak<File>>,
-    stores: HashMap<(FileKey, Box<str>), WeakKvStore>,
+/// A file and the name of an app.
+type StoreKey = (FileKey, Box<str>);
+
+/// The files that are open in this process. They are locked while one is opened.
+static FILES: LazyLock<AsyncMutex<HashMap<FileKey, Weak<File>>>> = LazyLock::new(AsyncMutex::default);
+/// The stores that are open in this process. The components of an app find each other's connections here.
+static STORES: LazyLock<Mutex<HashMap<StoreKey, (WeakKvStore, AppKeys)>>> = LazyLock::new(Mutex::default);
+
+/// Finds the store of an app that is open already.
+pub(crate) fn opened(config: &SqliteConfig, app_id: &str) -> Result<Option<(KvStore, AppKeys)>> {
+    Ok(find(&(file_key(config, Kind::Main)?, app_id.into())))
 }
 
-/// The files that are open in this process. The components of an app find each other's connections here.
-static OPEN: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+fn find(key: &StoreKey) -> Option<(KvStore, AppKeys)> {
+    let stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    stores.get(key).and_then(|(store, keys)| Some((store.upgrade()?, *keys)))
+}
+
+fn file_key(config: &SqliteConfig, kind: Kind) -> Result<FileKey> {
+    let path = absolute(&config.path)?;
+    let path = if kind == Kind::Content { content_file(&path) } else { path };
+    Ok(FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint })
+}
 
 /// Opens the store of an app, over the connections that this process has already, or new ones.
 pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str, host: Arc<dyn Clock>) -> Result<KvStore> {
-    let path = resolve(&config.path)?;
-    let path = if kind == Kind::Content { content_file(&path) } else { path };
-    let key = FileKey { path, kind, synchronous: config.synchronous, checkpoint: config.checkpoint };
-    let mut open = OPEN.lock().await;
+    let key = file_key(config, kind)?;
+    let mut files = FILES.lock().await;
     let store_key = (key.clone(), app_id.into());
-    if let Some(store) = open.stores.get(&store_key).and_then(WeakKvStore::upgrade) {
+    if let Some((store, _)) = find(&store_key) {
         return Ok(store);
     }
-    open.stores.retain(|_, store| store.upgrade().is_some());
-    open.files.retain(|_, file| file.strong_count() > 0);
-    let file = match open.files.get(&key).and_then(Weak::upgrade) {
+    files.retain(|_, file| file.strong_count() > 0);
+    let file = match files.get(&key).and_then(Weak::upgrade) {
         Some(file) => file,
-        None => Arc::new(File::open(&key).await?),
+        None => {
+            check_folder(&key.path)?;
+            Arc::new(File::open(&key).await?)
+        }
     };
-    open.files.insert(key, Arc::downgrade(&file));
+    files.insert(key, Arc::downgrade(&file));
     let data = FileStore::new(file, app_id, host).await?;
-    let clock = data.clock();
+    let (clock, keys) = (data.clock(), data.app.keys);
     let store = KvStore::new(Arc::new(data), clock);
-    open.stores.insert(store_key, store.downgrade());
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    stores.retain(|_, (store, _)| store.upgrade().is_some());
+    stores.insert(store_key, (store.downgrade(), keys));
     Ok(store)
 }
 

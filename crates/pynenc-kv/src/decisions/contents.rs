@@ -14,7 +14,7 @@ const DROPPED: usize = 100;
 collections! {
     /// The data of the argument cache.
     pub struct Contents {
-        contents: S::Map<Digest, Bytes> = map(Table::Content),
+        bytes: S::Map<Digest, Bytes> = map(Table::Content),
         kept: S::Map<Digest, Timestamp> = map(Table::ContentKept),
         ends: S::Set<(Timestamp, Digest)> = set(Table::ContentEnd),
     }
@@ -38,7 +38,7 @@ impl<S: Storage> Contents<S> {
             return Ok(());
         }
         self.remove(digest)?;
-        self.contents.insert(digest, content.clone())?;
+        self.bytes.insert(digest, content.clone())?;
         self.kept.insert(digest, until)?;
         self.ends.insert((until, digest))
     }
@@ -48,13 +48,13 @@ impl<S: Storage> Contents<S> {
         if !self.keep(digest, until, now)? {
             return Ok(None);
         }
-        Ok(self.contents.get(&digest)?.cloned())
+        Ok(self.bytes.get(&digest)?.cloned())
     }
 
     /// Removes content.
     pub fn remove(&mut self, digest: Digest) -> Result<()> {
         let Some(until) = self.kept.remove(&digest)? else { return Ok(()) };
-        self.contents.delete(digest)?;
+        self.bytes.delete(digest)?;
         self.ends.remove(&(until, digest))
     }
 

@@ -18,7 +18,7 @@ use crate::table::Table;
 collections! {
     /// The data of the state backend.
     pub struct Records {
-        records: S::Map<InvocationId, StoredRecord> = map(Table::Record),
+        calls: S::Map<InvocationId, StoredRecord> = map(Table::Record),
         by_age: S::Set<Cursor> = set(Table::RecordAge),
         children: S::Groups<InvocationId, InvocationId> = groups(Table::Child),
         outcomes: S::Map<InvocationId, Outcomes> = map(Table::Outcome),
@@ -56,19 +56,19 @@ impl<S: Storage> Records<S> {
     /// Stores the record of a call, unless there is one.
     pub fn put(&mut self, record: &Arc<InvocationRecord>, at: Timestamp) -> Result<()> {
         let id = record.id;
-        if self.records.contains(&id)? {
+        if self.calls.contains(&id)? {
             return Ok(());
         }
         self.by_age.insert(Cursor { at, id })?;
         if let Some(parent) = record.parent {
             self.children.insert(&parent, id)?;
         }
-        self.records.insert(id, StoredRecord { record: record.clone(), at })
+        self.calls.insert(id, StoredRecord { record: record.clone(), at })
     }
 
     /// Reads the record of a call.
     pub fn record(&self, id: InvocationId) -> Result<Option<Arc<InvocationRecord>>> {
-        Ok(self.records.get(&id)?.map(|stored| stored.record.clone()))
+        Ok(self.calls.get(&id)?.map(|stored| stored.record.clone()))
     }
 
     /// Stores an outcome unless its epoch has one.
@@ -77,10 +77,9 @@ impl<S: Storage> Records<S> {
         let Some(stored) = self.outcomes.get(&write.id)? else {
             return self.outcomes.insert(write.id, Outcomes { first: outcome(), others: Vec::new() });
         };
-        if stored.find(write.epoch).is_none() {
-            if let Some(stored) = self.outcomes.get_mut(&write.id)? {
-                stored.others.push(outcome());
-            }
+        let is_new = stored.find(write.epoch).is_none();
+        if let Some(stored) = if is_new { self.outcomes.get_mut(&write.id)? } else { None } {
+            stored.others.push(outcome());
         }
         Ok(())
     }
@@ -149,7 +148,7 @@ impl<S: Storage> Records<S> {
         for key in self.data_keys.remove_group(&id)? {
             self.data.delete((id, key))?;
         }
-        let Some(stored) = self.records.remove(&id)? else { return Ok(()) };
+        let Some(stored) = self.calls.remove(&id)? else { return Ok(()) };
         self.by_age.remove(&Cursor { at: stored.at, id })?;
         match stored.record.parent {
             Some(parent) => self.children.remove(&parent, &id),

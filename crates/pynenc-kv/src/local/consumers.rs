@@ -10,8 +10,11 @@ use tokio::sync::Notify;
 /// A waiting consumer's side of its registration.
 #[derive(Debug)]
 pub struct Ticket {
+    /// The consumer's number.
     pub number: u64,
+    /// The queues that it waits for.
     pub queues: Arc<[QueueName]>,
+    /// The time until which it sleeps.
     pub until: Timestamp,
     notify: Arc<Notify>,
 }
@@ -50,6 +53,7 @@ impl Consumer {
 }
 
 impl Consumers {
+    /// Adds a consumer, which is awake.
     pub fn add(&mut self, queues: &[QueueName]) -> Ticket {
         self.last += 1;
         let (queues, notify, until): (Arc<[_]>, _, _) = (queues.into(), Arc::new(Notify::new()), Timestamp::default());
@@ -71,6 +75,7 @@ impl Consumers {
         self.waiting.is_empty()
     }
 
+    /// Removes a consumer.
     pub fn remove(&mut self, ticket: &Ticket) {
         self.waiting.remove(&ticket.number);
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 /// The runners that listen for signals.
 #[derive(Debug, Default)]
-pub struct Signals {
+pub(super) struct Signals {
     by_runner: BTreeMap<RunnerId, Vec<Listener>>,
 }
 
@@ -25,7 +25,7 @@ struct Listener {
 }
 
 impl Signals {
-    pub fn listen(&mut self, runner: RunnerId) -> BoxStream<'static, Signal> {
+    pub(super) fn listen(&mut self, runner: RunnerId) -> BoxStream<'static, Signal> {
         self.by_runner.retain(|_, listeners| {
             listeners.retain(|listener| !listener.sender.is_closed());
             !listeners.is_empty()
@@ -44,14 +44,14 @@ impl Signals {
         .boxed()
     }
 
-    pub fn cancel(&self, runner: RunnerId, id: InvocationId) {
+    pub(super) fn cancel(&self, runner: RunnerId, id: InvocationId) {
         for listener in self.by_runner.get(&runner).into_iter().flatten() {
             drop(listener.sender.send(Signal::Cancel(id)));
         }
     }
 
     /// Signals to every runner that the outbox has new entries, because any of them may have the listener's code.
-    pub fn outbox(&self) {
+    pub(super) fn outbox(&self) {
         for listener in self.by_runner.values().flatten() {
             if !listener.has_outbox_signal.swap(true, Ordering::AcqRel) {
                 drop(listener.sender.send(Signal::Outbox));

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 pub struct Subscribers(watch::Sender<NotificationCounts>);
 
 impl Subscribers {
+    /// Adds a subscriber, which gets the notifications from now on.
     pub fn subscribe(&self) -> BoxStream<'static, Notification> {
         let receiver = self.0.subscribe();
         let read = *receiver.borrow();
@@ -25,6 +26,7 @@ impl Subscribers {
         .boxed()
     }
 
+    /// Notifies every subscriber.
     pub fn notify(&self, notification: Notification) {
         self.0.send_modify(|counts| counts.add(notification));
     }

@@ -9,12 +9,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 /// The watchers of unfinished invocations.
 #[derive(Debug, Default)]
-pub struct Watchers {
+pub(super) struct Watchers {
     by_id: FxHashMap<InvocationId, Vec<UnboundedSender<Completion>>>,
 }
 
 impl Watchers {
-    pub fn add(&mut self, id: InvocationId, sender: UnboundedSender<Completion>) {
+    pub(super) fn add(&mut self, id: InvocationId, sender: UnboundedSender<Completion>) {
         let senders = self.by_id.entry(id).or_default();
         if senders.len() == senders.capacity() {
             // Only before the list grows: a long list isn't searched for each new watcher.
@@ -24,7 +24,7 @@ impl Watchers {
     }
 
     /// Sends a completion to its watchers, and removes them.
-    pub fn notify(&mut self, id: InvocationId, record: &StatusRecord) {
+    pub(super) fn notify(&mut self, id: InvocationId, record: &StatusRecord) {
         let senders = self.by_id.remove(&id).unwrap_or_default();
         for sender in &senders {
             // A watcher that is gone needs no notification.
@@ -33,7 +33,7 @@ impl Watchers {
     }
 
     /// Removes a watcher. Reports whether it was still there.
-    pub fn remove(&mut self, id: InvocationId, sender: &UnboundedSender<Completion>) -> bool {
+    pub(super) fn remove(&mut self, id: InvocationId, sender: &UnboundedSender<Completion>) -> bool {
         let Some(senders) = self.by_id.get_mut(&id) else { return false };
         let before = senders.len();
         senders.retain(|other| !other.same_channel(sender));
@@ -45,24 +45,24 @@ impl Watchers {
     }
 
     /// The watched invocations.
-    pub fn ids(&self) -> impl Iterator<Item = InvocationId> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = InvocationId> {
         self.by_id.keys().copied()
     }
 
     /// Whether an invocation is watched.
-    pub fn contains(&self, id: InvocationId) -> bool {
+    pub(super) fn contains(&self, id: InvocationId) -> bool {
         self.by_id.contains_key(&id)
     }
 
     /// Notifies the watchers of an invocation that it doesn't exist.
-    pub fn dismiss_one(&mut self, id: InvocationId) {
+    pub(super) fn dismiss_one(&mut self, id: InvocationId) {
         for sender in self.by_id.remove(&id).unwrap_or_default() {
             drop(sender.send((id, None)));
         }
     }
 
     /// Notifies every watcher that its invocation doesn't exist any more.
-    pub fn dismiss(&mut self) {
+    pub(super) fn dismiss(&mut self) {
         for (id, senders) in self.by_id.drain() {
             for sender in &senders {
                 drop(sender.send((id, None)));
@@ -72,6 +72,6 @@ impl Watchers {
 }
 
 /// A stream of the completions of a channel, until its last sender is gone.
-pub fn stream_of(receiver: UnboundedReceiver<Completion>) -> BoxStream<'static, Completion> {
+pub(super) fn stream_of(receiver: UnboundedReceiver<Completion>) -> BoxStream<'static, Completion> {
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))).boxed()
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::config::Checkpoint;
-use crate::location::beside;
+use crate::location::{absolute, beside};
 use crate::maintenance::Maintenance;
 
 type Run<T> = Box<dyn FnMut(&mut dyn Transaction) -> Result<T> + Send>;
@@ -89,7 +89,7 @@ async fn open(folder: &TempDir, app: &str) -> Result<Arc<FileStore>> {
 }
 
 async fn open_file(path: &Path, kind: Kind, app: &str) -> Result<Arc<FileStore>> {
-    let path = resolve(path.to_str().unwrap())?;
+    let path = absolute(path.to_str().unwrap())?;
     let (synchronous, checkpoint) = (Synchronous::Full, Checkpoint::Auto);
     let file = File::open(&FileKey { path, kind, synchronous, checkpoint }).await?;
     Ok(Arc::new(FileStore::new(Arc::new(file), app, Arc::new(SystemClock)).await?))

@@ -10,6 +10,9 @@ use pynenc_core::{Error, Result, Timestamp};
 use crate::storage::{Cell, Collection, Groups, Map, Set, Storage, collections};
 use crate::table::Table;
 
+/// The identity of a listener.
+type ListenerId = Box<str>;
+
 collections! {
     /// The events, in the order of their appends.
     pub(super) struct EventLog {
@@ -112,7 +115,7 @@ impl<S: Storage> EventLog<S> {
     }
 
     /// Takes events whose last offer is `again_after` ago.
-    fn take_late(&mut self, listener: &Box<str>, take: &EventsTake, now: Timestamp) -> Result<Vec<u64>> {
+    fn take_late(&mut self, listener: &ListenerId, take: &EventsTake, now: Timestamp) -> Result<Vec<u64>> {
         let mut late = Vec::new();
         for offered in self.offered.ascending(listener, Bound::Unbounded).take(take.limit) {
             let (at, position) = offered?;
@@ -141,7 +144,7 @@ impl<S: Storage> EventLog<S> {
     }
 
     fn acknowledge(&mut self, done: &[HandledEvent]) -> Result<()> {
-        let mut by_listener: BTreeMap<&Box<str>, BTreeSet<u64>> = BTreeMap::new();
+        let mut by_listener: BTreeMap<&ListenerId, BTreeSet<u64>> = BTreeMap::new();
         for HandledEvent { listener, sequence } in done {
             by_listener.entry(listener).or_default().insert(*sequence);
         }

@@ -10,6 +10,9 @@ use super::expiry::take_expired;
 use crate::storage::{Cell, Groups, Map, Set, Storage, collections};
 use crate::table::Table;
 
+/// The identity of an occurrence.
+type OccurrenceId = Box<str>;
+
 collections! {
     /// The occurrences. Consumed ones stay for a while, so that a repeated report is recognized.
     pub(super) struct Occurrences {
@@ -56,11 +59,11 @@ impl<S: Storage> Occurrences<S> {
         waiting.take(limit).map(occurrence).collect()
     }
 
-    pub(super) fn is_waiting(&self, id: &Box<str>) -> Result<bool> {
+    pub(super) fn is_waiting(&self, id: &OccurrenceId) -> Result<bool> {
         Ok(self.all.get(id)?.is_some_and(|stored| !stored.is_consumed))
     }
 
-    pub(super) fn consume(&mut self, id: &Box<str>, now: Timestamp) -> Result<()> {
+    pub(super) fn consume(&mut self, id: &OccurrenceId, now: Timestamp) -> Result<()> {
         let Some(stored) = self.all.get_mut(id)? else { return Ok(()) };
         stored.is_consumed = true;
         self.consumed.insert((now, id.clone()))?;
@@ -80,7 +83,7 @@ impl<S: Storage> Occurrences<S> {
     }
 
     /// Removes an occurrence from the waiting ones.
-    fn stop_waiting(&mut self, id: &Box<str>) -> Result<()> {
+    fn stop_waiting(&mut self, id: &OccurrenceId) -> Result<()> {
         let Some(StoredOccurrence { occurrence, sequence, .. }) = self.all.get(id)? else { return Ok(()) };
         self.ends.remove(&(occurrence.until, id.clone()))?;
         let condition = (occurrence.trigger.clone(), occurrence.condition);

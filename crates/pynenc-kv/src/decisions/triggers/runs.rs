@@ -10,6 +10,9 @@ use super::expiry::take_expired;
 use crate::storage::{Cell, Groups, Map, Set, Storage, collections};
 use crate::table::Table;
 
+/// The identity of a run.
+type RunId = Box<str>;
+
 collections! {
     /// The runs. Delivered ones stay for a while, so that a repeated firing is recognized.
     pub(super) struct Runs {
@@ -30,7 +33,7 @@ struct StoredRun {
 packed_struct!(StoredRun { fired, sequence });
 
 impl<S: Storage> Runs<S> {
-    pub(super) fn contains(&self, id: &Box<str>) -> Result<bool> {
+    pub(super) fn contains(&self, id: &RunId) -> Result<bool> {
         self.all.contains(id)
     }
 
@@ -76,7 +79,7 @@ impl<S: Storage> Runs<S> {
         self.by_trigger.descending(trigger).take(limit).map(|run| self.fired(&run?.1)).collect()
     }
 
-    fn fired(&self, id: &Box<str>) -> Result<FiredRun> {
+    fn fired(&self, id: &RunId) -> Result<FiredRun> {
         let missing = || Error::corrupt("an index names a trigger's run that doesn't exist").with("run", id);
         Ok(self.all.get(id)?.ok_or_else(missing)?.fired.clone())
     }
@@ -89,7 +92,7 @@ impl<S: Storage> Runs<S> {
         Ok(old.len())
     }
 
-    fn forget(&mut self, id: &Box<str>) -> Result<()> {
+    fn forget(&mut self, id: &RunId) -> Result<()> {
         let Some(StoredRun { fired, sequence }) = self.all.remove(id)? else { return Ok(()) };
         self.by_trigger.remove(&fired.run.trigger, &(sequence, id.clone()))
     }

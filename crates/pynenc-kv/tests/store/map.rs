@@ -9,11 +9,14 @@ use pynenc_core::component::StoreId;
 use pynenc_core::{Error, Result};
 use pynenc_kv::{Group, KeyRange, KeyValue, Listener, Notice, Order, Step, Table, Topic, Transaction};
 
+/// The operation that fails at most, of a transaction that is repeated.
+const LONGEST: usize = 47;
+
 /// The data of a store.
-pub type Tables = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
+pub(crate) type Tables = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// A store, as one of the processes that use it sees it.
-pub struct MapStore {
+pub(crate) struct MapStore {
     shared: Arc<Shared>,
     /// The position of this process among the listeners.
     process: usize,
@@ -24,6 +27,8 @@ struct Shared {
     tables: Mutex<Tables>,
     /// The number of operations until one fails.
     fuse: Mutex<Option<usize>>,
+    /// How many transactions were made to fail before they were repeated; `None` if none is.
+    repeated: Mutex<Option<usize>>,
     processes: Mutex<Vec<Arc<Process>>>,
 }
 
@@ -57,38 +62,61 @@ impl MapStore {
         Self { shared, process }
     }
 
+    /// A store in which each transaction first fails at one of its operations, and is then repeated.
+    pub(crate) fn repeating() -> Self {
+        let store = Self::default();
+        *lock(&store.shared.repeated) = Some(0);
+        store
+    }
+
     /// The same store in another process.
-    pub fn in_another_process(&self) -> Self {
+    pub(crate) fn in_another_process(&self) -> Self {
         Self::of(self.shared.clone())
     }
 
     /// Loses all further notifications to this process.
-    pub fn lose_notifications(&self) {
+    pub(crate) fn lose_notifications(&self) {
         *lock(&self.own().is_deaf) = true;
     }
 
     /// Tells the process that notifications may have been lost.
-    pub fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         if let Some(listener) = self.own().listener.get() {
             listener(Notice::LookAgain);
         }
     }
 
     /// Makes an operation fail after `operations` others.
-    pub fn fail_after(&self, operations: usize) {
+    pub(crate) fn fail_after(&self, operations: usize) {
         *lock(&self.shared.fuse) = Some(operations);
     }
 
     /// Lets all operations succeed. Reports whether one has failed.
-    pub fn mend(&self) -> bool {
+    pub(crate) fn mend(&self) -> bool {
         lock(&self.shared.fuse).take().is_none()
     }
 
     /// The data.
-    pub fn tables(&self) -> Tables {
+    pub(crate) fn tables(&self) -> Tables {
         let mut tables = lock(&self.shared.tables).clone();
         tables.retain(|_, table| !table.is_empty());
         tables
+    }
+
+    /// Replaces a value.
+    pub(crate) fn set(&self, table: Table, key: &[u8], value: Vec<u8>) {
+        lock(&self.shared.tables).entry(table).or_default().insert(key.to_vec(), value);
+    }
+
+    /// Performs some work in a transaction, which is committed if the work says so.
+    pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut dyn Transaction) -> (R, bool)) -> R {
+        let mut tables = lock(&self.shared.tables);
+        let mut open = Open { tables: &mut tables, undo: Vec::new(), fuse: &self.shared.fuse, may_write: true };
+        let (output, commits) = work(&mut open);
+        if !commits {
+            open.roll_back();
+        }
+        output
     }
 
     fn own(&self) -> Arc<Process> {
@@ -100,6 +128,14 @@ impl MapStore {
         let mut group = Group::new(vec![step]);
         let mut tables = lock(&self.shared.tables);
         let mut open = Open { tables: &mut tables, undo: Vec::new(), fuse: &self.shared.fuse, may_write };
+        if let Some(repeated) = &mut *lock(&self.shared.repeated) {
+            *repeated += 1;
+            *lock(&self.shared.fuse) = Some(*repeated % LONGEST);
+            // The transaction is rolled back whether it failed or was too short for that.
+            drop(group.run(&mut open));
+            open.roll_back();
+            *lock(&self.shared.fuse) = None;
+        }
         let committed = group.run(&mut open);
         if committed.is_err() {
             open.roll_back();
@@ -151,6 +187,12 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
+    /// A read. A step has to decide everything before it writes: then a step that can't read its data has written nothing.
+    fn read(&mut self, table: Table) -> Result<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
+        assert!(self.undo.is_empty(), "a step read {table:?} after it had written");
+        self.operation(table)
+    }
+
     fn operation(&mut self, table: Table) -> Result<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
         let mut fuse = lock(self.fuse);
         match *fuse {
@@ -189,7 +231,7 @@ impl Open<'_> {
 
 impl Transaction for Open<'_> {
     fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.operation(table)?.get(key).cloned())
+        Ok(self.read(table)?.get(key).cloned())
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
@@ -201,7 +243,7 @@ impl Transaction for Open<'_> {
     }
 
     fn range(&mut self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let rows = self.operation(table)?;
+        let rows = self.read(table)?;
         if range.is_empty() {
             return Ok(Vec::new());
         }
