@@ -23,6 +23,8 @@ mod clock;
 mod config;
 mod connection;
 mod error;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod file;
 mod location;
 mod maintenance;

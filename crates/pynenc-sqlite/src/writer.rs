@@ -166,7 +166,12 @@ impl Writer {
                     break;
                 }
             }
-            execute(connection, "COMMIT").map_err(|error| session.failed(error))
+            #[cfg(feature = "failpoints")]
+            crate::failpoints::before_commit();
+            execute(connection, "COMMIT").map_err(|error| session.failed(error))?;
+            #[cfg(feature = "failpoints")]
+            crate::failpoints::after_commit();
+            Ok(())
         });
         if committed.is_err() {
             if groups.is_empty() {

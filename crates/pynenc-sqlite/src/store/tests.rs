@@ -376,3 +376,45 @@ async fn a_socket_whose_process_was_killed_is_removed() {
     opened.store.notify(Topic::Hints, b"");
     assert!(!left.exists());
 }
+
+/// The number of the steps whose writes are in a store. Each step writes to two tables.
+async fn steps_in(store: &FileStore) -> u32 {
+    read(store, |transaction| {
+        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
+        let [entries, records] = [Table::Entry, Table::Record].map(|table| transaction.range(table, all, 1000));
+        let (entries, records) = (entries?.len(), records?.len());
+        assert_eq!(entries, records, "a step is whole");
+        Ok(u32::try_from(entries).unwrap())
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_a_power_failure_has_cut_keeps_every_step_that_was_acknowledged_before() {
+    let opened = Opened::new().await;
+    let mut lengths = Vec::new();
+    for number in 0..40_u32 {
+        let size = usize::try_from(number * 331 % 9000).unwrap();
+        write(&opened.store, move |transaction| {
+            transaction.put(Table::Entry, &number.to_be_bytes(), b"")?;
+            transaction.put(Table::Record, &number.to_be_bytes(), &block(1, size))
+        })
+        .await
+        .unwrap();
+        lengths.push(log_bytes(&opened));
+    }
+    let [database, log] = [opened.path(), beside(&opened.path(), "-wal")].map(|path| std::fs::read(path).unwrap());
+    let whole = log.len();
+    let mut random = fastrand::Rng::with_seed(7);
+    let cuts = (0..24).map(|_| random.usize(..whole)).chain([whole]);
+    for cut in cuts {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("jobs.db");
+        std::fs::write(&copy, &database).unwrap();
+        std::fs::write(beside(&copy, "-wal"), &log[..cut]).unwrap();
+        let acknowledged = lengths.iter().filter(|length| **length <= cut as u64).count();
+        let kept = steps_in(&*open(&folder, "app").await.unwrap()).await;
+        assert_eq!(usize::try_from(kept).unwrap(), acknowledged, "cut at {cut} of {whole}");
+    }
+}
