@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::connection::{Role, open};
 use crate::session::Session;
 use crate::sql::AppKeys;
-use crate::worker::Worker;
+use crate::worker::{Worker, caught};
 
 /// The number of reading threads.
 const COUNT: usize = 2;
@@ -79,7 +79,7 @@ fn serve_with(path: &Path, connection: &Connection, first: Read, receiver: &Mute
 fn snapshot(connection: &Connection, session: &mut Session<'_>, app: AppKeys, group: &mut Group) -> Result<(), Error> {
     let execute = |sql| connection.prepare_cached(sql)?.raw_execute().map(drop);
     execute("BEGIN").map_err(|error| session.failed(error))?;
-    let read = group.run(session.of_app(app));
+    let read = caught(|| group.run(session.of_app(app)));
     if execute("COMMIT").is_err() && !connection.is_autocommit() {
         session.fail_connection();
     }

@@ -104,7 +104,7 @@ fn create_tables(transaction: &Transaction<'_>, kind: Kind) -> rusqlite::Result<
 }
 
 fn is_large(table: Table) -> bool {
-    matches!(table, Table::Content | Table::Record | Table::Outcome | Table::Journal)
+    table == Table::Content
 }
 
 /// Returns the number of an app, which is in front of each of its keys. An app gets its number at its first use.

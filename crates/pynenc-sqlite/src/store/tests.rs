@@ -418,3 +418,19 @@ async fn a_log_that_a_power_failure_has_cut_keeps_every_step_that_was_acknowledg
         assert_eq!(usize::try_from(kept).unwrap(), acknowledged, "cut at {cut} of {whole}");
     }
 }
+
+#[tokio::test]
+async fn a_step_that_panics_fails_and_the_store_goes_on() {
+    let opened = Opened::new().await;
+    let panics = |transaction: &mut dyn Transaction| -> Result<()> {
+        drop(transaction.put(Table::Entry, b"k", b"v"));
+        panic!("this test panics on purpose")
+    };
+    assert_eq!(write(&opened.store, panics).await.unwrap_err().kind(), ErrorKind::Unexpected);
+    assert_eq!(
+        read(&opened.store, |_| -> Result<()> { panic!("again") }).await.unwrap_err().kind(),
+        ErrorKind::Unexpected
+    );
+    let found = write(&opened.store, |transaction| transaction.get(Table::Entry, b"k")).await.unwrap();
+    assert_eq!(found, None);
+}
