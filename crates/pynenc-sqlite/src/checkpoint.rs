@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pynenc_core::Result;
 use rusqlite::Connection;
 
-use crate::connection::{Role, open};
+use crate::connection::{Role, keep_log, open};
 use crate::worker::Worker;
 
 /// The growth of the log between two checkpoints.
@@ -100,10 +100,13 @@ impl Checkpoints {
         Ok(Self { turn, requests, log: RefCell::new(log), _thread: thread })
     }
 
-    /// Learns the length of the log from the commits of the writer's connection.
+    /// Prepares the writer's connection, and learns the length of the log from its commits.
     pub(crate) fn watch(&self, connection: &Connection) -> rusqlite::Result<()> {
         let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         self.log.borrow_mut().page = page.into();
+        if self.requests.is_none() {
+            keep_log(connection)?;
+        }
         connection.wal_hook(Some(|_, pages| {
             PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())

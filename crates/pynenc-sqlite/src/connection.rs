@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pynenc_core::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config::Synchronous;
@@ -94,6 +95,11 @@ fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
         Role::Checkpoint => connection.busy_handler(Some(wait_for_readers)),
         Role::Maintenance => set_synchronous(connection, Synchronous::Full),
     }
+}
+
+/// Leaves the log to another program when the last connection is closed.
+pub(crate) fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
 
 /// Sets the durability of the next transactions.

@@ -67,7 +67,7 @@ impl File {
         Ok(Self {
             key: key.clone(),
             requests,
-            readers: Readers::start(path)?,
+            readers: Readers::start(path, key.checkpoint)?,
             _writer: thread,
             sockets: Sockets::new(path),
             listeners,

@@ -8,7 +8,9 @@ use pynenc_core::{Error, Result};
 use pynenc_kv::{Group, Step};
 use rusqlite::Connection;
 
-use crate::connection::{Role, open};
+use crate::config::Checkpoint;
+use crate::connection::{Role, keep_log, open};
+use crate::error::store_error;
 use crate::session::Session;
 use crate::sql::AppKeys;
 use crate::worker::{Worker, caught};
@@ -26,12 +28,12 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(path: &Path) -> Result<Self> {
+    pub(crate) fn start(path: &Path, checkpoint: Checkpoint) -> Result<Self> {
         let (requests, receiver) = mpsc::channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let start = || {
             let (path, receiver) = (Box::from(path), receiver.clone());
-            Worker::start("pynenc-sqlite-read", move || serve(&path, &receiver))
+            Worker::start("pynenc-sqlite-read", move || serve(&path, checkpoint, &receiver))
         };
         Ok(Self { requests, _threads: [start()?, start()?] })
     }
@@ -47,10 +49,10 @@ fn next(receiver: &Mutex<Receiver<Read>>) -> Option<Read> {
 }
 
 /// Performs steps, each in a snapshot. The connection is opened for the first step, and again after an error.
-fn serve(path: &Path, receiver: &Mutex<Receiver<Read>>) {
+fn serve(path: &Path, checkpoint: Checkpoint, receiver: &Mutex<Receiver<Read>>) {
     let mut waiting = next(receiver);
     while let Some((app, step)) = waiting.take() {
-        match open(path, Role::Reader) {
+        match open_for(path, checkpoint) {
             Ok(connection) => waiting = serve_with(path, &connection, (app, step), receiver),
             Err(error) => {
                 step.finished(Err(error));
@@ -58,6 +60,14 @@ fn serve(path: &Path, receiver: &Mutex<Receiver<Read>>) {
             }
         }
     }
+}
+
+fn open_for(path: &Path, checkpoint: Checkpoint) -> Result<Connection> {
+    let connection = open(path, Role::Reader)?;
+    if checkpoint == Checkpoint::Off {
+        keep_log(&connection).map_err(|error| store_error(path, error))?;
+    }
+    Ok(connection)
 }
 
 /// Performs steps until the connection fails. Returns the next step.

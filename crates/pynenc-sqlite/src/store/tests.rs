@@ -83,6 +83,13 @@ impl Opened {
     }
 }
 
+/// Opens a file without checkpoints.
+async fn open_without_checkpoints(path: &Path) -> Arc<FileStore> {
+    let (kind, synchronous, checkpoint) = (Kind::Main, Synchronous::Full, Checkpoint::Off);
+    let file = File::open(&FileKey { path: path.to_owned(), kind, synchronous, checkpoint }).await.unwrap();
+    Arc::new(FileStore::new(Arc::new(file), "app", Arc::new(SystemClock)).await.unwrap())
+}
+
 /// Opens a file with connections of its own.
 async fn open(folder: &TempDir, app: &str) -> Result<Arc<FileStore>> {
     open_file(&folder.path().join("jobs.db"), Kind::Main, app).await
@@ -433,4 +440,16 @@ async fn a_step_that_panics_fails_and_the_store_goes_on() {
     );
     let found = write(&opened.store, |transaction| transaction.get(Table::Entry, b"k")).await.unwrap();
     assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn without_checkpoints_the_log_stays_when_the_file_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open_without_checkpoints(&path).await;
+    write(&store, |transaction| transaction.put(Table::Record, b"k", &block(1, 6 << 20))).await.unwrap();
+    read(&store, |transaction| transaction.get(Table::Entry, b"k")).await.unwrap();
+    drop(store);
+    let [database, log] = [path.clone(), beside(&path, "-wal")].map(|path| std::fs::metadata(path).unwrap().len());
+    assert!(database < 1 << 20 && log > 6 << 20, "{database} {log}");
 }
