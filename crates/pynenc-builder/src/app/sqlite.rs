@@ -51,7 +51,7 @@ impl SqliteApp {
     ///
     /// The errors of [`Engine::submit`](pynenc_engine::Engine::submit). Roll the transaction back.
     pub fn submit<T: Task>(&self, transaction: impl SqlTransaction, call: Call<T>) -> Result<Submitted<T>> {
-        let call = self.app.prepare(call)?;
+        let call = self.app.prepare_for_transaction(call)?;
         let (registered, announcement) = self.submitter.submit(transaction, call.submission())?;
         Ok(Submitted { invocation: call.registered(registered)?, announcement })
     }

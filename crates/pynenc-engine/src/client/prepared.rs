@@ -37,7 +37,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::UnknownTask`], [`Error::Invalid`] if the arguments can't be encoded or read back.
-    pub fn prepare<T: Task>(&self, mut call: Call<T>) -> Result<PreparedCall<T>> {
+    pub fn prepare_for_transaction<T: Task>(&self, mut call: Call<T>) -> Result<PreparedCall<T>> {
         let task = self.known_task(T::definition().name)?.clone();
         call.options.disable_cache_args = vec!["*".to_owned()];
         let submission = self.prepare_call(&task, call, &mut Uploads::default())?;
