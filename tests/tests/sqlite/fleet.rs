@@ -90,7 +90,7 @@ impl Fleet {
         let evidence = Evidence::of(app.parts(), &[]).await.unwrap().with_ledger(self.ledger());
         let logs = (0..self.processes.load(Ordering::Relaxed))
             .map(|number| (format!("worker {number}"), std::fs::read_to_string(self.log(number)).unwrap()));
-        logs.fold(evidence, |all, (name, text)| all.with_log(&name, &text, DISTURBANCES))
+        logs.fold(evidence, |all, (name, text)| all.with_log(&name, text, DISTURBANCES))
     }
 }
 

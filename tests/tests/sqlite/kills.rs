@@ -1,7 +1,6 @@
 //! Tests that kill workers, and end them at each of their commits.
 
 use pynenc::Reason;
-use pynenc::prelude::*;
 use pynenc_testkit::TestProcess;
 use pynenc_tests::worker_tasks::{gated, noted};
 

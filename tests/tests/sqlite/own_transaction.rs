@@ -33,7 +33,7 @@ async fn a_call_of_a_transaction_that_is_rolled_back_never_existed() {
     let id = submitted.invocation().id();
     transaction.rollback().unwrap();
     assert_eq!(app.parts().orchestrator.records(&[id]).await.unwrap(), [None]);
-    assert_eq!(app.parts().state_backend.invocations(&[id]).await.unwrap(), [None]);
+    assert_eq!(app.parts().state.invocations(&[id]).await.unwrap(), [None]);
     assert_eq!(app.count(Status::Registered).await.unwrap(), 0);
     assert_eq!(orders(&connection), 0);
 }
