@@ -1,4 +1,4 @@
-//! What follows from a committed step: parts of this process and other processes are notified.
+//! The effects of a committed step: parts of this process and other processes are notified.
 
 use pynenc_core::packed::{Packed, Unpack, pack, packed_struct, unknown_variant, unpack};
 use pynenc_core::trigger_store::Notification;
@@ -107,7 +107,7 @@ impl Committed {
     }
 }
 
-/// What another process has committed. A notice that can't be read, for example of a newer version, gives nothing.
+/// Reads the effects of a step of another process. A notice that can't be read, for example of a newer version, gives nothing.
 pub(crate) fn read_notice(topic: Topic, notice: &[u8]) -> (Committed, Vec<InvocationId>) {
     let mut committed = Committed::default();
     let mut completed = Vec::new();

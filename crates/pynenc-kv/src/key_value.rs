@@ -119,7 +119,7 @@ impl Topic {
     pub const MOST_BYTES: usize = 1024;
 }
 
-/// What a [`Listener`] learns.
+/// A message to a [`Listener`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
     /// Another process has sent a notification.

@@ -21,6 +21,7 @@ impl Storage for Native {
     type Map<K: Key, V: Value> = FxHashMap<K, V>;
     type Set<K: Key> = Ordered<K>;
     type Groups<G: Key, K: Key> = NativeGroups<G, K>;
+    type Counted<G: Key, K: Key> = NativeGroups<G, K>;
 
     fn cell<T: Value + Default>(&self, _: &'static str) -> NativeCell<T> {
         NativeCell::default()
@@ -35,6 +36,10 @@ impl Storage for Native {
     }
 
     fn groups<G: Key, K: Key>(&self, _: Table) -> NativeGroups<G, K> {
+        NativeGroups(FxHashMap::default())
+    }
+
+    fn counted<G: Key, K: Key>(&self, _: (Table, Table)) -> NativeGroups<G, K> {
         NativeGroups(FxHashMap::default())
     }
 }

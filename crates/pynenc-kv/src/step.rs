@@ -12,7 +12,7 @@ use crate::key_value::{Durability, KeyValue, Step};
 use crate::process::Process;
 use crate::transaction::Transaction;
 
-/// What a step needs of its store.
+/// The parts of a store that a step needs.
 pub(crate) struct Context {
     pub(crate) data: Arc<dyn KeyValue>,
     pub(crate) clock: Arc<dyn Clock>,

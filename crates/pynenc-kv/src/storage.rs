@@ -27,6 +27,8 @@ pub trait Storage: fmt::Debug {
     type Set<K: Key>: Set<K>;
     /// Keys in their order, for each of many groups.
     type Groups<G: Key, K: Key>: Groups<G, K>;
+    /// The same, with fast counts. Only missing keys may be inserted, and only existing ones removed.
+    type Counted<G: Key, K: Key>: Groups<G, K>;
 
     /// Opens the value that has a name.
     fn cell<T: Value + Default>(&self, name: &'static str) -> Self::Cell<T>;
@@ -39,9 +41,12 @@ pub trait Storage: fmt::Debug {
 
     /// Opens the groups of a table.
     fn groups<G: Key, K: Key>(&self, table: Table) -> Self::Groups<G, K>;
+
+    /// Opens the groups of the first table, whose counts are in the second one.
+    fn counted<G: Key, K: Key>(&self, tables: (Table, Table)) -> Self::Counted<G, K>;
 }
 
-/// What all collections have in common.
+/// The operations that all collections have in common.
 pub trait Collection: fmt::Debug {
     /// Deletes everything.
     fn clear(&mut self) -> Result<()>;

@@ -47,6 +47,8 @@ tables! {
     IdempotencyKey = "idempotency_key",
     /// Orchestrator: the holders of the slots of each running key.
     SlotHolder = "slot_holder",
+    /// Orchestrator: the number of holders of each running key.
+    SlotCount = "slot_count",
     /// Orchestrator: the invocations that are parked on each running key, in their order.
     SlotLine = "slot_line",
     /// Orchestrator: the slot that an invocation holds or waits for.
@@ -97,8 +99,12 @@ tables! {
     Hint = "hint",
     /// Broker: the ready hints of each queue, by priority and order.
     HintReady = "hint_ready",
+    /// Broker: the number of ready hints of each queue.
+    ReadyCount = "ready_count",
     /// Broker: the delayed hints of each queue, by time.
     HintDelayed = "hint_delayed",
+    /// Broker: the number of delayed hints of each queue.
+    DelayedCount = "delayed_count",
 
     /// Trigger store: definitions.
     Definition = "definition",

@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-macros", &[]),
     ("pynenc-engine", &["pynenc-core"]),
     ("pynenc-kv", &["pynenc-core"]),
-    ("pynenc-mem", &["pynenc-core"]),
+    ("pynenc-mem", &["pynenc-core", "pynenc-kv"]),
     ("pynenc-redis", &["pynenc-core"]),
     ("pynenc-sqlite", &["pynenc-core", "pynenc-kv"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),

@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 use pynenc_core::Result;
 
-use super::{Bytes, key_bytes, read_key};
+use super::access::{Bytes, key_bytes, read_key};
 use crate::key::Key;
 use crate::storage::{Collection, Groups, Set};
 use crate::table::Table;

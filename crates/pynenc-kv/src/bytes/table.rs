@@ -10,7 +10,7 @@ use pynenc_core::packed::{Packed, unpack};
 use pynenc_core::{Error, Result};
 use rustc_hash::FxBuildHasher;
 
-use super::{Bytes, key_bytes, read_key};
+use super::access::{Bytes, key_bytes, read_key};
 use crate::key::Key;
 use crate::storage::{Cell, Collection, Map, Value};
 use crate::table::Table;

@@ -15,8 +15,8 @@ collections! {
     pub struct Queues {
         last: S::Cell<u64> = cell("last_hint"),
         hints: S::Map<(QueueName, InvocationId), Hint> = map(Table::Hint),
-        ready: S::Groups<QueueName, Place> = groups(Table::HintReady),
-        delayed: S::Groups<QueueName, Place> = groups(Table::HintDelayed),
+        ready: S::Counted<QueueName, Place> = counted((Table::HintReady, Table::ReadyCount)),
+        delayed: S::Counted<QueueName, Place> = counted((Table::HintDelayed, Table::DelayedCount)),
     }
 }
 
@@ -139,7 +139,7 @@ impl<S: Storage> Queues<S> {
         self.order_of(hint).remove(queue, &hint.place(id))
     }
 
-    fn order_of(&mut self, hint: Hint) -> &mut S::Groups<QueueName, Place> {
+    fn order_of(&mut self, hint: Hint) -> &mut S::Counted<QueueName, Place> {
         if hint.not_before.is_some() { &mut self.delayed } else { &mut self.ready }
     }
 }

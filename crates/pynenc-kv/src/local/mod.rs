@@ -1,4 +1,4 @@
-//! What exists only in this process: the channels of those who wait, and waiting consumers.
+//! The parts that exist only in this process: channels of watchers and subscribers, and waiting consumers.
 
 mod consumers;
 mod listeners;

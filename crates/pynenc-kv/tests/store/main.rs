@@ -4,6 +4,7 @@ mod conformance;
 mod failures;
 mod map;
 mod processes;
+mod simulation;
 
 use std::sync::Arc;
 

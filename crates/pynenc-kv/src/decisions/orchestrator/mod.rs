@@ -13,6 +13,7 @@ mod register;
 mod runners;
 mod slots;
 mod state;
+mod subscribe;
 mod transition;
 mod waits;
 

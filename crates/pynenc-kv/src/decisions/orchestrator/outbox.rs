@@ -6,7 +6,6 @@ use pynenc_core::orchestrator::{OutboxEntry, OutboxInterest, OutboxTake, Tracked
 use pynenc_core::packed::packed_struct;
 use pynenc_core::{InvocationId, Result, Status, TaskId, Timestamp};
 
-use super::state::{Effects, State};
 use crate::storage::{Cell, Collection, Groups, Map, Storage, collections};
 use crate::table::Table;
 
@@ -65,7 +64,8 @@ impl Subscriptions {
 }
 
 impl<S: Storage> OutboxState<S> {
-    fn subscribe(&mut self, interests: &[OutboxInterest], now: Timestamp, until: Timestamp) -> Result<()> {
+    /// Subscribes listeners to final transitions.
+    pub(super) fn subscribe(&mut self, interests: &[OutboxInterest], now: Timestamp, until: Timestamp) -> Result<()> {
         for interest in interests {
             let subscriptions = self.subscriptions.get_or_insert_with(&interest.task, Subscriptions::default)?;
             subscriptions.all.retain(|one| one.until > now);
@@ -74,6 +74,11 @@ impl<S: Storage> OutboxState<S> {
             }
         }
         Ok(())
+    }
+
+    /// The number of the last entry.
+    pub(super) fn last(&self) -> Result<u64> {
+        self.last.get().copied()
     }
 
     /// Adds an entry for each listener that subscribed to the completion. Reports whether there is one.
@@ -87,7 +92,7 @@ impl<S: Storage> OutboxState<S> {
     }
 
     /// Acknowledges entries, then offers new ones and those whose last offer is `again_after` ago.
-    fn take(&mut self, take: &OutboxTake, now: Timestamp) -> Result<Vec<OutboxEntry>> {
+    pub(super) fn take(&mut self, take: &OutboxTake, now: Timestamp) -> Result<Vec<OutboxEntry>> {
         for sequence in &take.done {
             self.acknowledge(*sequence)?;
         }
@@ -153,22 +158,5 @@ impl<S: Storage> OutboxState<S> {
         }
         self.offered.insert(&entry.listener, (now, sequence))?;
         Ok(Some(entry))
-    }
-}
-
-impl<S: Storage, E: Effects> State<S, E> {
-    /// Subscribes listeners to final transitions, until a time.
-    pub fn subscribe(&mut self, interests: &[OutboxInterest], now: Timestamp, until: Timestamp) -> Result<()> {
-        self.outbox.subscribe(interests, now, until)
-    }
-
-    /// The number of the last outbox entry.
-    pub fn last_outbox_entry(&self) -> Result<u64> {
-        self.outbox.last.get().copied()
-    }
-
-    /// Acknowledges handled outbox entries, then offers others in the order of their making.
-    pub fn take_outbox(&mut self, take: &OutboxTake, now: Timestamp) -> Result<Vec<OutboxEntry>> {
-        self.outbox.take(take, now)
     }
 }

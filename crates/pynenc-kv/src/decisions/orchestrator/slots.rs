@@ -13,7 +13,7 @@ collections! {
     ///
     /// A holder is claimed, or was handed a slot and isn't claimed yet.
     pub(super) struct Slots {
-        holders: S::Groups<Digest, InvocationId> = groups(Table::SlotHolder),
+        holders: S::Counted<Digest, InvocationId> = counted((Table::SlotHolder, Table::SlotCount)),
         /// Parked invocations, with the number of their turn.
         line: S::Groups<Digest, (u64, InvocationId)> = groups(Table::SlotLine),
         uses: S::Map<InvocationId, Use> = map(Table::SlotUse),

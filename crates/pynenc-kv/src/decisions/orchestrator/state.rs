@@ -21,7 +21,7 @@ use super::waits::Waits;
 use crate::storage::{Collection, Map, Set, collections};
 use crate::table::Table;
 
-/// What a process has to do after a step: the parts of it that listen are notified.
+/// The effects of a step on the parts of a process that listen.
 pub trait Effects: fmt::Debug {
     /// An invocation has finished.
     fn completed(&mut self, id: InvocationId, record: &StatusRecord);
@@ -66,7 +66,7 @@ collections! {
         pub(super) outbox: OutboxState<S>,
     }
     with {
-        /// What the steps since the opening have to be followed by.
+        /// The effects of the steps since the opening.
         pub effects: E
     }
 }
