@@ -72,3 +72,27 @@ pub(crate) fn failure(error: &rusqlite::Error) -> Option<Failure> {
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn check(code: i32, kind: ErrorKind, after: Option<Failure>, part: &str) {
+        let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let shown = store_error(Path::new("/srv/jobs.db"), error());
+        assert_eq!((shown.kind(), failure(&error())), (kind, after), "{shown}");
+        assert!(shown.to_string().contains(part) && shown.to_string().contains("/srv/jobs.db"), "{shown}");
+    }
+
+    #[test]
+    fn errors_have_a_kind_the_file_and_advice() {
+        check(ffi::SQLITE_BUSY, ErrorKind::Unavailable, None, "another process has locked");
+        check(ffi::SQLITE_FULL, ErrorKind::StoreFull, None, "is full");
+        check(ffi::SQLITE_IOERR_FSYNC, ErrorKind::Unavailable, Some(Failure::Connection), "failed to read or write");
+        check(ffi::SQLITE_CORRUPT, ErrorKind::Config, Some(Failure::Damage), "restore a backup");
+        check(ffi::SQLITE_NOTADB, ErrorKind::Config, Some(Failure::Damage), "isn't a SQLite database");
+        check(ffi::SQLITE_READONLY, ErrorKind::Config, Some(Failure::Connection), "can't be written");
+    }
+}
