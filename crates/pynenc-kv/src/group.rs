@@ -1,8 +1,9 @@
 //! Group commit: several steps in one transaction.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pynenc_core::{Error, Result};
+use pynenc_core::{Error, ErrorKind, Result};
 
 use crate::key_value::{Durability, Step};
 use crate::table::Table;
@@ -52,15 +53,17 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// An operation of the transaction failed.
+    /// An operation of the transaction failed, or a step panicked.
     pub fn run(&mut self, transaction: &mut dyn Transaction) -> Result<()> {
         self.results.clear();
         let mut checked = Checked { transaction, failure: None };
         for step in &mut self.steps {
-            let result = step.run(&mut checked);
+            // A panic is a fault of this crate. The transaction may have half of the step's writes, so it is rolled back.
+            let result = catch_unwind(AssertUnwindSafe(|| step.run(&mut checked)));
             if let Some(failure) = checked.failure {
                 return Err(failure);
             }
+            let result = result.map_err(|_| Error::new(ErrorKind::Unexpected, "a step of the store panicked"))?;
             self.results.push(result);
         }
         Ok(())

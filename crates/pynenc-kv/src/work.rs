@@ -59,11 +59,18 @@ impl<'t, 'c> Work<'t, 'c> {
     }
 
     pub(crate) fn submit(&mut self, submission: &Submission) -> Result<Registered> {
+        let is_first = self.state.record(submission.registration.id)?.is_none();
         let registered = self.register(submission)?;
         if let Registered::New(tracked) = &registered {
-            self.hint(tracked)?;
+            if is_first { self.first_hint(&tracked.message())? } else { self.hint(tracked)? }
         }
         Ok(registered)
+    }
+
+    /// Pushes the hint of an invocation that has just been registered. It can't have another one, which saves a read.
+    fn first_hint(&mut self, message: &Message) -> Result<()> {
+        self.committed.hinted(&message.queue, message.not_before.filter(|due| *due > self.now));
+        self.tables.queues.push_first(message, self.now)
     }
 
     /// Pushes the hint of an invocation, if it belongs in a queue.

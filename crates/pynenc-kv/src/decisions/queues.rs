@@ -33,12 +33,23 @@ struct Hint {
 packed_struct!(Hint { not_before, priority, sequence });
 
 impl<S: Storage> Queues<S> {
-    /// Adds a hint, or merges it with the one that the queue has for the invocation.
-    pub fn push(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+    fn new_hint(&mut self, message: &Message, now: Timestamp) -> Result<Hint> {
         let last = self.last.get_mut()?;
         *last += 1;
         let not_before = message.not_before.filter(|time| *time > now);
-        let new = Hint { not_before, priority: message.priority, sequence: *last };
+        Ok(Hint { not_before, priority: message.priority, sequence: *last })
+    }
+
+    /// Adds the first hint of an invocation that has just been registered.
+    pub fn push_first(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+        let hint = self.new_hint(message, now)?;
+        self.hints.insert((message.queue.clone(), message.invocation), hint)?;
+        self.order_of(hint).insert(&message.queue, hint.place(message.invocation))
+    }
+
+    /// Adds a hint, or merges it with the one that the queue has for the invocation.
+    pub fn push(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+        let new = self.new_hint(message, now)?;
         let key = (message.queue.clone(), message.invocation);
         let (old, hint) = match self.hints.get_mut(&key)? {
             Some(hint) => (Some(std::mem::replace(hint, hint.merged(new))), *hint),

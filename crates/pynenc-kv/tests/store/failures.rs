@@ -164,6 +164,31 @@ fn an_error_of_the_store_fails_the_whole_group() {
 }
 
 #[test]
+fn a_panic_in_a_step_fails_the_group_and_nothing_else() {
+    struct Panicking(Results);
+
+    impl Step for Panicking {
+        fn run(&mut self, _: &mut dyn Transaction) -> Result<()> {
+            panic!("on purpose");
+        }
+
+        fn finished(self: Box<Self>, result: Result<()>) {
+            self.0.lock().expect("no panic").push(("panicking", result.err().map(|error| error.kind())));
+        }
+
+        fn durability(&self) -> Durability {
+            Durability::Process
+        }
+    }
+
+    let results = Results::default();
+    let mut group = Group::new(vec![Box::new(Panicking(results.clone()))]);
+    let committed = group.run(&mut Counting { writes: 0, fails: false });
+    group.finish(committed);
+    assert_eq!(*results.lock().expect("no panic"), [("panicking", Some(ErrorKind::Unexpected))]);
+}
+
+#[test]
 fn a_writer_performs_what_was_sent_before_it_is_dropped() {
     let results = Results::default();
     let perform = |mut group: Group| {

@@ -1,6 +1,7 @@
 //! The components over a store of plain ordered maps.
 
 mod conformance;
+mod costs;
 mod failures;
 mod map;
 mod processes;

@@ -27,6 +27,8 @@ struct Shared {
     tables: Mutex<Tables>,
     /// The number of operations until one fails.
     fuse: Mutex<Option<usize>>,
+    /// The numbers of reads and of writes.
+    operations: Mutex<(usize, usize)>,
     /// How many transactions were made to fail before they were repeated; `None` if none is.
     repeated: Mutex<Option<usize>>,
     processes: Mutex<Vec<Arc<Process>>>,
@@ -86,6 +88,11 @@ impl MapStore {
         }
     }
 
+    /// Takes the numbers of reads and of writes since the last call.
+    pub(crate) fn take_operations(&self) -> (usize, usize) {
+        std::mem::take(&mut *lock(&self.shared.operations))
+    }
+
     /// Makes an operation fail after `operations` others.
     pub(crate) fn fail_after(&self, operations: usize) {
         *lock(&self.shared.fuse) = Some(operations);
@@ -111,7 +118,8 @@ impl MapStore {
     /// Performs some work in a transaction, which is committed if the work says so.
     pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut dyn Transaction) -> (R, bool)) -> R {
         let mut tables = lock(&self.shared.tables);
-        let mut open = Open { tables: &mut tables, undo: Vec::new(), fuse: &self.shared.fuse, may_write: true };
+        let mut open =
+            Open { tables: &mut tables, undo: Vec::new(), reads: 0, fuse: &self.shared.fuse, may_write: true };
         let (output, commits) = work(&mut open);
         if !commits {
             open.roll_back();
@@ -127,20 +135,25 @@ impl MapStore {
     fn perform(&self, step: Box<dyn Step>, may_write: bool) {
         let mut group = Group::new(vec![step]);
         let mut tables = lock(&self.shared.tables);
-        let mut open = Open { tables: &mut tables, undo: Vec::new(), fuse: &self.shared.fuse, may_write };
+        let mut open = Open { tables: &mut tables, undo: Vec::new(), reads: 0, fuse: &self.shared.fuse, may_write };
         if let Some(repeated) = &mut *lock(&self.shared.repeated) {
             *repeated += 1;
             *lock(&self.shared.fuse) = Some(*repeated % LONGEST);
             // The transaction is rolled back whether it failed or was too short for that.
             drop(group.run(&mut open));
             open.roll_back();
+            open.reads = 0;
             *lock(&self.shared.fuse) = None;
         }
         let committed = group.run(&mut open);
+        let (reads, writes) = (open.reads, open.undo.len());
         if committed.is_err() {
             open.roll_back();
         }
         drop(tables);
+        let mut operations = lock(&self.shared.operations);
+        *operations = (operations.0 + reads, operations.1 + writes);
+        drop(operations);
         group.finish(committed);
     }
 }
@@ -182,6 +195,7 @@ struct Open<'a> {
     tables: &'a mut Tables,
     /// The values before each change.
     undo: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+    reads: usize,
     fuse: &'a Mutex<Option<usize>>,
     may_write: bool,
 }
@@ -190,6 +204,7 @@ impl Open<'_> {
     /// A read. A step has to decide everything before it writes: then a step that can't read its data has written nothing.
     fn read(&mut self, table: Table) -> Result<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
         assert!(self.undo.is_empty(), "a step read {table:?} after it had written");
+        self.reads += 1;
         self.operation(table)
     }
 

@@ -20,7 +20,7 @@ fn stores(clock: ManualClock) -> Stores {
 
 #[test]
 fn promises_hold_when_workers_crash() {
-    for seed in 0..200 {
+    for seed in 0..60 {
         simulate(seed, stores, Mutation::None).unwrap_or_else(|violation| panic!("{violation}"));
     }
 }
