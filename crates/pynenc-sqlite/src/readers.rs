@@ -13,7 +13,7 @@ use crate::connection::{Role, keep_log, open};
 use crate::error::store_error;
 use crate::session::Session;
 use crate::sql::AppKeys;
-use crate::worker::{Worker, caught};
+use crate::worker::Worker;
 
 /// The number of reading threads.
 const COUNT: usize = 2;
@@ -89,7 +89,7 @@ fn serve_with(path: &Path, connection: &Connection, first: Read, receiver: &Mute
 fn snapshot(connection: &Connection, session: &mut Session<'_>, app: AppKeys, group: &mut Group) -> Result<(), Error> {
     let execute = |sql| connection.prepare_cached(sql)?.raw_execute().map(drop);
     execute("BEGIN").map_err(|error| session.failed(error))?;
-    let read = caught(|| group.run(session.of_app(app)));
+    let read = group.run(session.of_app(app));
     if execute("COMMIT").is_err() && !connection.is_autocommit() {
         session.fail_connection();
     }

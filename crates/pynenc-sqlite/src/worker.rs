@@ -1,9 +1,8 @@
 //! Threads that end with their owner.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
-use pynenc_core::{Error, ErrorKind, Result};
+use pynenc_core::{Error, Result};
 
 /// A thread. Its owner lets it end, then drops this value to wait for the end.
 pub(crate) struct Worker(Option<JoinHandle<()>>);
@@ -25,11 +24,4 @@ impl Drop for Worker {
             drop(thread.join());
         }
     }
-}
-
-/// Turns a panic into an error, so that the thread goes on with other work.
-pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What the work has used is dropped or rolled back after an error.
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Unexpected, "a step of the SQLite store has panicked")))
 }

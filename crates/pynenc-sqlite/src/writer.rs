@@ -19,7 +19,6 @@ use crate::error::{Failure, store_error};
 use crate::schema::{self, Kind};
 use crate::session::Session;
 use crate::sql::AppKeys;
-use crate::worker::caught;
 
 /// The most steps of one transaction, and the time after which a transaction takes no more steps.
 const MOST_STEPS: usize = 500;
@@ -160,7 +159,7 @@ impl Writer {
         let committed = self.begin(connection, waiting).map_err(|error| session.failed(error)).and_then(|()| {
             let start = Instant::now();
             while let Some((app, mut group)) = next_group(waiting) {
-                let ran = caught(|| run(&app, &mut group, session));
+                let ran = run(&app, &mut group, session);
                 groups.push(group);
                 ran?;
                 if start.elapsed() >= LONGEST_TRANSACTION {
