@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,7 @@ impl Drop for Sockets {
 /// A socket that receives the notices of one subject, with its thread.
 struct Inbox {
     address: Address,
+    socket: UnixDatagram,
     _thread: Worker,
 }
 
@@ -78,9 +80,10 @@ impl Inbox {
     fn open(folder: &Path, subject: Subject, suffix: &str, listener: Arc<OnceLock<Listener>>) -> io::Result<Self> {
         // Another process may remove the empty folder meanwhile.
         let (socket, address) = bind(folder, subject, suffix).or_else(|_| bind(folder, subject, suffix))?;
+        let receiver = socket.try_clone()?;
         let receive = move || {
             let mut notice = [0; Topic::MOST_BYTES + 1];
-            while let Ok(length) = socket.recv(&mut notice) {
+            while let Ok(length) = receiver.recv(&mut notice) {
                 match notice[..length].split_first() {
                     Some((_, notice)) => {
                         if let Some(listener) = listener.get() {
@@ -93,14 +96,14 @@ impl Inbox {
             }
         };
         let thread = Worker::start("pynenc-sqlite-notices", receive).map_err(io::Error::other)?;
-        Ok(Self { address, _thread: thread })
+        Ok(Self { address, socket, _thread: thread })
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        let is_told = UnixDatagram::unbound().and_then(|socket| socket.send_to(&[], &self.address.path));
-        drop(is_told);
+        // The thread receives an empty datagram. That doesn't need the path, which may be gone.
+        drop(self.socket.shutdown(Shutdown::Both));
         drop(fs::remove_file(&self.address.path));
     }
 }

@@ -52,3 +52,11 @@ async fn a_socket_whose_process_was_killed_is_removed() {
     opened.store.notify(Topic::Hints, b"");
     assert!(!left.exists());
 }
+
+#[tokio::test]
+async fn a_store_whose_folder_is_gone_can_be_closed() {
+    let opened = Opened::new().await;
+    opened.store.subscribe(Topic::Hints);
+    drop(opened.folder);
+    drop(opened.store);
+}
