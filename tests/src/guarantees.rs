@@ -11,17 +11,20 @@ pub enum Backend {
     Memory,
     /// The stores on a Redis server.
     Redis,
+    /// The stores in a SQLite file.
+    Sqlite,
 }
 
 impl Backend {
-    /// Both backends, in the order of the table.
-    pub const ALL: [Self; 2] = [Self::Memory, Self::Redis];
+    /// The backends, in the order of the table.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Redis, Self::Sqlite];
 
-    /// The name of the test module for a backend, where the same tests run on both.
+    /// The name of the test module for a backend, where the same tests run on each.
     const fn module(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Redis => "redis",
+            Self::Sqlite => "sqlite",
         }
     }
 }
@@ -36,6 +39,7 @@ pub struct Guarantee {
     pub promise: String,
     memory: Vec<Test>,
     redis: Vec<Test>,
+    sqlite: Vec<Test>,
 }
 
 impl Guarantee {
@@ -58,6 +62,7 @@ impl Guarantee {
         match backend {
             Backend::Memory => &self.memory,
             Backend::Redis => &self.redis,
+            Backend::Sqlite => &self.sqlite,
         }
     }
 }
@@ -197,18 +202,19 @@ pub fn page() -> String {
          # Guarantees\n\n\
          Every promise, and the tests that prove it on each backend. The stores in memory are lost when their process exits,\n\
          so there the promises hold while the process lives, and a *worker* is one of its runners. Over Redis, workers are\n\
-         processes that the tests kill, pause and cut off from the server.\n\n\
+         processes that the tests kill, pause and cut off from the server. Over SQLite, they are processes that the tests\n\
+         kill, or that end at each of their commits.\n\n\
          `simulation.rs` runs random simulations from fixed seeds. In these, workers die between any two steps or pause for\n\
          longer than their leases, stores refuse calls or lose replies, and broker messages are lost or repeated.\n\
          `conformance.rs` checks a component against each line of its trait's contract.\n\n\
          All tests of a cell together prove it. A cell without tests reads \"not proved\". After a run of all tests,\n\
          `scripts/test` looks up each of them in the results, and fails if one didn't pass. `scripts/guarantees` repeats\n\
          that check.\n\n\
-         | | promise | in memory | over Redis |\n|---|---|---|---|\n",
+         | | promise | in memory | over Redis | over SQLite |\n|---|---|---|---|---|\n",
     );
     for guarantee in Guarantee::all() {
-        let [memory, redis] = Backend::ALL.map(|backend| cell(guarantee.tests(backend)));
-        let _ = writeln!(page, "| {} | {} | {memory} | {redis} |", guarantee.name, guarantee.promise);
+        let cells = Backend::ALL.map(|backend| cell(guarantee.tests(backend))).join(" | ");
+        let _ = writeln!(page, "| {} | {} | {cells} |", guarantee.name, guarantee.promise);
     }
     page += "\nNot promised:\n\n\
              - that a side effect happens only once\n\

@@ -1,4 +1,4 @@
-//! The environment variables of apps on Redis.
+//! The environment variables of apps on Redis and on SQLite.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,20 @@ pub fn on_redis(app_id: &str, url: &str, settings: &[(&str, &str)]) -> BTreeMap<
         ("STATE_BACKEND_CLS", "RedisStateBackend"),
         ("TRIGGER_STORE_CLS", "RedisTriggerStore"),
         ("REDIS__REDIS_URL", url),
+    ];
+    app.iter().chain(settings).map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())).collect()
+}
+
+/// The variables of an app on a SQLite file, with additional settings.
+pub fn on_sqlite(path: &str, settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let app = [
+        ("APP_ID", "fleet"),
+        ("BROKER_CLS", "SqliteBroker"),
+        ("ORCHESTRATOR_CLS", "SqliteOrchestrator"),
+        ("STATE_BACKEND_CLS", "SqliteStateBackend"),
+        ("TRIGGER_STORE_CLS", "SqliteTriggerStore"),
+        ("ARG_CACHE_CLS", "SqliteArgCache"),
+        ("SQLITE__PATH", path),
     ];
     app.iter().chain(settings).map(|(key, value)| (format!("PYNENC__{key}"), (*value).to_owned())).collect()
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use pynenc::prelude::*;
 use pynenc::{InvocationId, PynencBuilder, RunnerHandle};
 use pynenc_testkit::RedisServer;
+use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -129,8 +130,10 @@ async fn crosses(mine: u32, other: u32, is_nested: bool, #[inject] monitor: Shar
     crosses(other, mine, true).await
 }
 
-/// Clients and runners of one app. Over Redis they are separate apps.
+/// Clients and runners of one app. Over Redis and SQLite they are separate apps.
 struct Apps {
+    /// Is removed after the apps.
+    _folder: Option<TempDir>,
     clients: Vec<Pynenc>,
     runners: Vec<RunnerHandle>,
     monitor: Arc<Monitor>,
@@ -146,7 +149,7 @@ impl Apps {
     async fn in_memory(_name: &str, runners: usize) -> Self {
         let monitor = Arc::new(Monitor::new());
         let app = builder(&monitor).memory().build().await.unwrap();
-        let mut apps = Self { clients: vec![app.clone()], runners: Vec::new(), monitor };
+        let mut apps = Self { _folder: None, clients: vec![app.clone()], runners: Vec::new(), monitor };
         for _ in 0..runners {
             apps.runners.push(app.start_runner().await.unwrap());
         }
@@ -161,7 +164,23 @@ impl Apps {
         for _ in 0..runners {
             started.push(app().await.start_runner().await.unwrap());
         }
-        Self { clients, runners: started, monitor }
+        Self { _folder: None, clients, runners: started, monitor }
+    }
+
+    /// The connections of the clients and those of the runners are separate ones, as in two processes.
+    async fn over_sqlite(_name: &str, runners: usize) -> Self {
+        let monitor = Arc::new(Monitor::new());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let app = async |checkpoint: &str| {
+            builder(&monitor).sqlite(&path).set("sqlite.checkpoint", checkpoint).build().await.unwrap()
+        };
+        let clients = vec![app("off").await];
+        let mut started = Vec::new();
+        for _ in 0..runners {
+            started.push(app("auto").await.start_runner().await.unwrap());
+        }
+        Self { _folder: Some(folder), clients, runners: started, monitor }
     }
 
     fn client(&self, number: u32) -> Pynenc {
@@ -201,6 +220,13 @@ macro_rules! over_each_backend {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
                 super::$check(super::Apps::over_redis(stringify!($check), $runners).await).await;
+            })+
+        }
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $check() {
+                super::$check(super::Apps::over_sqlite(stringify!($check), $runners).await).await;
             })+
         }
     };

@@ -11,6 +11,7 @@ use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
 use pynenc_redis::RedisConfig;
+use pynenc_sqlite::SqliteConfig;
 use pynenc_tests::guarantees::{self, Backend, Guarantee};
 
 /// A file of the book, and the function that generates it.
@@ -67,6 +68,7 @@ fn check_commented<T: Section + Default + PartialEq>() {
 #[test]
 fn commented_sections_show_their_defaults() {
     check_commented::<RedisConfig>();
+    check_commented::<SqliteConfig>();
     check_commented::<TriggersConfig>();
     check_commented::<WorkflowConfig>();
 }

@@ -66,7 +66,7 @@ pub(crate) fn compare(backend: BackendKind, other: &Path, benchmarks: &[String],
 const fn defaults(backend: BackendKind) -> &'static [&'static str] {
     match backend {
         BackendKind::Memory => MEMORY,
-        BackendKind::Redis => REDIS,
+        BackendKind::Redis | BackendKind::Sqlite | BackendKind::SqliteFull => REDIS,
     }
 }
 

@@ -1,12 +1,16 @@
-//! The backends of the benchmarks: memory, or a private Redis server.
+//! The backends of the benchmarks: memory, a private Redis server, or a SQLite file.
 
 use std::ops::{Add, Div, Sub};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pynenc::PynencBuilder;
 use pynenc::prelude::*;
 use pynenc_testkit::{RedisServer, RedisServerOptions};
+use tempfile::TempDir;
 
+use crate::bare_sqlite::BareSqlite;
 use crate::tasks;
 
 /// The name of a backend.
@@ -14,15 +18,21 @@ use crate::tasks;
 pub(crate) enum BackendKind {
     Memory,
     Redis,
+    /// Commits don't wait for the disk.
+    Sqlite,
+    /// Each commit waits for the disk.
+    SqliteFull,
 }
 
 impl BackendKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Redis];
+    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Redis, Self::Sqlite, Self::SqliteFull];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Redis => "redis",
+            Self::Sqlite => "sqlite",
+            Self::SqliteFull => "sqlite-full",
         }
     }
 
@@ -31,6 +41,8 @@ impl BackendKind {
         match self {
             Self::Memory => Backend::Memory,
             Self::Redis => Backend::redis(),
+            Self::Sqlite => Backend::sqlite(self, "normal"),
+            Self::SqliteFull => Backend::sqlite(self, "full"),
         }
     }
 }
@@ -42,6 +54,31 @@ pub(crate) enum Backend {
     Memory,
     /// A loopback server without persistence, and its measured best speed.
     Redis(Box<RedisServer>, Reference),
+    /// Files in a folder, a new one for each app, and the measured speed of bare statements.
+    Sqlite(SqliteFiles, BareSqlite),
+}
+
+/// The files of SQLite apps.
+#[derive(Debug)]
+pub(crate) struct SqliteFiles {
+    kind: BackendKind,
+    synchronous: &'static str,
+    folder: TempDir,
+    count: AtomicUsize,
+}
+
+impl SqliteFiles {
+    /// The file of the last app.
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.db", self.count.load(Ordering::Relaxed)))
+    }
+
+    /// The bytes of the file that are in use.
+    fn bytes(&self) -> rusqlite::Result<f64> {
+        let file = rusqlite::Connection::open(self.path())?;
+        let number = |pragma: &str| file.pragma_query_value(None, pragma, |row| row.get::<_, f64>(0));
+        Ok((number("page_count")? - number("freelist_count")?) * number("page_size")?)
+    }
 }
 
 /// A server's best speed, measured beside the benchmarks because machines are shared.
@@ -62,10 +99,17 @@ impl Backend {
         Self::Redis(Box::new(server), reference)
     }
 
+    fn sqlite(kind: BackendKind, synchronous: &'static str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
+        let bare = BareSqlite::measure(&folder.path().join("bare.db"), synchronous).expect("SQLite runs statements");
+        Self::Sqlite(SqliteFiles { kind, synchronous, folder, count: AtomicUsize::new(0) }, bare)
+    }
+
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Memory => BackendKind::Memory.name(),
             Self::Redis(..) => BackendKind::Redis.name(),
+            Self::Sqlite(files, _) => files.kind.name(),
         }
     }
 
@@ -82,14 +126,18 @@ impl Backend {
                 server.command(&["FLUSHALL"]);
                 builder_on(&server.url())
             }
+            Self::Sqlite(files, _) => {
+                files.count.fetch_add(1, Ordering::Relaxed);
+                own_settings().sqlite(files.path()).set("sqlite.synchronous", files.synchronous)
+            }
         }
     }
 
     /// The server's counters.
     pub(crate) fn counters(&self) -> Option<Counters> {
         match self {
-            Self::Memory => None,
             Self::Redis(server, _) => Some(Counters::of(server)),
+            Self::Memory | Self::Sqlite(..) => None,
         }
     }
 
@@ -105,11 +153,20 @@ impl Backend {
         [0, 1].map(|which| (after[which] - before[which]) / LENGTH.as_secs_f64())
     }
 
+    /// The bytes that the store uses, in the server's memory or in its file.
+    pub(crate) fn stored_bytes(&self) -> f64 {
+        match self {
+            Self::Redis(server, _) => Counters::of(server).memory,
+            Self::Sqlite(files, _) => files.bytes().unwrap_or(f64::NAN),
+            Self::Memory => 0.0,
+        }
+    }
+
     /// The server's work since its start.
     pub(crate) fn work(&self) -> Work {
         match self {
-            Self::Memory => Work::default(),
             Self::Redis(server, _) => Work::of(server),
+            Self::Memory | Self::Sqlite(..) => Work::default(),
         }
     }
 
@@ -120,11 +177,17 @@ impl Backend {
         ["total_net_input_bytes:", "total_net_output_bytes:"].map(|name| number(&report, name))
     }
 
-    /// The target for this backend: a fixed number in memory, or a function of the server's speed.
-    pub(crate) fn target(&self, memory: f64, redis: impl FnOnce(Reference) -> f64) -> f64 {
+    /// The target for this backend: a fixed number in memory, or a function of the measured best speed.
+    pub(crate) fn target(
+        &self,
+        memory: f64,
+        redis: impl FnOnce(Reference) -> f64,
+        sqlite: impl FnOnce(BareSqlite) -> f64,
+    ) -> f64 {
         match self {
             Self::Memory => memory,
             Self::Redis(_, reference) => redis(*reference),
+            Self::Sqlite(_, bare) => sqlite(*bare),
         }
     }
 }

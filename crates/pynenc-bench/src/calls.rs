@@ -28,7 +28,11 @@ pub(crate) async fn submit(backend: &Backend) -> Result<Vec<Measurement>> {
     for n in 0..SUBMITS as u64 {
         app.submit(add(n, 1)).await?;
     }
-    Ok(per_second(SUBMITS, start.elapsed(), backend.target(500_000.0, |reference| 0.6 * reference.round_trips)))
+    Ok(per_second(
+        SUBMITS,
+        start.elapsed(),
+        backend.target(500_000.0, |reference| 0.6 * reference.round_trips, |bare| 0.6 * bare.single),
+    ))
 }
 
 /// Batches of a thousand calls.
@@ -39,7 +43,11 @@ pub(crate) async fn submit_all(backend: &Backend) -> Result<Vec<Measurement>> {
     for batch in 0..BATCHES as u64 {
         app.submit_all((0..1000).map(|n| add(n, batch))).await?;
     }
-    Ok(per_second(BULK_SUBMITS, start.elapsed(), backend.target(1_000_000.0, |reference| 0.5 * reference.batched)))
+    Ok(per_second(
+        BULK_SUBMITS,
+        start.elapsed(),
+        backend.target(1_000_000.0, |reference| 0.5 * reference.batched, |bare| 0.5 * bare.batches_of_500),
+    ))
 }
 
 /// 64 producers submit concurrently, each one call after the other.
@@ -62,7 +70,11 @@ pub(crate) async fn submit_from_many(backend: &Backend) -> Result<Vec<Measuremen
     for producer in producers {
         producer.await.map_err(Error::other)??;
     }
-    Ok(per_second(CONCURRENT_SUBMITS, start.elapsed(), backend.target(500_000.0, |_| 118_000.0)))
+    Ok(per_second(
+        CONCURRENT_SUBMITS,
+        start.elapsed(),
+        backend.target(500_000.0, |_| 118_000.0, |bare| 0.5 * bare.batches_of_64),
+    ))
 }
 
 /// One runner with 64 slots processes a backlog.
@@ -78,7 +90,7 @@ pub(crate) async fn drain(backend: &Backend, backlog: usize) -> Result<Vec<Measu
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let elapsed = start.elapsed();
-    let mut measured = per_second(backlog, elapsed, backend.target(250_000.0, |_| 45_000.0));
+    let mut measured = per_second(backlog, elapsed, backend.target(250_000.0, |_| 45_000.0, |bare| 0.4 * bare.drain));
     if let (Some(before), Some(after)) = (before, backend.counters()) {
         let value = (after.commands - before.commands) / backlog as f64;
         measured.push(Measurement { name: "commands a task", value, unit: "commands", target: 0.5 });
@@ -106,8 +118,8 @@ pub(crate) async fn latency(backend: &Backend) -> Result<Vec<Measurement>> {
         unit: "µs",
         target,
     };
-    let p50 = backend.target(20.0, |reference| 8e6 / reference.round_trips);
-    Ok(vec![at("p50", 500, p50), at("p99", 990, backend.target(100.0, |_| 1000.0))])
+    let p50 = backend.target(20.0, |reference| 8e6 / reference.round_trips, |_| 500.0);
+    Ok(vec![at("p50", 500, p50), at("p99", 990, backend.target(100.0, |_| 1000.0, |_| 2000.0))])
 }
 
 /// 21,891 nested invocations, one after the other.
@@ -118,29 +130,28 @@ pub(crate) async fn nested(backend: &Backend) -> Result<Vec<Measurement>> {
     app.submit(fibonacci(20)).await?.result().await?;
     let elapsed = start.elapsed();
     runner.shutdown().await?;
-    let target = backend.target(0.5, |reference| 21_891.0 * 8.0 / reference.round_trips);
+    let target = backend.target(0.5, |reference| 21_891.0 * 8.0 / reference.round_trips, |_| 6.0);
     Ok(vec![Measurement { name: "", value: elapsed.as_secs_f64(), unit: "s", target }])
 }
 
-/// The server's memory for each queued and each finished invocation.
+/// The bytes that the store needs for each queued and each finished invocation.
 pub(crate) async fn bytes(backend: &Backend) -> Result<Vec<Measurement>> {
     const CALLS: usize = 20_000;
     let app = backend.app().await?;
     app.submit(add(0, 0)).await?;
-    let memory = || backend.counters().map_or(0.0, |counters| counters.memory);
-    let empty = memory();
+    let empty = backend.stored_bytes();
     for batch in 0..(CALLS / 1000) as u64 {
         app.submit_all((0..1000).map(|n| add(n, batch))).await?;
     }
-    let queued = (memory() - empty) / CALLS as f64;
+    let queued = (backend.stored_bytes() - empty) / CALLS as f64;
     let runner = app.start_runner().await?;
     while app.count(Status::Success).await? < CALLS as u64 + 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     runner.shutdown().await?;
-    let finished = (memory() - empty) / CALLS as f64;
+    let finished = (backend.stored_bytes() - empty) / CALLS as f64;
     let measured = |name, value, target| Measurement { name, value, unit: "bytes", target };
-    Ok(vec![measured("queued", queued, 600.0), measured("finished", finished, 1000.0)])
+    Ok(vec![measured("queued", queued, 600.0), measured("finished", finished, 650.0)])
 }
 
 /// The commands and bytes of a call that is awaited before the next.

@@ -144,7 +144,7 @@ fn report(series: &Series, backend: &Backend, line: &Line) {
 
 fn draw(series: &Series, backend: &Backend, lines: Vec<Line>, folder: &str) -> Result<()> {
     let path = format!("{folder}/{}-{}.svg", series.name, backend.name());
-    let title = format!("{}, {}", series.axis, if backend.name() == "redis" { "Redis" } else { "memory" });
+    let title = format!("{}, {}", series.axis, backend.name());
     plot::draw(&path, &Plot { title, axis: series.axis, sizes: series.sizes, lines })
 }
 

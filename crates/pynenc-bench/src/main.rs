@@ -1,9 +1,10 @@
 //! Benchmarks of pynenc: a table for people, and one JSON line per measurement for programs.
 //!
-//! `cargo run --release -p pynenc-bench -- [memory|redis] [benchmark ..]` runs the named benchmarks, or all, on both
-//! backends. Every measurement is the median of several runs, because machines are shared. Compare two programs in the
+//! `cargo run --release -p pynenc-bench -- [memory|redis|sqlite] [benchmark ..]` runs the named benchmarks, or all, on every
+//! backend. Every measurement is the median of several runs, because machines are shared. Compare two programs in the
 //! same run, and quote ratios. The Redis backend starts its own server and measures that server's best speed in the same
-//! minute.
+//! minute. The SQLite backend has a file in the folder of temporary files and measures bare statements on another one;
+//! `sqlite` commits without waiting for the disk, and `sqlite-full` waits.
 //!
 //! - `redis --against FOLDER [benchmark ..]` compares this build with that of another checkout, or with a program
 //! - `peers [benchmark ..]` compares this system with others; `--target FOLDER` keeps their builds
@@ -17,6 +18,7 @@ mod argument_cache;
 mod arguments;
 mod backend;
 mod bare_minimum;
+mod bare_sqlite;
 mod benchmarks;
 mod build_folder;
 mod calls;

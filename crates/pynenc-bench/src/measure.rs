@@ -25,6 +25,12 @@ pub(crate) fn all(wanted: &[String], backend: BackendKind) -> Result<()> {
                     "  reference", reference.round_trips, reference.batched
                 );
             }
+            if let Backend::Sqlite(_, bare) = &*backend {
+                println!(
+                    "{:<36} {:>14.0} bare submits/s, {:.0} and {:.0} in batches of 64 and 500, {:.0} bare drained/s",
+                    "  reference", bare.single, bare.batches_of_64, bare.batches_of_500, bare.drain
+                );
+            }
             report(benchmark.name, backend.name(), RUNS, &medians(benchmark, &backend)?);
         }
     }

@@ -74,7 +74,7 @@ pub(crate) async fn recorded(backend: &Backend) -> Result<Vec<Measurement>> {
     let after = backend.counters();
     let took = times.recv().await.unwrap_or_default();
     runner.shutdown().await?;
-    let target = backend.target(100_000.0, |reference| 0.5 * reference.round_trips);
+    let target = backend.target(100_000.0, |reference| 0.5 * reference.round_trips, |bare| 0.5 * bare.single);
     let speed = Measurement { name: "", value: STEPS as f64 / took.as_secs_f64(), unit: "steps/s", target };
     let commands = before.zip(after).map(|(before, after)| Measurement {
         name: "commands",

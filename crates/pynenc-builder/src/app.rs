@@ -1,5 +1,8 @@
 //! The app, and the handle of its runner.
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,6 +12,9 @@ use pynenc_core::config::{Config, Setting};
 use pynenc_engine::stop::{Stopper, stop_pair};
 use pynenc_engine::{Engine, Error, Result, Runner};
 use tokio::task::JoinHandle;
+
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteApp, Submitted};
 
 /// An app: its tasks, stores and settings. Clones are cheap and share one app.
 ///

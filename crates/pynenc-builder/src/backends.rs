@@ -79,6 +79,13 @@ features! {
         "pynenc_redis::RedisTriggerStore",
         "pynenc_redis::RedisArgCache",
     ];
+    "sqlite": pynenc_sqlite as section "sqlite" of SqliteConfig, brings [
+        "pynenc_sqlite::SqliteBroker",
+        "pynenc_sqlite::SqliteOrchestrator",
+        "pynenc_sqlite::SqliteStateBackend",
+        "pynenc_sqlite::SqliteTriggerStore",
+        "pynenc_sqlite::SqliteArgCache",
+    ];
 }
 
 /// Registers the components of every app and of the features.

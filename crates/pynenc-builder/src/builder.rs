@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -24,6 +24,8 @@ use pynenc_engine::{
 use crate::app::Pynenc;
 use crate::backends;
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "triggers")]
 mod triggers;
 #[cfg(feature = "workflow")]
@@ -34,6 +36,8 @@ mod workflow;
 pub enum ArgCacheMode {
     /// The Redis server, which all processes of the app share. Call [`PynencBuilder::redis`] too.
     Redis,
+    /// A file beside the SQLite file, which all processes of the app share. Call [`PynencBuilder::sqlite`] too.
+    Sqlite,
     /// The memory of this process. Only this process can then run the calls that it submits.
     Memory,
     /// No cache: every argument is stored with its call.
@@ -44,6 +48,7 @@ impl ArgCacheMode {
     fn component(self) -> &'static str {
         match self {
             Self::Redis => "RedisArgCache",
+            Self::Sqlite => "SqliteArgCache",
             Self::Memory => "MemArgCache",
             Self::Disabled => "DisabledArgCache",
         }
@@ -202,6 +207,17 @@ impl PynencBuilder {
             .set("redis.redis_url", url)
     }
 
+    /// Uses the components in a SQLite file, which is created if it doesn't exist. Requires the feature `sqlite`.
+    ///
+    /// Several processes of one app, and several apps, can share the file. Its folder must be on a local disk.
+    pub fn sqlite(self, path: impl AsRef<Path>) -> Self {
+        self.set("broker_cls", "SqliteBroker")
+            .set("orchestrator_cls", "SqliteOrchestrator")
+            .set("state_backend_cls", "SqliteStateBackend")
+            .set("trigger_store_cls", "SqliteTriggerStore")
+            .set("sqlite.path", path.as_ref().to_string_lossy().as_ref())
+    }
+
     /// Configures the cache of arguments of at least `min_size` bytes. Each process caches `local_entries` of them
     /// locally.
     pub fn arg_cache(self, mode: ArgCacheMode, min_size: usize, local_entries: usize) -> Self {
@@ -341,13 +357,15 @@ fn settings(
 fn check_arg_cache(config: &Config, app: &AppConfig) -> Result<()> {
     let is = |class: &str, name: &str| class.rsplit("::").next() == Some(name);
     let others = [&app.broker_cls, &app.orchestrator_cls, &app.state_backend_cls, &app.trigger_store_cls];
-    let is_on_redis = others.iter().any(|class| class.rsplit("::").next().unwrap_or_default().starts_with("Redis"));
+    let one_is_on =
+        |store: &str| others.iter().any(|class| class.rsplit("::").next().unwrap_or_default().starts_with(store));
+    let is_on_redis = one_is_on("Redis");
     if is(&app.arg_cache_cls, "RedisArgCache") && !is_on_redis && !config.is_set("redis") {
         let error = pynenc_core::Error::config("the argument cache needs Redis, but no Redis server is configured");
         let advice = "call `.redis(url)`, set `redis.redis_url`, or use ArgCacheMode::Memory";
         return Err(Error::Config(error.with("arg_cache_cls", &app.arg_cache_cls).with("advice", advice)));
     }
-    if is(&app.arg_cache_cls, "MemArgCache") && is_on_redis {
+    if is(&app.arg_cache_cls, "MemArgCache") && (is_on_redis || one_is_on("Sqlite")) {
         tracing::warn!(
             "MemArgCache stores large arguments in this process: other processes of the app can't read these arguments"
         );

@@ -10,4 +10,6 @@ mod builder;
 pub mod logging;
 
 pub use app::{Pynenc, RunnerHandle};
+#[cfg(feature = "sqlite")]
+pub use app::{SqliteApp, Submitted};
 pub use builder::{ArgCacheMode, PynencBuilder};

@@ -80,6 +80,9 @@ pub(crate) enum Command {
     Workflows(WorkflowAction),
     /// Delete every invocation, event and cached argument of the app
     Purge(Purge),
+    /// Back up, check or compact the SQLite file of the app
+    #[command(subcommand)]
+    Db(Database),
     /// Show every setting with its value and its source; secrets are masked
     Config(Config),
     /// Find problems of the setup, and how to fix them
@@ -91,6 +94,21 @@ pub(crate) enum Command {
         /// Name of the shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Database {
+    /// Copy a consistent state to a new file, while the app runs
+    ///
+    /// Large arguments are copied to a second file, whose name ends in `-content`.
+    Backup {
+        /// New file
+        file: std::path::PathBuf,
+    },
+    /// Check the structure of the file, while the app runs
+    Check,
+    /// Give the space of deleted rows back; writers wait meanwhile
+    Vacuum,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -300,6 +301,16 @@ impl<T: Packed> Packed for Option<T> {
 }
 
 impl<T: Packed> Packed for Box<T> {
+    fn pack(&self, to: &mut Vec<u8>) {
+        T::pack(self, to);
+    }
+
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        T::unpack(from).map(Self::new)
+    }
+}
+
+impl<T: Packed> Packed for Arc<T> {
     fn pack(&self, to: &mut Vec<u8>) {
         T::pack(self, to);
     }

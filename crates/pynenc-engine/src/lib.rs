@@ -37,7 +37,9 @@ pub mod worker;
 
 pub use attempt::{Attempt, Halt};
 pub use backoff::store_backoff;
-pub use client::{Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, ResumeReply, Why};
+pub use client::{
+    Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, PreparedCall, ResumeReply, Why,
+};
 pub use context::{FromContext, State, TaskContext};
 pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};

@@ -1,18 +1,16 @@
 //! The broker in memory: hints by queue, priority and time.
 
-mod consumers;
-mod queue;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Broker, Clock, Component, InvocationId, QueueName, Result, Timestamp};
-use rustc_hash::FxHashMap;
+use pynenc_kv::decisions::queues::Queues;
+use pynenc_kv::local::{Consumers, Ticket};
+use pynenc_kv::native::Native;
+use pynenc_kv::storage::Collection;
 
-use self::consumers::{Consumers, Ticket};
-use self::queue::Queue;
 use crate::shared::Shared;
 
 /// A broker in the memory of this process.
@@ -24,7 +22,8 @@ pub struct MemBroker {
 impl MemBroker {
     /// A broker without hints.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { hints: Shared::new(clock) }
+        let (queues, consumers) = (Queues::open(&Native), Consumers::default());
+        Self { hints: Shared::new(clock, Hints { queues, consumers }) }
     }
 
     /// Takes hints; `None` if the pop has to wait, and then `wait` is its registration as a consumer.
@@ -33,15 +32,15 @@ impl MemBroker {
         pop: &Pop,
         deadline: Timestamp,
         wait: &mut Option<Wait<'a>>,
-    ) -> Option<Vec<InvocationId>> {
+    ) -> Result<Option<Vec<InvocationId>>> {
         self.hints.step(|hints, now| {
-            let ids = hints.take(pop, now);
+            let ids = hints.queues.take(pop, now)?;
             if !ids.is_empty() || now >= deadline || pop.max == 0 {
-                return Some(ids);
+                return Ok(Some(ids));
             }
             let wait = wait.get_or_insert_with(|| Wait { broker: self, ticket: hints.consumers.add(&pop.queues) });
-            wait.ticket.until = hints.sleep(&wait.ticket, deadline);
-            None
+            wait.ticket.until = hints.sleep(&wait.ticket, deadline)?;
+            Ok(None)
         })
     }
 }
@@ -49,8 +48,7 @@ impl MemBroker {
 #[async_trait]
 impl Component for MemBroker {
     async fn purge(&self) -> Result<()> {
-        self.hints.lock().queues.clear();
-        Ok(())
+        self.hints.lock().queues.clear()
     }
 
     fn store_id(&self) -> Option<StoreId> {
@@ -61,8 +59,7 @@ impl Component for MemBroker {
 #[async_trait]
 impl Broker for MemBroker {
     async fn push(&self, messages: &[Message]) -> Result<()> {
-        self.hints.step(|hints, now| messages.iter().for_each(|message| hints.push(message, now)));
-        Ok(())
+        self.hints.step(|hints, now| messages.iter().try_for_each(|message| hints.push(message, now)))
     }
 
     async fn pop(&self, pop: &Pop) -> Result<Vec<InvocationId>> {
@@ -70,7 +67,7 @@ impl Broker for MemBroker {
         let deadline = clock.now() + pop.wait;
         let mut wait = None;
         loop {
-            if let Some(ids) = self.take_or_wait(pop, deadline, &mut wait) {
+            if let Some(ids) = self.take_or_wait(pop, deadline, &mut wait)? {
                 return Ok(ids);
             }
             if let Some(wait) = &wait {
@@ -80,18 +77,12 @@ impl Broker for MemBroker {
     }
 
     async fn remove(&self, queue: &QueueName, ids: &[InvocationId]) -> Result<()> {
-        if let Some(queue) = self.hints.lock().queues.get_mut(queue) {
-            for id in ids {
-                queue.remove(*id);
-            }
-        }
-        Ok(())
+        let mut hints = self.hints.lock();
+        ids.iter().try_for_each(|id| hints.queues.remove(queue, *id))
     }
 
     async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
-        Ok(self.hints.step(|hints, now| {
-            hints.queues.get_mut(queue).map(|queue| queue.state(position_of, now)).unwrap_or_default()
-        }))
+        self.hints.step(|hints, now| hints.queues.state(queue, position_of, now))
     }
 }
 
@@ -106,56 +97,48 @@ impl Drop for Wait<'_> {
         let mut hints = self.broker.hints.lock();
         hints.consumers.remove(&self.ticket);
         for queue in self.ticket.queues.iter() {
-            hints.wake_consumers(queue);
+            // Hints in memory are always readable.
+            drop(hints.wake_consumers(queue));
         }
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Hints {
-    sequence: u64,
-    queues: FxHashMap<QueueName, Queue>,
+    queues: Queues<Native>,
     consumers: Consumers,
 }
 
 impl Hints {
-    fn push(&mut self, message: &Message, now: Timestamp) {
-        self.sequence += 1;
-        match self.queues.get_mut(&message.queue) {
-            Some(queue) => queue.push(message, self.sequence, now),
-            None => {
-                self.queues.entry(message.queue.clone()).or_default().push(message, self.sequence, now);
-            }
-        }
-        self.wake_consumers(&message.queue);
-    }
-
-    fn take(&mut self, pop: &Pop, now: Timestamp) -> Vec<InvocationId> {
-        let mut ids = Vec::new();
-        for name in &pop.queues {
-            if let Some(queue) = self.queues.get_mut(name) {
-                queue.take(pop.max, now, &mut ids);
-            }
-        }
-        ids
+    fn push(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+        self.queues.push(message, now)?;
+        self.wake_consumers(&message.queue)
     }
 
     /// Lets a consumer sleep until its deadline, or until the first hint is due that no other consumer covers.
-    fn sleep(&mut self, ticket: &Ticket, deadline: Timestamp) -> Timestamp {
-        let dues = ticket.queues.iter().filter_map(|name| Some((name, self.queues.get(name)?.next_due()?)));
-        let uncovered = dues.filter(|(name, due)| !self.consumers.covers(name, *due, ticket.number));
-        let until = uncovered.map(|(_, due)| due).fold(deadline, Timestamp::min);
+    fn sleep(&mut self, ticket: &Ticket, deadline: Timestamp) -> Result<Timestamp> {
+        let mut until = deadline;
+        for queue in ticket.queues.iter() {
+            let due = self.queues.next_due(queue)?;
+            if let Some(due) = due.filter(|due| !self.consumers.covers(queue, *due, ticket.number)) {
+                until = until.min(due);
+            }
+        }
         self.consumers.sleep(ticket.number, until);
-        until
+        Ok(until)
     }
 
     /// Wakes as many consumers of a queue as the queue has hints, and one for the next due time if none covers that.
-    fn wake_consumers(&mut self, name: &QueueName) {
-        let Some(queue) = self.queues.get(name) else { return };
-        self.consumers.wake(name, queue.ready());
-        if let Some(due) = queue.next_due().filter(|due| !self.consumers.covers(name, *due, Ticket::NOBODY)) {
-            self.consumers.wake_late_sleeper(name, due);
+    fn wake_consumers(&mut self, queue: &QueueName) -> Result<()> {
+        if self.consumers.is_empty() {
+            return Ok(());
         }
+        self.consumers.wake(queue, self.queues.ready_up_to(queue, usize::MAX)?);
+        let due = self.queues.next_due(queue)?;
+        if let Some(due) = due.filter(|due| !self.consumers.covers(queue, *due, Ticket::NOBODY)) {
+            self.consumers.wake_late_sleeper(queue, due);
+        }
+        Ok(())
     }
 }
 

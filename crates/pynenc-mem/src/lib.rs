@@ -15,7 +15,6 @@
 mod arg_cache;
 mod broker;
 mod orchestrator;
-mod ordered;
 mod shared;
 mod state_backend;
 mod trigger_store;

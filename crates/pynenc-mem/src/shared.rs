@@ -11,13 +11,11 @@ pub(crate) struct Shared<T> {
     data: Mutex<T>,
 }
 
-impl<T: Default> Shared<T> {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, data: Mutex::default() }
-    }
-}
-
 impl<T> Shared<T> {
+    pub(crate) fn new(clock: Arc<dyn Clock>, data: T) -> Self {
+        Self { clock, data: Mutex::new(data) }
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }

@@ -14,13 +14,23 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-core", &[]),
     ("pynenc-macros", &[]),
     ("pynenc-engine", &["pynenc-core"]),
-    ("pynenc-mem", &["pynenc-core"]),
+    ("pynenc-kv", &["pynenc-core"]),
+    ("pynenc-mem", &["pynenc-core", "pynenc-kv"]),
     ("pynenc-redis", &["pynenc-core"]),
+    ("pynenc-sqlite", &["pynenc-core", "pynenc-kv"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-workflow", &["pynenc-core", "pynenc-engine"]),
     (
         "pynenc-builder",
-        &["pynenc-core", "pynenc-engine", "pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"],
+        &[
+            "pynenc-core",
+            "pynenc-engine",
+            "pynenc-mem",
+            "pynenc-redis",
+            "pynenc-sqlite",
+            "pynenc-triggers",
+            "pynenc-workflow",
+        ],
     ),
     ("pynenc-cli", &["pynenc-builder", "pynenc-core", "pynenc-engine"]),
     ("pynenc", &["pynenc-builder", "pynenc-cli", "pynenc-core", "pynenc-engine", "pynenc-macros"]),
@@ -89,7 +99,7 @@ fn crates_depend_only_on_allowed_crates() {
 fn a_backend_is_compiled_only_with_its_feature() {
     let workspace = workspace();
     let builder = workspace.packages.iter().find(|package| package.name.as_str() == "pynenc-builder");
-    let backends = ["pynenc-mem", "pynenc-redis", "pynenc-triggers", "pynenc-workflow"];
+    let backends = ["pynenc-mem", "pynenc-redis", "pynenc-sqlite", "pynenc-triggers", "pynenc-workflow"];
     let always = dependencies(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");

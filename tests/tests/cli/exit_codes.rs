@@ -55,7 +55,7 @@ fn a_check_reports_how_to_fix_each_problem() {
     assert!(code == 3 && output.contains("error") && output.contains("`runner.lease`"), "{output}");
     let closed = Program::on_redis().with("PYNENC__REDIS__REDIS_URL", "redis://127.0.0.1:1");
     let (code, output) = findings(&closed.with("PYNENC__REDIS__CONNECT_TIMEOUT", "200ms"), &[]);
-    assert!(code == 4 && output.contains("Start the server"), "{output}");
+    assert!(code == 4 && output.contains("start the server"), "{output}");
     let program = Program::on_redis();
     program.json(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#]);
     let (code, output) = findings(&program, &[]);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cancel_and_retry;
+mod database;
 mod exit_codes;
 mod logs;
 mod program;

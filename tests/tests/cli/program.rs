@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use pynenc_testkit::{RedisServer, TestProcess};
-use pynenc_tests::variables::on_redis;
+use pynenc_tests::variables::{on_redis, on_sqlite};
 use serde_json::Value;
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
@@ -26,6 +26,14 @@ impl Program {
         program
     }
 
+    /// Creates the program with an app in a file of its own.
+    pub(crate) fn on_sqlite() -> Self {
+        let mut program = Self::in_memory();
+        program.variables = on_sqlite("jobs.db", &[]);
+        program.variables.remove("PYNENC__APP_ID");
+        program
+    }
+
     /// Creates the program without settings.
     pub(crate) fn in_memory() -> Self {
         let app_id = pynenc::InvocationId::new().to_string();
@@ -36,6 +44,12 @@ impl Program {
     /// Adds an environment variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Replaces a file by one that no program can read.
+    pub(crate) fn with_garbage(self, name: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), "garbage ".repeat(1000)).expect("the file can be written");
         self
     }
 

@@ -1,5 +1,5 @@
 //! The backends of the end-to-end tests. Each test in `on_each_backend!` runs in memory under virtual time, and over
-//! Redis with a client and a runner that share only the server.
+//! Redis and over SQLite with a client and a runner that share only the server or the file.
 
 use std::ops::Deref;
 use std::sync::LazyLock;
@@ -8,6 +8,7 @@ use pynenc::prelude::*;
 use pynenc::testing::TestApp;
 use pynenc::{PynencBuilder, RunnerHandle};
 use pynenc_testkit::RedisServer;
+use tempfile::TempDir;
 
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
@@ -16,12 +17,33 @@ static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 pub(crate) enum Backend {
     Memory,
     Redis,
+    Sqlite,
 }
 
 /// An app with its runner, from the client's side.
 pub(crate) enum App {
     Memory(TestApp),
     Redis(Pynenc, #[expect(dead_code, reason = "the runner stops when it is dropped")] RunnerHandle),
+    Sqlite(
+        Pynenc,
+        #[expect(dead_code, reason = "the runner stops when it is dropped")] RunnerHandle,
+        #[expect(dead_code, reason = "the folder is removed when it is dropped")] TempDir,
+    ),
+}
+
+/// An app without a runner.
+pub(crate) struct Client {
+    app: Pynenc,
+    /// Is removed when it is dropped.
+    _folder: TempDir,
+}
+
+impl Deref for Client {
+    type Target = Pynenc;
+
+    fn deref(&self) -> &Pynenc {
+        &self.app
+    }
 }
 
 impl Deref for App {
@@ -30,7 +52,7 @@ impl Deref for App {
     fn deref(&self) -> &Pynenc {
         match self {
             Self::Memory(app) => app,
-            Self::Redis(app, _) => app,
+            Self::Redis(app, _) | Self::Sqlite(app, ..) => app,
         }
     }
 }
@@ -47,19 +69,30 @@ impl Backend {
                 let worker = one().app_id(&app_id).build().await.unwrap();
                 App::Redis(client, worker.start_runner().await.unwrap())
             }
+            Self::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("jobs.db");
+                let one = || configure(Pynenc::builder().without_config_file().environment([]).sqlite(&path));
+                let client = one().build().await.unwrap();
+                // Other settings of the file make other connections, as in another process.
+                let worker = one().set("sqlite.checkpoint", "off").build().await.unwrap();
+                App::Sqlite(client, worker.start_runner().await.unwrap(), folder)
+            }
         }
     }
 }
 
 impl Backend {
     /// Creates an empty app without a runner.
-    pub(crate) async fn client(self, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> Pynenc {
+    pub(crate) async fn client(self, configure: impl Fn(PynencBuilder) -> PynencBuilder) -> Client {
+        let folder = tempfile::tempdir().unwrap();
         let builder = configure(Pynenc::builder().without_config_file().environment([]));
         let builder = match self {
             Self::Memory => builder.memory(),
             Self::Redis => builder.redis(&SERVER.url()).app_id(&pynenc::InvocationId::new().to_string()),
+            Self::Sqlite => builder.sqlite(folder.path().join("jobs.db")),
         };
-        builder.build().await.unwrap()
+        Client { app: builder.build().await.unwrap(), _folder: folder }
     }
 }
 
@@ -87,6 +120,9 @@ macro_rules! on_each_backend {
         }
         mod redis {
             $(#[tokio::test] async fn $name() { super::$name(crate::backend::Backend::Redis).await; })+
+        }
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(crate::backend::Backend::Sqlite).await; })+
         }
     };
 }

@@ -77,8 +77,8 @@ async fn check_app(builder: PynencBuilder, findings: &mut Vec<Finding>) -> Exit 
     let app = match builder.build().await {
         Ok(app) => app,
         Err(error @ Error::Unavailable { .. }) => {
-            let advice = "Start the server, or set its address: `redis.redis_url`, or `redis.redis_host` and \
-                          `redis.redis_port`.";
+            let advice = "For Redis, start the server, or set its address: `redis.redis_url`, or `redis.redis_host` \
+                          and `redis.redis_port`.";
             findings.push(Finding::error("stores", &error, advice));
             return Exit::Unavailable;
         }
@@ -90,7 +90,7 @@ async fn check_app(builder: PynencBuilder, findings: &mut Vec<Finding>) -> Exit 
     match check_stores(&app, start, findings).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            let advice = "The server accepts connections, but this request failed.";
+            let advice = "The store was opened, but this request failed.";
             findings.push(Finding::error("stores", &error, advice));
             Exit::Failed
         }
@@ -104,12 +104,12 @@ async fn check_stores(app: &Pynenc, start: Instant, findings: &mut Vec<Finding>)
     let waiting = orchestrator.count().await?.queued;
     if is_in_memory(app) {
         let message = "all data is in the memory of one process, and is lost when the process exits. \
-                       To share the app between processes, choose the Redis components.";
+                       To share the app between processes, choose the Redis or SQLite components.";
         findings.push(Finding::warning("stores", message));
     } else {
         findings.push(Finding::ok("stores", format!("reached in {}", duration(start.elapsed()))));
         match orchestrator.weaknesses().await?.join("; ") {
-            none if none.is_empty() => findings.push(Finding::ok("durability", "the server keeps acknowledged writes")),
+            none if none.is_empty() => findings.push(Finding::ok("durability", "the store keeps acknowledged writes")),
             weaknesses => findings.push(Finding::warning("durability", weaknesses)),
         }
     }

@@ -6,6 +6,8 @@ mod cancel;
 mod check;
 mod completions;
 mod config;
+#[cfg(feature = "sqlite")]
+mod db;
 mod events;
 mod invocations;
 mod purge;
@@ -40,6 +42,10 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
         Command::Worker(options) => worker::run(builder, &options, output).await,
         Command::StatusMachine(options) => status_machine::draw(options.format, output),
         Command::Completions { shell } => Ok(completions::print(shell)),
+        #[cfg(feature = "sqlite")]
+        Command::Db(action) => db::run(builder, action, output).await,
+        #[cfg(not(feature = "sqlite"))]
+        Command::Db(_) => missing_feature("db", "sqlite"),
         command => {
             // Warnings about the store would be repeated by every command. `check` and the worker report them.
             stderr::init_logging(&LoggingConfig { level: "error".into(), ..builder.logging()? })?;
@@ -78,13 +84,14 @@ async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Res
         Command::Config(_)
         | Command::Check(_)
         | Command::Worker(_)
+        | Command::Db(_)
         | Command::StatusMachine(_)
         | Command::Completions { .. } => unreachable!("`run` handles the commands that need no app"),
     }
 }
 
 /// The error of a command whose feature is off.
-#[cfg(not(all(feature = "triggers", feature = "workflow")))]
+#[cfg(not(all(feature = "sqlite", feature = "triggers", feature = "workflow")))]
 fn missing_feature(command: &str, feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config(format!("this program was built without the command `{command}`"));
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))

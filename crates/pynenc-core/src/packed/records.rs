@@ -1,17 +1,24 @@
 //! The packed form of the core's records.
 
 use crate::error::Result;
-use crate::orchestrator::{Introduction, OutboxEntry};
+use crate::orchestrator::{HistoryEntry, Introduction, OutboxEntry, Tracked};
 use crate::packed::{Packed, Unpack, packed_struct, unknown_variant};
+use crate::page::Cursor;
 use crate::record::{
-    Argument, InvocationRecord, Outcome, Payload, Priority, TaskError, TraceContext, WorkflowIdentity,
+    Argument, InvocationRecord, Outcome, Payload, Priority, RegistrationKey, Retention, RunningKey, TaskError,
+    TraceContext, WhenBlocked, WorkflowIdentity,
 };
-use crate::state_backend::JournalEntry;
+use crate::state_backend::{JournalEntry, JournalRecord};
 use crate::status::{Due, Reason, Status, StatusRecord};
-use crate::trigger_store::{Event, RunOutcome, ScheduleSlot, TriggerRun};
+use crate::trigger_store::{
+    Delivery, Event, FiredRun, Occurrence, RunOutcome, ScheduleSlot, TriggerDefinition, TriggerRun,
+};
 
 packed_struct!(Argument { name, value });
+packed_struct!(Cursor { at, id });
 packed_struct!(Event { sequence, name, key, payload, serializer, at });
+packed_struct!(FiredRun { run, at, delivery });
+packed_struct!(HistoryEntry { status, at, version, epoch, runner, reason, detail });
 packed_struct!(Introduction { queues, tasks, slots });
 packed_struct!(InvocationRecord {
     id,
@@ -29,7 +36,12 @@ packed_struct!(InvocationRecord {
     created_at,
 });
 packed_struct!(JournalEntry { position, kind, name, arguments, value });
+packed_struct!(JournalRecord { entry, at });
+packed_struct!(Occurrence { id, trigger, condition, context, at, until });
 packed_struct!(OutboxEntry { sequence, listener, id, task, record });
+packed_struct!(RegistrationKey { key, arguments });
+packed_struct!(Retention { results, failures });
+packed_struct!(RunningKey { key, limit, when_blocked });
 packed_struct!(ScheduleSlot { schedule, from, to });
 packed_struct!(StatusRecord {
     status,
@@ -47,6 +59,8 @@ packed_struct!(StatusRecord {
 });
 packed_struct!(TaskError { kind, message, source_chain, attempt });
 packed_struct!(TraceContext { traceparent, tracestate });
+packed_struct!(Tracked { id, task, queue, priority, limited, record });
+packed_struct!(TriggerDefinition { id, spec });
 packed_struct!(TriggerRun { id, trigger, cause, outcome, consumes, slot });
 packed_struct!(WorkflowIdentity { id, parent });
 
@@ -75,6 +89,45 @@ impl Packed for Priority {
 
     fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
         u16::unpack(from).map(Self::from_level)
+    }
+}
+
+impl Packed for WhenBlocked {
+    fn pack(&self, to: &mut Vec<u8>) {
+        to.push(match self {
+            Self::Park => 0,
+            Self::Drop => 1,
+        });
+    }
+
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        match from.variant()? {
+            0 => Ok(Self::Park),
+            1 => Ok(Self::Drop),
+            found => Err(unknown_variant("WhenBlocked", found)),
+        }
+    }
+}
+
+impl Packed for Delivery {
+    fn pack(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Open => to.push(0),
+            Self::Submitted => to.push(1),
+            Self::Refused(reason) => {
+                to.push(2);
+                reason.pack(to);
+            }
+        }
+    }
+
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        match from.variant()? {
+            0 => Ok(Self::Open),
+            1 => Ok(Self::Submitted),
+            2 => Packed::unpack(from).map(Self::Refused),
+            found => Err(unknown_variant("Delivery", found)),
+        }
     }
 }
 

@@ -221,7 +221,7 @@ fn only(replies: Vec<pynenc_core::Result<Registered>>) -> pynenc_core::Result<Re
     replies.into_iter().next().unwrap_or_else(|| Err(pynenc_core::Error::unavailable("the submit had no reply")))
 }
 
-fn conflict(submission: &Submission, existing: InvocationId) -> Error {
+pub(super) fn conflict(submission: &Submission, existing: InvocationId) -> Error {
     let key = submission.registration.idempotency.as_ref().map(|key| key.key.to_string()).unwrap_or_default();
     Error::IdempotencyConflict { key, existing }
 }

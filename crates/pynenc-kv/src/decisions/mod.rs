@@ -1,0 +1,7 @@
+//! The decisions of the stores, over collections of any kind.
+
+pub mod contents;
+pub mod orchestrator;
+pub mod queues;
+pub mod records;
+pub mod triggers;

@@ -1,0 +1,126 @@
+//! The operations of a transaction, over the prepared statements of a connection.
+
+use std::fmt;
+use std::ops::Bound;
+use std::path::Path;
+
+use pynenc_core::{Error, Result};
+use pynenc_kv::{KeyRange, Order, Table, Transaction};
+use rusqlite::{Connection, Statement};
+
+use crate::error::{Failure, failure, store_error};
+use crate::sql::{AppKeys, Operation, sql};
+
+/// The prepared statements of a connection. Each is prepared when it is first used.
+pub(crate) struct Session<'c> {
+    path: &'c Path,
+    connection: &'c Connection,
+    statements: Vec<[Option<Statement<'c>>; Operation::COUNT]>,
+    /// The app of the present step.
+    app: AppKeys,
+    /// The stored keys of the present operation.
+    key: Vec<u8>,
+    behind: Vec<u8>,
+    /// The first error after which the connection can't be used.
+    pub(crate) failure: Option<(Failure, Error)>,
+}
+
+impl fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'c> Session<'c> {
+    pub(crate) fn new(path: &'c Path, connection: &'c Connection) -> Self {
+        let statements = Table::ALL.iter().map(|_| [const { None }; Operation::COUNT]).collect();
+        let (app, key, behind) = (AppKeys::new(0), Vec::new(), Vec::new());
+        Self { path, connection, statements, app, key, behind, failure: None }
+    }
+
+    /// The operations on the keys of one app.
+    pub(crate) fn of_app(&mut self, app: AppKeys) -> &mut Self {
+        self.app = app;
+        self
+    }
+
+    /// Converts an error, and notes whether the connection can still be used.
+    pub(crate) fn failed(&mut self, error: rusqlite::Error) -> Error {
+        let failure = failure(&error);
+        let error = store_error(self.path, error);
+        if let (Some(failure), None) = (failure, &self.failure) {
+            self.failure = Some((failure, error.duplicate()));
+        }
+        error
+    }
+
+    /// The number of rows that the connection has changed.
+    pub(crate) fn writes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    /// Notes that the connection can't be used, because its transaction can't be ended.
+    pub(crate) fn fail_connection(&mut self) {
+        let error = Error::unavailable("a transaction of the SQLite file can't be rolled back");
+        self.failure.get_or_insert((Failure::Connection, error.with("file", self.path.display())));
+    }
+
+    /// Performs one operation with a statement and the stored keys.
+    fn perform<T>(
+        &mut self,
+        table: Table,
+        operation: Operation,
+        with: impl FnOnce(&mut Statement<'c>, &[u8], &[u8]) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let statement = &mut self.statements[table as usize][operation as usize];
+        let prepared = match statement {
+            Some(statement) => Ok(statement),
+            None => self.connection.prepare(sql(table, operation)).map(|prepared| statement.insert(prepared)),
+        };
+        let result = prepared.and_then(|statement| with(statement, &self.key, &self.behind));
+        result.map_err(|error| self.failed(error).with("table", table.name()))
+    }
+}
+
+impl Transaction for Session<'_> {
+    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.app.key(key, &mut self.key);
+        self.perform(table, Operation::Get, |statement, key, _| {
+            let mut rows = statement.query([key])?;
+            rows.next()?.map(|row| Ok(row.get_ref(0)?.as_blob()?.to_vec())).transpose()
+        })
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
+        self.app.key(key, &mut self.key);
+        self.perform(table, Operation::Put, |statement, key, _| statement.execute([key, value])).map(drop)
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<()> {
+        self.app.key(key, &mut self.key);
+        self.perform(table, Operation::Delete, |statement, key, _| statement.execute([key])).map(drop)
+    }
+
+    fn range(&mut self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        if range.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.app.range(range, &mut self.key, &mut self.behind);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.perform(table, range.order.into(), |statement, first, behind| {
+            let mut rows = statement.query((first, behind, limit))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(0)?.as_blob()?.get(AppKeys::PREFIX..).unwrap_or_default();
+                found.push((key.to_vec(), row.get_ref(1)?.as_blob()?.to_vec()));
+            }
+            Ok(found)
+        })
+    }
+
+    fn clear(&mut self, table: Table) -> Result<()> {
+        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
+        self.app.range(all, &mut self.key, &mut self.behind);
+        self.perform(table, Operation::Clear, |statement, first, behind| statement.execute([first, behind])).map(drop)
+    }
+}
