@@ -1,5 +1,5 @@
-//! The stored entry of an invocation: the header, the registration, the times, the record of the call if the lane stored
-//! it, and the log of transitions and outcomes. Everything before the record is the start of the entry.
+//! The stored entry of an invocation: the header, the registration, the invocation's own fields, the record of the call if
+//! the lane stored it, and the log of transitions and outcomes. Everything before the record is the start of the entry.
 
 use pynenc_core::orchestrator::{HistoryEntry, Tracked};
 use pynenc_core::page::Cursor;
@@ -48,7 +48,7 @@ pub(crate) struct LaneRecord {
 }
 
 /// The entry of a new invocation that is due at once, in two parts: the head from the status on, and the record. The
-/// script adds the token and the times.
+/// script adds the invocation's own fields.
 pub(crate) fn new_entry(registration: &Registration, record: Option<&LaneRecord>) -> [Vec<u8>; 2] {
     let is_named = registration.idempotency.is_some();
     let has_parent = record.is_some_and(|record| record.parent.is_some());
@@ -108,10 +108,9 @@ fn start<'a>(parse: &mut Parse<'a>) -> Result<Start<'a>> {
             Error::corrupt("this version of pynenc can't read the layout of a stored record").with("layout", layout)
         );
     }
-    let token = parse.array()?;
     let record = state(parse)?;
-    let (flags, registration, at) = (parse.u8()?, parse.sized()?, parse.time()?);
-    let registered_at = parse.time()?;
+    let (flags, registration) = (parse.u8()?, parse.sized()?);
+    let (at, token, registered_at) = (parse.time()?, parse.array()?, parse.time()?);
     parse.u32()?;
     let record = StatusRecord { at, cancel_requested: flags & CANCEL_REQUESTED != 0, ..record };
     Ok(Start { record, token, flags, registration, registered_at })
@@ -270,11 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_entry_has_a_token_and_the_times_around_its_head() {
+    fn a_new_entry_has_its_own_fields_between_its_parts() {
         let registration = Registration::new(InvocationId::new(), "shop::pay".into(), "default".into());
         let record = LaneRecord { parent: None, bytes: b"record".to_vec() };
         let [head, rest] = new_entry(&registration, Some(&record));
-        let raw = Pack::new().u8(LAYOUT).bytes(&NONE).bytes(&head).u48(5).u48(5).u32(7).bytes(&rest).done();
+        let raw = Pack::new().u8(LAYOUT).bytes(&head).u48(5).bytes(&NONE).u48(5).u32(7).bytes(&rest).done();
         let entry = entry(registration.id, &raw).unwrap();
         let record = StatusRecord::registered(None, Timestamp::from_millis(5));
         assert_eq!((entry.tracked, entry.record), (tracked_of(registration, record), Some(&b"record"[..])));

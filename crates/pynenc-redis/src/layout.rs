@@ -3,9 +3,8 @@
 /// The layout of the stored data. A change of any stored format needs another number.
 pub(crate) const LAYOUT: u8 = 3;
 /// The fields of the header with their lengths in bytes. Scripts read them by their position.
-pub(crate) const HEADER: [(&str, usize); 14] = [
+pub(crate) const HEADER: [(&str, usize); 13] = [
     ("layout", 1),
-    ("token", 16),
     ("status", 1),
     ("reason", 1),
     ("version", 4),
@@ -19,8 +18,8 @@ pub(crate) const HEADER: [(&str, usize); 14] = [
     ("flags", 1),
     ("registration_length", 2),
 ];
-/// The times behind the registration, with their lengths in bytes: the last transition, the registration, and the chunk of
-/// the listing.
-pub(crate) const TIMES: [(&str, usize); 3] = [("at", 6), ("registered_at", 6), ("chunk", 4)];
+/// The fields behind the registration, with their lengths in bytes: the time of the last transition, the token of the last
+/// claim, the time of the registration, and the chunk of the listing.
+pub(crate) const OWN: [(&str, usize); 4] = [("at", 6), ("token", 16), ("registered_at", 6), ("chunk", 4)];
 /// The length of the state: the fields from the status to the owner.
 pub(crate) const STATE: usize = 48;

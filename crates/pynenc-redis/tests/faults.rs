@@ -384,10 +384,10 @@ async fn a_corrupt_record_counts_as_missing() {
     let server = RedisServer::start();
     let stores = Stores::on(&server).await;
     let id = stores.submit().await.expect("submit");
-    // The record is behind the header, the registration, the times and its own length.
+    // The record is behind the header, the registration, the invocation's own fields and its own length.
     let script = format!(
         "local raw = redis.call('GET', {key}) \
-         local record = 68 + raw:byte(67) * 256 + raw:byte(68) + 16 + 4 \
+         local record = 52 + raw:byte(51) * 256 + raw:byte(52) + 32 + 4 \
          redis.call('SETRANGE', {key}, record, '\\255\\255\\255')",
         key = key("o:i", id)
     );

@@ -42,8 +42,6 @@ fn back_up(maintenance: &Maintenance, file: &Path) -> pynenc_core::Result<Vec<St
     Ok(copies.iter().map(|copy| copy.display().to_string()).collect())
 }
 
-async fn blocking<T: Send + 'static>(
-    action: impl FnOnce() -> pynenc_core::Result<T> + Send + 'static,
-) -> Result<T> {
+async fn blocking<T: Send + 'static>(action: impl FnOnce() -> pynenc_core::Result<T> + Send + 'static) -> Result<T> {
     Ok(tokio::task::spawn_blocking(action).await.map_err(Error::other)??)
 }

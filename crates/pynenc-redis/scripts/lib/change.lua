@@ -37,10 +37,10 @@ local function transition_group(kind, state, time)
   local group = kind.groups[state]
   if not group then
     local dropped = contains(T.final, byte(state)) and UNLOGGED + CANCEL_REQUESTED or UNLOGGED
-    group = new_group(kind, kind.token, state, bit.band(kind.flags, 255 - dropped), time)
-    group.has_effects = has_effects(group, kind.flags)
+    group = new_group(kind, state, bit.band(kind.flags, 255 - dropped))
     kind.groups[state] = group
   end
+  if begin_group(group, time) then group.has_effects = has_effects(group, kind.flags) end
   return group
 end
 
@@ -48,12 +48,11 @@ end
 -- outcome, and a line but for its time. A claim writes nothing to the log, so the next transition stores its state there.
 local function change_state(id, raw, kind, state, tail, time)
   local group, at, new = transition_group(kind, state, time), packed_time(time), nil
-  local behind_at = kind.behind_at
+  local token = kind.token
   if group.is_unlogged then
-    new = group.start .. sub(raw, behind_at) .. '\254' .. sub(raw, behind_at - 6, behind_at - 1) .. kind.state .. tail
-      .. at
+    new = group.start .. sub(raw, token) .. '\254' .. sub(raw, token - 6, token - 1) .. kind.state .. tail .. at
   else
-    new = group.start .. sub(raw, behind_at) .. tail .. at
+    new = group.start .. sub(raw, token) .. tail .. at
   end
   replace_entry(id, new)
   group[#group + 1] = id

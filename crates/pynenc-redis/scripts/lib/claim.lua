@@ -33,9 +33,11 @@ end
 
 -- Writes the token of a claim that found no slot, and what became of the invocation. Parks it; or finishes it if its task
 -- says so, or fails it if parking closes a cycle.
-local function park_or_finish(id, raw, reg, runner, token, time)
+local function park_or_finish(id, raw, kind, runner, token, time)
+  local reg = kind.reg
   local flags = string.char(bit.band(byte(raw, F.flags), 255 - GRANTED))
-  raw = sub(raw, 1, F.token - 1) .. token .. state_of(raw) .. flags .. sub(raw, F.registration_length)
+  raw = sub(raw, 1, L.owner) .. flags .. sub(raw, F.registration_length, kind.token - 1) .. token
+    .. sub(raw, kind.behind_token)
   if reg.when_blocked == 1 and parse('>I4', raw, F.starts) == 0 then
     change_unowned(id, raw, S.concurrency_controlled_final, R.slot_taken, 2, runner, time)
     return
@@ -49,14 +51,19 @@ local function park_or_finish(id, raw, reg, runner, token, time)
   end
 end
 
--- The group of granted claims of a kind of entries. A script claims for one runner.
-local function claim_group(kind, runner, token, runs_below, time)
+-- The group of granted claims of a kind of entries.
+local function claim_group(kind, runner, runs_below)
   local _, _, version, epoch, deliveries, starts, losses, retries = parse(STATE_FORMAT, kind.state)
   local to, reason, made = S.pending, R.claimed, 1
   if losses < runs_below then to, reason, made, starts = S.running, R.started, 2, starts + 1 end
   local state =
     pack(STATE_FORMAT, to, reason, version + made, epoch + 1, deliveries + 1, starts, losses, retries, 0, runner)
-  return new_group(kind, token, state, bit.bor(kind.flags, GRANTED + UNLOGGED), time)
+  local group = kind.claims[state]
+  if not group then
+    group = new_group(kind, state, bit.bor(kind.flags, GRANTED + UNLOGGED))
+    kind.claims[state] = group
+  end
+  return group
 end
 
 -- Claims an invocation. Gives the entry as it was before, from which the client computes the new one. A repeat with the
@@ -65,7 +72,7 @@ local function claim_invocation(id, runner, token, runs_below, time)
   local raw = stored_entry(id)
   if not raw then return GONE end
   local kind = kind_of(raw)
-  if kind.token == token then
+  if sub(raw, kind.token, kind.behind_token - 1) == token then
     if not has_flag(raw, GRANTED) then return BUSY end
     return owner_of(raw) == runner and raw or GONE
   end
@@ -73,15 +80,14 @@ local function claim_invocation(id, runner, token, runs_below, time)
   if not kind.is_queued or kind.due > time then return GONE end
   if left_out[reg.task] then return raw end
   if reg.when_blocked ~= 0 and not take_slot(reg.running_key, id, reg.limit) then
-    park_or_finish(id, raw, reg, runner, token, time)
+    park_or_finish(id, raw, kind, runner, token, time)
     return BUSY
   end
-  local group = kind.claims
-  if not group then
-    group = claim_group(kind, runner, token, runs_below, time)
-    kind.claims = group
-  end
-  replace_entry(id, group.start .. sub(raw, kind.behind_at))
+  -- A run claims for one runner.
+  if kind.run ~= this_run then kind.run, kind.claim = this_run, claim_group(kind, runner, runs_below) end
+  local group = kind.claim
+  begin_group(group, time)
+  replace_entry(id, group.start .. token .. sub(raw, kind.behind_token))
   group[#group + 1] = id
   if group.is_waiting_changed then index_waiting(id, nil, false) end
   if reg.key then update_registration_key(id, reg, group.to, R.claimed, false) end

@@ -1,14 +1,14 @@
--- The entry of an invocation, one string: the header, the registration, the times, the record of the call behind its
--- length if the lane stored it, and the log. F.name and L.name are the first and the last byte of a field of the header,
--- and B.name is the place of a field of the times behind the registration. The header and the registration together are
--- the head. Entries that are in the same state and have the same registration have the same head.
+-- The entry of an invocation, one string: the header, the registration, the invocation's own fields, the record of the
+-- call behind its length if the lane stored it, and the log. F.name and L.name are the first and the last byte of a field
+-- of the header, and B.name is the place of an own field behind the registration. The header and the registration together
+-- are the head. Entries that are in the same state and have the same registration have the same head.
 local NONE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local CANCEL_REQUESTED, WATCHED, NAMED, GRANTED, IN_LANE, UNLOGGED, SCHEDULED, HAS_PARENT = 1, 2, 4, 8, 16, 32, 64, 128
 -- The keys and the values of entries that were read or written, in the order of their first use. An invocation's key has
 -- a position in this list, and the value is behind it. 'changes' has the positions of those to be written after all items.
 local positions, pairs_of_entries, pair_length, changes, change_count = {}, {}, 0, {}, 0
--- Parsed registrations by their text, and kinds of entries by their head: many entries of a script have the same.
-local registrations, kinds = {}, {}
+-- Parsed registrations by their text, and kinds of entries by their head. A function keeps them for its next runs.
+local registrations, kinds, kept = cache(), cache(), 0
 local packed_now
 
 -- The script's time as entries store it.
@@ -57,7 +57,7 @@ end
 local function entry(id)
   local raw = stored_entry(id)
   if raw and byte(raw) ~= T.layout then error('unknown layout') end
-  if raw and #raw <= T.header + T.times then error('data string too short') end
+  if raw and #raw <= T.header + T.own then error('data string too short') end
   return raw
 end
 
@@ -133,9 +133,9 @@ local function head_length(raw)
   return T.header + high * 256 + low
 end
 
--- The head and the times.
+-- The head and the own fields.
 local function start_of(raw)
-  return sub(raw, 1, head_length(raw) + T.times)
+  return sub(raw, 1, head_length(raw) + T.own)
 end
 
 -- The time of the last transition.
@@ -155,7 +155,7 @@ end
 
 -- The record behind its length, and the log.
 local function rest_of(raw)
-  return sub(raw, head_length(raw) + T.times + 1)
+  return sub(raw, head_length(raw) + T.own + 1)
 end
 
 local function log_of(raw)
@@ -180,10 +180,17 @@ local function parse_registration(text)
   return reg
 end
 
+-- Limits how much a function keeps.
+local function count_kept()
+  kept = kept + 1
+  if kept > 1000 then registrations, kinds, kept = {}, {}, 0 end
+end
+
 local function registration_of(raw)
   local text = sub(raw, T.header + 1, head_length(raw))
   local reg = registrations[text]
   if not reg then
+    count_kept()
     reg = parse_registration(text)
     registrations[text] = reg
   end
@@ -195,9 +202,9 @@ local function new_kind(head, length)
   if #head < length then error('data string too short') end
   local state = state_of(head)
   return {
-    head = head, behind_at = length + B.registered_at, token = sub(head, F.token, L.token), state = state,
-    status = byte(state), due = due_of(head), is_queued = is_queued(state), flags = byte(head, F.flags),
-    registration = sub(head, F.registration_length), reg = registration_of(head), groups = {},
+    state = state, status = byte(state), due = due_of(head), is_queued = is_queued(state), flags = byte(head, F.flags),
+    registration = sub(head, F.registration_length), reg = registration_of(head), groups = {}, claims = {},
+    token = length + B.token, behind_token = length + B.registered_at,
   }
 end
 
@@ -208,6 +215,7 @@ local function kind_of(raw)
   local head = sub(raw, 1, length)
   local kind = kinds[head]
   if not kind then
+    count_kept()
     kind = new_kind(head, length)
     kinds[head] = kind
   end

@@ -1,7 +1,7 @@
 -- Changes of counts and indexes. No item reads them, so each is written once per script, however many items it has.
 local counted, unsuccessful = {}, {}
--- The transitions of this script in groups that change the same indexes. A group has the ids of its invocations.
-local groups = {}
+-- The transitions of this run in groups that change the same indexes. A group has the ids of its invocations.
+local groups, this_run = {}, {}
 
 -- Invocations are counted by whether they are queued, by status and by queue.
 local function add_count(reg, status, queued, by)
@@ -18,22 +18,29 @@ local function owner_in(state)
   return contains(T.owned, byte(state)) and sub(state, 1 + F.owner - F.status) or nil
 end
 
--- A group of transitions from the kind of an entry to a state, with the new token and flags.
-local function new_group(kind, token, state, flags, time)
+-- A group of transitions from the kind of an entry to a state, with the new flags. A kind that is kept keeps its groups.
+local function new_group(kind, state, flags)
   local to, was_owned_by, owner = byte(state), owner_in(kind.state), owner_in(state)
   local is_final, queued = contains(T.final, to), is_queued(state)
-  local group = {
+  return {
     reg = kind.reg, from = kind.status, to = to, was_queued = kind.is_queued, queued = queued, is_final = is_final,
     former_owner = was_owned_by ~= owner and was_owned_by or nil,
     owner = was_owned_by ~= owner and owner or nil,
     retention = is_final and retention_of(kind.reg, to),
     is_unlogged = bit.band(kind.flags, UNLOGGED) ~= 0,
-    start = string.char(T.layout) .. token .. state .. string.char(flags) .. kind.registration .. packed_time(time),
+    head = string.char(T.layout) .. state .. string.char(flags) .. kind.registration,
     -- Hints of invocations that were registered without a lane may get lost, so those that are queued have an index.
     is_waiting_changed = kind.is_queued ~= queued and bit.band(kind.flags, IN_LANE) == 0,
   }
+end
+
+-- Begins a group in this run. Gives whether it hasn't begun before.
+local function begin_group(group, time)
+  if group.run == this_run then return false end
+  for i = #group, 1, -1 do group[i] = nil end
+  group.run, group.start = this_run, group.head .. packed_time(time)
   groups[#groups + 1] = group
-  return group
+  return true
 end
 
 local function index_waiting(id, registered, queued)

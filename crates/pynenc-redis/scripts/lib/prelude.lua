@@ -3,6 +3,11 @@ local P = KEYS[1]
 local call, pack, parse = redis.call, struct.pack, struct.unpack
 local sub, byte = string.sub, string.byte
 
+-- A table that a function keeps for its next runs.
+local function cache()
+  return {}
+end
+
 -- Runs one item of a batch. A failure becomes the item's reply, and the other items run.
 local function run_item(run, ...)
   local ok, reply = pcall(run, ...)

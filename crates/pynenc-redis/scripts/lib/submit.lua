@@ -7,9 +7,11 @@ local new_starts = {}
 local function new_start(head, time, chunk)
   local start = new_starts[head]
   if not start then
-    local full, at = string.char(T.layout) .. NONE .. head, packed_time(time)
-    start = {bytes = full .. at .. at .. pack('>I4', chunk), reg = registration_of(full), submitted = 0}
-    start.has_parent = byte(full, F.flags) >= HAS_PARENT
+    local full, at = string.char(T.layout) .. head, packed_time(time)
+    start = {
+      bytes = full .. at .. NONE .. at .. pack('>I4', chunk), reg = registration_of(full), submitted = 0,
+      has_parent = byte(full, F.flags) >= HAS_PARENT,
+    }
     new_starts[head] = start
   end
   return start

@@ -154,7 +154,7 @@ mod tests {
     fn names_become_literals() {
         let mut code = String::new();
         inline("call('GET', K.entry .. id) == S.registered, x.F.at, sub(raw, F.due, L.due), T.header", &mut code);
-        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 44, 49), 68");
+        assert_eq!(code, "call('GET', P..'o:i' .. id) == 1, x.F.at, sub(raw, 28, 33), 52");
     }
 
     #[test]

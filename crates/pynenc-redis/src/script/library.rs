@@ -71,10 +71,14 @@ fn push_callback(shared: &[Statement<'static>], own: &[Statement<'static>], code
     }
 }
 
-/// The names and the value of a shared variable that holds the state of one run: everything but functions and literals.
+/// The names and the value of a shared variable that holds the state of one run: everything but functions, literals and
+/// caches.
 fn state_of_a_run<'a>(statement: &[&'a str]) -> Option<(&'a str, &'a str)> {
     let declared = statement[0].strip_prefix("local ").filter(|rest| !rest.starts_with("function "))?;
     let Some((names, value)) = declared.split_once(" = ") else { return Some((declared, "nil")) };
+    if value.contains("cache()") {
+        return None;
+    }
     let is_created = value.contains(['{', '('])
         || ["redis.", "struct.", "string.", "KEYS"].iter().any(|prefix| value.contains(prefix));
     is_created.then_some((names, value))

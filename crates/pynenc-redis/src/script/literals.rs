@@ -6,7 +6,7 @@ use pynenc_core::record::Priority;
 use crate::codec::LARGEST_MILLIS;
 use crate::codes::{reason_code, status_code};
 use crate::keys::Key;
-use crate::layout::{HEADER, LAYOUT, TIMES};
+use crate::layout::{HEADER, LAYOUT, OWN};
 
 /// The lease of a runner that claims before its first heartbeat, in milliseconds.
 const FIRST_LEASE: u64 = 15_000;
@@ -26,7 +26,7 @@ pub(super) fn literal(namespace: &str, name: &str) -> Option<String> {
         "R" => name.parse().ok().map(|reason| reason_code(reason).to_string()),
         "F" => place_in(&HEADER, name).map(|(first, _)| first.to_string()),
         "L" => place_in(&HEADER, name).map(|(_, last)| last.to_string()),
-        "B" => place_in(&TIMES, name).map(|(first, _)| first.to_string()),
+        "B" => place_in(&OWN, name).map(|(first, _)| first.to_string()),
         _ => table(name),
     }
 }
@@ -46,7 +46,7 @@ fn table(name: &str) -> Option<String> {
     match name {
         "layout" => Some(LAYOUT.to_string()),
         "header" => Some(total_length(&HEADER).to_string()),
-        "times" => Some(total_length(&TIMES).to_string()),
+        "own" => Some(total_length(&OWN).to_string()),
         "chunk" => Some(CHUNK.to_string()),
         "latest" => Some(LARGEST_MILLIS.to_string()),
         "claimable" => Some(set_of(Status::is_claimable)),
@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn a_field_of_the_header_has_its_first_and_its_last_byte() {
         let places = ["F", "L"].map(|namespace| literal(namespace, "version").unwrap());
-        assert_eq!(places, ["20", "23"]);
-        assert_eq!(["header", "times"].map(|name| literal("T", name).unwrap()), ["68", "16"]);
-        assert_eq!(literal("B", "registered_at").unwrap(), "7");
+        assert_eq!(places, ["4", "7"]);
+        assert_eq!(["header", "own"].map(|name| literal("T", name).unwrap()), ["52", "32"]);
+        assert_eq!(literal("B", "registered_at").unwrap(), "23");
         let [(first, _), (_, last)] = ["status", "owner"].map(|name| place_in(&HEADER, name).unwrap());
         assert_eq!(last - first + 1, crate::layout::STATE, "the fields from the status to the owner");
         assert_eq!(literal("F", "unknown"), None);
