@@ -1,7 +1,7 @@
 //! Counters of invocations, updated with every step.
 
 use pynenc_core::orchestrator::Counts;
-use pynenc_core::packed::packed_struct;
+use pynenc_core::packed::{Packed, Unpack};
 use pynenc_core::{QueueName, Result, Status};
 
 use crate::storage::{Cell, Map, Storage, collections};
@@ -16,37 +16,30 @@ collections! {
 }
 
 /// The number of invocations in each status, in the order of `Status::ALL`.
-#[derive(Debug)]
-struct Statuses {
-    counts: Vec<u64>,
-}
+#[derive(Debug, Default)]
+struct Statuses([u64; Status::ALL.len()]);
 
-packed_struct!(Statuses { counts });
-
-impl Default for Statuses {
-    fn default() -> Self {
-        Self { counts: vec![0; Status::ALL.len()] }
+/// A list, because another version may have another number of statuses.
+impl Packed for Statuses {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.to_vec().pack(to);
     }
-}
 
-impl Statuses {
-    /// The count of a status. A version with fewer statuses may have stored a shorter list.
-    fn of(&mut self, status: Status) -> &mut u64 {
-        if self.counts.len() < Status::ALL.len() {
-            self.counts.resize(Status::ALL.len(), 0);
-        }
-        &mut self.counts[status as usize]
+    fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
+        let mut statuses = Self::default();
+        statuses.0.iter_mut().zip(Vec::unpack(from)?).for_each(|(count, stored)| *count = stored);
+        Ok(statuses)
     }
 }
 
 impl<S: Storage> Counters<S> {
     pub(super) fn add(&mut self, status: Status) -> Result<()> {
-        *self.statuses.get_mut()?.of(status) += 1;
+        self.statuses.get_mut()?.0[status as usize] += 1;
         Ok(())
     }
 
     pub(super) fn remove(&mut self, status: Status) -> Result<()> {
-        let count = self.statuses.get_mut()?.of(status);
+        let count = &mut self.statuses.get_mut()?.0[status as usize];
         *count = count.saturating_sub(1);
         Ok(())
     }
@@ -73,8 +66,7 @@ impl<S: Storage> Counters<S> {
     }
 
     pub(super) fn counts(&mut self) -> Result<Counts> {
-        let statuses = self.statuses.get()?.counts.iter();
-        let statuses = Status::ALL.iter().zip(statuses).map(|(status, count)| (*status, *count));
+        let statuses = Status::ALL.iter().zip(&self.statuses.get()?.0).map(|(status, count)| (*status, *count));
         let mut counts = Counts { statuses: statuses.filter(|(_, count)| *count > 0).collect(), ..Counts::default() };
         for queue in self.queued.keys()? {
             if let Some(count) = self.queued.get(&queue)?.copied().filter(|count| *count > 0) {
