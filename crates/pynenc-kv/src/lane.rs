@@ -15,6 +15,7 @@ use crate::consumer::{Consumer, Dues};
 use crate::decisions::orchestrator::retired;
 use crate::key_value::{Durability, Topic};
 use crate::local::Watcher;
+use crate::process::Submitting;
 use crate::store::KvStore;
 use crate::work::{Answer, Work};
 
@@ -114,6 +115,7 @@ impl Lane for KvLane {
         let process = self.store.process();
         process.subscribe(Topic::Completions, self.store.data());
         let watcher = Watcher::default();
+        let submitting = Submitting::new(process, id);
         process.listeners().watch(id, &watcher);
         let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
             let mut work = Work::open(bytes, now, committed);
@@ -125,6 +127,7 @@ impl Lane for KvLane {
             Ok(answer)
         };
         let answer = self.store.write(Durability::Power, run).await;
+        drop(submitting);
         if let Ok(Answer::Waiting { child, waiter, claimed }) = answer {
             return Ok(Called::Waiting { child, waiter, claimed, end: Some(watcher.into_stream()) });
         }

@@ -110,6 +110,26 @@ impl Process {
     }
 }
 
+/// An invocation that is watched while it is submitted.
+#[derive(Debug)]
+pub(crate) struct Submitting<'a> {
+    process: &'a Process,
+    id: InvocationId,
+}
+
+impl<'a> Submitting<'a> {
+    pub(crate) fn new(process: &'a Process, id: InvocationId) -> Self {
+        process.listeners().submitting(id);
+        Self { process, id }
+    }
+}
+
+impl Drop for Submitting<'_> {
+    fn drop(&mut self) {
+        self.process.listeners().submitted(self.id);
+    }
+}
+
 impl Waiting {
     fn wake(&mut self, hinted: &Hinted) {
         let Hinted { queue, ready, due } = hinted;

@@ -48,26 +48,10 @@ impl Maintenance {
     pub fn back_up(&self, to: &Path) -> Result<Vec<PathBuf>> {
         let mut copies = Vec::new();
         for (file, copy) in self.files().zip([to.to_owned(), content_file(to)]) {
-            self.copy(&file, &copy)?;
+            copy_file(&file, &copy)?;
             copies.push(copy);
         }
         Ok(copies)
-    }
-
-    fn copy(&self, file: &Path, to: &Path) -> Result<()> {
-        if to.exists() {
-            return Err(Error::invalid("the file for the backup exists already").with("file", to.display()));
-        }
-        let name = to.to_str().ok_or_else(|| Error::invalid("the name of the backup isn't UTF-8"))?;
-        // SQLite fills the empty file, which only its owner may read.
-        create(to).map_err(|cause| {
-            Error::invalid("the file for the backup can't be created").with("file", to.display()).caused_by(cause)
-        })?;
-        let copied = on(file, |connection| connection.execute("VACUUM INTO ?1", [name]));
-        if copied.is_err() {
-            drop(std::fs::remove_file(to));
-        }
-        copied.map(drop)
     }
 
     /// Checks the structure of the files. Returns the problems, each with its file.
@@ -103,6 +87,23 @@ impl Maintenance {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         self.files().map(|file| size(&file) + size(&beside(&file, "-wal"))).sum()
     }
+}
+
+/// Copies a file with the content of its log.
+fn copy_file(file: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Err(Error::invalid("the file for the backup exists already").with("file", to.display()));
+    }
+    let name = to.to_str().ok_or_else(|| Error::invalid("the name of the backup isn't UTF-8"))?;
+    // SQLite fills the empty file, which only its owner may read.
+    create(to).map_err(|cause| {
+        Error::invalid("the file for the backup can't be created").with("file", to.display()).caused_by(cause)
+    })?;
+    let copied = on(file, |connection| connection.execute("VACUUM INTO ?1", [name]));
+    if copied.is_err() {
+        drop(std::fs::remove_file(to));
+    }
+    copied.map(drop)
 }
 
 /// Runs a command on a file.

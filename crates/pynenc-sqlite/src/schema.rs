@@ -35,10 +35,10 @@ impl Kind {
 type Migration = fn(&Transaction<'_>, Kind) -> rusqlite::Result<()>;
 
 /// The step from each version to the next one.
-const MIGRATIONS: [Migration; 1] = [create_tables];
+const MIGRATIONS: [Migration; VERSION as usize] = [create_tables];
 
 /// The version of the tables that this version of pynenc reads and writes.
-const VERSION: i64 = MIGRATIONS.len() as i64;
+const VERSION: i64 = 1;
 
 /// Brings the tables of a file to the version of this program. Each migration is one transaction.
 ///

@@ -64,12 +64,11 @@ pub(crate) async fn open(config: &SqliteConfig, kind: Kind, app_id: &str, host: 
         return Ok(store);
     }
     files.retain(|_, file| file.strong_count() > 0);
-    let file = match files.get(&key).and_then(Weak::upgrade) {
-        Some(file) => file,
-        None => {
-            check_folder(&key.path)?;
-            Arc::new(File::open(&key).await?)
-        }
+    let file = if let Some(file) = files.get(&key).and_then(Weak::upgrade) {
+        file
+    } else {
+        check_folder(&key.path)?;
+        Arc::new(File::open(&key).await?)
     };
     files.insert(key, Arc::downgrade(&file));
     let data = FileStore::new(file, app_id, host).await?;

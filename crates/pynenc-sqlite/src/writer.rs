@@ -183,7 +183,7 @@ impl Writer {
             }
         }
         for group in groups {
-            group.finish(committed.as_ref().map(|()| ()).map_err(Error::duplicate));
+            group.finish(committed.as_ref().copied().map_err(Error::duplicate));
         }
         self.checkpoints.committed();
     }
@@ -222,7 +222,10 @@ fn run(app: &App, group: &mut Group, session: &mut Session<'_>) -> Result<()> {
     let stored = app.clock.read(session.of_app(app.keys))?;
     let writes = session.writes();
     group.run(session)?;
-    if session.writes() != writes { app.clock.store(stored, session) } else { Ok(()) }
+    if session.writes() == writes {
+        return Ok(());
+    }
+    app.clock.store(stored, session)
 }
 
 /// Takes the next steps of one app.

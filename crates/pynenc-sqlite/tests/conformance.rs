@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pynenc_core::clock::ManualClock;
-use pynenc_core::{ArgCache, Broker, Clock, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
+use pynenc_core::{Broker, Clock, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
 use pynenc_engine::StepLane;
 use pynenc_kv::KvStore;
 use pynenc_sqlite::{

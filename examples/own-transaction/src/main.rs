@@ -1,4 +1,10 @@
 //! A shop with its orders and its calls in one SQLite file.
+//!
+//! Run with
+//!
+//! ```not_rust
+//! cargo run -p own-transaction
+//! ```
 
 use pynenc::backends::pynenc_sqlite::rusqlite::{Connection, TransactionBehavior};
 use pynenc::prelude::*;

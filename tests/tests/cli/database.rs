@@ -6,12 +6,12 @@ use crate::program::Program;
 fn a_worker_runs_the_calls_of_other_processes_and_a_restart_keeps_their_results() {
     let program = Program::on_sqlite();
     let call = program.json(&["call", "add", "--args", r#"{"x": 40, "y": 2}"#]);
-    let id = call["id"].as_str().expect("the id is printed").to_owned();
+    let id = call["invocation"].as_str().expect("the id is printed").to_owned();
     let worker = program.start(&["worker"]);
     let ran = program.run(&["call", "add", "--args", r#"{"x": 1, "y": 2}"#, "--wait"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "3\n"), "{ran:?}");
     drop(worker);
-    assert_eq!(program.json(&["show", &id])["status"], "success");
+    assert_eq!(program.json(&["show", &id])["invocation"]["status"], "success");
 }
 
 #[test]

@@ -75,7 +75,11 @@ async fn a_retry_reuses_a_waiting_invocation_with_its_key(backend: Backend) {
 
 async fn a_retry_needs_its_cached_arguments(backend: Backend) {
     let app = backend.app(|builder| {
-        let class = if matches!(backend, Backend::Redis) { "RedisArgCache" } else { "MemArgCache" };
+        let class = match backend {
+            Backend::Memory => "MemArgCache",
+            Backend::Redis => "RedisArgCache",
+            Backend::Sqlite => "SqliteArgCache",
+        };
         configured(builder).set("arg_cache_cls", class)
     });
     let app = app.await;

@@ -3,6 +3,7 @@
 use futures_util::stream::BoxStream;
 use pynenc_core::orchestrator::{Completion, Signal};
 use pynenc_core::{InvocationId, RunnerId, StatusRecord};
+use rustc_hash::FxHashSet;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::signals::Signals;
@@ -14,12 +15,25 @@ use crate::decisions::orchestrator::Effects;
 pub struct Listeners {
     watchers: Watchers,
     signals: Signals,
+    /// Watched invocations whose submit isn't finished.
+    submitting: FxHashSet<InvocationId>,
 }
 
 impl Listeners {
     /// Adds a watcher of an invocation that hasn't finished.
     pub fn watch(&mut self, id: InvocationId, watcher: &Watcher) {
         self.watchers.add(id, watcher.sender.clone());
+    }
+
+    /// Keeps an invocation out of the answers to [`Listeners::watched`] until [`Listeners::submitted`], unless it is asked
+    /// for: a reader that doesn't find it would take it for a deleted one.
+    pub fn submitting(&mut self, id: InvocationId) {
+        self.submitting.insert(id);
+    }
+
+    /// Ends [`Listeners::submitting`].
+    pub fn submitted(&mut self, id: InvocationId) {
+        self.submitting.remove(&id);
     }
 
     /// Removes a watcher.
@@ -49,7 +63,7 @@ impl Listeners {
     pub fn watched(&self, among: Option<&[InvocationId]>) -> Vec<InvocationId> {
         match among {
             Some(ids) => ids.iter().copied().filter(|id| self.watchers.contains(*id)).collect(),
-            None => self.watchers.ids().collect(),
+            None => self.watchers.ids().filter(|id| !self.submitting.contains(id)).collect(),
         }
     }
 
@@ -102,5 +116,20 @@ impl Watcher {
     /// The stream of the completions, which ends with the last.
     pub fn into_stream(self) -> BoxStream<'static, Completion> {
         stream_of(self.receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_invocation_is_looked_for_only_when_its_submit_is_finished() {
+        let (mut listeners, watcher, id) = (Listeners::default(), Watcher::default(), InvocationId::new());
+        listeners.submitting(id);
+        listeners.watch(id, &watcher);
+        assert_eq!((listeners.watched(None), listeners.watched(Some(&[id]))), (vec![], vec![id]));
+        listeners.submitted(id);
+        assert_eq!(listeners.watched(None), [id]);
     }
 }

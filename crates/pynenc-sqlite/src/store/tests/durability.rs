@@ -97,7 +97,7 @@ async fn a_log_that_a_power_failure_has_cut_keeps_every_step_that_was_acknowledg
         std::fs::write(&copy, &database).unwrap();
         std::fs::write(beside(&copy, "-wal"), &log[..cut]).unwrap();
         let acknowledged = lengths.iter().filter(|length| **length <= cut as u64).count();
-        let kept = steps_in(&*open(&folder, "app").await.unwrap()).await;
+        let kept = steps_in(&open(&folder, "app").await.unwrap()).await;
         assert_eq!(usize::try_from(kept).unwrap(), acknowledged, "cut at {cut} of {whole}");
     }
 }

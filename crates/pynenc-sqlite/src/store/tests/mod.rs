@@ -4,12 +4,13 @@ mod durability;
 mod faults;
 mod notices;
 
-use std::ops::Bound;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::path::PathBuf;
 use std::sync::mpsc;
 
 use pynenc_core::clock::SystemClock;
 use pynenc_core::{Error, ErrorKind};
+use pynenc_kv::Order::{Ascending, Descending};
 use pynenc_kv::{Durability, KeyRange, Notice, Order, Table, Transaction};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -99,12 +100,8 @@ async fn open_file(path: &Path, kind: Kind, app: &str) -> Result<Arc<FileStore>>
     Ok(Arc::new(FileStore::new(Arc::new(file), app, Arc::new(SystemClock)).await?))
 }
 
-fn range(start: Bound<&[u8]>, end: Bound<&[u8]>, order: Order) -> Vec<(Bound<Vec<u8>>, Bound<Vec<u8>>, Order)> {
-    vec![(start.map(<[u8]>::to_vec), end.map(<[u8]>::to_vec), order)]
-}
-
 async fn keys(store: &FileStore, start: Bound<&[u8]>, end: Bound<&[u8]>, order: Order, limit: usize) -> Vec<String> {
-    let (start, end, order) = range(start, end, order).remove(0);
+    let (start, end) = (start.map(<[u8]>::to_vec), end.map(<[u8]>::to_vec));
     let run = move |transaction: &mut dyn Transaction| {
         let range = KeyRange { start: start.as_ref().map(Vec::as_slice), end: end.as_ref().map(Vec::as_slice), order };
         transaction.range(Table::Entry, range, limit)
@@ -131,8 +128,6 @@ async fn a_range_has_its_bounds_its_order_and_its_limit() {
     })
     .await
     .unwrap();
-    use Bound::{Excluded, Included, Unbounded};
-    use Order::{Ascending, Descending};
     let check = async |start, end, order, limit, expected: &[&str]| {
         assert_eq!(keys(&opened.store, start, end, order, limit).await, expected);
     };
