@@ -61,10 +61,15 @@ where
             (Ok(()), Some((output, committed))) => {
                 context.process.notify(&committed);
                 committed.notify(&*context.data);
+                // A caller that has its reply may drop the store, and expects that no step keeps it open.
+                drop(context);
                 reply(Ok(output));
             }
             (Ok(()), None) => reply(Err(Error::new(ErrorKind::Unexpected, "a step was finished before it was run"))),
-            (Err(error), _) => reply(Err(error)),
+            (Err(error), _) => {
+                drop(context);
+                reply(Err(error));
+            }
         }
     }
 

@@ -2,27 +2,63 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use embedded_store::RedbStore;
 use pynenc_core::clock::ManualClock;
-use pynenc_core::{Broker, Clock, Lane, Orchestrator, StateBackend};
+use pynenc_core::{ArgCache, Broker, Clock, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
 use pynenc_engine::StepLane;
 use pynenc_kv::{KvArgCache, KvBroker, KvOrchestrator, KvStateBackend, KvStore, KvTriggerStore};
-use pynenc_testkit::conformance::lane;
+use pynenc_testkit::Time;
+use pynenc_testkit::conformance::{self, Harness, lane};
 use tempfile::TempDir;
 
-// ANCHOR: conformance
+/// A store in a new file.
 fn store(clock: Arc<dyn Clock>) -> KvStore {
     let folder = TempDir::new().expect("a temporary folder can be made");
     // The open file stays when its folder is removed.
     KvStore::new(Arc::new(RedbStore::open(folder.path().join("store.redb")).expect("the file can be created")), clock)
 }
 
-pynenc_testkit::arg_cache_conformance!(async |clock| KvArgCache::new(store(clock)));
-pynenc_testkit::broker_conformance!(async |clock| KvBroker::new(store(clock)));
-pynenc_testkit::orchestrator_conformance!(async |clock| KvOrchestrator::new(store(clock)));
-pynenc_testkit::state_backend_conformance!(async |clock| KvStateBackend::new(store(clock)));
-pynenc_testkit::trigger_store_conformance!(async |clock| KvTriggerStore::new(store(clock)));
+// ANCHOR: conformance
+/// A clock that the trials move. It waits for the thread of the store, so that time doesn't run away from it.
+#[derive(Debug)]
+struct TestClock {
+    clock: ManualClock,
+    broker: KvBroker,
+}
+
+#[async_trait]
+impl Time for TestClock {
+    async fn now(&self) -> Timestamp {
+        Clock::now(&self.clock)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.broker.push(&[]).await.expect("the store performs a step without work");
+        self.clock.advance(by);
+    }
+}
+
+macro_rules! suite {
+    ($name:ident: $component:ident as $made:ident) => {
+        #[test]
+        fn $name() {
+            conformance::$name::check(async || {
+                let clock = ManualClock::default();
+                let store = store(Arc::new(clock.clone()));
+                let component: Arc<dyn $component> = Arc::new($made::new(store.clone()));
+                Harness::new(component, Arc::new(TestClock { clock, broker: KvBroker::new(store) }))
+            });
+        }
+    };
+}
+
+suite!(arg_cache: ArgCache as KvArgCache);
+suite!(broker: Broker as KvBroker);
+suite!(orchestrator: Orchestrator as KvOrchestrator);
+suite!(state_backend: StateBackend as KvStateBackend);
+suite!(trigger_store: TriggerStore as KvTriggerStore);
 // ANCHOR_END: conformance
 
 async fn components() -> lane::Components {

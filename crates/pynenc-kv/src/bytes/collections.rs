@@ -2,7 +2,8 @@
 
 use super::access::Bytes;
 use super::counted::BytesCounted;
-use super::index::{BytesGroups, BytesSet, Index};
+use super::index::Index;
+use super::sets::{BytesGroups, BytesSet};
 use super::table::{BytesCell, BytesMap};
 use crate::key::Key;
 use crate::storage::{Storage, Value};

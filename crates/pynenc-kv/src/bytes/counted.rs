@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use pynenc_core::Result;
 
-use super::index::BytesGroups;
+use super::sets::BytesGroups;
 use super::table::BytesMap;
 use crate::key::Key;
 use crate::storage::{Collection, Groups, Map};

@@ -7,6 +7,7 @@ mod access;
 mod collections;
 mod counted;
 mod index;
+mod sets;
 mod table;
 #[cfg(test)]
 mod tests;
