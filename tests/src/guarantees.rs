@@ -270,8 +270,14 @@ mod tests {
     fn a_cell_is_proved_by_all_of_its_tests_together() {
         let tests = |names: &[&str]| names.iter().map(|name| Test((*name).to_owned())).collect::<Vec<_>>();
         let named = tests(&["tests/tests/end_to_end/failing.rs::finishes", "crates/pynenc-core/src/status.rs::walks"]);
-        let both = Guarantee { name: "G1".into(), promise: "p".into(), memory: named.clone(), redis: named };
-        let none = Guarantee { name: "G2".into(), promise: "p".into(), memory: Vec::new(), redis: Vec::new() };
+        let guarantee = |name: &str, tests: Vec<Test>| Guarantee {
+            name: name.into(),
+            promise: "p".into(),
+            memory: tests.clone(),
+            sqlite: tests.clone(),
+            redis: tests,
+        };
+        let (both, none) = (guarantee("G1", named), guarantee("G2", Vec::new()));
         let (text, unproved) = report(&[both, none], &Results::read(REPORT).expect("the report is well-formed"));
         assert_eq!(unproved, 1, "{text}");
         assert!(
@@ -279,6 +285,6 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("Failed: tests/tests/end_to_end/failing.rs::finishes"), "{text}");
-        assert_eq!(text.matches("no test is named").count(), 2, "{text}");
+        assert_eq!(text.matches("no test is named").count(), 3, "{text}");
     }
 }
