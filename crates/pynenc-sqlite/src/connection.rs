@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for readers, while the writer of this process waits for the checkpoint.
 const LONGEST_WAIT_OF_CHECKPOINT: Duration = Duration::from_millis(100);
 
-/// What a connection is used for.
+/// The use of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Writes, with this durability.

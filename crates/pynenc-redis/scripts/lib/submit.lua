@@ -3,7 +3,7 @@
 -- first the head from the status on, as it is for calls that are due at once, and the number of the calls.
 local new_starts = {}
 
--- What new entries with a head begin with, and the registration.
+-- The first bytes of new entries with a head, and their registration.
 local function new_start(head, time, chunk)
   local start = new_starts[head]
   if not start then
