@@ -51,9 +51,9 @@ async fn check(letters: &str, how: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tampered_record_fails_only_its_own_invocation() {
-    // The record is in the entry, behind the header, the registration and its own length.
+    // The record is in the entry, behind the header, the registration, the invocation's own fields and its own length.
     let overwrite = "local raw = redis.call('GET', key) \
-                     local record = 84 + raw:byte(83) * 256 + raw:byte(84) + 4 \
+                     local record = 52 + raw:byte(51) * 256 + raw:byte(52) + 32 + 4 \
                      redis.call('SETRANGE', key, record, '\\255\\255\\255')";
     check("o:i", overwrite).await;
 }
