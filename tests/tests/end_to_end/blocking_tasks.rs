@@ -24,6 +24,16 @@ async fn reaches<T: Task>(invocation: &Invocation<T>, status: Status) {
     }
 }
 
+/// The status of an invocation when a runner has claimed it: running, or pending if it waits for a thread.
+async fn claimed_as<T: Task>(invocation: &Invocation<T>) -> Status {
+    loop {
+        match invocation.status().await.unwrap() {
+            Status::Registered => tokio::time::sleep(millis(2)).await,
+            claimed => return claimed,
+        }
+    }
+}
+
 /// Runs a test on a runtime with one thread for blocking tasks.
 fn on_one_thread(test: impl AsyncFnOnce(Pynenc, Receiver<u64>, Sender<()>)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(1).build().unwrap();
@@ -57,22 +67,27 @@ fn a_blocking_tasks_timeout_starts_when_it_gets_a_thread() {
 #[test]
 fn a_blocking_task_without_a_thread_is_pending_and_can_be_cancelled() {
     on_one_thread(async |app, starts, let_go| {
-        let calls = app.submit_all((0..9).map(|n| passes(n).timeout(hours(1)))).await.unwrap();
-        assert!(starts.recv().is_ok());
-        for invocation in calls.invocations() {
-            reaches(invocation, Status::Running).await;
-        }
-        let waiting = app.submit(passes(100)).await.unwrap();
-        let unwanted = app.submit(passes(101)).await.unwrap();
-        reaches(&waiting, Status::Pending).await;
-        reaches(&unwanted, Status::Pending).await;
+        // The runner claims invocations as running until enough of those that it holds wait for a thread. The test
+        // can't see how many wait already, so it submits until one invocation stays pending.
+        let mut running = Vec::new();
+        let waiting = loop {
+            let submitted = app.submit(passes(running.len() as u64).timeout(hours(1))).await.unwrap();
+            if claimed_as(&submitted).await == Status::Pending {
+                break submitted;
+            }
+            running.push(submitted);
+        };
+        let unwanted = app.submit(passes(1_000).timeout(hours(1))).await.unwrap();
+        assert_eq!(claimed_as(&unwanted).await, Status::Pending);
         unwanted.cancel().await.unwrap();
         assert!(matches!(unwanted.result().await, Err(Error::Cancelled(_))), "a cancel needs no thread");
-        for _ in 0..10 {
+        for _ in 0..=running.len() {
             let_go.send(()).unwrap();
         }
-        assert_eq!(waiting.result().await.unwrap(), 100);
-        calls.results().await.unwrap();
-        assert!(starts.try_iter().all(|n| n != 101), "the cancelled task never starts");
+        assert_eq!(waiting.result().await.unwrap(), running.len() as u64);
+        for (n, invocation) in (0..).zip(&running) {
+            assert_eq!(invocation.result().await.unwrap(), n);
+        }
+        assert!(starts.try_iter().all(|n| n != 1_000), "the cancelled task never starts");
     });
 }
