@@ -34,44 +34,75 @@
 //! # }
 //! ```
 
+#[cfg(feature = "stores")]
 mod arg_cache;
+#[cfg(feature = "stores")]
 mod broker;
+#[cfg(feature = "stores")]
 mod bytes;
+#[cfg(feature = "stores")]
 mod committed;
+#[cfg(feature = "stores")]
 mod consumer;
 pub mod decisions;
+#[cfg(feature = "stores")]
 mod group;
 mod key;
+#[cfg(feature = "stores")]
 mod key_value;
+#[cfg(feature = "stores")]
 mod lane;
 pub mod local;
 pub mod native;
+#[cfg(feature = "stores")]
 mod orchestrator;
 mod ordered;
+#[cfg(feature = "stores")]
 mod plugin;
+#[cfg(feature = "stores")]
 mod process;
+#[cfg(feature = "stores")]
 mod state_backend;
+#[cfg(feature = "stores")]
 mod step;
 pub mod storage;
+#[cfg(feature = "stores")]
 mod store;
+#[cfg(feature = "stores")]
 mod submit;
 mod table;
+#[cfg(feature = "stores")]
 mod transaction;
+#[cfg(feature = "stores")]
 mod trigger_store;
+#[cfg(feature = "stores")]
 mod work;
+#[cfg(feature = "stores")]
 mod writer;
 
+#[cfg(feature = "stores")]
 pub use arg_cache::KvArgCache;
+#[cfg(feature = "stores")]
 pub use broker::KvBroker;
+#[cfg(feature = "stores")]
 pub use group::Group;
 pub use key::Key;
+#[cfg(feature = "stores")]
 pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
+#[cfg(feature = "stores")]
 pub use orchestrator::KvOrchestrator;
+#[cfg(feature = "stores")]
 pub use plugin::KvPlugin;
+#[cfg(feature = "stores")]
 pub use state_backend::KvStateBackend;
-pub use store::KvStore;
+#[cfg(feature = "stores")]
+pub use store::{KvStore, WeakKvStore};
+#[cfg(feature = "stores")]
 pub use submit::Announcement;
 pub use table::Table;
+#[cfg(feature = "stores")]
 pub use transaction::{KeyRange, Order, Transaction};
+#[cfg(feature = "stores")]
 pub use trigger_store::KvTriggerStore;
+#[cfg(feature = "stores")]
 pub use writer::Writer;

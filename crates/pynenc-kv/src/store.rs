@@ -1,7 +1,7 @@
 //! A store: an ordered key-value store with the parts of this process that wait for it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, InvocationId, Result, Timestamp};
@@ -17,6 +17,23 @@ use crate::storage::Collection;
 /// A store of one app, which all of its components share. Clones are cheap.
 #[derive(Clone)]
 pub struct KvStore(Arc<Shared>);
+
+/// A store that may have been closed since. It doesn't keep the store open.
+#[derive(Clone)]
+pub struct WeakKvStore(Weak<Shared>);
+
+impl fmt::Debug for WeakKvStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakKvStore").finish()
+    }
+}
+
+impl WeakKvStore {
+    /// Returns the store, if it is still open.
+    pub fn upgrade(&self) -> Option<KvStore> {
+        self.0.upgrade().map(KvStore)
+    }
+}
 
 struct Shared {
     data: Arc<dyn KeyValue>,
@@ -41,6 +58,11 @@ impl KvStore {
             }
         }));
         Self(shared)
+    }
+
+    /// Returns a handle that doesn't keep the store open.
+    pub fn downgrade(&self) -> WeakKvStore {
+        WeakKvStore(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn data(&self) -> &dyn KeyValue {
