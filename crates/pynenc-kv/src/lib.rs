@@ -6,13 +6,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `key_value.rs`, `transaction.rs`, `table.rs` | the interface of a store |
-//! | `group.rs`, `writer.rs` | several steps in one transaction, and a thread that performs them |
-//! | `storage.rs` | the collections that decisions stand on; `native.rs` and `bytes/` implement them |
 //! | `decisions/` | the decisions of the five stores |
-//! | `local/`, `process.rs`, `committed.rs` | those who wait in this process, and what they are notified of after a commit |
-//! | `store.rs`, `step.rs` | a store, and its steps |
-//! | `broker.rs`, `orchestrator.rs`, .., `lane.rs`, `work.rs` | the components over a store, and their lane |
+//! | `storage.rs` | the collections that decisions stand on; `native.rs` and `stores/bytes/` implement them |
+//! | `local/` | those who wait in this process |
+//! | `key.rs`, `table.rs` | the tables of a key-value store, and their keys |
+//! | `stores/` | the components over a key-value store: the feature `stores` |
 //!
 //! To write a backend, implement [`KeyValue`] and [`Transaction`], and create the components over a [`KvStore`]:
 //!
@@ -25,46 +23,26 @@
 //!     let store = KvStore::new(Arc::new(data), Arc::new(SystemClock));
 //!     (KvBroker::new(store.clone()), KvOrchestrator::new(store))
 //! }
+//! # let _ = components::<Closed>;
+//! # #[derive(Debug)] struct Closed;
+//! # impl KeyValue for Closed {
+//! #     fn store_id(&self) -> pynenc_core::component::StoreId { pynenc_core::component::StoreId("closed".into()) }
+//! #     fn write(&self, step: Box<dyn pynenc_kv::Step>) { drop(step) }
+//! #     fn read(&self, step: Box<dyn pynenc_kv::Step>) { drop(step) }
+//! # }
 //! ```
 
-mod arg_cache;
-mod broker;
-mod bytes;
-mod committed;
-mod consumer;
 pub mod decisions;
-mod group;
 mod key;
-mod key_value;
-mod lane;
 pub mod local;
 pub mod native;
-mod orchestrator;
 mod ordered;
-mod plugin;
-mod process;
-mod state_backend;
-mod step;
 pub mod storage;
-mod store;
-mod submit;
+#[cfg(feature = "stores")]
+mod stores;
 mod table;
-mod transaction;
-mod trigger_store;
-mod work;
-mod writer;
 
-pub use arg_cache::KvArgCache;
-pub use broker::KvBroker;
-pub use group::Group;
 pub use key::Key;
-pub use key_value::{Durability, KeyValue, Listener, Notice, Step, Topic};
-pub use orchestrator::KvOrchestrator;
-pub use plugin::KvPlugin;
-pub use state_backend::KvStateBackend;
-pub use store::{KvStore, WeakKvStore};
-pub use submit::Announcement;
+#[cfg(feature = "stores")]
+pub use stores::*;
 pub use table::Table;
-pub use transaction::{KeyRange, Order, Transaction};
-pub use trigger_store::KvTriggerStore;
-pub use writer::Writer;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use pynenc_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::bytes::Bytes;
-use crate::committed::Committed;
-use crate::key_value::{Durability, KeyValue, Step};
-use crate::process::Process;
-use crate::transaction::Transaction;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
+use crate::stores::key_value::{Durability, KeyValue, Step};
+use crate::stores::process::Process;
+use crate::stores::transaction::Transaction;
 
 /// The parts of a store that a step needs.
 pub(crate) struct Context {

@@ -7,11 +7,11 @@ use pynenc_core::Result;
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
 
-use crate::bytes::Bytes;
-use crate::committed::Committed;
-use crate::store::KvStore;
-use crate::transaction::Transaction;
-use crate::work::Work;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
+use crate::stores::store::KvStore;
+use crate::stores::transaction::Transaction;
+use crate::stores::work::Work;
 
 /// The notifications about a submission, which have to be sent after the caller's commit.
 #[must_use = "runners learn of the calls only some time later if nobody announces them"]

@@ -7,7 +7,7 @@ use pynenc_core::{Error, Result};
 
 use crate::key::Key;
 use crate::table::Table;
-use crate::transaction::{KeyRange, Transaction};
+use crate::stores::transaction::{KeyRange, Transaction};
 
 /// The collections of one transaction.
 #[derive(Clone, Copy)]

@@ -16,13 +16,13 @@ use pynenc_core::page::Page;
 use pynenc_core::record::Registration;
 use pynenc_core::{Broker, Component, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend, Timestamp};
 
-use crate::bytes::Bytes;
-use crate::committed::Committed;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
 use crate::decisions::orchestrator::{self, retired};
-use crate::key_value::{Durability, Topic};
-use crate::lane::KvLane;
+use crate::stores::key_value::{Durability, Topic};
+use crate::stores::lane::KvLane;
 use crate::local::Watcher;
-use crate::store::{KvStore, with};
+use crate::stores::store::{KvStore, with};
 
 /// An orchestrator over a key-value store.
 #[derive(Debug, Clone)]

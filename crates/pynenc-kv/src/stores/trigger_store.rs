@@ -11,11 +11,11 @@ use pynenc_core::trigger_store::{
 };
 use pynenc_core::{Component, InvocationId, Result, Timestamp, TriggerStore};
 
-use crate::bytes::Bytes;
-use crate::committed::Committed;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
 use crate::decisions::triggers::State;
-use crate::key_value::{Durability, Topic};
-use crate::store::{KvStore, with};
+use crate::stores::key_value::{Durability, Topic};
+use crate::stores::store::{KvStore, with};
 
 /// A trigger store over a key-value store.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::access::Bytes;
 use crate::native::Native;
 use crate::storage::{Cell, Collection, Groups, Map, Set, Storage};
 use crate::table::Table;
-use crate::transaction::{KeyRange, Order, Transaction};
+use crate::stores::transaction::{KeyRange, Order, Transaction};
 
 type Name = Box<str>;
 

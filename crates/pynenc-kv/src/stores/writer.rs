@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 
 use pynenc_core::{Error, Result};
 
-use crate::group::Group;
-use crate::key_value::Step;
+use crate::stores::group::Group;
+use crate::stores::key_value::Step;
 
 /// A thread that performs steps in their order. Steps that arrive during a transaction share the next one.
 ///

@@ -8,7 +8,7 @@ use pynenc_core::Result;
 
 use super::access::Bytes;
 use crate::table::Table;
-use crate::transaction::{KeyRange, Order};
+use crate::stores::transaction::{KeyRange, Order};
 
 /// The numbers of keys that a scan reads at once: few at first, because most scans end soon.
 const FIRST_PAGE: usize = 16;

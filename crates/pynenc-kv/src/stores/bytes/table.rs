@@ -14,7 +14,7 @@ use super::access::{Bytes, key_bytes, read_key};
 use crate::key::Key;
 use crate::storage::{Cell, Collection, Map, Value};
 use crate::table::Table;
-use crate::transaction::{KeyRange, Order};
+use crate::stores::transaction::{KeyRange, Order};
 
 /// The first byte of each value. Another layout of a value's fields gets another number.
 const LAYOUT: u8 = 1;

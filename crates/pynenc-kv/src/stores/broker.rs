@@ -5,13 +5,13 @@ use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Broker, Component, InvocationId, QueueName, Result, Timestamp};
 
-use crate::bytes::Bytes;
-use crate::committed::Committed;
-use crate::consumer::{Consumer, Dues};
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
+use crate::stores::consumer::{Consumer, Dues};
 use crate::decisions::queues::Queues;
-use crate::key_value::Durability;
+use crate::stores::key_value::Durability;
 use crate::storage::Collection;
-use crate::store::{KvStore, with};
+use crate::stores::store::{KvStore, with};
 
 /// A broker over a key-value store.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@ use pynenc_core::orchestrator::{Block, Blocked, Claim, ClaimReply, Registered, T
 use pynenc_core::status::{Refusal, StatusRecord};
 use pynenc_core::{InvocationId, Result, Timestamp};
 
-use crate::broker::push;
-use crate::bytes::Bytes;
-use crate::committed::Committed;
+use crate::stores::broker::push;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
 use crate::decisions::orchestrator::State;
 use crate::decisions::queues::Queues;
 use crate::decisions::records::Records;

@@ -2,9 +2,9 @@
 
 use pynenc_core::{QueueName, Timestamp};
 
-use crate::key_value::Topic;
+use crate::stores::key_value::Topic;
 use crate::local::Ticket;
-use crate::store::KvStore;
+use crate::stores::store::KvStore;
 
 /// The queues with delayed hints, and when the first of each is due.
 pub(crate) type Dues = Vec<(QueueName, Timestamp)>;

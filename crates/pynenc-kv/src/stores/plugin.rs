@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use pynenc_core::{ComponentContext, Components, Plugin};
 
-use crate::arg_cache::KvArgCache;
-use crate::broker::KvBroker;
-use crate::key_value::KeyValue;
-use crate::orchestrator::KvOrchestrator;
-use crate::state_backend::KvStateBackend;
-use crate::store::KvStore;
-use crate::trigger_store::KvTriggerStore;
+use crate::stores::arg_cache::KvArgCache;
+use crate::stores::broker::KvBroker;
+use crate::stores::key_value::KeyValue;
+use crate::stores::orchestrator::KvOrchestrator;
+use crate::stores::state_backend::KvStateBackend;
+use crate::stores::store::KvStore;
+use crate::stores::trigger_store::KvTriggerStore;
 
 /// Registers the five components over a key-value store, each as `pynenc_kv::` and its name.
 #[derive(Debug, Clone)]

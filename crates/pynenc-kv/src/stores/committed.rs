@@ -5,7 +5,7 @@ use pynenc_core::trigger_store::Notification;
 use pynenc_core::{InvocationId, QueueName, Result, RunnerId, StatusRecord, Timestamp};
 
 use crate::decisions::orchestrator::Effects;
-use crate::key_value::{KeyValue, Topic};
+use crate::stores::key_value::{KeyValue, Topic};
 
 /// The number of completions in one notice.
 const IDS: usize = Topic::MOST_BYTES / 16 - 1;

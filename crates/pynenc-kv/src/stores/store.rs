@@ -6,12 +6,12 @@ use std::sync::{Arc, Weak};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, InvocationId, Result, Timestamp};
 
-use crate::bytes::Bytes;
-use crate::committed::{Committed, read_notice};
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::{Committed, read_notice};
 use crate::decisions::{orchestrator, queues::Queues, triggers};
-use crate::key_value::{Durability, KeyValue, Notice};
-use crate::process::{News, Process};
-use crate::step::{Context, TypedStep, output};
+use crate::stores::key_value::{Durability, KeyValue, Notice};
+use crate::stores::process::{News, Process};
+use crate::stores::step::{Context, TypedStep, output};
 use crate::storage::Collection;
 
 /// A store of one app, which all of its components share. Clones are cheap.

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pynenc_core::{Error, ErrorKind, Result};
 
-use crate::key_value::{Durability, Step};
+use crate::stores::key_value::{Durability, Step};
 use crate::table::Table;
-use crate::transaction::{KeyRange, Transaction};
+use crate::stores::transaction::{KeyRange, Transaction};
 
 /// Steps that share a transaction.
 ///

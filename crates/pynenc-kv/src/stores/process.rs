@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pynenc_core::{InvocationId, StatusRecord};
 
-use crate::committed::{Committed, Hinted, Sent};
+use crate::stores::committed::{Committed, Hinted, Sent};
 use crate::decisions::orchestrator::Effects;
-use crate::key_value::{KeyValue, Topic};
+use crate::stores::key_value::{KeyValue, Topic};
 use crate::local::{Consumers, Listeners, Subscribers, Ticket};
 
 /// Watchers, signal streams, waiting consumers and subscribers of this process.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pynenc_core::Result;
 use pynenc_core::component::StoreId;
 
-use crate::transaction::Transaction;
+use crate::stores::transaction::Transaction;
 
 /// An ordered key-value store with transactions, on which all components of an app can stand.
 ///

@@ -8,16 +8,16 @@ use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
-use crate::broker::dues;
-use crate::bytes::Bytes;
-use crate::committed::Committed;
-use crate::consumer::{Consumer, Dues};
+use crate::stores::broker::dues;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
+use crate::stores::consumer::{Consumer, Dues};
 use crate::decisions::orchestrator::retired;
-use crate::key_value::{Durability, Topic};
+use crate::stores::key_value::{Durability, Topic};
 use crate::local::Watcher;
-use crate::process::Submitting;
-use crate::store::KvStore;
-use crate::work::{Answer, Work};
+use crate::stores::process::Submitting;
+use crate::stores::store::KvStore;
+use crate::stores::work::{Answer, Work};
 
 /// The lane of components in one key-value store.
 #[derive(Debug, Clone)]
