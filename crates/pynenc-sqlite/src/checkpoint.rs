@@ -1,6 +1,6 @@
 //! Checkpoints: they move the log into the database file, on a thread of their own.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use pynenc_core::Result;
 use rusqlite::Connection;
 
+use crate::config;
 use crate::connection::{Role, keep_log, open};
+use crate::turns::Turns;
 use crate::worker::Worker;
 
 /// The growth of the log between two checkpoints.
@@ -48,12 +50,13 @@ thread_local! {
     static PAGES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The writer's view of the checkpoints: decides when one is due.
+/// The checkpoints of a file: decides when one is due.
 pub(crate) struct Checkpoints {
-    turn: Arc<Turn>,
     /// `None` if another program runs the checkpoints.
     requests: Option<Sender<Checkpoint>>,
-    log: RefCell<Log>,
+    /// Whether a checkpoint is requested or runs.
+    is_busy: Arc<AtomicBool>,
+    log: Mutex<Log>,
     _thread: Option<Worker>,
 }
 
@@ -67,43 +70,31 @@ struct Log {
     committed: Instant,
 }
 
-/// Lets a checkpoint run between two transactions of the writer.
-#[derive(Default)]
-struct Turn {
-    next: Mutex<()>,
-    present: Mutex<()>,
-    /// Whether a checkpoint is requested or runs.
-    is_busy: AtomicBool,
-}
-
-impl Turn {
-    /// Waits until the other side has finished. Both sides get their turn, because who waits blocks the next turn.
-    fn take(&self) -> MutexGuard<'_, ()> {
-        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Checkpoints {
-    /// Starts the thread, unless another program runs the checkpoints.
-    pub(crate) fn start(path: &Path, are_ours: bool) -> Result<Self> {
-        let turn = Arc::new(Turn::default());
-        let (requests, thread) = if are_ours {
+    /// Starts the thread, unless another program runs the checkpoints. The owner of `turns` writes to the file.
+    pub(crate) fn start<T: Send + 'static>(path: &Path, by: config::Checkpoint, turns: &Arc<Turns<T>>) -> Result<Self> {
+        let is_busy = Arc::new(AtomicBool::new(false));
+        let (requests, thread) = if by == config::Checkpoint::Auto {
             let (sender, receiver) = mpsc::channel();
-            let (path, turn) = (Box::from(path), turn.clone());
-            let thread = Worker::start("pynenc-sqlite-checkpoint", move || run(&path, &turn, &receiver))?;
+            let (path, turns, is_busy) = (Box::from(path), turns.clone(), is_busy.clone());
+            let work = move || run(&path, &turns, &is_busy, &receiver);
+            let thread = Worker::start("pynenc-sqlite-checkpoint", work)?;
             (Some(sender), Some(thread))
         } else {
             (None, None)
         };
         let log = Log { page: 4096, bytes: 0, requested: 0, committed: Instant::now() };
-        Ok(Self { turn, requests, log: RefCell::new(log), _thread: thread })
+        Ok(Self { requests, is_busy, log: Mutex::new(log), _thread: thread })
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prepares the writer's connection, and learns the length of the log from its commits.
     pub(crate) fn watch(&self, connection: &Connection) -> rusqlite::Result<()> {
         let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        self.log.borrow_mut().page = page.into();
+        self.log().page = page.into();
         if self.requests.is_none() {
             keep_log(connection)?;
         }
@@ -114,15 +105,9 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Performs a transaction of the writer.
-    pub(crate) fn with_writer<T>(&self, transaction: impl FnOnce() -> T) -> T {
-        let _turn = self.turn.take();
-        transaction()
-    }
-
-    /// Requests a checkpoint if the log has grown. Is called by the writer's thread after each commit.
+    /// Requests a checkpoint if the log has grown. Is called after each commit, by the thread that has committed.
     pub(crate) fn committed(&self) {
-        let mut log = self.log.borrow_mut();
+        let mut log = self.log();
         log.bytes = PAGES.get() * log.page;
         log.committed = Instant::now();
         log.requested = log.requested.min(log.bytes);
@@ -132,14 +117,10 @@ impl Checkpoints {
         }
     }
 
-    /// Requests a checkpoint if the file is idle. Is called by the writer's thread from time to time.
-    pub(crate) fn tick(&self, is_idle: bool) {
-        let mut log = self.log.borrow_mut();
-        if is_idle
-            && log.bytes >= IDLE_BYTES
-            && log.committed.elapsed() >= IDLE_TIME
-            && self.request(Checkpoint::Truncate)
-        {
+    /// Requests a checkpoint if the file is idle. Is called from time to time.
+    pub(crate) fn tick(&self) {
+        let mut log = self.log();
+        if log.bytes >= IDLE_BYTES && log.committed.elapsed() >= IDLE_TIME && self.request(Checkpoint::Truncate) {
             // Until the next commit there is nothing more to do.
             (log.bytes, log.requested) = (0, 0);
         }
@@ -148,33 +129,33 @@ impl Checkpoints {
     /// Returns whether the request was accepted: one at a time.
     fn request(&self, checkpoint: Checkpoint) -> bool {
         let Some(requests) = &self.requests else { return false };
-        !self.turn.is_busy.swap(true, Ordering::AcqRel) && requests.send(checkpoint).is_ok()
+        !self.is_busy.swap(true, Ordering::AcqRel) && requests.send(checkpoint).is_ok()
     }
 }
 
-fn run(path: &Path, turn: &Turn, requests: &Receiver<Checkpoint>) {
+fn run<T>(path: &Path, turns: &Turns<T>, is_busy: &AtomicBool, requests: &Receiver<Checkpoint>) {
     let mut connection = None;
     for checkpoint in requests {
         if connection.is_none() {
             connection = open(path, Role::Checkpoint).ok();
         }
         // A checkpoint that fails is repeated when the log has grown further. The writer reports errors of the file.
-        let done = connection.as_ref().map(|connection| perform(connection, checkpoint, turn));
+        let done = connection.as_ref().map(|connection| perform(connection, checkpoint, turns));
         if let Some(Err(error)) = done {
             tracing::debug!(file = %path.display(), %error, "a checkpoint of the SQLite file has failed");
             connection = None;
         }
-        turn.is_busy.store(false, Ordering::Release);
+        is_busy.store(false, Ordering::Release);
     }
 }
 
-fn perform(connection: &Connection, checkpoint: Checkpoint, turn: &Turn) -> rusqlite::Result<()> {
+fn perform<T>(connection: &Connection, checkpoint: Checkpoint, turns: &Turns<T>) -> rusqlite::Result<()> {
     let checkpoint_now = |checkpoint: Checkpoint| connection.query_row(checkpoint.sql(), [], |_| Ok(()));
     if checkpoint == Checkpoint::Passive {
         return checkpoint_now(checkpoint);
     }
     // Most of the log is moved beside the writer, so that it waits only for the rest.
     checkpoint_now(Checkpoint::Passive)?;
-    let _turn = turn.take();
+    let _turn = turns.take();
     checkpoint_now(checkpoint)
 }

@@ -6,12 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pynenc_core::{Error, Result};
+use pynenc_kv::Table;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config::Synchronous;
 use crate::error::{is_busy, store_error};
 use crate::location;
+use crate::sql::Operation;
 
 /// The first version without the race between a checkpoint and a writer that damages files in WAL mode.
 const OLDEST: i32 = 3_051_003;
@@ -19,6 +21,9 @@ const OLDEST: i32 = 3_051_003;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for readers, while the writer of this process waits for the checkpoint.
 const LONGEST_WAIT_OF_CHECKPOINT: Duration = Duration::from_millis(100);
+
+/// The most prepared statements of a connection: all of them.
+const STATEMENTS: usize = Table::ALL.len() * Operation::COUNT + 8;
 
 /// The use of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +90,10 @@ fn use_wal(path: &Path, connection: &Connection) -> Result<()> {
 }
 
 fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // SQLite with `SQLITE_ENABLE_STAT4`, as the bundled one is, otherwise parses a statement with a range again whenever
+    // its parameters change. The plans of pynenc don't depend on them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Checkpoints run on a thread of their own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Pynenc's SQL is fixed, so a change of a shared file's schema by its other users can't inject functions.
@@ -95,6 +104,11 @@ fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
         Role::Checkpoint => connection.busy_handler(Some(wait_for_readers)),
         Role::Maintenance => set_synchronous(connection, Synchronous::Full),
     }
+}
+
+/// Runs a statement without parameters and rows. It stays prepared.
+pub(crate) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(drop)
 }
 
 /// Leaves the log to another program when the last connection is closed.
@@ -108,11 +122,20 @@ pub(crate) fn set_synchronous(connection: &Connection, synchronous: Synchronous)
         Synchronous::Full => "PRAGMA synchronous = FULL",
         Synchronous::Normal => "PRAGMA synchronous = NORMAL",
     };
-    connection.prepare_cached(sql)?.raw_execute().map(drop)
+    execute(connection, sql)
 }
 
 thread_local! {
     static WAITING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    static MAY_WAIT: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Calls a function on this thread with connections that don't wait for a lock: they fail as busy.
+pub(crate) fn without_waiting<T>(call: impl FnOnce() -> T) -> T {
+    MAY_WAIT.set(false);
+    let result = call();
+    MAY_WAIT.set(true);
+    result
 }
 
 /// The busy handler: waits a random time, so that processes don't try again together.
@@ -126,6 +149,9 @@ fn wait_for_readers(attempt: i32) -> bool {
 
 /// Returns whether SQLite shall try again.
 fn wait(attempt: i32, longest: Duration) -> bool {
+    if !MAY_WAIT.get() {
+        return false;
+    }
     if attempt == 0 {
         WAITING_SINCE.set(Some(Instant::now()));
     }
@@ -142,7 +168,10 @@ fn pause() {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
+    use crate::sql::sql;
 
     #[test]
     fn a_version_with_the_checkpoint_race_is_refused() {
@@ -162,6 +191,20 @@ mod tests {
         assert_eq!(error.kind(), pynenc_core::ErrorKind::Config);
         assert!(error.to_string().contains("isn't a SQLite database"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_statement_with_a_range_is_prepared_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("jobs.db"), Role::Writer(Synchronous::Normal)).unwrap();
+        connection
+            .execute_batch("CREATE TABLE pynenc_entry (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID, STRICT")
+            .unwrap();
+        let mut statement = connection.prepare(sql(Table::Entry, Operation::Ascending)).unwrap();
+        for first in 0..3_u8 {
+            assert!(!statement.exists((&[first][..], &[9_u8][..], 10)).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 
     #[test]

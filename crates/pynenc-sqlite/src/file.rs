@@ -9,14 +9,14 @@ use pynenc_core::{Error, Result};
 use pynenc_kv::{Listener, Notice, Step, Topic};
 use tokio::sync::oneshot;
 
-use crate::checkpoint::Checkpoints;
 use crate::config::{Checkpoint, Synchronous};
 use crate::readers::Readers;
 use crate::schema::Kind;
 use crate::sockets::Sockets;
 use crate::sql::AppKeys;
 use crate::worker::Worker;
-use crate::writer::{App, Request, Writer};
+use crate::write_connection::{App, Request, WriteConnection};
+use crate::writer::Writer;
 
 /// Identifies an open file, with the settings of its connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ pub(crate) struct File {
     requests: Sender<Request>,
     readers: Readers,
     _writer: Worker,
+    connection: Arc<WriteConnection>,
     sockets: Sockets,
     listeners: Arc<Listeners>,
 }
@@ -53,12 +54,10 @@ impl File {
         let (requests, receiver) = mpsc::channel();
         let listeners = Arc::new(Listeners::default());
         let look_again = listeners.clone();
+        let connection = Arc::new(WriteConnection::new(path, key.kind, key.synchronous, key.checkpoint)?);
         let writer = Writer {
-            path: path.into(),
-            kind: key.kind,
-            synchronous: key.synchronous,
+            connection: connection.clone(),
             requests: receiver,
-            checkpoints: Checkpoints::start(path, key.checkpoint == Checkpoint::Auto)?,
             on_foreign_commit: Box::new(move || look_again.look_again()),
         };
         let (opened, is_open) = oneshot::channel();
@@ -69,6 +68,7 @@ impl File {
             requests,
             readers: Readers::start(path, key.checkpoint)?,
             _writer: thread,
+            connection,
             sockets: Sockets::new(path),
             listeners,
         })
@@ -81,17 +81,22 @@ impl File {
     /// Finds the number of an app.
     pub(crate) async fn app(&self, name: &str) -> Result<AppKeys> {
         let (reply, number) = oneshot::channel();
+        self.connection.queue();
         drop(self.requests.send(Request::App(name.into(), reply)));
         number.await.map_err(|_| ended(&self.key.path))?
     }
 
     pub(crate) fn write(&self, app: &Arc<App>, step: Box<dyn Step>) {
+        let Some(step) = self.connection.write_now(app, step) else { return };
+        self.connection.queue();
         // If the thread has ended by a panic, the step is dropped and so reports an error.
         drop(self.requests.send(Request::Write(app.clone(), step)));
     }
 
     pub(crate) fn read(&self, app: AppKeys, step: Box<dyn Step>) {
-        self.readers.send(app, step);
+        if let Some(step) = self.connection.read_now(app, step) {
+            self.readers.send(app, step);
+        }
     }
 
     /// Calls the listener when another connection has committed.

@@ -35,7 +35,9 @@ mod sockets;
 mod sql;
 mod store;
 mod submit;
+mod turns;
 mod worker;
+mod write_connection;
 mod writer;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pynenc_core::{Error, Result};
+use pynenc_core::Result;
 use pynenc_kv::{Group, Step};
 use rusqlite::Connection;
 
@@ -76,7 +76,7 @@ fn serve_with(path: &Path, connection: &Connection, first: Read, receiver: &Mute
     let mut next_read = Some(first);
     while let Some((app, step)) = next_read.take() {
         let mut group = Group::new(vec![step]);
-        let read = snapshot(connection, &mut session, app, &mut group);
+        let read = session.snapshot(app, &mut group);
         group.finish(read);
         next_read = next(receiver);
         if session.failure.is_some() {
@@ -84,14 +84,4 @@ fn serve_with(path: &Path, connection: &Connection, first: Read, receiver: &Mute
         }
     }
     None
-}
-
-fn snapshot(connection: &Connection, session: &mut Session<'_>, app: AppKeys, group: &mut Group) -> Result<(), Error> {
-    let execute = |sql| connection.prepare_cached(sql)?.raw_execute().map(drop);
-    execute("BEGIN").map_err(|error| session.failed(error))?;
-    let read = group.run(session.of_app(app));
-    if execute("COMMIT").is_err() && !connection.is_autocommit() {
-        session.fail_connection();
-    }
-    read
 }

@@ -5,17 +5,17 @@ use std::ops::Bound;
 use std::path::Path;
 
 use pynenc_core::{Error, Result};
-use pynenc_kv::{KeyRange, Order, Table, Transaction};
+use pynenc_kv::{Group, KeyRange, Order, Table, Transaction};
 use rusqlite::{Connection, Statement};
 
+use crate::connection::execute;
 use crate::error::{Failure, failure, store_error};
 use crate::sql::{AppKeys, Operation, sql};
 
-/// The prepared statements of a connection. Each is prepared when it is first used.
+/// The operations of a transaction on a connection, which keeps the prepared statements.
 pub(crate) struct Session<'c> {
     path: &'c Path,
     connection: &'c Connection,
-    statements: Vec<[Option<Statement<'c>>; Operation::COUNT]>,
     /// The app of the present step.
     app: AppKeys,
     /// The stored keys of the present operation.
@@ -33,9 +33,7 @@ impl fmt::Debug for Session<'_> {
 
 impl<'c> Session<'c> {
     pub(crate) fn new(path: &'c Path, connection: &'c Connection) -> Self {
-        let statements = Table::ALL.iter().map(|_| [const { None }; Operation::COUNT]).collect();
-        let (app, key, behind) = (AppKeys::new(0), Vec::new(), Vec::new());
-        Self { path, connection, statements, app, key, behind, failure: None }
+        Self { path, connection, app: AppKeys::new(0), key: Vec::new(), behind: Vec::new(), failure: None }
     }
 
     /// The operations on the keys of one app.
@@ -65,6 +63,17 @@ impl<'c> Session<'c> {
         self.failure.get_or_insert((Failure::Connection, error.with("file", self.path.display())));
     }
 
+    /// Runs steps of one app that only read, in one snapshot of the file.
+    pub(crate) fn snapshot(&mut self, app: AppKeys, group: &mut Group) -> Result<()> {
+        let connection = self.connection;
+        execute(connection, "BEGIN").map_err(|error| self.failed(error))?;
+        let read = group.run(self.of_app(app));
+        if execute(connection, "COMMIT").is_err() && !connection.is_autocommit() {
+            self.fail_connection();
+        }
+        read
+    }
+
     /// Performs one operation with a statement and the stored keys.
     fn perform<T>(
         &mut self,
@@ -72,12 +81,8 @@ impl<'c> Session<'c> {
         operation: Operation,
         with: impl FnOnce(&mut Statement<'c>, &[u8], &[u8]) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let statement = &mut self.statements[table as usize][operation as usize];
-        let prepared = match statement {
-            Some(statement) => Ok(statement),
-            None => self.connection.prepare(sql(table, operation)).map(|prepared| statement.insert(prepared)),
-        };
-        let result = prepared.and_then(|statement| with(statement, &self.key, &self.behind));
+        let prepared = self.connection.prepare_cached(sql(table, operation));
+        let result = prepared.and_then(|mut statement| with(&mut statement, &self.key, &self.behind));
         result.map_err(|error| self.failed(error).with("table", table.name()))
     }
 }

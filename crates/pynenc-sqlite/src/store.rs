@@ -16,7 +16,7 @@ use crate::file::{File, FileKey, ListenerSlot};
 use crate::location::{absolute, check_folder, content_file};
 use crate::schema::Kind;
 use crate::sql::AppKeys;
-use crate::writer::App;
+use crate::write_connection::App;
 
 /// The key-value store of one app in a SQLite file.
 pub(crate) struct FileStore {

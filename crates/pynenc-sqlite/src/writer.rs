@@ -1,134 +1,55 @@
-//! The thread that performs all writes of a process to one file.
+//! The thread that writes to a file, and that looks for commits of other processes.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use pynenc_core::{Error, Result};
-use pynenc_kv::{Durability, Group, Step};
+use pynenc_core::Result;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::checkpoint::Checkpoints;
-use crate::clock::StoreClock;
-use crate::config::Synchronous;
-use crate::connection::{Role, open, set_synchronous};
-use crate::error::{Failure, store_error};
-use crate::schema::{self, Kind};
-use crate::session::Session;
-use crate::sql::AppKeys;
+use crate::write_connection::{Request, WriteConnection};
 
-/// The most steps of one transaction, and the time after which a transaction takes no more steps.
+/// The most steps of one transaction.
 const MOST_STEPS: usize = 500;
-const LONGEST_TRANSACTION: Duration = Duration::from_millis(5);
-/// The number of steps between two looks at the time.
-const STEPS_OF_A_GROUP: usize = 64;
 /// How often a writer looks for commits of other processes.
 ///
 /// Where processes notify each other through sockets, this is the net under a lost notification.
 const LOOK_INTERVAL: Duration = Duration::from_millis(if cfg!(unix) { 100 } else { 10 });
 
-/// A request to the writer.
-pub(crate) enum Request {
-    /// Performs a step on the keys of an app.
-    Write(Arc<App>, Box<dyn Step>),
-    /// Finds the number of an app.
-    App(Box<str>, oneshot::Sender<Result<AppKeys>>),
-}
-
-/// An app that uses the file.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) keys: AppKeys,
-    pub(crate) clock: Arc<StoreClock>,
-}
-
 /// The writer of a file.
 pub(crate) struct Writer {
-    pub(crate) path: Box<Path>,
-    pub(crate) kind: Kind,
-    pub(crate) synchronous: Synchronous,
+    pub(crate) connection: Arc<WriteConnection>,
     pub(crate) requests: Receiver<Request>,
-    pub(crate) checkpoints: Checkpoints,
     /// Is called after a commit of another connection.
     pub(crate) on_foreign_commit: Box<dyn Fn() + Send>,
-}
-
-/// Why a writer stops using its connection.
-enum End {
-    /// Nobody can send requests any more.
-    Closed,
-    /// The connection has failed. Another one may work.
-    Reopen,
-    /// The file is damaged.
-    Damaged(Error),
 }
 
 impl Writer {
     /// Opens the file, reports the result, and performs requests until all senders are gone.
     pub(crate) fn run(self, opened: oneshot::Sender<Result<()>>) {
-        let mut connection = match self.open() {
-            Ok(connection) => {
-                drop(opened.send(Ok(())));
-                Some(connection)
-            }
-            Err(error) => return drop(opened.send(Err(error))),
-        };
-        while let Some(open) = connection.take() {
-            match self.serve(&open) {
-                End::Closed => return,
-                End::Damaged(error) => return self.requests.iter().for_each(|request| refuse(request, &error)),
-                End::Reopen => drop(open),
-            }
-            connection = self.reopen();
+        let open = self.connection.open();
+        let is_open = open.is_ok();
+        drop(opened.send(open));
+        if is_open {
+            self.serve();
         }
     }
 
-    fn open(&self) -> Result<Connection> {
-        let mut connection = open(&self.path, Role::Writer(self.synchronous))?;
-        schema::migrate(&self.path, &mut connection, self.kind)?;
-        self.checkpoints.watch(&connection).map_err(|error| store_error(&self.path, error))?;
-        Ok(connection)
-    }
-
-    /// Opens another connection. Until that succeeds, each request fails with the reason.
-    fn reopen(&self) -> Option<Connection> {
-        loop {
-            match self.open() {
-                Ok(connection) => return Some(connection),
-                Err(error) => refuse(self.requests.recv().ok()?, &error),
-            }
-        }
-    }
-
-    fn serve(&self, connection: &Connection) -> End {
-        let mut session = Session::new(&self.path, connection);
+    fn serve(&self) {
         let mut waiting = VecDeque::new();
-        let (mut version, mut looked) = (data_version(connection), Instant::now());
+        let (mut version, mut looked) = (self.connection.with(data_version).flatten(), Instant::now());
         loop {
-            let is_idle = match self.receive(&mut waiting) {
-                Ok(()) => false,
-                Err(RecvTimeoutError::Timeout) => true,
-                Err(RecvTimeoutError::Disconnected) => return End::Closed,
-            };
-            self.perform(connection, &mut session, &mut waiting);
-            match session.failure.take() {
-                Some((Failure::Damage, error)) => {
-                    waiting.into_iter().for_each(|request| refuse(request, &error));
-                    return End::Damaged(error);
-                }
-                Some((Failure::Connection, error)) => {
-                    waiting.into_iter().for_each(|request| refuse(request, &error));
-                    return End::Reopen;
-                }
-                None => {}
+            match self.receive(&mut waiting) {
+                Ok(()) => self.connection.perform(&mut waiting),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            if is_idle || looked.elapsed() >= LOOK_INTERVAL {
+            if looked.elapsed() >= LOOK_INTERVAL {
                 looked = Instant::now();
-                self.look(connection, &mut version);
-                self.checkpoints.tick(is_idle);
+                self.look(&mut version);
+                self.connection.checkpoints().tick();
             }
         }
     }
@@ -142,69 +63,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Performs the first waiting requests: several steps in one transaction, or a request of another kind.
-    fn perform(&self, connection: &Connection, session: &mut Session<'_>, waiting: &mut VecDeque<Request>) {
-        if let Some(Request::Write(..)) = waiting.front() {
-            return self.checkpoints.with_writer(|| self.transaction(connection, session, waiting));
-        }
-        if let Some(Request::App(name, reply)) = waiting.pop_front() {
-            let number = schema::app_number(connection, &name).map(AppKeys::new);
-            drop(reply.send(number.map_err(|error| session.failed(error))));
-        }
-    }
-
-    /// Commits the first waiting steps together, and reports their results.
-    fn transaction(&self, connection: &Connection, session: &mut Session<'_>, waiting: &mut VecDeque<Request>) {
-        let mut groups = Vec::new();
-        let committed = self.begin(connection, waiting).map_err(|error| session.failed(error)).and_then(|()| {
-            let start = Instant::now();
-            while let Some((app, mut group)) = next_group(waiting) {
-                let ran = run(&app, &mut group, session);
-                groups.push(group);
-                ran?;
-                if start.elapsed() >= LONGEST_TRANSACTION {
-                    break;
-                }
-            }
-            #[cfg(feature = "failpoints")]
-            crate::failpoints::before_commit();
-            execute(connection, "COMMIT").map_err(|error| session.failed(error))?;
-            #[cfg(feature = "failpoints")]
-            crate::failpoints::after_commit();
-            Ok(())
-        });
-        if committed.is_err() {
-            if groups.is_empty() {
-                // These steps were waiting when the transaction couldn't begin. Later ones try again.
-                groups.extend(next_group(waiting).map(|(_, group)| group));
-            }
-            if !connection.is_autocommit() && execute(connection, "ROLLBACK").is_err() {
-                session.fail_connection();
-            }
-        }
-        for group in groups {
-            group.finish(committed.as_ref().copied().map_err(Error::duplicate));
-        }
-        self.checkpoints.committed();
-    }
-
-    /// Begins a transaction with the durability that the strictest of its steps asks for.
-    fn begin(&self, connection: &Connection, waiting: &VecDeque<Request>) -> rusqlite::Result<()> {
-        if self.synchronous == Synchronous::Full {
-            let steps = waiting.iter().map_while(|request| match request {
-                Request::Write(_, step) => Some(step.durability()),
-                Request::App(..) => None,
-            });
-            let needs_power = steps.max() == Some(Durability::Power);
-            set_synchronous(connection, if needs_power { Synchronous::Full } else { Synchronous::Normal })?;
-        }
-        // A deferred transaction that becomes a writer fails at once if another process has written meanwhile.
-        execute(connection, "BEGIN IMMEDIATE")
-    }
-
     /// Looks whether another connection has committed.
-    fn look(&self, connection: &Connection, version: &mut Option<i64>) {
-        let found = data_version(connection);
+    fn look(&self, version: &mut Option<i64>) {
+        let found = self.connection.with(data_version).flatten();
         if found != *version {
             *version = found;
             (self.on_foreign_commit)();
@@ -215,41 +76,4 @@ impl Writer {
 /// A number that changes with the commits of other connections.
 fn data_version(connection: &Connection) -> Option<i64> {
     connection.prepare_cached("PRAGMA data_version").and_then(|mut found| found.query_row([], |row| row.get(0))).ok()
-}
-
-/// Runs the steps of one app. Their time isn't before the times of earlier transactions.
-fn run(app: &App, group: &mut Group, session: &mut Session<'_>) -> Result<()> {
-    let stored = app.clock.read(session.of_app(app.keys))?;
-    let writes = session.writes();
-    group.run(session)?;
-    if session.writes() == writes {
-        return Ok(());
-    }
-    app.clock.store(stored, session)
-}
-
-/// Takes the next steps of one app.
-fn next_group(waiting: &mut VecDeque<Request>) -> Option<(Arc<App>, Group)> {
-    let Some(Request::Write(app, _)) = waiting.front() else { return None };
-    let app = app.clone();
-    let mut steps = Vec::new();
-    while let Some(Request::Write(of, _)) = waiting.front()
-        && Arc::ptr_eq(of, &app)
-        && steps.len() < STEPS_OF_A_GROUP
-        && let Some(Request::Write(_, step)) = waiting.pop_front()
-    {
-        steps.push(step);
-    }
-    Some((app, Group::new(steps)))
-}
-
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.raw_execute().map(drop)
-}
-
-fn refuse(request: Request, error: &Error) {
-    match request {
-        Request::Write(_, step) => step.finished(Err(error.duplicate())),
-        Request::App(_, reply) => drop(reply.send(Err(error.duplicate()))),
-    }
 }

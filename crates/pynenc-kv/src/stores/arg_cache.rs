@@ -7,12 +7,12 @@ use bytes::Bytes as Content;
 use pynenc_core::component::StoreId;
 use pynenc_core::{ArgCache, Component, Digest, Result, Timestamp};
 
+use crate::decisions::contents::Contents;
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::contents::Contents;
 use crate::stores::key_value::Durability;
-use crate::storage::Collection;
-use crate::stores::store::{KvStore, with};
+use crate::stores::store::{KvStore, MANY, with};
 
 /// An argument cache over a key-value store.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl KvArgCache {
         let run = move |bytes: Bytes<'_>, now: Timestamp, _: &mut Committed| {
             with(Contents::open(&bytes), |contents| step(contents, now))
         };
-        self.store.write(durability, run).await
+        self.store.write(durability, MANY, run).await
     }
 }
 

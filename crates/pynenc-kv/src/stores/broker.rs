@@ -5,13 +5,13 @@ use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Broker, Component, InvocationId, QueueName, Result, Timestamp};
 
+use crate::decisions::queues::Queues;
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
-use crate::decisions::queues::Queues;
 use crate::stores::key_value::Durability;
-use crate::storage::Collection;
-use crate::stores::store::{KvStore, with};
+use crate::stores::store::{KvStore, MANY, with};
 
 /// A broker over a key-value store.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl KvBroker {
         let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
             with(Queues::open(&bytes), |queues| step(queues, now, committed))
         };
-        self.store.write(Durability::Process, run).await
+        self.store.write(Durability::Process, MANY, run).await
     }
 
     /// Takes hints, or finds out when the next ones are due.
@@ -112,6 +112,6 @@ impl Broker for KvBroker {
     async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
         let queue = queue.clone();
         let run = move |bytes: Bytes<'_>, now: Timestamp| Queues::open(&bytes).state(&queue, position_of, now);
-        self.store.read(run).await
+        self.store.read(MANY, run).await
     }
 }

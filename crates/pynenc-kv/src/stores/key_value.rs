@@ -17,7 +17,8 @@ use crate::stores::transaction::Transaction;
 ///
 /// [`write`](KeyValue::write), [`read`](KeyValue::read) and [`notify`](KeyValue::notify) are called on the threads of an
 /// async runtime, so they must not wait for a disk or for a lock that is held during a transaction. A simple
-/// implementation passes each step to a [`Writer`](crate::Writer), which is a thread of its own.
+/// implementation passes each step to a [`Writer`](crate::Writer), which is a thread of its own. A faster one performs
+/// steps of a few [items](Step::items) at once, when no other step is waiting or performed.
 #[async_trait]
 pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
     /// Identifies the data: equal for two values over the same file or server, and different for others.
@@ -86,6 +87,14 @@ pub trait Step: Send {
 
     /// How safe the commit has to be.
     fn durability(&self) -> Durability;
+
+    /// About how many invocations, or other things with a few keys each, the step handles.
+    ///
+    /// A step of a few items takes less time than the change to another thread and back. So a store may perform it on the
+    /// thread of the caller, if it has to wait neither for a disk nor for a lock.
+    fn items(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// How safe a commit has to be. A transaction with several steps commits as the strictest one of them asks.

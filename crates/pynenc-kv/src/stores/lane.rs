@@ -1,5 +1,6 @@
 //! The lane over a key-value store: one transaction for all steps of an item, or none of them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -8,13 +9,13 @@ use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
+use crate::decisions::orchestrator::retired;
+use crate::local::Watcher;
 use crate::stores::broker::dues;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
-use crate::decisions::orchestrator::retired;
 use crate::stores::key_value::{Durability, Topic};
-use crate::local::Watcher;
 use crate::stores::process::Submitting;
 use crate::stores::store::KvStore;
 use crate::stores::work::{Answer, Work};
@@ -25,6 +26,8 @@ pub(crate) struct KvLane {
     store: KvStore,
     /// The queues that the last claim of popped hints has emptied.
     empty: Arc<Mutex<Option<EmptyQueues>>>,
+    /// The number of invocations that the last claim of popped hints has found. The next one will find about as many.
+    popped: Arc<AtomicUsize>,
 }
 
 /// Queues that are empty until hints come or are due.
@@ -38,12 +41,13 @@ struct EmptyQueues {
 
 impl KvLane {
     pub(crate) fn new(store: KvStore) -> Self {
-        Self { store, empty: Arc::default() }
+        Self { store, empty: Arc::default(), popped: Arc::default() }
     }
 
     async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
+        items: usize,
         mut step: impl FnMut(&mut Work<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
@@ -52,7 +56,7 @@ impl KvLane {
             work.finish()?;
             Ok(output)
         };
-        self.store.write(durability, run).await
+        self.store.write(durability, items, run).await
     }
 
     /// The next due times of queues that are known to be empty; `None` if they may have hints.
@@ -66,7 +70,7 @@ impl KvLane {
 #[async_trait]
 impl Lane for KvLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
-        self.write(Durability::Power, move |work| {
+        self.write(Durability::Power, submissions.len(), move |work| {
             submissions.iter().map(|submission| work.submit(submission).map(Ok)).collect()
         })
         .await
@@ -88,6 +92,7 @@ impl Lane for KvLane {
 
     async fn claim(&self, claim: &Claim, pop: Option<&Pop>) -> Result<Vec<Claimed>> {
         let (runner, popped) = (claim.runner, pop.cloned());
+        let items = if pop.is_some() { self.popped.load(Ordering::Relaxed) } else { claim.ids.len() };
         let (claim, changes) = (claim.clone(), self.store.process().waiting().changes);
         let step = move |work: &mut Work<'_, '_>| {
             if !work.state.may_claim(claim.runner, work.now)? {
@@ -102,8 +107,9 @@ impl Lane for KvLane {
             let claimed = ids.into_iter().map(|id| work.claim(id, &claim)).collect::<Result<Vec<_>>>()?;
             Ok(Some((claimed, dues)))
         };
-        let (claimed, dues) = self.write(Durability::Process, step).await?.ok_or_else(|| retired(runner))?;
+        let (claimed, dues) = self.write(Durability::Process, items, step).await?.ok_or_else(|| retired(runner))?;
         if let Some(pop) = pop {
+            self.popped.store(claimed.len(), Ordering::Relaxed);
             let empty = dues.map(|dues| EmptyQueues { queues: pop.queues.clone(), dues, changes });
             *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = empty;
         }
@@ -126,7 +132,7 @@ impl Lane for KvLane {
             }
             Ok(answer)
         };
-        let answer = self.store.write(Durability::Power, run).await;
+        let answer = self.store.write(Durability::Power, 1, run).await;
         drop(submitting);
         if let Ok(Answer::Waiting { child, waiter, claimed }) = answer {
             return Ok(Called::Waiting { child, waiter, claimed, end: Some(watcher.into_stream()) });
@@ -141,7 +147,7 @@ impl Lane for KvLane {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
-        self.write(Durability::Power, move |work| {
+        self.write(Durability::Power, settlements.len(), move |work| {
             settlements.iter().map(|settlement| work.settle(settlement).map(Ok)).collect()
         })
         .await

@@ -16,13 +16,13 @@ use pynenc_core::page::Page;
 use pynenc_core::record::Registration;
 use pynenc_core::{Broker, Component, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend, Timestamp};
 
+use crate::decisions::orchestrator::{self, retired};
+use crate::local::Watcher;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::orchestrator::{self, retired};
 use crate::stores::key_value::{Durability, Topic};
 use crate::stores::lane::KvLane;
-use crate::local::Watcher;
-use crate::stores::store::{KvStore, with};
+use crate::stores::store::{KvStore, MANY, with};
 
 /// An orchestrator over a key-value store.
 #[derive(Debug, Clone)]
@@ -41,21 +41,23 @@ impl KvOrchestrator {
     async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
+        items: usize,
         mut step: impl FnMut(&mut State<'_, '_>, Timestamp) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
             with(State::open(&bytes, committed), |state| step(state, now))
         };
-        self.store.write(durability, run).await
+        self.store.write(durability, items, run).await
     }
 
     async fn read<R: Send + 'static>(
         &self,
+        items: usize,
         mut step: impl FnMut(&mut State<'_, '_>, Timestamp) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let run =
             move |bytes: Bytes<'_>, now: Timestamp| step(&mut State::open(&bytes, &mut Committed::default()), now);
-        self.store.read(run).await
+        self.store.read(items, run).await
     }
 }
 
@@ -70,7 +72,7 @@ impl Orchestrator for KvOrchestrator {
 #[async_trait]
 impl Component for KvOrchestrator {
     async fn purge(&self) -> Result<()> {
-        self.write(Durability::Power, |state, _| state.purge()).await?;
+        self.write(Durability::Power, MANY, |state, _| state.purge()).await?;
         self.store.process().listeners().dismiss_watchers();
         Ok(())
     }
@@ -88,7 +90,7 @@ impl Component for KvOrchestrator {
 impl Lifecycle for KvOrchestrator {
     async fn register(&self, registrations: &[Registration]) -> Result<Vec<Registered>> {
         let registrations = registrations.to_vec();
-        self.write(Durability::Power, move |state, now| {
+        self.write(Durability::Power, registrations.len(), move |state, now| {
             registrations.iter().map(|one| state.register(one, now)).collect()
         })
         .await
@@ -96,19 +98,19 @@ impl Lifecycle for KvOrchestrator {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<ClaimReply>> {
         let claim = claim.clone();
-        let runner = claim.runner;
+        let (runner, items) = (claim.runner, claim.ids.len());
         let step = move |state: &mut State<'_, '_>, now| {
             if !state.may_claim(claim.runner, now)? {
                 return Ok(None);
             }
             claim.ids.iter().map(|id| state.claim(*id, &claim, now)).collect::<Result<Vec<_>>>().map(Some)
         };
-        self.write(Durability::Process, step).await?.ok_or_else(|| retired(runner))
+        self.write(Durability::Process, items, step).await?.ok_or_else(|| retired(runner))
     }
 
     async fn transition(&self, transitions: &[Transition]) -> Result<Vec<TransitionReply>> {
         let transitions = transitions.to_vec();
-        self.write(Durability::Power, move |state, now| {
+        self.write(Durability::Power, transitions.len(), move |state, now| {
             transitions.iter().map(|one| state.transition(one, now)).collect()
         })
         .await
@@ -116,26 +118,29 @@ impl Lifecycle for KvOrchestrator {
 
     async fn cancel(&self, ids: &[InvocationId]) -> Result<Vec<CancelReply>> {
         let ids = ids.to_vec();
-        self.write(Durability::Power, move |state, now| ids.iter().map(|id| state.cancel(*id, now)).collect()).await
+        self.write(Durability::Power, ids.len(), move |state, now| {
+            ids.iter().map(|id| state.cancel(*id, now)).collect()
+        })
+        .await
     }
 
     async fn records(&self, ids: &[InvocationId]) -> Result<Vec<Option<Tracked>>> {
         let ids = ids.to_vec();
-        self.read(move |state, _| ids.iter().map(|id| state.tracked(*id)).collect()).await
+        self.read(ids.len(), move |state, _| ids.iter().map(|id| state.tracked(*id)).collect()).await
     }
 
     async fn inspect(&self, ids: &[InvocationId]) -> Result<Vec<Option<Inspection>>> {
         let ids = ids.to_vec();
-        self.read(move |state, now| ids.iter().map(|id| state.inspect(*id, now)).collect()).await
+        self.read(ids.len(), move |state, now| ids.iter().map(|id| state.inspect(*id, now)).collect()).await
     }
 
     async fn find(&self, find: &Find) -> Result<Page<Tracked>> {
         let find = find.clone();
-        self.read(move |state, now| state.find(&find, now)).await
+        self.read(MANY, move |state, now| state.find(&find, now)).await
     }
 
     async fn count(&self) -> Result<Counts> {
-        self.read(|state, _| state.counts()).await
+        self.read(MANY, |state, _| state.counts()).await
     }
 }
 
@@ -143,7 +148,7 @@ impl Lifecycle for KvOrchestrator {
 impl Waiting for KvOrchestrator {
     async fn block(&self, block: &Block) -> Result<Blocked> {
         let block = block.clone();
-        self.write(Durability::Process, move |state, now| state.block(&block, now)).await
+        self.write(Durability::Process, block.on.len(), move |state, now| state.block(&block, now)).await
     }
 
     /// The watchers are added before the states are read, so no completion comes between.
@@ -153,10 +158,11 @@ impl Waiting for KvOrchestrator {
         let ids: Vec<InvocationId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let watcher = Watcher::default();
         ids.iter().for_each(|id| process.listeners().watch(*id, &watcher));
+        let watched = ids.len();
         let step = move |state: &mut State<'_, '_>, _| {
             ids.iter().map(|id| Ok((*id, state.record(*id)?.cloned()))).collect::<Result<Vec<_>>>()
         };
-        let found = self.read(step).await?;
+        let found = self.read(watched, step).await?;
         let mut listeners = process.listeners();
         found.into_iter().for_each(|(id, record)| listeners.found_by(&watcher, id, record));
         Ok(watcher.into_stream())
@@ -167,7 +173,7 @@ impl Waiting for KvOrchestrator {
 impl Runners for KvOrchestrator {
     async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply> {
         let heartbeat = heartbeat.clone();
-        self.write(Durability::Process, move |state, now| state.heartbeat(&heartbeat, now)).await
+        self.write(Durability::Process, 1, move |state, now| state.heartbeat(&heartbeat, now)).await
     }
 
     async fn signals(&self, runner: RunnerId) -> Result<BoxStream<'static, Signal>> {
@@ -176,16 +182,16 @@ impl Runners for KvOrchestrator {
     }
 
     async fn runners(&self) -> Result<Vec<RunnerInfo>> {
-        self.read(|state, _| state.runners()).await
+        self.read(MANY, |state, _| state.runners()).await
     }
 
     async fn retire_expired(&self, limit: usize) -> Result<Vec<(RunnerId, Tracked)>> {
-        self.write(Durability::Process, move |state, now| state.retire_expired(limit, now)).await
+        self.write(Durability::Process, MANY, move |state, now| state.retire_expired(limit, now)).await
     }
 
     async fn acquire_lease(&self, service: &str, runner: RunnerId, length: Duration) -> Result<bool> {
         let service = service.to_owned();
-        self.write(Durability::Process, move |state, now| state.acquire_lease(&service, runner, length, now)).await
+        self.write(Durability::Process, 1, move |state, now| state.acquire_lease(&service, runner, length, now)).await
     }
 }
 
@@ -193,23 +199,23 @@ impl Runners for KvOrchestrator {
 impl Outbox for KvOrchestrator {
     async fn subscribe(&self, interests: &[OutboxInterest], length: Duration) -> Result<()> {
         let interests = interests.to_vec();
-        self.write(Durability::Power, move |state, now| state.subscribe(&interests, now, now + length)).await
+        self.write(Durability::Power, MANY, move |state, now| state.subscribe(&interests, now, now + length)).await
     }
 
     async fn take_outbox(&self, take: &OutboxTake) -> Result<Vec<OutboxEntry>> {
         let take = take.clone();
-        self.write(Durability::Process, move |state, now| state.take_outbox(&take, now)).await
+        self.write(Durability::Process, MANY, move |state, now| state.take_outbox(&take, now)).await
     }
 }
 
 #[async_trait]
 impl Retention for KvOrchestrator {
     async fn outlived(&self, limit: usize, again_after: Duration) -> Result<Vec<InvocationId>> {
-        self.write(Durability::Process, move |state, now| state.outlived(limit, again_after, now)).await
+        self.write(Durability::Process, MANY, move |state, now| state.outlived(limit, again_after, now)).await
     }
 
     async fn forget(&self, ids: &[InvocationId]) -> Result<()> {
         let ids = ids.to_vec();
-        self.write(Durability::Process, move |state, _| ids.iter().try_for_each(|id| state.forget(*id))).await
+        self.write(Durability::Process, MANY, move |state, _| ids.iter().try_for_each(|id| state.forget(*id))).await
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Context {
 pub(crate) struct TypedStep<R, F, D> {
     context: Context,
     durability: Durability,
+    items: usize,
     run: F,
     output: Option<(R, Committed)>,
     reply: D,
@@ -33,8 +34,8 @@ where
     F: FnMut(Bytes<'_>, Timestamp, &mut Committed) -> Result<R>,
     D: FnOnce(Result<R>),
 {
-    pub(crate) fn new(context: Context, durability: Durability, run: F, reply: D) -> Self {
-        Self { context, durability, run, output: None, reply }
+    pub(crate) fn new(context: Context, durability: Durability, items: usize, run: F, reply: D) -> Self {
+        Self { context, durability, items, run, output: None, reply }
     }
 }
 
@@ -75,6 +76,10 @@ where
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn items(&self) -> usize {
+        self.items
     }
 }
 

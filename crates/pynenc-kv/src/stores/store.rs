@@ -6,13 +6,16 @@ use std::sync::{Arc, Weak};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, InvocationId, Result, Timestamp};
 
+use crate::decisions::{orchestrator, queues::Queues, triggers};
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::{Committed, read_notice};
-use crate::decisions::{orchestrator, queues::Queues, triggers};
 use crate::stores::key_value::{Durability, KeyValue, Notice};
 use crate::stores::process::{News, Process};
 use crate::stores::step::{Context, TypedStep, output};
-use crate::storage::Collection;
+
+/// The [items](crate::Step::items) of a step that may take long.
+pub(crate) const MANY: usize = usize::MAX;
 
 /// A store of one app, which all of its components share. Clones are cheap.
 #[derive(Clone)]
@@ -81,7 +84,7 @@ impl KvStore {
         self.0.data.store_id()
     }
 
-    /// Performs a step in a write transaction.
+    /// Performs a step in a write transaction. For `items` see [`Step::items`](crate::Step::items).
     ///
     /// # Cancel safety
     ///
@@ -89,21 +92,23 @@ impl KvStore {
     pub(crate) async fn write<R: Send + 'static>(
         &self,
         durability: Durability,
+        items: usize,
         run: impl FnMut(Bytes<'_>, Timestamp, &mut Committed) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let (reply, output) = output();
-        self.0.data.write(Box::new(TypedStep::new(self.context(), durability, run, reply)));
+        self.0.data.write(Box::new(TypedStep::new(self.context(), durability, items, run, reply)));
         output.get().await
     }
 
     /// Performs a step in a read transaction.
     pub(crate) async fn read<R: Send + 'static>(
         &self,
+        items: usize,
         mut run: impl FnMut(Bytes<'_>, Timestamp) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let run = move |bytes: Bytes<'_>, now: Timestamp, _: &mut Committed| run(bytes, now);
         let (reply, output) = output();
-        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, run, reply)));
+        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, items, run, reply)));
         output.get().await
     }
 
@@ -154,7 +159,7 @@ impl KvStore {
         };
         // A failed read is repeated with the next notification.
         let reply = move |read: Result<_>| read.into_iter().for_each(found);
-        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, run, reply)));
+        self.0.data.read(Box::new(TypedStep::new(self.context(), Durability::Process, MANY, run, reply)));
     }
 }
 

@@ -11,11 +11,11 @@ use pynenc_core::trigger_store::{
 };
 use pynenc_core::{Component, InvocationId, Result, Timestamp, TriggerStore};
 
+use crate::decisions::triggers::State;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::triggers::State;
 use crate::stores::key_value::{Durability, Topic};
-use crate::stores::store::{KvStore, with};
+use crate::stores::store::{KvStore, MANY, with};
 
 /// A trigger store over a key-value store.
 #[derive(Debug, Clone)]
@@ -37,14 +37,14 @@ impl KvTriggerStore {
         let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
             with(State::open(&bytes), |state| step(state, now, committed))
         };
-        self.store.write(durability, run).await
+        self.store.write(durability, MANY, run).await
     }
 
     async fn read<R: Send + 'static>(
         &self,
         mut step: impl FnMut(&State<Bytes<'_>>, Timestamp) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.store.read(move |bytes: Bytes<'_>, now: Timestamp| step(&State::open(&bytes), now)).await
+        self.store.read(MANY, move |bytes: Bytes<'_>, now: Timestamp| step(&State::open(&bytes), now)).await
     }
 }
 
