@@ -368,6 +368,21 @@ impl RedisServer {
         send(&mut stream, words)?;
         read_reply(&mut stream)
     }
+
+    /// Reads all keys of an app with their values, as `DUMP` writes them.
+    ///
+    /// # Panics
+    ///
+    /// Panics like [`RedisServer::command`].
+    pub fn entries(&self, app_id: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let script = "local function hex(s) return (s:gsub('.', function(c) return ('%02x'):format(c:byte()) end)) end \
+                      local all = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+                      all[#all + 1] = hex(key) .. ' ' .. hex(redis.call('DUMP', key)) end return all";
+        // A test can't search compressed values.
+        self.config_set("rdbcompression", "no");
+        let all = self.command(&["EVAL", script, "0", &format!("{{{app_id}}}:*")]);
+        all.lines().filter_map(|line| line.split_once(' ')).map(|(key, held)| (unhex(key), unhex(held))).collect()
+    }
 }
 
 impl Drop for RedisServer {
@@ -378,6 +393,11 @@ impl Drop for RedisServer {
 
 fn program() -> String {
     std::env::var("PYNENC_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect()
 }
 
 /// The server's major version. Some options need version 7.
