@@ -1,5 +1,6 @@
 //! An open file: its threads, and the listeners of this process.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
@@ -59,6 +60,7 @@ impl File {
             synchronous: key.synchronous,
             requests: receiver,
             checkpoints: Checkpoints::start(path, key.checkpoint == Checkpoint::Auto)?,
+            identity: OnceCell::new(),
             on_foreign_commit: Box::new(move || look_again.look_again()),
         };
         let (opened, is_open) = oneshot::channel();
@@ -88,6 +90,12 @@ impl File {
     pub(crate) fn write(&self, app: &Arc<App>, step: Box<dyn Step>) {
         // If the thread has ended by a panic, the step is dropped and so reports an error.
         drop(self.requests.send(Request::Write(app.clone(), step)));
+    }
+
+    /// Changes the writer's connection.
+    #[cfg(test)]
+    pub(crate) fn change(&self, change: impl FnOnce(&rusqlite::Connection) + Send + 'static) {
+        drop(self.requests.send(Request::Change(Box::new(change))));
     }
 
     pub(crate) fn read(&self, app: AppKeys, step: Box<dyn Step>) {

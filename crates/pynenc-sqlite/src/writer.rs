@@ -1,5 +1,6 @@
 //! The thread that performs all writes of a process to one file.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use tokio::sync::oneshot;
 use crate::checkpoint::Checkpoints;
 use crate::clock::StoreClock;
 use crate::config::Synchronous;
-use crate::connection::{Role, open, set_synchronous};
+use crate::connection::{Role, create_and_open, open, set_synchronous};
 use crate::error::{Failure, store_error};
+use crate::identity::Identity;
 use crate::schema::{self, Kind};
 use crate::session::Session;
 use crate::sql::AppKeys;
@@ -36,6 +38,9 @@ pub(crate) enum Request {
     Write(Arc<App>, Box<dyn Step>),
     /// Finds the number of an app.
     App(Box<str>, oneshot::Sender<Result<AppKeys>>),
+    /// Changes the connection, for tests.
+    #[cfg(test)]
+    Change(Box<dyn FnOnce(&Connection) + Send>),
 }
 
 /// An app that uses the file.
@@ -52,6 +57,8 @@ pub(crate) struct Writer {
     pub(crate) synchronous: Synchronous,
     pub(crate) requests: Receiver<Request>,
     pub(crate) checkpoints: Checkpoints,
+    /// Is set when the file is opened.
+    pub(crate) identity: OnceCell<Identity>,
     /// Is called after a commit of another connection.
     pub(crate) on_foreign_commit: Box<dyn Fn() + Send>,
 }
@@ -69,7 +76,7 @@ enum End {
 impl Writer {
     /// Opens the file, reports the result, and performs requests until all senders are gone.
     pub(crate) fn run(self, opened: oneshot::Sender<Result<()>>) {
-        let mut connection = match self.open() {
+        let mut connection = match self.open_first() {
             Ok(connection) => {
                 drop(opened.send(Ok(())));
                 Some(connection)
@@ -86,8 +93,24 @@ impl Writer {
         }
     }
 
-    fn open(&self) -> Result<Connection> {
-        let mut connection = open(&self.path, Role::Writer(self.synchronous))?;
+    /// Opens the file, which may be a new one.
+    fn open_first(&self) -> Result<Connection> {
+        let connection = self.prepare(create_and_open(&self.path, Role::Writer(self.synchronous))?)?;
+        self.identity.get_or_init(|| Identity::of(&self.path));
+        Ok(connection)
+    }
+
+    /// Opens another connection to the same file.
+    fn open_again(&self) -> Result<Connection> {
+        self.check_identity()?;
+        self.prepare(open(&self.path, Role::Writer(self.synchronous))?)
+    }
+
+    fn check_identity(&self) -> Result<()> {
+        self.identity.get().map_or(Ok(()), Identity::check)
+    }
+
+    fn prepare(&self, mut connection: Connection) -> Result<Connection> {
         schema::migrate(&self.path, &mut connection, self.kind)?;
         self.checkpoints.watch(&connection).map_err(|error| store_error(&self.path, error))?;
         Ok(connection)
@@ -96,7 +119,7 @@ impl Writer {
     /// Opens another connection. Until that succeeds, each request fails with the reason.
     fn reopen(&self) -> Option<Connection> {
         loop {
-            match self.open() {
+            match self.open_again() {
                 Ok(connection) => return Some(connection),
                 Err(error) => refuse(self.requests.recv().ok()?, &error),
             }
@@ -107,12 +130,23 @@ impl Writer {
         let mut session = Session::new(&self.path, connection);
         let mut waiting = VecDeque::new();
         let (mut version, mut looked) = (data_version(connection), Instant::now());
+        let mut is_elsewhere = false;
         loop {
             let is_idle = match self.receive(&mut waiting) {
                 Ok(()) => false,
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => return End::Closed,
             };
+            let is_due = is_idle || looked.elapsed() >= LOOK_INTERVAL;
+            if is_due && let Err(error) = self.check_identity() {
+                if !is_elsewhere {
+                    tracing::error!(%error, "the SQLite file isn't written to");
+                }
+                is_elsewhere = true;
+                waiting.drain(..).for_each(|request| refuse(request, &error));
+                continue;
+            }
+            is_elsewhere &= !is_due;
             self.perform(connection, &mut session, &mut waiting);
             match session.failure.take() {
                 Some((Failure::Damage, error)) => {
@@ -125,7 +159,7 @@ impl Writer {
                 }
                 None => {}
             }
-            if is_idle || looked.elapsed() >= LOOK_INTERVAL {
+            if is_due {
                 looked = Instant::now();
                 self.look(connection, &mut version);
                 self.checkpoints.tick(is_idle);
@@ -147,9 +181,14 @@ impl Writer {
         if let Some(Request::Write(..)) = waiting.front() {
             return self.checkpoints.with_writer(|| self.transaction(connection, session, waiting));
         }
-        if let Some(Request::App(name, reply)) = waiting.pop_front() {
-            let number = schema::app_number(connection, &name).map(AppKeys::new);
-            drop(reply.send(number.map_err(|error| session.failed(error))));
+        match waiting.pop_front() {
+            Some(Request::App(name, reply)) => {
+                let number = schema::app_number(connection, &name).map(AppKeys::new);
+                drop(reply.send(number.map_err(|error| session.failed(error))));
+            }
+            #[cfg(test)]
+            Some(Request::Change(change)) => change(connection),
+            Some(Request::Write(..)) | None => {}
         }
     }
 
@@ -175,8 +214,8 @@ impl Writer {
         });
         if committed.is_err() {
             if groups.is_empty() {
-                // These steps were waiting when the transaction couldn't begin. Later ones try again.
-                groups.extend(next_group(waiting).map(|(_, group)| group));
+                // These steps have waited for the lock. Each group would wait as long again.
+                groups.extend(std::iter::from_fn(|| next_group(waiting)).map(|(_, group)| group));
             }
             if !connection.is_autocommit() && execute(connection, "ROLLBACK").is_err() {
                 session.fail_connection();
@@ -191,9 +230,8 @@ impl Writer {
     /// Begins a transaction with the durability that the strictest of its steps asks for.
     fn begin(&self, connection: &Connection, waiting: &VecDeque<Request>) -> rusqlite::Result<()> {
         if self.synchronous == Synchronous::Full {
-            let steps = waiting.iter().map_while(|request| match request {
-                Request::Write(_, step) => Some(step.durability()),
-                Request::App(..) => None,
+            let steps = waiting.iter().map_while(|request| {
+                if let Request::Write(_, step) = request { Some(step.durability()) } else { None }
             });
             let needs_power = steps.max() == Some(Durability::Power);
             set_synchronous(connection, if needs_power { Synchronous::Full } else { Synchronous::Normal })?;
@@ -220,6 +258,10 @@ fn data_version(connection: &Connection) -> Option<i64> {
 /// Runs the steps of one app. Their time isn't before the times of earlier transactions.
 fn run(app: &App, group: &mut Group, session: &mut Session<'_>) -> Result<()> {
     let stored = app.clock.read(session.of_app(app.keys))?;
+    if session.has_new_tables() {
+        // A newer version of pynenc may have migrated the file.
+        schema::check_version(session.path(), session.connection()).inspect_err(|error| session.fail(error))?;
+    }
     let writes = session.writes();
     group.run(session)?;
     if session.writes() == writes {
@@ -251,5 +293,7 @@ fn refuse(request: Request, error: &Error) {
     match request {
         Request::Write(_, step) => step.finished(Err(error.duplicate())),
         Request::App(_, reply) => drop(reply.send(Err(error.duplicate()))),
+        #[cfg(test)]
+        Request::Change(_) => {}
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{TestProcess, signal};
+use crate::process::{TestProcess, limit_files, signal, without_xfsz};
 
 /// The longest time for a server to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -178,14 +178,11 @@ impl RedisServer {
         Err(self.logged())
     }
 
-    /// A process that ignores SIGXFSZ gets a write error when a file reaches its size limit.
     fn program(&self) -> Command {
         if !self.options.limited_disk {
             return Command::new(program());
         }
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &program()]);
-        shell
+        without_xfsz(&program())
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -279,18 +276,16 @@ impl RedisServer {
     /// Panics if the server was started without `limited_disk`.
     pub fn fill_disk(&self) -> bool {
         assert!(self.options.limited_disk, "start the server with `limited_disk`");
-        self.limit_files("1:unlimited")
+        self.limit_files("1")
     }
 
     /// Allows writes to the server's files again.
     pub fn free_disk(&self) {
-        assert!(self.limit_files("unlimited:unlimited"), "the file size limit can be removed");
+        assert!(self.limit_files("unlimited"), "the file size limit can be removed");
     }
 
-    fn limit_files(&self, limit: &str) -> bool {
-        let process = self.process.as_ref().expect("the server runs").server.id().to_string();
-        let limited = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}")]).status();
-        limited.is_ok_and(|status| status.success())
+    fn limit_files(&self, bytes: &str) -> bool {
+        limit_files(self.process.as_ref().expect("the server runs").server.id(), bytes)
     }
 
     fn last_aof(&self) -> Option<PathBuf> {

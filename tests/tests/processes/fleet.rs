@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pynenc::backends::pynenc_sqlite::rusqlite::Connection;
 use pynenc::core::orchestrator::{HistoryEntry, Tracked};
 use pynenc::prelude::*;
 use pynenc::{InvocationId, Reason};
@@ -78,6 +79,22 @@ impl Fleet {
 
     pub(crate) fn server_mut(&mut self) -> &mut RedisServer {
         self.server.as_mut().expect("the store is a server")
+    }
+
+    /// Lets every request to the store wait until the stall is dropped.
+    pub(crate) fn stall(&self) -> Stall<'_> {
+        match &self.server {
+            Some(server) => {
+                server.pause();
+                Stall::Server(server)
+            }
+            None => {
+                let connection = Connection::open(self.path()).unwrap();
+                connection.busy_timeout(PATIENCE).unwrap();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                Stall::Lock(connection)
+            }
+        }
     }
 
     /// The path of the SQLite file.
@@ -171,6 +188,13 @@ impl Fleet {
         self.start(command)
     }
 
+    /// Starts a worker process whose files can be limited.
+    pub(crate) fn worker_with_limited_files(&self, settings: &[(&str, &str)]) -> TestProcess {
+        let mut command = pynenc_testkit::without_xfsz(env!("CARGO_BIN_EXE_gated-worker"));
+        command.env(SHARED_FOLDER, self.shared.folder()).envs(self.variables(settings));
+        self.start(command)
+    }
+
     fn start(&self, mut command: Command) -> TestProcess {
         TestProcess::start_with_log(&mut command, self.log(self.processes.fetch_add(1, Ordering::Relaxed)))
     }
@@ -198,6 +222,21 @@ impl Fleet {
     async fn evidence(&self, app: &Pynenc) -> Evidence {
         let evidence = Evidence::of(app.parts(), &[]).await.unwrap().with_ledger(self.ledger());
         self.logs().into_iter().fold(evidence, |all, (name, text)| all.with_log(&name, text, DISTURBANCES))
+    }
+}
+
+/// A store that stands still: a stopped server, or a file that a foreign program has locked.
+pub(crate) enum Stall<'a> {
+    Server(&'a RedisServer),
+    Lock(Connection),
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        match self {
+            Self::Server(server) => server.resume(),
+            Self::Lock(connection) => connection.execute_batch("ROLLBACK").unwrap(),
+        }
     }
 }
 

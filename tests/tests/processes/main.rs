@@ -8,6 +8,7 @@ mod blocked_threads;
 mod bursts;
 mod commits;
 mod connections;
+mod file_faults;
 mod fleet;
 mod kills;
 mod own_transaction;

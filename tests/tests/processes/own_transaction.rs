@@ -128,3 +128,14 @@ async fn a_connection_to_another_file_and_an_app_without_sqlite_are_refused_with
     let error = memory.sqlite().unwrap_err();
     assert!(matches!(error, Error::Config(_)), "{error}");
 }
+
+#[tokio::test]
+async fn a_file_that_a_newer_version_has_migrated_is_refused() {
+    let fleet = Fleet::over(Store::Sqlite);
+    let app = fleet.client().await;
+    let mut connection = connection(&fleet);
+    connection.execute("UPDATE pynenc_schema SET v = 99", []).unwrap();
+    let transaction = begin(&mut connection);
+    let error = app.sqlite().unwrap().submit(&transaction, noted("a".into())).unwrap_err();
+    assert!(format!("{error:?}").contains("version of the file: 99"), "{error:?}");
+}

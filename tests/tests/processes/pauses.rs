@@ -10,6 +10,7 @@ use crate::fleet::{Fleet, LEASE, Store, finished_once, on_each_store, record, re
 
 on_each_store! {
     a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed,
+    a_store_that_stands_still_for_two_leases_causes_no_second_run,
     a_lost_slot_holder_frees_its_slot,
 }
 
@@ -37,17 +38,16 @@ async fn a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed(store:
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_server_paused_for_two_leases_causes_no_second_run() {
-    let fleet = Fleet::new();
+async fn a_store_that_stands_still_for_two_leases_causes_no_second_run(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let _workers = [fleet.worker(), fleet.worker()];
     let group = app.submit_all((0..16).map(|_| gated("a".into()))).await.unwrap();
     let alone = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
     fleet.ledger().reaches(16, "begin a ").await;
-    fleet.server().pause();
+    let stall = fleet.stall();
     tokio::time::sleep(LEASE * 2).await;
-    fleet.server().resume();
+    drop(stall);
     let later = app.submit(noted("later".into()).delay(LEASE * 2)).await.unwrap();
     fleet.shared.open("a").unwrap();
     for invocation in group.invocations() {

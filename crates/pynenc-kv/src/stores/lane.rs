@@ -8,13 +8,13 @@ use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
+use crate::decisions::orchestrator::retired;
+use crate::local::Watcher;
 use crate::stores::broker::dues;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
-use crate::decisions::orchestrator::retired;
 use crate::stores::key_value::{Durability, Topic};
-use crate::local::Watcher;
 use crate::stores::process::Submitting;
 use crate::stores::store::KvStore;
 use crate::stores::work::{Answer, Work};
@@ -67,7 +67,7 @@ impl KvLane {
 impl Lane for KvLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
         self.write(Durability::Power, move |work| {
-            submissions.iter().map(|submission| work.submit(submission).map(Ok)).collect()
+            submissions.iter().map(|submission| work.submit(submission)).collect()
         })
         .await
     }
@@ -142,7 +142,7 @@ impl Lane for KvLane {
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         self.write(Durability::Power, move |work| {
-            settlements.iter().map(|settlement| work.settle(settlement).map(Ok)).collect()
+            settlements.iter().map(|settlement| work.settle(settlement)).collect()
         })
         .await
     }

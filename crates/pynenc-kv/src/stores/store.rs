@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, InvocationId, Result, Timestamp};
 
+use crate::decisions::{orchestrator, queues::Queues, triggers};
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::{Committed, read_notice};
-use crate::decisions::{orchestrator, queues::Queues, triggers};
 use crate::stores::key_value::{Durability, KeyValue, Notice};
 use crate::stores::process::{News, Process};
-use crate::stores::step::{Context, TypedStep, output};
-use crate::storage::Collection;
+use crate::stores::step::{Context, TypedStep, output, unless_corrupt};
 
 /// A store of one app, which all of its components share. Clones are cheap.
 #[derive(Clone)]
@@ -131,8 +131,9 @@ impl KvStore {
         let process = self.0.process.clone();
         let run = move |bytes: Bytes<'_>, _: Timestamp, committed: &mut Committed| {
             let state = orchestrator::State::open(&bytes, committed);
-            let records = watched.iter().map(|id| Ok((*id, state.record(*id)?.cloned())));
-            let records = records.collect::<Result<Vec<_>>>()?;
+            let read = |id: InvocationId| Ok((id, state.record(id)?.cloned()));
+            let records = watched.iter().map(|id| unless_corrupt(read(*id))).collect::<Result<Vec<_>>>()?;
+            let records: Vec<_> = records.into_iter().flatten().collect();
             let news = if with_news {
                 let (queues, triggers) = (Queues::open(&bytes), triggers::State::open(&bytes));
                 Some(News {

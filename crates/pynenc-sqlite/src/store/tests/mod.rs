@@ -2,6 +2,7 @@
 
 mod durability;
 mod faults;
+mod foreign;
 mod notices;
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
