@@ -16,9 +16,9 @@ pub fn on_redis(app_id: &str, url: &str, settings: &[(&str, &str)]) -> BTreeMap<
 }
 
 /// The variables of an app on a SQLite file, with additional settings.
-pub fn on_sqlite(path: &str, settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub fn on_sqlite(app_id: &str, path: &str, settings: &[(&str, &str)]) -> BTreeMap<String, String> {
     let app = [
-        ("APP_ID", "fleet"),
+        ("APP_ID", app_id),
         ("BROKER_CLS", "SqliteBroker"),
         ("ORCHESTRATOR_CLS", "SqliteOrchestrator"),
         ("STATE_BACKEND_CLS", "SqliteStateBackend"),

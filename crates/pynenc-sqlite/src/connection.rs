@@ -38,7 +38,17 @@ pub(crate) enum Role {
     Maintenance,
 }
 
-/// Opens a connection to a file in WAL mode. The file is created if it doesn't exist.
+/// Creates the file if it doesn't exist, and opens a connection to it.
+///
+/// # Errors
+///
+/// The file can't be created, or as [`open`].
+pub(crate) fn create_and_open(path: &Path, role: Role) -> Result<Connection> {
+    location::create(path).map_err(|cause| location::creation_failed(path, cause))?;
+    open(path, role)
+}
+
+/// Opens a connection to an existing file in WAL mode.
 ///
 /// # Errors
 ///
@@ -46,10 +56,6 @@ pub(crate) enum Role {
 pub(crate) fn open(path: &Path, role: Role) -> Result<Connection> {
     check_version(rusqlite::version_number(), rusqlite::version())?;
     let failed = |error| store_error(path, error);
-    location::create(path).map_err(|cause| {
-        let reason = "the file of `sqlite.path` can't be created; check the permissions of its folder";
-        Error::config(reason).with("file", path.display()).with("reason", &cause).caused_by(cause)
-    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_handler(Some(wait_for_lock)).map_err(failed)?;
@@ -196,7 +202,7 @@ mod tests {
     #[test]
     fn a_statement_with_a_range_is_prepared_once() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = open(&folder.path().join("jobs.db"), Role::Writer(Synchronous::Normal)).unwrap();
+        let connection = create_and_open(&folder.path().join("jobs.db"), Role::Writer(Synchronous::Normal)).unwrap();
         connection
             .execute_batch("CREATE TABLE pynenc_entry (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID, STRICT")
             .unwrap();
@@ -211,7 +217,7 @@ mod tests {
     fn a_reader_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
-        let reader = open(&path, Role::Reader).unwrap();
+        let reader = create_and_open(&path, Role::Reader).unwrap();
         assert!(reader.execute("CREATE TABLE mine (a)", []).is_err());
     }
 }

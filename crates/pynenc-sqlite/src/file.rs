@@ -93,6 +93,12 @@ impl File {
         drop(self.requests.send(Request::Write(app.clone(), step)));
     }
 
+    /// Changes the connection that writes.
+    #[cfg(test)]
+    pub(crate) fn change(&self, change: impl FnOnce(&rusqlite::Connection)) {
+        self.connection.with(change).unwrap();
+    }
+
     pub(crate) fn read(&self, app: AppKeys, step: Box<dyn Step>) {
         if let Some(step) = self.connection.read_now(app, step) {
             self.readers.send(app, step);

@@ -26,6 +26,7 @@ mod error;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod file;
+mod identity;
 mod location;
 mod maintenance;
 mod readers;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pynenc_core::{Error, Result};
+use pynenc_core::{Error, ErrorKind, Result};
 
 /// File systems that other machines can change. SQLite's log needs memory that all processes share.
 const NETWORK: [&str; 18] = [
@@ -68,15 +68,25 @@ pub(crate) fn check_folder(file: &Path) -> Result<()> {
         .with("folder", folder.display())
         .with("file system", kind));
     }
-    probe(folder).map_err(|cause| {
+    probe(folder).map_err(|cause| creation_failed(file, cause))
+}
+
+/// The error for a file that can't be created in the folder of `file`.
+pub(crate) fn creation_failed(file: &Path, cause: io::Error) -> Error {
+    let error = if is_full(&cause) {
+        Error::new(ErrorKind::StoreFull, "the disk of the SQLite file is full")
+    } else {
         Error::config(
             "SQLite needs to create files beside `sqlite.path`, and the folder doesn't allow that; use another folder, \
              or change its permissions",
         )
-        .with("folder", folder.display())
-        .with("reason", &cause)
-        .caused_by(cause)
-    })
+    };
+    error.with("folder", file.parent().unwrap_or(file).display()).with("reason", &cause).caused_by(cause)
+}
+
+/// Whether there may be space later.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Creates and removes a file. This is the only check that covers permissions, quotas and read-only mounts.
@@ -150,9 +160,16 @@ mod tests {
         assert_eq!(file_system("", Path::new("/srv")), None);
     }
 
+    #[test]
+    fn a_full_disk_is_no_reason_to_change_a_setting() {
+        let error = creation_failed(Path::new("/srv/jobs.db"), io::ErrorKind::StorageFull.into());
+        assert_eq!(error.kind(), ErrorKind::StoreFull);
+        assert!(error.to_string().contains("/srv"), "{error}");
+    }
+
     fn check(setting: &str, part: &str) {
         let error = absolute(setting).and_then(|path| check_folder(&path)).unwrap_err();
-        assert_eq!(error.kind(), pynenc_core::ErrorKind::Config);
+        assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(part), "{error}");
     }
 

@@ -34,7 +34,8 @@ impl Kind {
 
 type Migration = fn(&Transaction<'_>, Kind) -> rusqlite::Result<()>;
 
-/// The step from each version to the next one.
+/// The step from each version to the next one. It changes at least one table: running programs of the earlier version learn
+/// of it by the change.
 const MIGRATIONS: [Migration; VERSION as usize] = [create_tables];
 
 /// The version of the tables that this version of pynenc reads and writes.
@@ -46,24 +47,38 @@ const VERSION: i64 = 1;
 ///
 /// A newer version of pynenc has written the file.
 pub(crate) fn migrate(path: &Path, connection: &mut Connection, kind: Kind) -> Result<()> {
-    let failed = |error| store_error(path, error);
-    loop {
-        let found = version(connection).map_err(failed)?;
-        if found == VERSION {
-            return Ok(());
-        }
-        if found > VERSION {
-            return Err(Error::config(
-                "a newer version of pynenc has written the SQLite file, and this version can't read it; update this \
-                 program, or use another file",
-            )
-            .with("file", path.display())
-            .with("version of the file", found)
-            .with("newest readable version", VERSION));
-        }
-        step(connection, kind).map_err(failed)?;
+    while check_version(path, connection)? < VERSION {
+        step(connection, kind).map_err(|error| store_error(path, error))?;
     }
+    Ok(())
 }
+
+/// Reads the version of a file.
+///
+/// # Errors
+///
+/// A newer version of pynenc has written the file.
+pub(crate) fn check_version(path: &Path, connection: &Connection) -> Result<i64> {
+    let found = version(connection).map_err(|error| store_error(path, error))?;
+    check_found(found).map_err(|error| error.with("file", path.display()))?;
+    Ok(found)
+}
+
+/// Checks a version that was read from a file.
+pub(crate) fn check_found(found: i64) -> Result<()> {
+    if found <= VERSION {
+        return Ok(());
+    }
+    Err(Error::config(
+        "a newer version of pynenc has written the SQLite file, and this version can't read it; update this program, or \
+         use another file",
+    )
+    .with("version of the file", found)
+    .with("newest readable version", VERSION))
+}
+
+/// Reads the version as a blob of digits.
+pub(crate) const VERSION_AS_TEXT: &str = "SELECT CAST(v AS BLOB) FROM pynenc_schema WHERE k = 'version'";
 
 /// Performs the next migration, unless another process has performed it meanwhile.
 fn step(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {
@@ -123,11 +138,11 @@ pub(crate) fn app_number(connection: &Connection, name: &str) -> rusqlite::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{Role, open};
+    use crate::connection::{Role, create_and_open};
 
     fn opened() -> (tempfile::TempDir, Connection) {
         let folder = tempfile::tempdir().unwrap();
-        let connection = open(&folder.path().join("jobs.db"), Role::Maintenance).unwrap();
+        let connection = create_and_open(&folder.path().join("jobs.db"), Role::Maintenance).unwrap();
         (folder, connection)
     }
 

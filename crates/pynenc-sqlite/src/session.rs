@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pynenc_core::{Error, Result};
 use pynenc_kv::{Group, KeyRange, Order, Table, Transaction};
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, Statement, StatementStatus};
 
 use crate::connection::execute;
 use crate::error::{Failure, failure, store_error};
@@ -52,6 +52,13 @@ impl<'c> Session<'c> {
         error
     }
 
+    /// Whether another connection has changed the tables since the last call. Is called after an operation on the table of
+    /// the time, whose statement SQLite prepares again after such a change.
+    pub(crate) fn has_new_tables(&mut self) -> bool {
+        let statement = self.connection.prepare_cached(sql(Table::Meta, Operation::Get));
+        statement.is_ok_and(|statement| statement.reset_status(StatementStatus::RePrepare) > 0)
+    }
+
     /// The number of rows that the connection has changed.
     pub(crate) fn writes(&self) -> u64 {
         self.connection.total_changes()
@@ -60,7 +67,20 @@ impl<'c> Session<'c> {
     /// Notes that the connection can't be used, because its transaction can't be ended.
     pub(crate) fn fail_connection(&mut self) {
         let error = Error::unavailable("a transaction of the SQLite file can't be rolled back");
-        self.failure.get_or_insert((Failure::Connection, error.with("file", self.path.display())));
+        self.fail(&error.with("file", self.path.display()));
+    }
+
+    /// Notes that the connection can't be used.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.failure.get_or_insert_with(|| (Failure::Connection, error.duplicate()));
+    }
+
+    pub(crate) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    pub(crate) fn path(&self) -> &'c Path {
+        self.path
     }
 
     /// Runs steps of one app that only read, in one snapshot of the file.

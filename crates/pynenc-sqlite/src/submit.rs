@@ -11,6 +11,7 @@ use pynenc_kv::{Announcement, KeyRange, KvStore, Order, Table, Transaction};
 use rusqlite::types::{ToSql, ToSqlOutput};
 
 use crate::config::SqliteConfig;
+use crate::schema;
 use crate::sql::{AppKeys, Operation, sql};
 use crate::store;
 
@@ -99,6 +100,7 @@ impl SqliteSubmitter {
         submission: &Submission,
     ) -> Result<(Registered, Announcement)> {
         let mut transaction = CallerTransaction { sql: transaction, app: self.keys };
+        transaction.check_version()?;
         let (registered, announcement) = self.store.submit_in(&mut transaction, std::slice::from_ref(submission))?;
         let registered = registered.into_iter().next();
         let missing = || Error::new(ErrorKind::Unexpected, "the submit had no reply");
@@ -117,6 +119,13 @@ impl<T: SqlTransaction> CallerTransaction<T> {
         let mut stored = Vec::with_capacity(AppKeys::PREFIX + key.len());
         self.app.key(key, &mut stored);
         stored
+    }
+
+    /// Checks that no newer version of pynenc has migrated the file since the app was built.
+    fn check_version(&mut self) -> Result<()> {
+        let rows = self.sql.query(schema::VERSION_AS_TEXT, &[]).map_err(|cause| failed(Table::Meta, cause))?;
+        let version = rows.first().and_then(|row| std::str::from_utf8(row.first()?).ok()?.parse().ok());
+        schema::check_found(version.unwrap_or_default())
     }
 
     fn execute(&mut self, table: Table, operation: Operation, values: &[SqlValue<'_>]) -> Result<()> {

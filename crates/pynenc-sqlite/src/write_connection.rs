@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pynenc_core::{Error, Result};
@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 use crate::checkpoint::Checkpoints;
 use crate::clock::StoreClock;
 use crate::config::{Checkpoint, Synchronous};
-use crate::connection::{Role, execute, open, set_synchronous, without_waiting};
+use crate::connection::{Role, create_and_open, execute, open, set_synchronous, without_waiting};
 use crate::error::{Failure, store_error};
+use crate::identity::Identity;
 use crate::schema::{self, Kind};
 use crate::session::Session;
 use crate::sql::AppKeys;
@@ -65,12 +66,16 @@ pub(crate) struct WriteConnection {
     synchronous: Synchronous,
     checkpoints: Checkpoints,
     state: Arc<Turns<State>>,
+    /// Is set when the file is opened first.
+    identity: OnceLock<Identity>,
     /// The requests that the writer's thread still has to perform.
     queued: AtomicUsize,
 }
 
 enum State {
     Open(Connection),
+    /// Somebody has moved, deleted or replaced the file: nothing is written until it is back.
+    Elsewhere(Connection),
     /// The connection is closed. Another one may work.
     Closed,
     /// The file is damaged: nothing is written until a person acts.
@@ -88,30 +93,77 @@ impl WriteConnection {
     pub(crate) fn new(path: &Path, kind: Kind, synchronous: Synchronous, checkpoint: Checkpoint) -> Result<Self> {
         let state = Arc::new(Turns::new(State::Closed));
         let checkpoints = Checkpoints::start(path, checkpoint, &state)?;
-        Ok(Self { path: path.into(), kind, synchronous, checkpoints, state, queued: AtomicUsize::new(0) })
+        Ok(Self {
+            path: path.into(),
+            kind,
+            synchronous,
+            checkpoints,
+            state,
+            identity: OnceLock::new(),
+            queued: AtomicUsize::new(0),
+        })
     }
 
-    /// Opens the connection, unless it is open.
+    /// Opens the file, which may be a new one.
     ///
     /// # Errors
     ///
-    /// The file can't be opened, or it is damaged.
+    /// The file can't be opened or created, or it is damaged.
     pub(crate) fn open(&self) -> Result<()> {
-        self.opened(&mut self.state.take()).map(drop)
+        let mut state = self.state.take();
+        *state = State::Open(self.prepared(create_and_open(&self.path, self.role())?)?);
+        self.identity.get_or_init(|| Identity::of(&self.path));
+        Ok(())
     }
 
-    fn opened<'s>(&self, state: &'s mut State) -> Result<&'s Connection> {
-        if let State::Closed = state {
-            let mut connection = open(&self.path, Role::Writer(self.synchronous))?;
-            schema::migrate(&self.path, &mut connection, self.kind)?;
-            self.checkpoints.watch(&connection).map_err(|error| store_error(&self.path, error))?;
-            *state = State::Open(connection);
-        }
+    fn role(&self) -> Role {
+        Role::Writer(self.synchronous)
+    }
+
+    fn prepared(&self, mut connection: Connection) -> Result<Connection> {
+        schema::migrate(&self.path, &mut connection, self.kind)?;
+        self.checkpoints.watch(&connection).map_err(|error| store_error(&self.path, error))?;
+        Ok(connection)
+    }
+
+    /// Makes the connection usable, if possible.
+    fn usable<'s>(&self, state: &'s mut State) -> Result<&'s Connection> {
+        *state = match std::mem::replace(state, State::Closed) {
+            State::Closed => {
+                self.check_identity()?;
+                State::Open(self.prepared(open(&self.path, self.role())?)?)
+            }
+            State::Elsewhere(connection) => match self.check_identity() {
+                Ok(()) => State::Open(connection),
+                Err(error) => {
+                    *state = State::Elsewhere(connection);
+                    return Err(error);
+                }
+            },
+            state => state,
+        };
         match state {
             State::Open(connection) => Ok(connection),
-            State::Closed => Err(Error::unavailable("the SQLite file isn't open")),
             State::Damaged(error) => Err(error.duplicate()),
+            State::Closed | State::Elsewhere(_) => Err(Error::unavailable("the SQLite file isn't open")),
         }
+    }
+
+    fn check_identity(&self) -> Result<()> {
+        self.identity.get().map_or(Ok(()), Identity::check)
+    }
+
+    /// Stops the writes if the file isn't where it was opened. Is called from time to time.
+    pub(crate) fn check_place(&self) {
+        let Err(error) = self.check_identity() else { return };
+        let mut state = self.state.take();
+        *state = match std::mem::replace(&mut *state, State::Closed) {
+            State::Open(connection) => {
+                tracing::error!(%error, "the SQLite file isn't written to");
+                State::Elsewhere(connection)
+            }
+            state => state,
+        };
     }
 
     /// Notes a request that is about to be sent to the writer's thread. No later request overtakes it.
@@ -163,7 +215,7 @@ impl WriteConnection {
     pub(crate) fn perform(&self, waiting: &mut VecDeque<Request>) {
         let before = waiting.len();
         let mut state = self.state.take();
-        let done = match self.opened(&mut state) {
+        let done = match self.usable(&mut state) {
             Ok(connection) => {
                 let mut session = Session::new(&self.path, connection);
                 let done = self.first(connection, &mut session, waiting);
@@ -184,9 +236,9 @@ impl WriteConnection {
                 Ok(()) => self.commit(connection, session, waiting),
                 Err(error) => {
                     let error = session.failed(error);
-                    // Later steps try again, unless the connection has failed.
-                    let groups = next_group(waiting).map(|(_, group)| group);
-                    Done { groups: groups.into_iter().collect(), result: Err(error) }
+                    // These steps have waited for the lock. Each group would wait as long again.
+                    let groups = std::iter::from_fn(|| next_group(waiting)).map(|(_, group)| group).collect();
+                    Done { groups, result: Err(error) }
                 }
             };
         }
@@ -238,7 +290,7 @@ impl WriteConnection {
     pub(crate) fn with<T>(&self, call: impl FnOnce(&Connection) -> T) -> Option<T> {
         match &*self.state.take() {
             State::Open(connection) => Some(call(connection)),
-            State::Closed | State::Damaged(_) => None,
+            State::Closed | State::Elsewhere(_) | State::Damaged(_) => None,
         }
     }
 
@@ -292,6 +344,10 @@ fn strictest(waiting: &VecDeque<Request>) -> Durability {
 /// Runs the steps of one app. Their time isn't before the times of earlier transactions.
 fn run(app: &App, group: &mut Group, session: &mut Session<'_>) -> Result<()> {
     let stored = app.clock.read(session.of_app(app.keys))?;
+    if session.has_new_tables() {
+        // A newer version of pynenc may have migrated the file.
+        schema::check_version(session.path(), session.connection()).inspect_err(|error| session.fail(error))?;
+    }
     let writes = session.writes();
     group.run(session)?;
     if session.writes() == writes {

@@ -48,6 +48,7 @@ impl Writer {
             }
             if looked.elapsed() >= LOOK_INTERVAL {
                 looked = Instant::now();
+                self.connection.check_place();
                 self.look(&mut version);
                 self.connection.checkpoints().tick();
             }

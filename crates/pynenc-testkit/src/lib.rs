@@ -55,7 +55,7 @@ pub use chaos::ChaosBroker;
 #[cfg(feature = "redis")]
 pub use ledger::{Ledger, Note};
 #[cfg(feature = "redis")]
-pub use process::{TestProcess, signal};
+pub use process::{TestProcess, signal, without_xfsz};
 #[cfg(feature = "redis")]
 pub use proxy::{Direction, Fault, Flow, Proxy};
 pub use pynenc_core::clock::ManualClock;

@@ -93,6 +93,21 @@ impl TestProcess {
         signal(self.id(), name);
     }
 
+    /// Makes each write to a file fail behind this size, as if the disk were full. Returns whether this machine supports
+    /// that. The process must ignore SIGXFSZ; see [`without_xfsz`].
+    pub fn limit_files(&self, bytes: u64) -> bool {
+        limit_files(self.id(), &bytes.to_string())
+    }
+
+    /// Removes the limit of [`TestProcess::limit_files`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the process is gone.
+    pub fn free_files(&self) {
+        assert!(limit_files(self.id(), "unlimited"), "the file size limit can be removed");
+    }
+
     /// Whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
@@ -197,6 +212,20 @@ fn read(path: &Path) -> String {
 fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+}
+
+/// Creates the command of a process that ignores SIGXFSZ. When a file reaches its size limit, the process gets an error.
+pub fn without_xfsz(program: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
+    shell
+}
+
+/// Limits the size of the files that a process writes. Returns whether this machine supports that.
+pub(crate) fn limit_files(process: u32, bytes: &str) -> bool {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let limited = Command::new("prlimit").args(["--pid", &process.to_string(), &limit]).status();
+    limited.is_ok_and(|status| status.success())
 }
 
 /// Sends a signal to a process, by its name without `SIG`.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{TestProcess, signal};
+use crate::process::{TestProcess, limit_files, signal, without_xfsz};
 
 /// The longest time for a server to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -178,14 +178,11 @@ impl RedisServer {
         Err(self.logged())
     }
 
-    /// A process that ignores SIGXFSZ gets a write error when a file reaches its size limit.
     fn program(&self) -> Command {
         if !self.options.limited_disk {
             return Command::new(program());
         }
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &program()]);
-        shell
+        without_xfsz(&program())
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -279,18 +276,16 @@ impl RedisServer {
     /// Panics if the server was started without `limited_disk`.
     pub fn fill_disk(&self) -> bool {
         assert!(self.options.limited_disk, "start the server with `limited_disk`");
-        self.limit_files("1:unlimited")
+        self.limit_files("1")
     }
 
     /// Allows writes to the server's files again.
     pub fn free_disk(&self) {
-        assert!(self.limit_files("unlimited:unlimited"), "the file size limit can be removed");
+        assert!(self.limit_files("unlimited"), "the file size limit can be removed");
     }
 
-    fn limit_files(&self, limit: &str) -> bool {
-        let process = self.process.as_ref().expect("the server runs").server.id().to_string();
-        let limited = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}")]).status();
-        limited.is_ok_and(|status| status.success())
+    fn limit_files(&self, bytes: &str) -> bool {
+        limit_files(self.process.as_ref().expect("the server runs").server.id(), bytes)
     }
 
     fn last_aof(&self) -> Option<PathBuf> {
@@ -368,6 +363,21 @@ impl RedisServer {
         send(&mut stream, words)?;
         read_reply(&mut stream)
     }
+
+    /// Reads all keys of an app with their values, as `DUMP` writes them.
+    ///
+    /// # Panics
+    ///
+    /// Panics like [`RedisServer::command`].
+    pub fn entries(&self, app_id: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let script = "local function hex(s) return (s:gsub('.', function(c) return ('%02x'):format(c:byte()) end)) end \
+                      local all = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+                      all[#all + 1] = hex(key) .. ' ' .. hex(redis.call('DUMP', key)) end return all";
+        // A test can't search compressed values.
+        self.config_set("rdbcompression", "no");
+        let all = self.command(&["EVAL", script, "0", &format!("{{{app_id}}}:*")]);
+        all.lines().filter_map(|line| line.split_once(' ')).map(|(key, held)| (unhex(key), unhex(held))).collect()
+    }
 }
 
 impl Drop for RedisServer {
@@ -378,6 +388,11 @@ impl Drop for RedisServer {
 
 fn program() -> String {
     std::env::var("PYNENC_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect()
 }
 
 /// The server's major version. Some options need version 7.

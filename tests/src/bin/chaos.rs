@@ -20,18 +20,21 @@ mod unix {
     use std::time::Duration;
 
     use clap::Parser;
-    use pynenc_tests::chaos::{self, Plan, ROLE};
+    use pynenc_tests::chaos::{self, Plan, ROLE, StoreKind};
 
-    /// Kills, pauses, cuts off and restarts workers, clients and a server while an app works, then checks every promise
+    /// Kills, pauses, cuts off and restarts workers, clients and a store while an app works, then checks every promise
     #[derive(Debug, Parser)]
     struct Arguments {
+        /// The store: a server that the program starts, or a file that all processes share
+        #[arg(long, value_enum, default_value_t = StoreKind::Redis)]
+        store: StoreKind,
         /// Minutes with faults
         #[arg(long, default_value_t = 1.0)]
         minutes: f64,
         /// Seed of all random choices; a new one by default
         #[arg(long)]
         seed: Option<u64>,
-        /// Injects no faults, and checks that memory and keys don't grow
+        /// Injects no faults, and checks that memory and stored entries don't grow
         #[arg(long)]
         soak: bool,
         /// Number of worker processes
@@ -61,7 +64,8 @@ mod unix {
     async fn run(arguments: &Arguments) -> ExitCode {
         let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
         let length = Duration::from_secs_f64(arguments.minutes * 60.0);
-        let plan = Plan { seed, length, workers: arguments.workers, clients: arguments.clients };
+        let Arguments { store, workers, clients, .. } = *arguments;
+        let plan = Plan { store, seed, length, workers, clients };
         println!("seed {seed}");
         if arguments.soak {
             let report = chaos::soak(plan).await;

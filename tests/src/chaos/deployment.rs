@@ -1,6 +1,5 @@
-//! The system under test: a server, workers and clients. Each process has a link of its own.
+//! The system under test: a store, workers and clients. Each process has a link of its own to a server.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -8,14 +7,13 @@ use std::time::Duration;
 use pynenc::InvocationId;
 use pynenc::core::RunnerId;
 use pynenc::prelude::*;
-use pynenc_redis::{RedisConfig, RedisStore, StartCheck};
 use pynenc_testkit::oracles::Evidence;
-use pynenc_testkit::{Flow, Proxy, RedisServer, TestProcess};
+use pynenc_testkit::{Flow, Proxy, TestProcess};
 use tempfile::TempDir;
 
 use super::plan::Plan;
+use super::store::Store;
 use super::{client, load};
-use crate::variables::on_redis;
 use crate::worker_tasks::{SHARED_FOLDER, SharedFolder};
 
 /// The variable with the role of a process that a chaos run starts.
@@ -32,7 +30,7 @@ pub(super) struct Retention {
 
 /// Longer than any run.
 pub(super) const LONG: Retention = Retention { retention: "1h", interval: "30s" };
-/// So short that the number of keys soon stops growing.
+/// So short that the number of entries soon stops growing.
 pub(super) const SHORT: Retention = Retention { retention: "5s", interval: "500ms" };
 /// Longer than every retention.
 const LATER: Duration = Duration::from_secs(3 * 3600);
@@ -44,15 +42,15 @@ pub(super) struct Instance {
     starts: usize,
     /// The number of faults of this instance.
     pub(super) disturbances: usize,
-    /// The link to the server.
-    pub(super) link: Proxy,
+    /// The link to a server.
+    pub(super) link: Option<Proxy>,
     /// The running process.
     pub(super) process: Option<TestProcess>,
 }
 
-/// The server and all instances.
+/// The store and all instances.
 pub(super) struct Deployment {
-    pub(super) server: RedisServer,
+    pub(super) store: Store,
     pub(super) shared: SharedFolder,
     pub(super) workers: Vec<Instance>,
     pub(super) clients: Vec<Instance>,
@@ -64,20 +62,21 @@ pub(super) struct Deployment {
 }
 
 impl Deployment {
-    /// Creates a server and no processes.
+    /// Creates a store and no processes.
     pub(super) async fn new(plan: &Plan, retention: Retention) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be created");
-        let (server, shared) = (RedisServer::start(), SharedFolder::in_folder(folder.path()));
-        let instances = |role, count| (0..count).map(|number| Instance::new(role, number, &server)).collect();
-        let app = load::app(shared.clone()).environment(settings(&server.url(), retention)).build().await;
+        let (store, shared) = (Store::start(plan.store, folder.path()), SharedFolder::in_folder(folder.path()));
+        let instances = |role, count| (0..count).map(|number| Instance::new(role, number, store.link())).collect();
+        let variables = store.variables(APP, None, &settings(retention));
+        let app = load::app(shared.clone()).environment(variables).build().await;
         Self {
             workers: instances("worker", plan.workers),
             clients: instances("client", plan.clients),
-            app: app.expect("the server runs"),
+            app: app.expect("the store can be used"),
             seed: plan.seed,
             pause: plan.pause().as_millis() as u64,
             retention,
-            server,
+            store,
             shared,
             folder,
         }
@@ -90,7 +89,13 @@ impl Deployment {
     }
 
     pub(super) fn start_worker(&mut self, number: usize) {
-        let (command, log) = (self.command(&self.workers[number]), self.log(&self.workers[number]));
+        self.start_worker_where(number, &[]);
+    }
+
+    /// Starts a worker with additional variables.
+    pub(super) fn start_worker_where(&mut self, number: usize, variables: &[(&str, &str)]) {
+        let (mut command, log) = (self.command(&self.workers[number]), self.log(&self.workers[number]));
+        command.envs(variables.iter().copied());
         self.workers[number].start(command, log);
     }
 
@@ -105,7 +110,7 @@ impl Deployment {
     fn command(&self, instance: &Instance) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("the current program has a path"));
         command.env(ROLE, instance.role).env(SHARED_FOLDER, self.shared.folder());
-        command.envs(settings(instance.link.url(), self.retention));
+        command.envs(self.store.variables(APP, instance.link.as_ref(), &settings(self.retention)));
         command
     }
 
@@ -118,20 +123,18 @@ impl Deployment {
         self.folder.path().join(format!("log-{}-{}-{start}", instance.role, instance.number))
     }
 
-    /// Starts a worker that applies retention, with a direct connection to the server.
+    /// Starts a worker that applies retention, without a link.
     pub(super) fn retention_worker(&self) -> TestProcess {
-        let instance = Instance::new("worker", self.workers.len(), &self.server);
+        let instance = Instance::new("worker", self.workers.len(), None);
         let mut command = self.command(&instance);
         let retention = Retention { interval: "200ms", ..self.retention };
-        command.envs(settings(&self.server.url(), retention));
+        command.envs(self.store.variables(APP, None, &settings(retention)));
         TestProcess::start_with_log(&mut command, self.log(&instance))
     }
 
-    /// Moves the time of every store past every retention.
+    /// Moves the time of the store past every retention.
     pub(super) async fn pass_retentions(&self) -> Result<()> {
-        let config = RedisConfig { start_check: StartCheck::Off, ..RedisConfig::with_url(self.server.url()) };
-        let store = RedisStore::connect(&config, APP).await.map_err(Error::other)?;
-        store.advance(LATER).await.map_err(Error::other)
+        self.store.advance(APP, LATER).await
     }
 
     /// Collects the evidence when everything has finished.
@@ -155,10 +158,10 @@ impl Deployment {
         Ok(runners.into_iter().filter(|runner| !runner.retired).map(|runner| runner.id).collect())
     }
 
-    /// Finds remaining keys of invocations and runners in the evidence.
+    /// Finds remaining entries of invocations and runners in the evidence.
     pub(super) async fn find_leftovers(&self, evidence: &mut Evidence) -> Result<()> {
         evidence.leftovers.clear();
-        evidence.find_leftovers(&self.server, APP, &self.live_runners().await?);
+        evidence.find_leftovers(self.store.entries(APP)?, &self.live_runners().await?);
         Ok(())
     }
 
@@ -181,12 +184,12 @@ fn without_colors(text: &str) -> String {
 }
 
 impl Instance {
-    fn new(role: &'static str, number: usize, server: &RedisServer) -> Self {
-        Self { role, number, starts: 0, disturbances: 0, link: Proxy::in_front_of(server), process: None }
+    fn new(role: &'static str, number: usize, link: Option<Proxy>) -> Self {
+        Self { role, number, starts: 0, disturbances: 0, link, process: None }
     }
 
     fn start(&mut self, mut command: Command, log: PathBuf) {
-        self.link.set_both(Flow::Pass);
+        self.repair_link();
         self.process = Some(TestProcess::start_with_log(&mut command, log));
         self.starts += 1;
     }
@@ -199,13 +202,16 @@ impl Instance {
     pub(super) fn kill(&mut self) {
         self.process = None;
     }
+
+    pub(super) fn repair_link(&self) {
+        self.link.iter().for_each(|link| link.set_both(Flow::Pass));
+    }
 }
 
 /// The settings of every process. Leases are short, and no invocation becomes a poison pill.
-fn settings(url: &str, retention: Retention) -> BTreeMap<String, String> {
+fn settings(retention: Retention) -> Vec<(&'static str, &'static str)> {
     let Retention { retention, interval } = retention;
-    let settings = [
-        ("REDIS__START_CHECK", "off"),
+    vec![
         ("RUNNER__CONCURRENCY", "16"),
         ("RUNNER__LEASE", "1500ms"),
         ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
@@ -219,6 +225,5 @@ fn settings(url: &str, retention: Retention) -> BTreeMap<String, String> {
         ("RETENTION__RESULTS", retention),
         ("RETENTION__FAILURES", retention),
         ("RETENTION__INTERVAL", interval),
-    ];
-    on_redis(APP, url, &settings)
+    ]
 }

@@ -148,12 +148,11 @@ pub async fn run_worker() -> Result<()> {
     build_app(&SharedFolder::of_environment()).await?.run().await
 }
 
-/// Builds the app, and waits for its server. A process that exits without a server would be restarted by its
-/// supervisor.
+/// Builds the app, and waits for its store. A process that exits without a store would be restarted by its supervisor.
 pub(super) async fn build_app(shared: &SharedFolder) -> Result<Pynenc> {
     loop {
         match app(shared.clone()).build().await {
-            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the server isn't up yet"),
+            Err(error @ Error::Unavailable { .. }) => tracing::info!(%error, "the store can't be used yet"),
             app => return app,
         }
         tokio::time::sleep(millis(100)).await;

@@ -7,9 +7,20 @@ const MOST_CALLS: u32 = 60;
 /// The maximum number of calls in a long run, so that the oracles can check all of them.
 const MOST_IN_ALL: u32 = 60_000;
 
+/// The kind of store under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StoreKind {
+    /// A Redis server.
+    Redis,
+    /// A SQLite file that the processes share.
+    Sqlite,
+}
+
 /// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// The store.
+    pub store: StoreKind,
     /// The seed of all random choices.
     pub seed: u64,
     /// The duration of the faults.

@@ -15,7 +15,7 @@ use super::fault_injector::FaultInjector;
 use super::load::{EACH_SECOND, plain};
 use super::plan::Plan;
 
-/// The longest time until work resumes after the server is back.
+/// The longest time until work resumes after the store is back.
 const BOUND: Duration = Duration::from_secs(5);
 /// The longest time until everything has finished.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ pub struct Report {
     runs: usize,
     recoveries: Vec<Recovery>,
     settling: Duration,
-    keys: usize,
+    entries: (u64, &'static str),
     summary: String,
     log: Vec<String>,
     breaches: Vec<Breach>,
@@ -58,7 +58,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, faults, invocations, accepted, runs, recoveries, settling, keys, .. } = self;
+        let Self { seed, faults, invocations, accepted, runs, recoveries, settling, entries, .. } = self;
         if !self.is_success() {
             writeln!(f, "injected faults:\n{}\n", self.log.join("\n"))?;
         }
@@ -67,7 +67,7 @@ impl fmt::Display for Report {
         writeln!(f, "seed {seed}: {faults} faults: {}", self.summary)?;
         writeln!(f, "{invocations} invocations, {accepted} acknowledged to clients, {runs} runs started")?;
         writeln!(f, "longest recovery of {}: {longest}; everything finished after {settling:?}", recoveries.len())?;
-        writeln!(f, "{keys} keys are left after every retention")?;
+        writeln!(f, "{} {} are left after every retention", entries.0, entries.1)?;
         if self.is_success() {
             return write!(f, "every promise held");
         }
@@ -80,7 +80,7 @@ impl fmt::Display for Report {
 ///
 /// # Panics
 ///
-/// Panics if the server or a process can't be started.
+/// Panics if the store or a process can't be started.
 pub async fn run(plan: Plan) -> Report {
     let mut deployment = Deployment::new(&plan, LONG).await;
     deployment.start_all();
@@ -89,7 +89,7 @@ pub async fn run(plan: Plan) -> Report {
     injector.undo_all(&mut deployment);
     let (mut evidence, settling) = wait_until_finished(&deployment).await;
     evidence.recoveries = recoveries;
-    let keys = forget(&mut deployment, &mut evidence).await;
+    let left = forget(&mut deployment, &mut evidence).await;
     let mut breaches = evidence.breaches();
     breaches.extend(client_breaches(&deployment, &evidence));
     Report {
@@ -100,7 +100,7 @@ pub async fn run(plan: Plan) -> Report {
         runs: evidence.notes.iter().filter(|note| note.action == "begin").count(),
         recoveries: evidence.recoveries,
         settling,
-        keys,
+        entries: (left, deployment.store.entries_name()),
         summary: injector.summary(),
         log: injector.log().to_vec(),
         breaches,
@@ -111,8 +111,8 @@ pub async fn run(plan: Plan) -> Report {
 async fn inject_faults(deployment: &mut Deployment, injector: &mut FaultInjector, length: Duration) -> Vec<Recovery> {
     let (start, mut recoveries) = (Instant::now(), Vec::new());
     while start.elapsed() < length {
-        let (pause, is_server_back) = injector.step(deployment);
-        if is_server_back && recoveries.len() < start.elapsed().as_secs() as usize / 4 {
+        let (pause, is_store_back) = injector.step(deployment);
+        if is_store_back && recoveries.len() < start.elapsed().as_secs() as usize / 4 {
             injector.undo_all(deployment);
             recoveries.push(recovery(&deployment.app, injector.log()).await);
         }
@@ -123,7 +123,7 @@ async fn inject_faults(deployment: &mut Deployment, injector: &mut FaultInjector
 
 async fn recovery(app: &Pynenc, log: &[String]) -> Recovery {
     let last: Vec<&str> =
-        log.iter().rev().filter(|line| line.contains(" server ")).take(1).map(String::as_str).collect();
+        log.iter().rev().filter(|line| line.contains(" store ")).take(1).map(String::as_str).collect();
     let start = Instant::now();
     let key = InvocationId::new().to_string();
     let probe = async {
@@ -144,7 +144,7 @@ async fn wait_until_finished(deployment: &Deployment) -> (Evidence, Duration) {
     let start = Instant::now();
     let wait = async {
         while let Err(error) = deployment.app.triggers().pause(EACH_SECOND).await {
-            tracing::info!(%error, "the server isn't back yet");
+            tracing::info!(%error, "the store isn't back yet");
         }
         deployment.shared.open(client::STOP).expect("the shared folder exists");
         while !is_finished(deployment).await.unwrap_or(false) {
@@ -154,7 +154,7 @@ async fn wait_until_finished(deployment: &Deployment) -> (Evidence, Duration) {
     // The oracles find invocations that didn't finish in time.
     let _ = tokio::time::timeout(PATIENCE, wait).await;
     let settling = start.elapsed();
-    (deployment.evidence().await.expect("the server is back"), settling)
+    (deployment.evidence().await.expect("the store is back"), settling)
 }
 
 async fn is_finished(deployment: &Deployment) -> Result<bool> {
@@ -169,13 +169,13 @@ async fn is_finished(deployment: &Deployment) -> Result<bool> {
     Ok(unfinished.is_empty() && !is_open)
 }
 
-/// Moves time past every retention until everything is gone, and counts the remaining keys. Retention is extended for
+/// Moves time past every retention until everything is gone, and counts the remaining entries. Retention is extended for
 /// invocations that others need, so this takes several rounds.
-async fn forget(deployment: &mut Deployment, evidence: &mut Evidence) -> usize {
+async fn forget(deployment: &mut Deployment, evidence: &mut Evidence) -> u64 {
     deployment.workers.iter_mut().chain(&mut deployment.clients).for_each(Instance::kill);
     let _retention_worker = deployment.retention_worker();
     for _ in 0..RETENTION_ROUNDS {
-        deployment.pass_retentions().await.expect("the server is back");
+        deployment.pass_retentions().await.expect("the store is back");
         let wait = async {
             while !is_forgotten(deployment, evidence).await.unwrap_or(false) {
                 tokio::time::sleep(millis(200)).await;
@@ -186,8 +186,8 @@ async fn forget(deployment: &mut Deployment, evidence: &mut Evidence) -> usize {
         }
     }
     // The last round may have been interrupted.
-    deployment.find_leftovers(evidence).await.expect("the server is back");
-    deployment.server.command(&["DBSIZE"]).trim().parse().unwrap_or_default()
+    deployment.find_leftovers(evidence).await.expect("the store is back");
+    deployment.store.count()
 }
 
 async fn is_forgotten(deployment: &Deployment, evidence: &mut Evidence) -> Result<bool> {

@@ -1,4 +1,4 @@
-//! Runs a steady load without faults. Memory and keys must not grow.
+//! Runs a steady load without faults. Memory, the disk and the number of entries must not grow.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use super::load::EACH_SECOND;
 use super::measure::{resident, slope};
 use super::plan::Plan;
 
-/// The maximum number of additional keys after the load. Some counters and lists exist from their first use on.
-const NEW_KEYS: u64 = 30;
+/// The maximum number of additional entries after the load. Some counters and lists exist from their first use on.
+const NEW_ENTRIES: u64 = 30;
 /// The longest time until finished invocations are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,9 +27,9 @@ struct Sample {
     minutes: f64,
     /// The resident memory of all workers in bytes.
     resident: f64,
-    keys: f64,
-    /// The server's memory in bytes.
-    memory: f64,
+    entries: f64,
+    /// The bytes of the store.
+    bytes: f64,
 }
 
 /// The growth of one measurement in the second half of a run.
@@ -71,8 +71,9 @@ pub struct SoakReport {
     invocations: usize,
     length: Duration,
     trends: Vec<Trend>,
-    keys_before: u64,
-    keys_after: u64,
+    entries_name: &'static str,
+    entries_before: u64,
+    entries_after: u64,
 }
 
 impl SoakReport {
@@ -81,9 +82,9 @@ impl SoakReport {
         self.trends.iter().all(Trend::is_within_bound) && self.is_clean()
     }
 
-    /// Whether the server has about as many keys as before.
+    /// Whether the store has about as many entries as before.
     pub fn is_clean(&self) -> bool {
-        self.keys_after <= self.keys_before + NEW_KEYS
+        self.entries_after <= self.entries_before + NEW_ENTRIES
     }
 
     /// The number of invocations.
@@ -94,10 +95,13 @@ impl SoakReport {
 
 impl fmt::Display for SoakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { invocations, length, keys_before, keys_after, .. } = self;
+        let Self { invocations, length, entries_name, entries_before, entries_after, .. } = self;
         writeln!(f, "{invocations} runs in {length:?}")?;
         self.trends.iter().try_for_each(|trend| writeln!(f, "{trend}"))?;
-        write!(f, "{keys_before} keys before, {keys_after} after every retention, at most {NEW_KEYS} more")
+        write!(
+            f,
+            "{entries_before} {entries_name} before, {entries_after} after every retention, at most {NEW_ENTRIES} more"
+        )
     }
 }
 
@@ -105,23 +109,24 @@ impl fmt::Display for SoakReport {
 ///
 /// # Panics
 ///
-/// Panics if the server or a process can't be started.
+/// Panics if the store or a process can't be started.
 pub async fn run(plan: Plan) -> SoakReport {
     let mut deployment = Deployment::new(&plan, SHORT).await;
     (0..plan.workers).for_each(|number| deployment.start_worker(number));
     tokio::time::sleep(secs(1)).await;
-    let keys_before = keys(&deployment);
+    let entries_before = deployment.store.count();
     (0..plan.clients).for_each(|number| deployment.start_client(number));
     let samples = sample(&deployment, plan.length).await;
-    let keys_after = empty(&deployment, keys_before).await;
+    let entries_after = empty(&deployment, entries_before).await;
     let starts: Vec<Timestamp> =
         deployment.shared.ledger.notes().iter().filter(|note| note.action == "begin").map(|note| note.at).collect();
     SoakReport {
         invocations: starts.len(),
         length: plan.length,
         trends: trends_of(&samples, &starts),
-        keys_before,
-        keys_after,
+        entries_name: deployment.store.entries_name(),
+        entries_before,
+        entries_after,
     }
 }
 
@@ -134,32 +139,22 @@ async fn sample(deployment: &Deployment, length: Duration) -> Vec<Sample> {
             at: SystemClock.now(),
             minutes: start.elapsed().as_secs_f64() / 60.0,
             resident: workers.sum::<u64>() as f64,
-            keys: keys(deployment) as f64,
-            memory: memory(deployment) as f64,
+            entries: deployment.store.count() as f64,
+            bytes: deployment.store.bytes() as f64,
         });
     }
     samples
 }
 
-fn keys(deployment: &Deployment) -> u64 {
-    deployment.server.command(&["DBSIZE"]).trim().parse().unwrap_or_default()
-}
-
-fn memory(deployment: &Deployment) -> u64 {
-    let report = deployment.server.command(&["INFO", "memory"]);
-    let used = report.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    used.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or_default()
-}
-
-/// Stops the load, and counts the keys when every retention is over.
+/// Stops the load, and counts the entries when every retention is over.
 async fn empty(deployment: &Deployment, before: u64) -> u64 {
-    deployment.app.triggers().pause(EACH_SECOND).await.expect("the server runs");
+    deployment.app.triggers().pause(EACH_SECOND).await.expect("the store can be used");
     deployment.shared.open(client::STOP).expect("the shared folder exists");
     let start = Instant::now();
-    while keys(deployment) > before + NEW_KEYS && start.elapsed() < PATIENCE {
+    while deployment.store.count() > before + NEW_ENTRIES && start.elapsed() < PATIENCE {
         tokio::time::sleep(millis(100)).await;
     }
-    keys(deployment)
+    deployment.store.count()
 }
 
 fn trends_of(samples: &[Sample], starts: &[Timestamp]) -> Vec<Trend> {
@@ -175,11 +170,11 @@ fn trends_of(samples: &[Sample], starts: &[Timestamp]) -> Vec<Trend> {
         let growth = if mean > 0.0 { a_minute * minutes / mean } else { 0.0 };
         Trend { name, mean, a_minute, a_thousand: slope(&by_thousand), growth, bound }
     };
-    // The server's memory follows the load's rate, which varies. Permanent growth shows in the final count of keys.
+    // The store's size follows the load's rate, which varies. Permanent growth shows in the final count of entries.
     vec![
         trend("memory of the workers in bytes", 0.1, |sample| sample.resident),
-        trend("keys of the server", 0.5, |sample| sample.keys),
-        trend("memory of the server in bytes", 0.2, |sample| sample.memory),
+        trend("entries of the store", 0.5, |sample| sample.entries),
+        trend("size of the store in bytes", 0.2, |sample| sample.bytes),
     ]
 }
 
@@ -192,8 +187,8 @@ mod tests {
             at: Timestamp::from_millis(u64::from(n) * 1000),
             minutes: f64::from(n) / 60.0,
             resident: resident(n),
-            keys: 100.0 + f64::from(n % 3),
-            memory: 5e6,
+            entries: 100.0 + f64::from(n % 3),
+            bytes: 5e6,
         };
         let samples: Vec<_> = (0..100).map(sample).collect();
         let starts: Vec<_> = (0..100_000).map(Timestamp::from_millis).collect();
@@ -203,10 +198,10 @@ mod tests {
     #[test]
     fn growth_is_noticed() {
         assert!(trends(|_| 1e8).iter().all(Trend::is_within_bound));
-        let [resident, keys, memory] = trends(|n| 1e8 + 1e6 * f64::from(n))[..] else {
+        let [resident, entries, bytes] = trends(|n| 1e8 + 1e6 * f64::from(n))[..] else {
             panic!("expected three trends")
         };
-        assert!(!resident.is_within_bound() && keys.is_within_bound() && memory.is_within_bound(), "{resident}");
+        assert!(!resident.is_within_bound() && entries.is_within_bound() && bytes.is_within_bound(), "{resident}");
         assert!((resident.a_minute - 6e7).abs() < 1e3 && (resident.a_thousand - 1e6).abs() < 1e3, "{resident}");
     }
 }

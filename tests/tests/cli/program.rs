@@ -29,7 +29,7 @@ impl Program {
     /// Creates the program with an app in a file of its own.
     pub(crate) fn on_sqlite() -> Self {
         let mut program = Self::in_memory();
-        program.variables = on_sqlite("jobs.db", &[]);
+        program.variables = on_sqlite("fleet", "jobs.db", &[]);
         program.variables.remove("PYNENC__APP_ID");
         program
     }

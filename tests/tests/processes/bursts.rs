@@ -36,7 +36,7 @@ struct OtherClient {
 impl OtherClient {
     fn of(fleet: &Fleet) -> Self {
         let (stop, stopped) = mpsc::channel();
-        let mut link = TcpStream::connect(("127.0.0.1", fleet.server.port())).unwrap();
+        let mut link = TcpStream::connect(("127.0.0.1", fleet.server().port())).unwrap();
         let waits = std::thread::spawn(move || {
             let mut waits = Vec::new();
             while stopped.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -126,7 +126,7 @@ async fn many_finished_invocations_leave_no_keys_after_their_retention() {
     let settings = [ROOM, &short].concat();
     let (app, other_client) = (fleet.client_with(&short).await, OtherClient::of(&fleet));
     let _workers = [fleet.worker_with(&settings), fleet.worker_with(&settings)];
-    let keys = || fleet.server.command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
+    let keys = || fleet.server().command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
     app.submit(noted("first".into())).await.unwrap().result().await.unwrap();
     let is_empty =
         async || app.count(Status::Success).await.unwrap() + app.count(Status::Registered).await.unwrap() == 0;

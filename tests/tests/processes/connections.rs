@@ -13,7 +13,7 @@ use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
 async fn a_disconnected_worker_stops_limited_tasks_and_returns_under_a_new_identity() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let _cut_off = fleet.worker_behind(&proxy);
     let alone = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
     let beside = app.submit(gated("b".into())).await.unwrap();
@@ -48,7 +48,7 @@ const SURE_LEASE: [(&str, &str); 2] = [("RUNNER__LEASE", "6s"), ("REDIS__RESPONS
 async fn a_worker_survives(dead: impl Fn(&BTreeSet<String>) -> bool + Send + Sync + 'static) {
     let fleet = Fleet::new();
     let app = fleet.client_with(&SURE_LEASE).await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let _worker = fleet.worker_behind_with(&proxy, &SURE_LEASE);
     let running = app.submit(gated("gate".into())).await.unwrap();
     fleet.ledger().reaches(1, "begin gate").await;
@@ -102,7 +102,7 @@ async fn a_worker_replaces_all_of_its_dead_connections() {
 #[tokio::test]
 async fn a_client_with_dead_connections_gets_its_result_and_can_submit_again() {
     let fleet = Fleet::new();
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let app = fleet.client_behind_with(&proxy, &SURE_LEASE).await;
     let _worker = fleet.worker_with(&SURE_LEASE);
     let running = app.submit(gated("gate".into())).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_client_with_dead_connections_gets_its_result_and_can_submit_again() {
         let running = running.clone();
         async move { result_of(&running).await }
     });
-    let listeners = async || fleet.server.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().count();
+    let listeners = async || fleet.server().command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().count();
     until("the worker and the client listen", async || listeners().await == 2).await;
     proxy.blackhole(|_| true);
     fleet.shared.open("gate").unwrap();
@@ -128,7 +128,7 @@ async fn a_client_with_dead_connections_gets_its_result_and_can_submit_again() {
 #[tokio::test]
 async fn corrupted_replies_fail_no_call() {
     let fleet = Fleet::new();
-    let [clients, workers] = [Proxy::in_front_of(&fleet.server), Proxy::in_front_of(&fleet.server)];
+    let [clients, workers] = [Proxy::in_front_of(fleet.server()), Proxy::in_front_of(fleet.server())];
     let app = fleet.client_behind_with(&clients, &[]).await;
     let _worker = fleet.warm_worker_behind(&workers, &app).await;
     // Each fault waits for the one before it on the same command. Repeated requests are left alone.
@@ -155,7 +155,7 @@ async fn corrupted_replies_fail_no_call() {
 async fn a_slow_link_costs_no_lease() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     proxy.set_both(Flow::Delay { by: millis(50), jitter: millis(50) });
     let _worker = fleet.worker_behind(&proxy);
     let group = app.submit_all((0..40).map(|n| noted(n.to_string()))).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_slow_link_costs_no_lease() {
 async fn a_link_that_breaks_repeatedly_loses_nothing() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let _worker = fleet.worker_behind(&proxy);
     let group = app.submit_all((0..200).map(|n| noted(n.to_string()))).await.unwrap();
     for (number, flow) in
@@ -210,9 +210,9 @@ async fn a_server_that_cuts_every_connection_and_forgets_its_scripts_loses_nothi
             .await;
             submitted.push(invocation.unwrap());
         }
-        fleet.server.kill_clients();
-        fleet.server.script_flush();
-        fleet.server.function_flush();
+        fleet.server().kill_clients();
+        fleet.server().script_flush();
+        fleet.server().function_flush();
     }
     for invocation in &submitted {
         result_of(invocation).await.unwrap();

@@ -1,4 +1,4 @@
-//! A server, worker processes, and a client that observes them.
+//! A store, worker processes, and a client that observes them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,12 +6,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pynenc::backends::pynenc_sqlite::rusqlite::Connection;
 use pynenc::core::orchestrator::{HistoryEntry, Tracked};
 use pynenc::prelude::*;
 use pynenc::{InvocationId, Reason};
 use pynenc_testkit::oracles::Evidence;
 use pynenc_testkit::{Ledger, Proxy, RedisServer, TestProcess};
-use pynenc_tests::variables::on_redis;
+use pynenc_tests::variables::{on_redis, on_sqlite};
 use pynenc_tests::worker_tasks::{SHARED_FOLDER, SharedFolder, builder, noted};
 use tempfile::TempDir;
 
@@ -23,37 +24,90 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DISTURBANCES: usize = 20;
 
 /// The settings of the clients and the workers.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("RUNNER_CLS", "ThreadRunner"),
-    ("REDIS__START_CHECK", "off"),
     ("RUNNER__CONCURRENCY", "8"),
     ("RUNNER__LEASE", "1500ms"),
     ("RUNNER__HEARTBEAT_INTERVAL", "500ms"),
     ("RUNNER__SWEEP_INTERVAL", "250ms"),
 ];
 
-fn variables(app_id: &str, url: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
-    on_redis(app_id, url, &[&SETTINGS[..], more].concat())
+/// A kind of store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Store {
+    Redis,
+    Sqlite,
 }
 
-/// A server with worker processes.
+/// A store with worker processes.
 pub(crate) struct Fleet {
-    pub(crate) server: RedisServer,
+    /// `None` if the store is a file.
+    server: Option<RedisServer>,
     pub(crate) shared: SharedFolder,
     processes: AtomicUsize,
     _folder: TempDir,
 }
 
 impl Fleet {
+    /// Starts a server.
     pub(crate) fn new() -> Self {
-        Self::on(RedisServer::start())
+        Self::over(Store::Redis)
     }
 
     /// Uses an existing server.
     pub(crate) fn on(server: RedisServer) -> Self {
+        Self::with(Some(server))
+    }
+
+    /// Starts an empty store.
+    pub(crate) fn over(store: Store) -> Self {
+        match store {
+            Store::Redis => Self::on(RedisServer::start()),
+            Store::Sqlite => Self::with(None),
+        }
+    }
+
+    fn with(server: Option<RedisServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = SharedFolder::in_folder(folder.path());
         Self { server, shared, processes: AtomicUsize::new(0), _folder: folder }
+    }
+
+    pub(crate) fn server(&self) -> &RedisServer {
+        self.server.as_ref().expect("the store is a server")
+    }
+
+    pub(crate) fn server_mut(&mut self) -> &mut RedisServer {
+        self.server.as_mut().expect("the store is a server")
+    }
+
+    /// Lets every request to the store wait until the stall is dropped.
+    pub(crate) fn stall(&self) -> Stall<'_> {
+        match &self.server {
+            Some(server) => {
+                server.pause();
+                Stall::Server(server)
+            }
+            None => {
+                let connection = Connection::open(self.path()).unwrap();
+                connection.busy_timeout(PATIENCE).unwrap();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                Stall::Lock(connection)
+            }
+        }
+    }
+
+    /// The path of the SQLite file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.shared.folder().join("jobs.db")
+    }
+
+    /// The variables of an app on the store, with additional settings.
+    fn variables(&self, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+        match &self.server {
+            Some(server) => variables_at("fleet", &server.url(), more),
+            None => on_sqlite("fleet", self.path().to_str().unwrap(), &[&SETTINGS[..], more].concat()),
+        }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -67,22 +121,22 @@ impl Fleet {
 
     /// Creates a client with additional settings.
     pub(crate) async fn client_with(&self, more: &[(&str, &str)]) -> Pynenc {
-        self.client_at(&self.server.url(), more).await
+        self.client_of(self.variables(more)).await
     }
 
     /// Creates a client behind a proxy, with additional settings.
     pub(crate) async fn client_behind_with(&self, proxy: &Proxy, more: &[(&str, &str)]) -> Pynenc {
-        self.client_at(proxy.url(), more).await
+        self.client_of(variables_at("fleet", proxy.url(), more)).await
     }
 
-    async fn client_at(&self, url: &str, more: &[(&str, &str)]) -> Pynenc {
-        builder(self.shared.clone()).environment(variables("fleet", url, more)).build().await.unwrap()
+    async fn client_of(&self, variables: BTreeMap<String, String>) -> Pynenc {
+        builder(self.shared.clone()).environment(variables).build().await.unwrap()
     }
 
     /// Creates a client while the server refuses connections. Returns its error, or `None` if it can connect.
     pub(crate) async fn late_client(&self) -> Option<String> {
         // Apps with the same id in one process share their connections.
-        let variables = variables("late", &self.server.url(), &[]);
+        let variables = variables_at("late", &self.server().url(), &[]);
         match builder(self.shared.clone()).environment(variables).build().await {
             Ok(app) => app.count(Status::Running).await.err().map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
@@ -96,7 +150,7 @@ impl Fleet {
 
     /// Starts a worker process with additional settings.
     pub(crate) fn worker_with(&self, settings: &[(&str, &str)]) -> TestProcess {
-        self.start(self.command(&self.server.url(), settings))
+        self.start(self.command(&self.variables(settings)))
     }
 
     /// Starts a worker process behind a proxy.
@@ -106,7 +160,7 @@ impl Fleet {
 
     /// Starts a worker process behind a proxy, with additional settings.
     pub(crate) fn worker_behind_with(&self, proxy: &Proxy, settings: &[(&str, &str)]) -> TestProcess {
-        self.start(self.command(proxy.url(), settings))
+        self.start(self.command(&variables_at("fleet", proxy.url(), settings)))
     }
 
     /// Starts a worker process behind a proxy and runs a call on it, so that the server has its scripts.
@@ -129,8 +183,15 @@ impl Fleet {
 
     /// Starts a worker process with additional environment variables.
     pub(crate) fn worker_where(&self, variables: &[(&str, &str)]) -> TestProcess {
-        let mut command = self.command(&self.server.url(), &[]);
+        let mut command = self.command(&self.variables(&[]));
         command.envs(variables.iter().copied());
+        self.start(command)
+    }
+
+    /// Starts a worker process whose files can be limited.
+    pub(crate) fn worker_with_limited_files(&self, settings: &[(&str, &str)]) -> TestProcess {
+        let mut command = pynenc_testkit::without_xfsz(env!("CARGO_BIN_EXE_gated-worker"));
+        command.env(SHARED_FOLDER, self.shared.folder()).envs(self.variables(settings));
         self.start(command)
     }
 
@@ -138,9 +199,9 @@ impl Fleet {
         TestProcess::start_with_log(&mut command, self.log(self.processes.fetch_add(1, Ordering::Relaxed)))
     }
 
-    fn command(&self, url: &str, settings: &[(&str, &str)]) -> Command {
+    fn command(&self, variables: &BTreeMap<String, String>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gated-worker"));
-        command.env(SHARED_FOLDER, self.shared.folder()).envs(variables("fleet", url, settings));
+        command.env(SHARED_FOLDER, self.shared.folder()).envs(variables);
         command
     }
 
@@ -163,6 +224,39 @@ impl Fleet {
         self.logs().into_iter().fold(evidence, |all, (name, text)| all.with_log(&name, text, DISTURBANCES))
     }
 }
+
+/// A store that stands still: a stopped server, or a file that a foreign program has locked.
+pub(crate) enum Stall<'a> {
+    Server(&'a RedisServer),
+    Lock(Connection),
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        match self {
+            Self::Server(server) => server.resume(),
+            Self::Lock(connection) => connection.execute_batch("ROLLBACK").unwrap(),
+        }
+    }
+}
+
+/// The variables of an app on a server at a URL, with additional settings.
+fn variables_at(app_id: &str, url: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    on_redis(app_id, url, &[&SETTINGS[..], &[("REDIS__START_CHECK", "off")], more].concat())
+}
+
+/// Defines each of these tests for each kind of store.
+macro_rules! on_each_store {
+    ($($name:ident),+ $(,)?) => {
+        mod redis {
+            $(#[tokio::test] async fn $name() { super::$name(crate::fleet::Store::Redis).await; })+
+        }
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(crate::fleet::Store::Sqlite).await; })+
+        }
+    };
+}
+pub(crate) use on_each_store;
 
 /// The record of an invocation.
 pub(crate) async fn record(app: &Pynenc, id: InvocationId) -> Tracked {

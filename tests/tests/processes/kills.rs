@@ -5,11 +5,17 @@ use pynenc::prelude::*;
 use pynenc_testkit::{Direction, Fault, Flow, Proxy};
 use pynenc_tests::worker_tasks::{aborts, fails_first, gated, noted};
 
-use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
+use crate::fleet::{Fleet, Store, finished_once, on_each_store, record, result_of, times, until};
 
-#[tokio::test]
-async fn the_invocation_of_a_killed_worker_is_run_by_another() {
-    let fleet = Fleet::new();
+on_each_store! {
+    the_invocation_of_a_killed_worker_is_run_by_another,
+    a_new_fleet_runs_the_invocations_of_a_killed_fleet,
+    a_retry_survives_its_worker_and_runs_once_and_not_early,
+    a_task_that_kills_its_process_charges_no_attempt_to_the_others,
+}
+
+async fn the_invocation_of_a_killed_worker_is_run_by_another(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let mut killed = fleet.worker();
@@ -31,7 +37,7 @@ async fn the_invocation_of_a_killed_worker_is_run_by_another() {
 async fn a_claim_with_a_lost_reply_is_repeated_and_runs_once() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let _worker = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
     proxy.once(invocation.id().as_bytes(), Fault::LoseReply);
@@ -48,7 +54,7 @@ async fn a_claim_with_a_lost_reply_is_repeated_and_runs_once() {
 async fn a_worker_killed_between_claim_and_start_charges_no_attempt() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let mut killed = fleet.warm_worker_behind(&proxy, &app).await;
     let invocation = app.submit(noted("a".into()).delay(millis(300))).await.unwrap();
     proxy.once(invocation.id().as_bytes(), Fault::StallReply);
@@ -66,7 +72,7 @@ async fn a_worker_killed_between_claim_and_start_charges_no_attempt() {
 async fn a_worker_killed_before_its_commit_leaves_one_result_of_two_runs() {
     let fleet = Fleet::new();
     let app = fleet.client().await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let mut killed = fleet.worker_behind(&proxy);
     fleet.ledger().reaches(1, "begin a").await;
@@ -86,7 +92,7 @@ async fn a_commit_with_a_lost_reply_takes_effect() {
     for is_killed in [true, false] {
         let fleet = Fleet::new();
         let app = fleet.client().await;
-        let proxy = Proxy::in_front_of(&fleet.server);
+        let proxy = Proxy::in_front_of(fleet.server());
         let mut worker = fleet.warm_worker_behind(&proxy, &app).await;
         let invocation = app.submit(gated("a".into())).await.unwrap();
         fleet.ledger().reaches(1, "begin a").await;
@@ -106,9 +112,8 @@ async fn a_commit_with_a_lost_reply_takes_effect() {
     }
 }
 
-#[tokio::test]
-async fn a_new_fleet_runs_the_invocations_of_a_killed_fleet() {
-    let fleet = Fleet::new();
+async fn a_new_fleet_runs_the_invocations_of_a_killed_fleet(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let group = app.submit_all((0..24).map(|_| gated("a".into()))).await.unwrap();
     let mut killed = [fleet.worker(), fleet.worker()];
@@ -124,9 +129,8 @@ async fn a_new_fleet_runs_the_invocations_of_a_killed_fleet() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_retry_survives_its_worker_and_runs_once_and_not_early() {
-    let fleet = Fleet::new();
+async fn a_retry_survives_its_worker_and_runs_once_and_not_early(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(fails_first("a".into())).await.unwrap();
     let mut killed = fleet.worker();
@@ -142,9 +146,8 @@ async fn a_retry_survives_its_worker_and_runs_once_and_not_early() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_task_that_kills_its_process_charges_no_attempt_to_the_others() {
-    let fleet = Fleet::new();
+async fn a_task_that_kills_its_process_charges_no_attempt_to_the_others(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let (gate, settings) =
         ("a", [("RUNNER_CLS", "ProcessRunner"), ("RUNNER__NUM_PROCESSES", "1"), ("RUNNER__CONCURRENCY", "64")]);

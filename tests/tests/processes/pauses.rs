@@ -6,11 +6,16 @@ use pynenc::Reason;
 use pynenc::prelude::*;
 use pynenc_tests::worker_tasks::{gated, gated_for, noted};
 
-use crate::fleet::{Fleet, LEASE, finished_once, record, result_of, times, until};
+use crate::fleet::{Fleet, LEASE, Store, finished_once, on_each_store, record, result_of, times, until};
 
-#[tokio::test]
-async fn a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed() {
-    let fleet = Fleet::new();
+on_each_store! {
+    a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed,
+    a_store_that_stands_still_for_two_leases_causes_no_second_run,
+    a_lost_slot_holder_frees_its_slot,
+}
+
+async fn a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let stopped = fleet.worker();
@@ -33,17 +38,16 @@ async fn a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_server_paused_for_two_leases_causes_no_second_run() {
-    let fleet = Fleet::new();
+async fn a_store_that_stands_still_for_two_leases_causes_no_second_run(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let _workers = [fleet.worker(), fleet.worker()];
     let group = app.submit_all((0..16).map(|_| gated("a".into()))).await.unwrap();
     let alone = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
     fleet.ledger().reaches(16, "begin a ").await;
-    fleet.server.pause();
+    let stall = fleet.stall();
     tokio::time::sleep(LEASE * 2).await;
-    fleet.server.resume();
+    drop(stall);
     let later = app.submit(noted("later".into()).delay(LEASE * 2)).await.unwrap();
     fleet.shared.open("a").unwrap();
     for invocation in group.invocations() {
@@ -59,17 +63,17 @@ async fn a_server_paused_for_two_leases_causes_no_second_run() {
 #[tokio::test]
 async fn workers_continue_after_a_killed_server_restarts() {
     let mut fleet = Fleet::new();
-    fleet.server.config_set("appendfsync", "always");
+    fleet.server().config_set("appendfsync", "always");
     let app = fleet.client().await;
     let _worker = fleet.worker();
     let before = app.submit(gated("a".into())).await.unwrap();
     fleet.ledger().reaches(1, "begin a").await;
     let waiting = app.submit(noted("waiting".into()).delay(secs(1))).await.unwrap();
-    fleet.server.kill9();
+    fleet.server_mut().kill9();
     fleet.shared.open("a").unwrap();
     let refused = app.submit(noted("refused".into())).await.unwrap_err();
     assert!(matches!(refused, Error::Unavailable { retryable: true, .. }), "{refused}");
-    fleet.server.restart();
+    fleet.server_mut().restart();
     assert_eq!(result_of(&before).await.unwrap(), "a");
     assert_eq!(result_of(&waiting).await.unwrap(), "waiting");
     finished_once(&before).await;
@@ -77,9 +81,8 @@ async fn workers_continue_after_a_killed_server_restarts() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_lost_slot_holder_frees_its_slot() {
-    let fleet = Fleet::new();
+async fn a_lost_slot_holder_frees_its_slot(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let first = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
     let mut killed = fleet.worker();

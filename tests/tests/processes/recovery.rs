@@ -4,7 +4,11 @@ use pynenc::Reason;
 use pynenc_testkit::{Fault, Proxy};
 use pynenc_tests::worker_tasks::{WITHOUT_LEG, gated, leg};
 
-use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
+use crate::fleet::{Fleet, Store, finished_once, on_each_store, record, result_of, times, until};
+
+on_each_store! {
+    only_one_of_many_workers_recovers_an_invocation,
+}
 
 /// Kills the worker that recovers an invocation when the recovery meets this fault. A third worker must finish the
 /// invocation.
@@ -14,7 +18,7 @@ async fn is_recovered_once(fault: Fault) {
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let mut lost = fleet.worker();
     fleet.ledger().reaches(1, "begin a").await;
-    let proxy = Proxy::in_front_of(&fleet.server);
+    let proxy = Proxy::in_front_of(fleet.server());
     let mut recoverer = fleet.warm_worker_behind(&proxy, &app).await;
     proxy.once(invocation.id().as_bytes(), fault.clone());
     lost.kill9();
@@ -42,9 +46,8 @@ async fn a_recovery_interrupted_after_its_effect_isnt_repeated() {
     is_recovered_once(Fault::StallReply).await;
 }
 
-#[tokio::test]
-async fn only_one_of_many_workers_recovers_an_invocation() {
-    let fleet = Fleet::new();
+async fn only_one_of_many_workers_recovers_an_invocation(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     let mut lost = fleet.worker();

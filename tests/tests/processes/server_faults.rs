@@ -38,13 +38,13 @@ async fn claims_lost_by_the_server_are_made_again_and_hold_no_slots() {
     let app = fleet.client().await;
     let first = app.submit(gated_for("account".into(), "a".into())).await.unwrap();
     let second = app.submit(gated("b".into())).await.unwrap();
-    let size = fleet.server.aof_size();
+    let size = fleet.server().aof_size();
     let mut lost = fleet.worker();
     fleet.ledger().reaches(2, "begin").await;
-    fleet.server.kill9();
+    fleet.server_mut().kill9();
     lost.kill9();
-    fleet.server.truncate_aof_to(size);
-    fleet.server.restart();
+    fleet.server().truncate_aof_to(size);
+    fleet.server_mut().restart();
     for invocation in [first.id(), second.id()] {
         assert_eq!(app.status(invocation).await.unwrap().status, Status::Registered, "the claim is lost");
     }
@@ -65,13 +65,13 @@ async fn a_run_whose_claim_the_server_lost_doesnt_commit() {
     let mut fleet = Fleet::new();
     let app = fleet.client().await;
     let invocation = app.submit(gated("a".into())).await.unwrap();
-    let size = fleet.server.aof_size();
+    let size = fleet.server().aof_size();
     let paused_worker = fleet.worker();
     fleet.ledger().reaches(1, "begin a").await;
     paused_worker.pause();
-    fleet.server.kill9();
-    fleet.server.truncate_aof_to(size);
-    fleet.server.restart();
+    fleet.server_mut().kill9();
+    fleet.server().truncate_aof_to(size);
+    fleet.server_mut().restart();
     let _other = fleet.worker();
     fleet.ledger().reaches(2, "begin a").await;
     paused_worker.resume();
@@ -93,9 +93,9 @@ async fn an_emptied_server_stops_every_wait_and_every_run() {
     fleet.ledger().reaches(2, "begin").await;
     until("the parent is paused", async || app.status(paused.id()).await.unwrap().status == Status::Paused).await;
     let waiting = [not_found(paused), not_found(running)].map(tokio::spawn);
-    let listeners = async || fleet.server.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().count();
+    let listeners = async || fleet.server().command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().count();
     until("the worker and the client listen", async || listeners().await == 2).await;
-    fleet.server.command(&["FLUSHALL"]);
+    fleet.server().command(&["FLUSHALL"]);
     for waiting in waiting {
         waiting.await.unwrap();
     }
@@ -132,12 +132,12 @@ async fn a_demoted_server_accepts_work_again_after_its_promotion() {
     let _worker = fleet.worker();
     let running = app.submit(gated("a".into())).await.unwrap();
     fleet.ledger().reaches(1, "begin a").await;
-    fleet.server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    fleet.server().command(&["REPLICAOF", "127.0.0.1", "1"]);
     fleet.shared.open("a").unwrap();
     fleet.ledger().reaches(1, "end a").await;
     let message = refusal(&app).await.to_string();
     assert!(message.contains("read only replica"), "{message}");
-    fleet.server.promote();
+    fleet.server().promote();
     assert_eq!(result_of(&running).await.unwrap(), "a");
     resumes(&app).await;
     assert_eq!(fleet.ledger().count("begin a"), 1);
@@ -150,9 +150,9 @@ async fn a_server_that_requires_a_replica_acknowledges_nothing_without_one() {
     let app = fleet.client().await;
     let _worker = fleet.worker();
     resumes(&app).await;
-    fleet.server.config_set("min-replicas-to-write", "1");
+    fleet.server().config_set("min-replicas-to-write", "1");
     assert!(refusal(&app).await.to_string().contains("NOREPLICAS"));
-    fleet.server.config_set("min-replicas-to-write", "0");
+    fleet.server().config_set("min-replicas-to-write", "0");
     resumes(&app).await;
     assert_eq!(app.count(Status::Success).await.unwrap(), 2);
     fleet.holds(&app).await;
@@ -166,13 +166,13 @@ async fn workers_wait_for_a_server_that_loads_its_data() {
     resumes(&app).await;
     worker.pause();
     let waiting = app.submit_all((0..50).map(|n| noted(n.to_string()))).await.unwrap();
-    fleet.server.command(&["EVAL", "for n = 1, 8000 do redis.call('SET', 'key-' .. n, n) end", "0"]);
-    fleet.server.kill9();
-    fleet.server.restart_slowly(Duration::from_micros(200));
+    fleet.server().command(&["EVAL", "for n = 1, 8000 do redis.call('SET', 'key-' .. n, n) end", "0"]);
+    fleet.server_mut().kill9();
+    fleet.server_mut().restart_slowly(Duration::from_micros(200));
     worker.resume();
     let message = refusal(&app).await.to_string();
     assert!(message.contains("loading"), "{message}");
-    until("the server has loaded", async || fleet.server.try_command(&["PING"]).is_ok()).await;
+    until("the server has loaded", async || fleet.server().try_command(&["PING"]).is_ok()).await;
     resumes(&app).await;
     for invocation in waiting.invocations() {
         result_of(invocation).await.unwrap();
@@ -188,7 +188,7 @@ async fn running_tasks_finish_and_leases_are_kept_while_the_server_is_full() {
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     let next = app.submit(noted("next".into())).await.unwrap();
     fleet.ledger().reaches(8, "begin a").await;
-    fleet.server.config_set("maxmemory", "1mb");
+    fleet.server().config_set("maxmemory", "1mb");
     let error = refusal(&app).await;
     assert!(matches!(&error, Error::Unavailable { source, .. } if source.kind() == ErrorKind::StoreFull), "{error}");
     let full_at = last_heartbeat(&app).await;
@@ -200,7 +200,7 @@ async fn running_tasks_finish_and_leases_are_kept_while_the_server_is_full() {
     }
     assert_eq!(result_of(&next).await.unwrap(), "next", "an accepted call runs");
     refusal(&app).await;
-    fleet.server.config_set("maxmemory", "0");
+    fleet.server().config_set("maxmemory", "0");
     resumes(&app).await;
     fleet.holds(&app).await;
 }
@@ -219,7 +219,7 @@ async fn workers_keep_outcomes_during_a_full_disk_and_nothing_runs_again() {
     let _worker = fleet.worker();
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();
     fleet.ledger().reaches(8, "begin a").await;
-    if !fleet.server.fill_disk() {
+    if !fleet.server().fill_disk() {
         return println!("skipped: this machine can't limit a process' file size");
     }
     until("the server refuses writes", async || app.submit(noted("refused".into())).await.is_err()).await;
@@ -227,7 +227,7 @@ async fn workers_keep_outcomes_during_a_full_disk_and_nothing_runs_again() {
     fleet.shared.open("a").unwrap();
     fleet.ledger().reaches(8, "end a").await;
     tokio::time::sleep(LEASE * 2).await;
-    fleet.server.free_disk();
+    fleet.server().free_disk();
     let repaired = Instant::now();
     for invocation in group.invocations() {
         assert_eq!(result_of(invocation).await.unwrap(), "a");
@@ -241,7 +241,7 @@ async fn workers_keep_outcomes_during_a_full_disk_and_nothing_runs_again() {
 
 /// The number of connections of other clients.
 fn connections(fleet: &Fleet) -> usize {
-    fleet.server.command(&["CLIENT", "LIST"]).lines().count() - 1
+    fleet.server().command(&["CLIENT", "LIST"]).lines().count() - 1
 }
 
 #[tokio::test]
@@ -250,24 +250,24 @@ async fn a_process_needs_few_connections() {
     let app = fleet.client().await;
     let group = app.submit_all((0..40).map(|n| noted(n.to_string()))).await.unwrap();
     let of_client = connections(&fleet);
-    assert!(of_client <= 2, "a client has {of_client}:\n{}", fleet.server.command(&["CLIENT", "LIST"]));
+    assert!(of_client <= 2, "a client has {of_client}:\n{}", fleet.server().command(&["CLIENT", "LIST"]));
     let _worker = fleet.worker();
     for invocation in group.invocations() {
         result_of(invocation).await.unwrap();
     }
     // The client now subscribes to completions.
     let of_both = connections(&fleet);
-    assert!(of_both <= 2 + 4, "both have {of_both}:\n{}", fleet.server.command(&["CLIENT", "LIST"]));
+    assert!(of_both <= 2 + 4, "both have {of_both}:\n{}", fleet.server().command(&["CLIENT", "LIST"]));
 }
 
 #[tokio::test]
 async fn workers_retry_a_server_that_refuses_connections_until_it_accepts() {
     let fleet = Fleet::new();
-    let (app, proxy) = (fleet.client().await, Proxy::in_front_of(&fleet.server));
+    let (app, proxy) = (fleet.client().await, Proxy::in_front_of(fleet.server()));
     let _worker = fleet.warm_worker_behind(&proxy, &app).await;
-    fleet.server.config_set("maxclients", "40");
+    fleet.server().config_set("maxclients", "40");
     let waiting = app.submit(noted("waiting".into()).delay(LEASE / 3)).await.unwrap();
-    let another = || TcpStream::connect(("127.0.0.1", fleet.server.port())).unwrap();
+    let another = || TcpStream::connect(("127.0.0.1", fleet.server().port())).unwrap();
     let mut others = Vec::new();
     // Other connections take the worker's places whenever it reconnects.
     for _ in 0..100 {

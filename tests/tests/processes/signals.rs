@@ -37,7 +37,7 @@ async fn a_signaled_worker_exits_while_its_server_is_down() {
             app.submit(gated("a".into())).await.unwrap();
             fleet.ledger().reaches(1, "begin a").await;
         }
-        fleet.server.kill9();
+        fleet.server_mut().kill9();
         if case == "with an outcome" {
             fleet.shared.open("a").unwrap();
             fleet.ledger().reaches(1, "end a").await;
@@ -57,12 +57,12 @@ async fn a_second_signal_stops_a_worker_whose_server_is_paused() {
     let worker = fleet.worker_with(&[("RUNNER__SHUTDOWN_GRACE", "1h")]);
     let invocation = app.submit(gated("a".into())).await.unwrap();
     fleet.ledger().reaches(1, "begin a").await;
-    fleet.server.pause();
+    fleet.server().pause();
     worker.signal("TERM");
     worker.signal("INT");
     let mut process = exits(worker, "a stalled server").await;
     assert!(process.wait().unwrap().success());
-    fleet.server.resume();
+    fleet.server().resume();
     let _other = fleet.worker();
     fleet.shared.open("a").unwrap();
     result_of(&invocation).await.unwrap();

@@ -4,7 +4,13 @@ use pynenc::Reason;
 use pynenc::prelude::*;
 use pynenc_tests::worker_tasks::{aborts, gated, id_of, is_killed, noted, overflows};
 
-use crate::fleet::{Fleet, finished_once, record, result_of, times, until};
+use crate::fleet::{Fleet, Store, finished_once, on_each_store, record, result_of, times, until};
+
+on_each_store! {
+    tasks_that_kill_their_processes_become_poison_pills_and_others_run,
+    a_supervisor_recovers_a_dead_worker_before_its_lease_expires,
+    workers_drain_when_their_supervisor_is_killed,
+}
 
 const SUPERVISED: &[(&str, &str)] =
     &[("RUNNER_CLS", "ProcessRunner"), ("RUNNER__NUM_PROCESSES", "2"), ("RUNNER__CONCURRENCY", "4")];
@@ -31,9 +37,8 @@ async fn the_configured_number_of_processes_shares_the_work() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn tasks_that_kill_their_processes_become_poison_pills_and_others_run() {
-    let fleet = Fleet::new();
+async fn tasks_that_kill_their_processes_become_poison_pills_and_others_run(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let _supervisor = fleet.worker_with(SUPERVISED);
     let killers = [
@@ -74,9 +79,8 @@ async fn tasks_that_kill_their_processes_become_poison_pills_and_others_run() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_supervisor_recovers_a_dead_worker_before_its_lease_expires() {
-    let fleet = Fleet::new();
+async fn a_supervisor_recovers_a_dead_worker_before_its_lease_expires(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     // The lease is so long that only the supervisor can recover the invocation in time.
     let patient = [SUPERVISED, &[("RUNNER__LEASE", "1h"), ("RUNNER__HEARTBEAT_INTERVAL", "1s")]].concat();
@@ -126,9 +130,8 @@ async fn a_second_signal_gives_back_running_invocations() {
     assert_eq!((given_back.losses, given_back.retries), (0, 0));
 }
 
-#[tokio::test]
-async fn workers_drain_when_their_supervisor_is_killed() {
-    let fleet = Fleet::new();
+async fn workers_drain_when_their_supervisor_is_killed(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let mut supervisor = fleet.worker_with(SUPERVISED);
     let group = app.submit_all((0..8).map(|_| gated("a".into()))).await.unwrap();

@@ -7,7 +7,14 @@ use pynenc::core::orchestrator::Find;
 use pynenc::prelude::*;
 use pynenc_tests::worker_tasks::{VERSION, id_of, journey, leg, versioned};
 
-use crate::fleet::{Fleet, LEASE, finished_once, result_of, times, until};
+use crate::fleet::{Fleet, LEASE, Store, finished_once, on_each_store, result_of, times, until};
+
+on_each_store! {
+    a_workflow_gives_the_same_result_when_workers_are_killed_at_every_step,
+    workers_killed_at_any_time_dont_change_results,
+    a_paused_worker_appends_nothing_when_resumed,
+    a_changed_version_reports_the_mismatch_and_the_old_version_continues,
+}
 
 /// The number of gates in `journey`.
 const STOPS: u64 = 9;
@@ -38,9 +45,8 @@ async fn check_result(app: &Pynenc, invocation: &Invocation<journey>) {
     finished_once(invocation).await;
 }
 
-#[tokio::test]
-async fn a_workflow_gives_the_same_result_when_workers_are_killed_at_every_step() {
-    let fleet = Fleet::new();
+async fn a_workflow_gives_the_same_result_when_workers_are_killed_at_every_step(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(journey()).await.unwrap();
     for stop in 1..=STOPS {
@@ -62,9 +68,8 @@ async fn a_workflow_gives_the_same_result_when_workers_are_killed_at_every_step(
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn workers_killed_at_any_time_dont_change_results() {
-    let fleet = Fleet::new();
+async fn workers_killed_at_any_time_dont_change_results(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     fleet.shared.open("all").unwrap();
     let journeys = app.submit_all((0..20).map(|_| journey())).await.unwrap();
@@ -86,9 +91,8 @@ async fn workers_killed_at_any_time_dont_change_results() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_paused_worker_appends_nothing_when_resumed() {
-    let fleet = Fleet::new();
+async fn a_paused_worker_appends_nothing_when_resumed(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(journey()).await.unwrap();
     let stopped = fleet.worker();
@@ -111,9 +115,8 @@ async fn a_paused_worker_appends_nothing_when_resumed() {
     fleet.holds(&app).await;
 }
 
-#[tokio::test]
-async fn a_changed_version_reports_the_mismatch_and_the_old_version_continues() {
-    let fleet = Fleet::new();
+async fn a_changed_version_reports_the_mismatch_and_the_old_version_continues(store: Store) {
+    let fleet = Fleet::over(store);
     let app = fleet.client().await;
     let invocation = app.submit(versioned()).await.unwrap();
     let mut earlier = fleet.worker();
@@ -147,7 +150,7 @@ async fn a_workflow_leaves_no_keys_after_its_retention() {
     let app = fleet.client_with(&settings).await;
     fleet.shared.open("all").unwrap();
     let _worker = fleet.worker_with(&settings);
-    let keys = || fleet.server.command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
+    let keys = || fleet.server().command(&["DBSIZE"]).trim().parse::<usize>().unwrap();
     result_of(&app.submit(leg(1)).await.unwrap()).await.unwrap();
     let successes = async || app.count(Status::Success).await.unwrap();
     until("the first invocation is forgotten", async || successes().await == 0).await;

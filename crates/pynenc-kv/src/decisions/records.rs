@@ -9,7 +9,7 @@ use pynenc_core::packed::packed_struct;
 use pynenc_core::page::{Cursor, Page};
 use pynenc_core::record::{InvocationRecord, Outcome, Payload};
 use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, Listing, OutcomeWrite};
-use pynenc_core::{InvocationId, Result, Timestamp};
+use pynenc_core::{ErrorKind, InvocationId, Result, Timestamp};
 
 use self::journals::Journals;
 use crate::storage::{Groups, Map, Set, Storage, collections};
@@ -148,10 +148,26 @@ impl<S: Storage> Records<S> {
         for key in self.data_keys.remove_group(&id)? {
             self.data.delete((id, key))?;
         }
-        let Some(stored) = self.calls.remove(&id)? else { return Ok(()) };
+        let stored = match self.calls.remove(&id) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => return self.forget_unreadable(id),
+            stored => stored?,
+        };
+        let Some(stored) = stored else { return Ok(()) };
         self.by_age.remove(&Cursor { at: stored.at, id })?;
         match stored.record.parent {
             Some(parent) => self.children.remove(&parent, &id),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a record that can't be read. Its parent isn't known, so the list of the parent's children keeps it.
+    fn forget_unreadable(&mut self, id: InvocationId) -> Result<()> {
+        self.calls.delete(id)?;
+        let mut positions = self.by_age.ascending(Bound::Unbounded);
+        let position = positions.find(|position| !matches!(position, Ok(position) if position.id != id));
+        drop(positions);
+        match position.transpose()? {
+            Some(position) => self.by_age.remove(&position),
             None => Ok(()),
         }
     }

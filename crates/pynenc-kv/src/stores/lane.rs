@@ -71,7 +71,7 @@ impl KvLane {
 impl Lane for KvLane {
     async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Registered>>> {
         self.write(Durability::Power, submissions.len(), move |work| {
-            submissions.iter().map(|submission| work.submit(submission).map(Ok)).collect()
+            submissions.iter().map(|submission| work.submit(submission)).collect()
         })
         .await
     }
@@ -148,7 +148,7 @@ impl Lane for KvLane {
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<TransitionReply>>> {
         self.write(Durability::Power, settlements.len(), move |work| {
-            settlements.iter().map(|settlement| work.settle(settlement).map(Ok)).collect()
+            settlements.iter().map(|settlement| work.settle(settlement)).collect()
         })
         .await
     }

@@ -14,6 +14,7 @@ use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::key_value::Durability;
+use crate::stores::step::unless_corrupt;
 use crate::stores::store::{KvStore, MANY, with};
 
 /// A state backend over a key-value store.
@@ -68,7 +69,10 @@ impl StateBackend for KvStateBackend {
 
     async fn invocations(&self, ids: &[InvocationId]) -> Result<Vec<Option<Arc<InvocationRecord>>>> {
         let ids = ids.to_vec();
-        self.read(ids.len(), move |records, _| ids.iter().map(|id| records.record(*id)).collect()).await
+        // A record that can't be read counts as missing.
+        let record =
+            |records: &Records<Bytes<'_>>, id| unless_corrupt(records.record(id)).map(Result::unwrap_or_default);
+        self.read(ids.len(), move |records, _| ids.iter().map(|id| record(records, *id)).collect()).await
     }
 
     async fn put_outcomes(&self, outcomes: &[OutcomeWrite]) -> Result<()> {

@@ -100,3 +100,11 @@ impl<R> Output<R> {
         self.0.await.unwrap_or_else(|_| Err(closed()))
     }
 }
+
+/// Separates the error of a value that can't be read: the other items of the step go on.
+pub(crate) fn unless_corrupt<T>(read: Result<T>) -> Result<Result<T>> {
+    match read {
+        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+        read => Ok(read),
+    }
+}

@@ -12,7 +12,7 @@ use crate::stores::bytes::Bytes;
 use crate::stores::committed::{Committed, read_notice};
 use crate::stores::key_value::{Durability, KeyValue, Notice};
 use crate::stores::process::{News, Process};
-use crate::stores::step::{Context, TypedStep, output};
+use crate::stores::step::{Context, TypedStep, output, unless_corrupt};
 
 /// The [items](crate::Step::items) of a step that may take long.
 pub(crate) const MANY: usize = usize::MAX;
@@ -136,8 +136,9 @@ impl KvStore {
         let process = self.0.process.clone();
         let run = move |bytes: Bytes<'_>, _: Timestamp, committed: &mut Committed| {
             let state = orchestrator::State::open(&bytes, committed);
-            let records = watched.iter().map(|id| Ok((*id, state.record(*id)?.cloned())));
-            let records = records.collect::<Result<Vec<_>>>()?;
+            let read = |id: InvocationId| Ok((id, state.record(id)?.cloned()));
+            let records = watched.iter().map(|id| unless_corrupt(read(*id))).collect::<Result<Vec<_>>>()?;
+            let records: Vec<_> = records.into_iter().flatten().collect();
             let news = if with_news {
                 let (queues, triggers) = (Queues::open(&bytes), triggers::State::open(&bytes));
                 Some(News {

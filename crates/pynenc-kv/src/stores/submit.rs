@@ -49,7 +49,10 @@ impl KvStore {
         let transaction: RefCell<&mut dyn Transaction> = RefCell::new(&mut *transaction);
         let mut committed = Committed::default();
         let mut work = Work::open(Bytes::new(&transaction), self.clock().now(), &mut committed);
-        let registered = submissions.iter().map(|submission| work.submit(submission)).collect::<Result<_>>()?;
+        let registered = submissions
+            .iter()
+            .map(|submission| work.submit(submission).and_then(|reply| reply))
+            .collect::<Result<_>>()?;
         work.finish()?;
         Ok((registered, Announcement { store: self.clone(), committed }))
     }

@@ -13,6 +13,7 @@ use crate::storage::{Collection, collections};
 use crate::stores::broker::push;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
+use crate::stores::step::unless_corrupt;
 
 collections! {
     /// The collections of the three components of a lane.
@@ -58,13 +59,18 @@ impl<'t, 'c> Work<'t, 'c> {
         Ok(registered)
     }
 
-    pub(crate) fn submit(&mut self, submission: &Submission) -> Result<Registered> {
-        let is_first = self.state.record(submission.registration.id)?.is_none();
+    /// Submits a call. The inner error says that the call has an entry already that can't be read.
+    pub(crate) fn submit(&mut self, submission: &Submission) -> Result<Result<Registered>> {
+        let id = submission.registration.id;
+        let is_first = match unless_corrupt(self.state.record(id).map(|record| record.is_none()))? {
+            Ok(is_first) => is_first,
+            Err(error) => return Ok(Err(error)),
+        };
         let registered = self.register(submission)?;
         if let Registered::New(tracked) = &registered {
             if is_first { self.first_hint(&tracked.message())? } else { self.hint(tracked)? }
         }
-        Ok(registered)
+        Ok(Ok(registered))
     }
 
     /// Pushes the hint of an invocation that has just been registered. It can't have another one, which saves a read.
@@ -81,7 +87,8 @@ impl<'t, 'c> Work<'t, 'c> {
     pub(crate) fn claim(&mut self, id: InvocationId, claim: &Claim) -> Result<Claimed> {
         let reply = self.state.claim(id, claim, self.now)?;
         let record = match &reply {
-            ClaimReply::Granted(_) => self.tables.records.record(id)?,
+            // The runner reads a record that can't be read again, and fails the invocation.
+            ClaimReply::Granted(_) => unless_corrupt(self.tables.records.record(id))?.unwrap_or_default(),
             ClaimReply::Busy | ClaimReply::Gone | ClaimReply::LeftOut(_) => None,
         };
         Ok(Claimed { id, reply, record })
@@ -122,7 +129,13 @@ impl<'t, 'c> Work<'t, 'c> {
         }
     }
 
-    pub(crate) fn settle(&mut self, settlement: &Settlement) -> Result<TransitionReply> {
+    /// Settles an attempt. The inner error says that the entry or the outcomes of the invocation can't be read.
+    pub(crate) fn settle(&mut self, settlement: &Settlement) -> Result<Result<TransitionReply>> {
+        let id = settlement.transition.id;
+        let read = self.state.record(id).and_then(|_| self.tables.records.outcome(id, 0).map(drop));
+        if let Err(error) = unless_corrupt(read)? {
+            return Ok(Err(error));
+        }
         if let Some(outcome) = &settlement.outcome {
             self.tables.records.put_outcome(outcome)?;
         }
@@ -133,7 +146,7 @@ impl<'t, 'c> Work<'t, 'c> {
             }
             handed.iter().try_for_each(|message| self.push(message))?;
         }
-        Ok(reply)
+        Ok(Ok(reply))
     }
 }
 

@@ -6,6 +6,7 @@ mod failures;
 mod map;
 mod processes;
 mod simulation;
+mod unreadable;
 
 use std::sync::Arc;
 

@@ -11,7 +11,6 @@ use pynenc_core::{InvocationId, QueueName, Result, RunnerId};
 use pynenc_engine::Parts;
 
 use super::evidence::{Evidence, InvocationEvidence, Leftover, Log};
-use crate::RedisServer;
 use crate::ledger::Ledger;
 
 /// The page size of a listing.
@@ -65,13 +64,11 @@ impl Evidence {
         Ok(())
     }
 
-    /// Finds keys of an app that still name one of this evidence's invocations or a dead runner. Call this function
-    /// when every retention is over.
-    pub fn find_leftovers(&mut self, server: &RedisServer, app_id: &str, alive: &[RunnerId]) {
+    /// Finds entries of a store, as keys and values, that still name one of this evidence's invocations or a dead runner.
+    /// Call this function when every retention is over.
+    pub fn find_leftovers(&mut self, entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>, alive: &[RunnerId]) {
         let names = self.names(alive);
-        // Compressed values can't be searched.
-        server.config_set("rdbcompression", "no");
-        for (key, held) in all_keys(server, app_id) {
+        for (key, held) in entries {
             let found = windows(&key).chain(windows(&held)).find_map(|window| names.get(&window));
             let key = key.escape_ascii().to_string();
             self.leftovers.extend(found.map(|of| Leftover { key, of: of.clone() }));
@@ -93,20 +90,6 @@ impl Evidence {
 
 fn windows(bytes: &[u8]) -> impl Iterator<Item = [u8; 16]> {
     bytes.windows(16).filter_map(|window| window.try_into().ok())
-}
-
-/// Every key of an app with its dumped value.
-fn all_keys(server: &RedisServer, app_id: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let script = "local function hex(s) return (s:gsub('.', function(c) return ('%02x'):format(c:byte()) end)) end \
-                  local all = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
-                  all[#all + 1] = hex(key) .. ' ' .. hex(redis.call('DUMP', key)) end return all";
-    let all = server.command(&["EVAL", script, "0", &format!("{{{app_id}}}:*")]);
-    all.lines().filter_map(|line| line.split_once(' ')).map(|(key, held)| (unhex(key), unhex(held))).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
-    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect()
 }
 
 async fn invocations(parts: &Parts) -> Result<BTreeMap<InvocationId, InvocationEvidence>> {

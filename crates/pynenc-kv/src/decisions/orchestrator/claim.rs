@@ -22,6 +22,9 @@ impl<S: Storage, E: Effects> State<S, E> {
 
     /// Makes a runner the owner of a candidate, if the runner can have it.
     pub fn claim(&mut self, id: InvocationId, claim: &Claim, now: Timestamp) -> Result<ClaimReply> {
+        if self.is_unreadable(id)? {
+            return Ok(ClaimReply::Gone);
+        }
         let Some(entry) = self.entries.get(&id)? else { return Ok(ClaimReply::Gone) };
         if let Some(last) = entry.last_claim.filter(|last| last.token == claim.token) {
             return Ok(repeated_reply(entry, last, claim));

@@ -6,7 +6,7 @@ use pynenc_core::orchestrator::{Heartbeat, HeartbeatReply, RunnerInfo, Tracked};
 use pynenc_core::{Result, RunnerId, Timestamp};
 
 use super::state::{Effects, State};
-use crate::storage::{Map, Storage};
+use crate::storage::Storage;
 
 impl<S: Storage, E: Effects> State<S, E> {
     /// Renews a runner's lease.
@@ -15,7 +15,7 @@ impl<S: Storage, E: Effects> State<S, E> {
         let mut cancel = Vec::new();
         for id in self.runners.owned(heartbeat.runner) {
             let id = id?;
-            if self.entries.get(&id)?.is_some_and(|entry| entry.record().cancel_requested) {
+            if self.readable(id)?.is_some_and(|entry| entry.record().cancel_requested) {
                 cancel.push(id);
             }
         }
@@ -30,7 +30,8 @@ impl<S: Storage, E: Effects> State<S, E> {
     /// Retires runners whose lease has expired, and lists the invocations that retired runners still own.
     pub fn retire_expired(&mut self, limit: usize, now: Timestamp) -> Result<Vec<(RunnerId, Tracked)>> {
         let owned = self.runners.retire_expired(limit, now)?;
-        owned.into_iter().map(|(runner, id)| Ok((runner, self.entry(id)?.tracked.clone()))).collect()
+        let tracked = |(runner, id)| Ok(self.readable(id)?.map(|entry| (runner, entry.tracked.clone())));
+        owned.into_iter().filter_map(|one| tracked(one).transpose()).collect()
     }
 
     /// Acquires, renews or releases the lease on a service. Reports whether the runner has it now.

@@ -70,7 +70,8 @@ impl<S: Storage, E: Effects> State<S, E> {
 
     /// The positions of the invocations that a runner owns.
     fn positions_of(&self, owner: RunnerId) -> Result<Ordered<Cursor>> {
-        self.runners.owned(owner).map(|id| Ok(self.entry(id?)?.position)).collect()
+        let position = |id| Ok(self.readable(id)?.map(|entry| entry.position));
+        self.runners.owned(owner).filter_map(|id| id.and_then(position).transpose()).collect()
     }
 
     /// The smallest index that contains every match.
@@ -109,13 +110,12 @@ impl<S: Storage, E: Effects> State<S, E> {
             if !span.contains(position) {
                 break;
             }
-            let entry = self.entry(position.id)?;
-            let is_wanted = filter.is_wanted(entry);
-            if is_wanted && items.len() == limit {
+            let wanted = self.readable(position.id)?.filter(|entry| filter.is_wanted(entry));
+            if wanted.is_some() && items.len() == limit {
                 next = items.last().map(|last| last.position);
                 break;
             }
-            items.extend(is_wanted.then_some(entry));
+            items.extend(wanted);
             if looked_at >= Find::LOOKED_AT {
                 next = Some(position);
                 break;

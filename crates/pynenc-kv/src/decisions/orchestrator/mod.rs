@@ -15,6 +15,7 @@ mod slots;
 mod state;
 mod subscribe;
 mod transition;
+mod unreadable;
 mod waits;
 
 pub use claim::retired;

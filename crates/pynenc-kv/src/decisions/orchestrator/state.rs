@@ -263,6 +263,9 @@ impl<S: crate::storage::Storage, E: Effects> State<S, E> {
             }
             outlived.push(end);
         }
+        let unreadable = outlived.iter().map(|end| self.is_unreadable(end.id)).collect::<Result<Vec<_>>>()?;
+        let mut unreadable = unreadable.into_iter();
+        outlived.retain(|_| unreadable.next() == Some(false));
         for end in &outlived {
             let next = Cursor { at: now + again_after, id: end.id };
             self.retained.remove(end)?;

@@ -2,7 +2,9 @@
 
 mod durability;
 mod faults;
+mod foreign;
 mod notices;
+mod short_steps;
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ struct TestStep<T> {
     run: Run<T>,
     value: Option<T>,
     reply: oneshot::Sender<Result<T>>,
+    durability: Durability,
+    items: usize,
 }
 
 impl<T: Send> Step for TestStep<T> {
@@ -42,15 +46,27 @@ impl<T: Send> Step for TestStep<T> {
     }
 
     fn durability(&self) -> Durability {
-        Durability::Power
+        self.durability
+    }
+
+    fn items(&self) -> usize {
+        self.items
     }
 }
 
 fn step<T: Send + 'static>(
     run: impl FnMut(&mut dyn Transaction) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Step>, oneshot::Receiver<Result<T>>) {
+    sized_step(Durability::Power, usize::MAX, run)
+}
+
+fn sized_step<T: Send + 'static>(
+    durability: Durability,
+    items: usize,
+    run: impl FnMut(&mut dyn Transaction) -> Result<T> + Send + 'static,
+) -> (Box<dyn Step>, oneshot::Receiver<Result<T>>) {
     let (reply, receiver) = oneshot::channel();
-    (Box::new(TestStep { run: Box::new(run), value: None, reply }), receiver)
+    (Box::new(TestStep { run: Box::new(run), value: None, reply, durability, items }), receiver)
 }
 
 async fn write<T: Send + 'static>(

@@ -5,7 +5,7 @@ use pynenc::backends::pynenc_sqlite::{SqlResult, SqlTransaction, SqlValue};
 use pynenc::prelude::*;
 use pynenc_tests::worker_tasks::noted;
 
-use crate::fleet::{Fleet, result_of};
+use crate::fleet::{Fleet, Store, result_of};
 
 /// A connection of the program with a table of its own.
 fn connection(fleet: &Fleet) -> Connection {
@@ -24,7 +24,7 @@ fn orders(connection: &Connection) -> u32 {
 
 #[tokio::test]
 async fn a_call_of_a_transaction_that_is_rolled_back_never_existed() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let mut connection = connection(&fleet);
     let transaction = begin(&mut connection);
@@ -40,7 +40,7 @@ async fn a_call_of_a_transaction_that_is_rolled_back_never_existed() {
 
 #[tokio::test]
 async fn a_committed_call_is_run_by_a_worker_that_nobody_has_notified() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let _worker = fleet.worker();
     // The worker has no work and waits.
@@ -57,7 +57,7 @@ async fn a_committed_call_is_run_by_a_worker_that_nobody_has_notified() {
 
 #[tokio::test]
 async fn a_committed_call_wakes_a_runner_of_its_own_process() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let _runner = app.start_runner().await.unwrap();
     let mut connection = connection(&fleet);
@@ -90,7 +90,7 @@ impl SqlTransaction for Other<'_> {
 
 #[tokio::test]
 async fn another_library_submits_by_two_methods() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let _runner = app.start_runner().await.unwrap();
     let connection = connection(&fleet);
@@ -102,7 +102,7 @@ async fn another_library_submits_by_two_methods() {
 
 #[tokio::test]
 async fn a_repeated_idempotency_key_gives_the_same_invocation_and_a_conflict_is_an_error() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let mut connection = connection(&fleet);
     let transaction = begin(&mut connection);
@@ -118,7 +118,7 @@ async fn a_repeated_idempotency_key_gives_the_same_invocation_and_a_conflict_is_
 
 #[tokio::test]
 async fn a_connection_to_another_file_and_an_app_without_sqlite_are_refused_with_advice() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let mut elsewhere = Connection::open_in_memory().unwrap();
     let transaction = begin(&mut elsewhere);
@@ -127,4 +127,15 @@ async fn a_connection_to_another_file_and_an_app_without_sqlite_are_refused_with
     let memory = Pynenc::builder().without_config_file().environment([]).memory().build().await.unwrap();
     let error = memory.sqlite().unwrap_err();
     assert!(matches!(error, Error::Config(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_a_newer_version_has_migrated_is_refused() {
+    let fleet = Fleet::over(Store::Sqlite);
+    let app = fleet.client().await;
+    let mut connection = connection(&fleet);
+    connection.execute("UPDATE pynenc_schema SET v = 99", []).unwrap();
+    let transaction = begin(&mut connection);
+    let error = app.sqlite().unwrap().submit(&transaction, noted("a".into())).unwrap_err();
+    assert!(format!("{error:?}").contains("version of the file: 99"), "{error:?}");
 }
