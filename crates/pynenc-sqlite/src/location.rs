@@ -41,6 +41,9 @@ pub(crate) fn absolute(setting: &str) -> Result<PathBuf> {
     if setting.starts_with(':') || setting.starts_with("file:") {
         return Err(invalid("`sqlite.path` must be the path of a file; for a store in memory, use `.memory()`"));
     }
+    if setting.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(invalid("`sqlite.path` must be valid Unicode; rename the file or its folder"));
+    }
     let path = Path::new(setting);
     let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
         return Err(invalid("`sqlite.path` must name a file, and this is a folder"));
@@ -162,6 +165,7 @@ mod tests {
         check("", "set `sqlite.path`");
         check(":memory:", "use `.memory()`");
         check("file:jobs.db?mode=memory", "use `.memory()`");
+        check("jobs\u{fffd}.db", "valid Unicode");
         check(folder.path().to_str().unwrap(), "is a folder");
         check(folder.path().join("missing/jobs.db").to_str().unwrap(), "create it");
     }

@@ -7,11 +7,11 @@ use bytes::Bytes as Content;
 use pynenc_core::component::StoreId;
 use pynenc_core::{ArgCache, Component, Digest, Result, Timestamp};
 
+use crate::decisions::contents::Contents;
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::contents::Contents;
 use crate::stores::key_value::Durability;
-use crate::storage::Collection;
 use crate::stores::store::{KvStore, with};
 
 /// An argument cache over a key-value store.

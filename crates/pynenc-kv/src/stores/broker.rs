@@ -5,12 +5,12 @@ use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Broker, Component, InvocationId, QueueName, Result, Timestamp};
 
+use crate::decisions::queues::Queues;
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
-use crate::decisions::queues::Queues;
 use crate::stores::key_value::Durability;
-use crate::storage::Collection;
 use crate::stores::store::{KvStore, with};
 
 /// A broker over a key-value store.

@@ -2,8 +2,8 @@
 
 use pynenc_core::{QueueName, Timestamp};
 
-use crate::stores::key_value::Topic;
 use crate::local::Ticket;
+use crate::stores::key_value::Topic;
 use crate::stores::store::KvStore;
 
 /// The queues with delayed hints, and when the first of each is due.

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pynenc_core::{Error, ErrorKind, Result};
 
 use crate::stores::key_value::{Durability, Step};
-use crate::table::Table;
 use crate::stores::transaction::{KeyRange, Transaction};
+use crate::table::Table;
 
 /// Steps that share a transaction.
 ///

@@ -8,13 +8,13 @@ use pynenc_core::lane::{Called, Claimed, Found, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Claim, Registered, TransitionReply};
 use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
+use crate::decisions::orchestrator::retired;
+use crate::local::Watcher;
 use crate::stores::broker::dues;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
-use crate::decisions::orchestrator::retired;
 use crate::stores::key_value::{Durability, Topic};
-use crate::local::Watcher;
 use crate::stores::process::Submitting;
 use crate::stores::store::KvStore;
 use crate::stores::work::{Answer, Work};

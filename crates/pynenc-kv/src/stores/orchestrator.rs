@@ -16,12 +16,12 @@ use pynenc_core::page::Page;
 use pynenc_core::record::Registration;
 use pynenc_core::{Broker, Component, InvocationId, Lane, Orchestrator, Result, RunnerId, StateBackend, Timestamp};
 
+use crate::decisions::orchestrator::{self, retired};
+use crate::local::Watcher;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::orchestrator::{self, retired};
 use crate::stores::key_value::{Durability, Topic};
 use crate::stores::lane::KvLane;
-use crate::local::Watcher;
 use crate::stores::store::{KvStore, with};
 
 /// An orchestrator over a key-value store.

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pynenc_core::{InvocationId, StatusRecord};
 
-use crate::stores::committed::{Committed, Hinted, Sent};
 use crate::decisions::orchestrator::Effects;
-use crate::stores::key_value::{KeyValue, Topic};
 use crate::local::{Consumers, Listeners, Subscribers, Ticket};
+use crate::stores::committed::{Committed, Hinted, Sent};
+use crate::stores::key_value::{KeyValue, Topic};
 
 /// Watchers, signal streams, waiting consumers and subscribers of this process.
 #[derive(Debug, Default)]

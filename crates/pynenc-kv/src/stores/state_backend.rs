@@ -9,11 +9,11 @@ use pynenc_core::record::{InvocationRecord, Outcome, Payload};
 use pynenc_core::state_backend::{Appended, Journal, JournalEntry, JournalOpening, Listing, OutcomeWrite};
 use pynenc_core::{Component, InvocationId, Result, StateBackend, Timestamp};
 
+use crate::decisions::records::Records;
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::records::Records;
 use crate::stores::key_value::Durability;
-use crate::storage::Collection;
 use crate::stores::store::{KvStore, with};
 
 /// A state backend over a key-value store.

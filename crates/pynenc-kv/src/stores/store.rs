@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Clock, InvocationId, Result, Timestamp};
 
+use crate::decisions::{orchestrator, queues::Queues, triggers};
+use crate::storage::Collection;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::{Committed, read_notice};
-use crate::decisions::{orchestrator, queues::Queues, triggers};
 use crate::stores::key_value::{Durability, KeyValue, Notice};
 use crate::stores::process::{News, Process};
 use crate::stores::step::{Context, TypedStep, output};
-use crate::storage::Collection;
 
 /// A store of one app, which all of its components share. Clones are cheap.
 #[derive(Clone)]

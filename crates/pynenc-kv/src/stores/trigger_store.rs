@@ -11,9 +11,9 @@ use pynenc_core::trigger_store::{
 };
 use pynenc_core::{Component, InvocationId, Result, Timestamp, TriggerStore};
 
+use crate::decisions::triggers::State;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
-use crate::decisions::triggers::State;
 use crate::stores::key_value::{Durability, Topic};
 use crate::stores::store::{KvStore, with};
 

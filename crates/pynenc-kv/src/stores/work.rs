@@ -6,13 +6,13 @@ use pynenc_core::orchestrator::{Block, Blocked, Claim, ClaimReply, Registered, T
 use pynenc_core::status::{Refusal, StatusRecord};
 use pynenc_core::{InvocationId, Result, Timestamp};
 
-use crate::stores::broker::push;
-use crate::stores::bytes::Bytes;
-use crate::stores::committed::Committed;
 use crate::decisions::orchestrator::State;
 use crate::decisions::queues::Queues;
 use crate::decisions::records::Records;
 use crate::storage::{Collection, collections};
+use crate::stores::broker::push;
+use crate::stores::bytes::Bytes;
+use crate::stores::committed::Committed;
 
 collections! {
     /// The collections of the three components of a lane.

@@ -6,8 +6,8 @@ use std::fmt;
 use pynenc_core::{Error, Result};
 
 use crate::key::Key;
-use crate::table::Table;
 use crate::stores::transaction::{KeyRange, Transaction};
+use crate::table::Table;
 
 /// The collections of one transaction.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use std::ops::Bound;
 use pynenc_core::Result;
 
 use super::access::Bytes;
-use crate::table::Table;
 use crate::stores::transaction::{KeyRange, Order};
+use crate::table::Table;
 
 /// The numbers of keys that a scan reads at once: few at first, because most scans end soon.
 const FIRST_PAGE: usize = 16;

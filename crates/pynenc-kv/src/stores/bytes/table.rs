@@ -13,8 +13,8 @@ use rustc_hash::FxBuildHasher;
 use super::access::{Bytes, key_bytes, read_key};
 use crate::key::Key;
 use crate::storage::{Cell, Collection, Map, Value};
-use crate::table::Table;
 use crate::stores::transaction::{KeyRange, Order};
+use crate::table::Table;
 
 /// The first byte of each value. Another layout of a value's fields gets another number.
 const LAYOUT: u8 = 1;

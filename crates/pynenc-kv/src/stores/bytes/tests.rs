@@ -10,8 +10,8 @@ use pynenc_core::Result;
 use super::access::Bytes;
 use crate::native::Native;
 use crate::storage::{Cell, Collection, Groups, Map, Set, Storage};
-use crate::table::Table;
 use crate::stores::transaction::{KeyRange, Order, Transaction};
+use crate::table::Table;
 
 type Name = Box<str>;
 
