@@ -6,3 +6,4 @@
 mod fleet;
 mod kills;
 mod own_transaction;
+mod path;
