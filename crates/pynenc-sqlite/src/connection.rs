@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pynenc_core::{Error, Result};
 use pynenc_kv::Table;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, ffi};
 
 use crate::config::Synchronous;
 use crate::error::{is_busy, store_error};
@@ -59,6 +59,9 @@ pub(crate) fn open(path: &Path, role: Role) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_handler(Some(wait_for_lock)).map_err(failed)?;
+    if matches!(role, Role::Writer(_)) {
+        check_writable(&connection).map_err(failed)?;
+    }
     use_wal(path, &connection)?;
     set_up(&connection, role).map_err(failed)?;
     Ok(connection)
@@ -73,6 +76,14 @@ fn check_version(number: i32, version: &str) -> Result<()> {
          use the feature `sqlite` instead of `sqlite-system`",
     )
     .with("version", version))
+}
+
+/// Refuses a file that SQLite can only read. Without this check, the first write of the app would fail.
+fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_readonly(MAIN_DB)? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
+    }
+    Ok(())
 }
 
 /// Switches the file to WAL mode. SQLite doesn't call the busy handler for this switch.
@@ -211,6 +222,17 @@ mod tests {
             assert!(!statement.exists((&[first][..], &[9_u8][..], 10)).unwrap());
         }
         assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+
+    #[test]
+    fn a_file_that_can_only_be_read_is_refused_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        assert!(check_writable(&create_and_open(&path, Role::Maintenance).unwrap()).is_ok());
+        let only_reads = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let error = store_error(&path, check_writable(&only_reads).unwrap_err());
+        assert_eq!(error.kind(), pynenc_core::ErrorKind::Config);
+        assert!(error.to_string().contains("can't be written; check its permissions"), "{error}");
     }
 
     #[test]

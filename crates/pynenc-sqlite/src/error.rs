@@ -43,10 +43,14 @@ const fn message(code: Option<ErrorCode>) -> &'static str {
             "the SQLite file is damaged, so pynenc stops using it; stop all processes, copy the file with its `-wal` \
              file, then restore a backup, or salvage the rows with `sqlite3 FILE .recover`"
         }
-        Some(ErrorCode::NotADatabase) => "the file of `sqlite.path` isn't a SQLite database, so pynenc leaves it alone",
+        Some(ErrorCode::NotADatabase) => {
+            "the file of `sqlite.path` isn't a SQLite database, so pynenc leaves it alone; choose another file"
+        }
         Some(ErrorCode::ReadOnly) => "the SQLite file can't be written; check its permissions and its file system",
         Some(ErrorCode::PermissionDenied) => "the system denies access to the SQLite file; check its permissions",
-        Some(ErrorCode::CannotOpen) => "the SQLite file can't be opened",
+        Some(ErrorCode::CannotOpen) => {
+            "the SQLite file can't be opened; check its permissions, and the limit of open files of the process"
+        }
         Some(ErrorCode::SystemIoFailure) => "the system failed to read or write the SQLite file",
         _ => "SQLite can't serve the request",
     }
@@ -93,6 +97,7 @@ mod tests {
         check(ffi::SQLITE_IOERR_FSYNC, ErrorKind::Unavailable, Some(Failure::Connection), "failed to read or write");
         check(ffi::SQLITE_CORRUPT, ErrorKind::Config, Some(Failure::Damage), "restore a backup");
         check(ffi::SQLITE_NOTADB, ErrorKind::Config, Some(Failure::Damage), "isn't a SQLite database");
+        check(ffi::SQLITE_CANTOPEN, ErrorKind::Unavailable, Some(Failure::Connection), "check its permissions");
         check(ffi::SQLITE_READONLY, ErrorKind::Config, Some(Failure::Connection), "can't be written");
     }
 }

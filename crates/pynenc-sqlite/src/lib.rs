@@ -60,7 +60,8 @@ pub use pynenc_kv::KvStateBackend as SqliteStateBackend;
 /// The trigger store in a SQLite file.
 pub use pynenc_kv::KvTriggerStore as SqliteTriggerStore;
 pub use rusqlite;
-pub use submit::{SqlResult, SqlTransaction, SqlValue, SqliteSubmitter};
+pub use submit::SqliteSubmitter;
+pub use submit::transaction::{AsyncSqlTransaction, SqlResult, SqlRow, SqlTransaction, SqlValue};
 
 use schema::Kind;
 

@@ -41,10 +41,19 @@ pub(crate) fn absolute(setting: &str) -> Result<PathBuf> {
     if setting.starts_with(':') || setting.starts_with("file:") {
         return Err(invalid("`sqlite.path` must be the path of a file; for a store in memory, use `.memory()`"));
     }
+    if setting.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(invalid("`sqlite.path` must be valid Unicode; rename the file or its folder"));
+    }
     let path = Path::new(setting);
-    let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
+    let is_folder = path.is_dir() || setting.ends_with(std::path::is_separator);
+    let Some(name) = path.file_name().filter(|_| !is_folder) else {
         return Err(invalid("`sqlite.path` must name a file, and this is a folder"));
     };
+    match path.metadata() {
+        Ok(found) if !found.is_file() => return Err(invalid("`sqlite.path` must name a regular file")),
+        Err(_) if path.is_symlink() => return Err(invalid("`sqlite.path` is a link to a file that doesn't exist")),
+        _ => {}
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|cause| {
         invalid("the folder of `sqlite.path` can't be used; create it, or correct the setting").caused_by(cause)
@@ -179,8 +188,20 @@ mod tests {
         check("", "set `sqlite.path`");
         check(":memory:", "use `.memory()`");
         check("file:jobs.db?mode=memory", "use `.memory()`");
+        check("jobs\u{fffd}.db", "valid Unicode");
         check(folder.path().to_str().unwrap(), "is a folder");
+        check("jobs/", "is a folder");
         check(folder.path().join("missing/jobs.db").to_str().unwrap(), "create it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_and_a_broken_link_are_refused() {
+        check("/dev/null", "regular file");
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(folder.path().join("missing.db"), &link).unwrap();
+        check(link.to_str().unwrap(), "a link to a file that doesn't exist");
     }
 
     #[cfg(target_os = "linux")]

@@ -77,8 +77,11 @@ pub(crate) fn check_found(found: i64) -> Result<()> {
     .with("newest readable version", VERSION))
 }
 
-/// Reads the version as a blob of digits.
-pub(crate) const VERSION_AS_TEXT: &str = "SELECT CAST(v AS BLOB) FROM pynenc_schema WHERE k = 'version'";
+/// Reads the version by its key, both as blobs.
+pub(crate) const VERSION_BY_KEY: &str =
+    "SELECT CAST(k AS BLOB), CAST(v AS BLOB) FROM pynenc_schema WHERE k = CAST(?1 AS TEXT)";
+/// The key of the version.
+pub(crate) const VERSION_KEY: &str = "version";
 
 /// Performs the next migration, unless another process has performed it meanwhile.
 fn step(connection: &mut Connection, kind: Kind) -> rusqlite::Result<()> {

@@ -139,7 +139,9 @@ fn packages_have_complete_manifests() {
         let manifest = fs::read_to_string(&package.manifest_path).expect("a manifest is text");
         for line in ["version", "edition", "rust-version", "license"] {
             let line = format!("{line}.workspace = true");
-            assert!(manifest.contains(&line), "{name}: no `{line}`");
+            // An example may show a library that needs a newer Rust.
+            let is_own = line.starts_with("rust-version") && is_example(package);
+            assert!(manifest.contains(&line) || is_own, "{name}: no `{line}`");
         }
         assert!(manifest.contains("[lints]\nworkspace = true"), "{name}: doesn't inherit the workspace's lints");
         assert!(package.description.as_ref().is_some_and(|text| text.len() > 20), "{name}: no description");

@@ -12,6 +12,7 @@ mod file_faults;
 mod fleet;
 mod kills;
 mod own_transaction;
+mod path;
 mod pauses;
 mod recovery;
 mod server_faults;

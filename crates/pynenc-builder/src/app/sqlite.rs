@@ -4,7 +4,7 @@ use std::fmt;
 
 use pynenc_engine::task::Task;
 use pynenc_engine::{Call, Invocation, Result};
-use pynenc_sqlite::{Announcement, SqlTransaction, SqliteConfig, SqliteSubmitter};
+use pynenc_sqlite::{Announcement, AsyncSqlTransaction, SqlTransaction, SqliteConfig, SqliteSubmitter};
 
 use super::Pynenc;
 
@@ -47,12 +47,33 @@ impl SqliteApp {
     /// `transaction` is a `&rusqlite::Transaction`, or a type of yours with the two methods of [`SqlTransaction`]. Begin
     /// the transaction with `BEGIN IMMEDIATE`. Large arguments are stored with the call.
     ///
+    /// If your library is asynchronous, use [`SqliteApp::submit_async`].
+    ///
     /// # Errors
     ///
     /// The errors of [`Engine::submit`](pynenc_engine::Engine::submit). Roll the transaction back.
     pub fn submit<T: Task>(&self, transaction: impl SqlTransaction, call: Call<T>) -> Result<Submitted<T>> {
         let call = self.app.prepare_for_transaction(call)?;
         let (registered, announcement) = self.submitter.submit(transaction, call.submission())?;
+        Ok(Submitted { invocation: call.registered(registered)?, announcement })
+    }
+
+    /// Submits a call in a transaction of an asynchronous library, as [`SqliteApp::submit`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteApp::submit`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If you drop the future, roll the transaction back.
+    pub async fn submit_async<T: Task>(
+        &self,
+        transaction: impl AsyncSqlTransaction,
+        call: Call<T>,
+    ) -> Result<Submitted<T>> {
+        let call = self.app.prepare_for_transaction(call)?;
+        let (registered, announcement) = self.submitter.submit_async(transaction, call.submission()).await?;
         Ok(Submitted { invocation: call.registered(registered)?, announcement })
     }
 }

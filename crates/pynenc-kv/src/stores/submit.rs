@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use pynenc_core::Result;
 use pynenc_core::lane::Submission;
 use pynenc_core::orchestrator::Registered;
+use pynenc_core::{Result, Timestamp};
 
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
@@ -46,9 +46,32 @@ impl KvStore {
         transaction: &mut dyn Transaction,
         submissions: &[Submission],
     ) -> Result<(Vec<Registered>, Announcement)> {
+        self.submit_in_at(self.now(), transaction, submissions)
+    }
+
+    /// Returns the time of the store, for [`KvStore::submit_in_at`].
+    pub fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// Submits calls as [`KvStore::submit_in`] does, at a given time.
+    ///
+    /// With the same time, submissions and data, the submit performs the same operations, and all reads come before the
+    /// first write. So a caller whose reads are asynchronous can end the submit with an error at a read, perform the
+    /// read, and repeat the submit.
+    ///
+    /// # Errors
+    ///
+    /// As [`KvStore::submit_in`].
+    pub fn submit_in_at(
+        &self,
+        now: Timestamp,
+        transaction: &mut dyn Transaction,
+        submissions: &[Submission],
+    ) -> Result<(Vec<Registered>, Announcement)> {
         let transaction: RefCell<&mut dyn Transaction> = RefCell::new(&mut *transaction);
         let mut committed = Committed::default();
-        let mut work = Work::open(Bytes::new(&transaction), self.clock().now(), &mut committed);
+        let mut work = Work::open(Bytes::new(&transaction), now, &mut committed);
         let registered = submissions
             .iter()
             .map(|submission| work.submit(submission).and_then(|reply| reply))
