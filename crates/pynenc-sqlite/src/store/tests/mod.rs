@@ -4,6 +4,7 @@ mod durability;
 mod faults;
 mod foreign;
 mod notices;
+mod simulation;
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::path::PathBuf;
