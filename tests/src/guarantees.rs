@@ -203,7 +203,7 @@ pub fn page() -> String {
          Every promise, and the tests that prove it on each backend. The stores in memory are lost when their process exits,\n\
          so there the promises hold while the process lives, and a *worker* is one of its runners. Over Redis, workers are\n\
          processes that the tests kill, pause and cut off from the server. Over SQLite, they are processes that the tests\n\
-         kill, or that end at each of their commits.\n\n\
+         kill and pause, or that end at each of their commits.\n\n\
          `simulation.rs` runs random simulations from fixed seeds. In these, workers die between any two steps or pause for\n\
          longer than their leases, stores refuse calls or lose replies, and broker messages are lost or repeated.\n\
          `conformance.rs` checks a component against each line of its trait's contract.\n\n\

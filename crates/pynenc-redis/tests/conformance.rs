@@ -3,10 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use pynenc_core::{
-    ArgCache, Broker, InvocationId, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait,
-};
-use pynenc_engine::StepLane;
+use pynenc_core::{ArgCache, Broker, InvocationId, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
 use pynenc_redis::{
     RedisArgCache, RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore,
     StartCheck,
@@ -65,14 +62,4 @@ async fn components() -> lane::Components {
     )
 }
 
-/// The store's lane, or the engine's: components that fail on purpose hide their store.
-fn lane_over(
-    broker: Arc<dyn Broker>,
-    orchestrator: Arc<dyn Orchestrator>,
-    state: Arc<dyn StateBackend>,
-) -> Arc<dyn Lane> {
-    let lane = orchestrator.lane(&broker, &state);
-    lane.unwrap_or_else(|| Arc::new(StepLane::new(broker, orchestrator, state)))
-}
-
-pynenc_testkit::lane_conformance!(components, lane_over);
+pynenc_testkit::lane_conformance!(components);

@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pynenc_core::broker::Pop;
-use pynenc_core::lane::{Called, Settlement, Submission};
+use pynenc_core::lane::Called;
 use pynenc_core::orchestrator::{
     Block, Claim, ClaimReply, Find, Heartbeat, OutboxInterest, OutboxTake, Registered, Signal, Tracked, Transition,
     TransitionReply,
 };
-use pynenc_core::record::{InvocationRecord, Outcome, Payload, Priority, Registration};
-use pynenc_core::state_backend::OutcomeWrite;
+use pynenc_core::record::Registration;
 use pynenc_core::status::{By, Change};
 use pynenc_core::trigger_store::{EventListener, EventsTake, NewEvent};
 use pynenc_core::{
-    Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, Timestamp,
-    TriggerStore,
+    Broker, ErrorKind, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, TriggerStore,
 };
 use pynenc_redis::{
     RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore, StartCheck,
 };
+use pynenc_testkit::conformance::sample::{registration, settlement, submission, submission_of, transition};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
 const APP: &str = "faults";
@@ -52,7 +51,7 @@ impl Stores {
     }
 
     async fn submit_all(&self, registrations: &[Registration]) -> Vec<Result<Registered>> {
-        let submissions = registrations.iter().map(submission).collect();
+        let submissions = registrations.iter().cloned().map(submission_of).collect();
         match self.lane.submit(submissions).await {
             Ok(replies) => replies,
             Err(error) => registrations.iter().map(|_| Err(error.duplicate())).collect(),
@@ -86,42 +85,6 @@ impl Stores {
     async fn pop(&self, wait: Duration) -> Result<Vec<InvocationId>> {
         self.broker.pop(&Pop { queues: vec!["default".into()], max: 10, wait }).await
     }
-}
-
-fn registration() -> Registration {
-    Registration::new(InvocationId::new(), "faults::task".into(), "default".into())
-}
-
-fn submission(registration: &Registration) -> Submission {
-    let record = InvocationRecord {
-        id: registration.id,
-        task: registration.task.clone(),
-        arguments: Vec::new(),
-        serializer: "JsonSerializer".into(),
-        queue: registration.queue.clone(),
-        priority: Priority::default(),
-        timeout: None,
-        max_retries: None,
-        parent: None,
-        workflow: None,
-        retry_of: None,
-        trace: None,
-        created_at: Timestamp::from_millis(7),
-    };
-    Submission { record: Arc::new(record), registration: registration.clone() }
-}
-
-fn transition(tracked: &Tracked, to: Status, reason: Reason) -> Transition {
-    let owner = tracked.record.owner.expect("a runner owns it");
-    Transition { id: tracked.id, seen: tracked.record.clone(), change: Change::new(to, By::Owner(owner), reason) }
-}
-
-fn settlement(running: &Tracked) -> Settlement {
-    let value = Payload::Inline(b"7".as_slice().into());
-    let outcome = Outcome::Value { value, serializer: "JsonSerializer".into() };
-    let outcome = OutcomeWrite { id: running.id, epoch: running.record.epoch, outcome };
-    let transition = transition(running, Status::Success, Reason::Returned);
-    Settlement { outcome: Some(outcome), transition, requeue: None }
 }
 
 fn succeeded(reply: Result<TransitionReply>) -> bool {
@@ -313,7 +276,7 @@ async fn a_call_with_a_lost_reply_is_repeated_and_keeps_its_claim() {
     let stores = Stores::on(&server).await;
     let caller = stores.start(stores.submit().await.expect("submit")).await;
     let runner = caller.record.owner.expect("a runner owns the caller");
-    let (call, claim) = (submission(&registration()), Claim::new(Vec::new(), runner).running_below(1));
+    let (call, claim) = (submission(), Claim::new(Vec::new(), runner).running_below(1));
     let block = Block { waiter: caller.id, seen: caller.record.clone(), runner, on: Vec::new() };
     let mut replies = Vec::new();
     for _ in 0..2 {

@@ -1,16 +1,14 @@
 //! The conformance suites over SQLite. Each trial has a file of its own.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use pynenc_core::clock::ManualClock;
-use pynenc_core::{Broker, Clock, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
-use pynenc_engine::StepLane;
+use pynenc_core::{Broker, Orchestrator, StateBackend, TriggerStore};
 use pynenc_kv::KvStore;
 use pynenc_sqlite::{
     SqliteArgCache, SqliteBroker, SqliteConfig, SqliteOrchestrator, SqliteStateBackend, SqliteTriggerStore, Synchronous,
 };
-use pynenc_testkit::Time;
+use pynenc_testkit::ThreadTime;
 use pynenc_testkit::conformance::{self, Harness, lane};
 use tempfile::TempDir;
 
@@ -28,31 +26,12 @@ impl Folders {
     }
 }
 
-/// A clock that the trials move. It waits for the store's threads, so that time doesn't run away from them.
-#[derive(Debug)]
-struct TestClock {
-    clock: ManualClock,
-    barrier: SqliteBroker,
-}
-
-#[async_trait]
-impl Time for TestClock {
-    async fn now(&self) -> Timestamp {
-        Clock::now(&self.clock)
-    }
-
-    async fn advance(&self, by: Duration) {
-        self.barrier.push(&[]).await.expect("the store performs steps");
-        self.clock.advance(by);
-    }
-}
-
 /// A store of a new file, and its time.
-async fn store(folders: &Folders) -> (KvStore, Arc<TestClock>) {
+async fn store(folders: &Folders) -> (KvStore, Arc<ThreadTime>) {
     let clock = ManualClock::default();
     let opened = pynenc_sqlite::open(&folders.config(), "app", Arc::new(clock.clone())).await;
     let store = opened.expect("a new file can be opened");
-    (store.clone(), Arc::new(TestClock { clock, barrier: SqliteBroker::new(store) }))
+    (store.clone(), Arc::new(ThreadTime::new(clock, Arc::new(SqliteBroker::new(store)))))
 }
 
 macro_rules! suite {
@@ -83,20 +62,10 @@ fn arg_cache() {
     });
 }
 
-/// The store's lane, or the engine's: components that fail on purpose hide their store.
-fn lane_over(
-    broker: Arc<dyn Broker>,
-    orchestrator: Arc<dyn Orchestrator>,
-    state: Arc<dyn StateBackend>,
-) -> Arc<dyn Lane> {
-    let lane = orchestrator.lane(&broker, &state);
-    lane.unwrap_or_else(|| Arc::new(StepLane::new(broker, orchestrator, state)))
-}
-
 #[test]
 fn lane_conformance() {
     let folders = Folders::default();
-    let make: lane::MakeLane = Arc::new(lane_over);
+    let make: lane::MakeLane = Arc::new(lane::over_store);
     lane::check(async || components(&folders).await, &make);
 }
 

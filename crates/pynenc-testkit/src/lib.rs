@@ -61,4 +61,4 @@ pub use proxy::{Direction, Fault, Flow, Proxy};
 pub use pynenc_core::clock::ManualClock;
 #[cfg(feature = "redis")]
 pub use redis_server::{RedisServer, RedisServerOptions};
-pub use time::Time;
+pub use time::{ThreadTime, Time};

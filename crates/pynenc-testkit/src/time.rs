@@ -1,10 +1,11 @@
 //! A store's time, under the control of a test.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pynenc_core::clock::ManualClock;
-use pynenc_core::{Clock, Timestamp, async_trait};
+use pynenc_core::{Broker, Clock, Timestamp, async_trait};
 
 /// The time that a store under test uses.
 ///
@@ -27,5 +28,32 @@ impl Time for ManualClock {
 
     async fn advance(&self, by: Duration) {
         Self::advance(self, by);
+    }
+}
+
+/// A clock for a store that performs its steps on threads of its own. Before time goes on, the store has performed every
+/// earlier step.
+#[derive(Debug)]
+pub struct ThreadTime {
+    clock: ManualClock,
+    broker: Arc<dyn Broker>,
+}
+
+impl ThreadTime {
+    /// Moves a clock that the store uses. The broker belongs to the store.
+    pub fn new(clock: ManualClock, broker: Arc<dyn Broker>) -> Self {
+        Self { clock, broker }
+    }
+}
+
+#[async_trait]
+impl Time for ThreadTime {
+    async fn now(&self) -> Timestamp {
+        Clock::now(&self.clock)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.broker.push(&[]).await.expect("the store performs a step without work");
+        self.clock.advance(by);
     }
 }

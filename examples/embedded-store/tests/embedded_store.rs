@@ -2,14 +2,12 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use embedded_store::RedbStore;
 use pynenc_core::clock::ManualClock;
-use pynenc_core::{ArgCache, Broker, Clock, Lane, Orchestrator, StateBackend, Timestamp, TriggerStore, async_trait};
-use pynenc_engine::StepLane;
+use pynenc_core::{ArgCache, Broker, Clock, Orchestrator, StateBackend, TriggerStore};
 use pynenc_kv::{KvArgCache, KvBroker, KvOrchestrator, KvStateBackend, KvStore, KvTriggerStore};
-use pynenc_testkit::Time;
+use pynenc_testkit::ThreadTime;
 use pynenc_testkit::conformance::{self, Harness, lane};
 use tempfile::TempDir;
 
@@ -21,25 +19,6 @@ fn store(clock: Arc<dyn Clock>) -> KvStore {
 }
 
 // ANCHOR: conformance
-/// A clock that the trials move. It waits for the thread of the store, so that time doesn't run away from it.
-#[derive(Debug)]
-struct TestClock {
-    clock: ManualClock,
-    broker: KvBroker,
-}
-
-#[async_trait]
-impl Time for TestClock {
-    async fn now(&self) -> Timestamp {
-        Clock::now(&self.clock)
-    }
-
-    async fn advance(&self, by: Duration) {
-        self.broker.push(&[]).await.expect("the store performs a step without work");
-        self.clock.advance(by);
-    }
-}
-
 macro_rules! suite {
     ($name:ident: $component:ident as $made:ident) => {
         #[test]
@@ -48,7 +27,8 @@ macro_rules! suite {
                 let clock = ManualClock::default();
                 let store = store(Arc::new(clock.clone()));
                 let component: Arc<dyn $component> = Arc::new($made::new(store.clone()));
-                Harness::new(component, Arc::new(TestClock { clock, broker: KvBroker::new(store) }))
+                // The trials move the time. The store performs its steps on a thread.
+                Harness::new(component, Arc::new(ThreadTime::new(clock, Arc::new(KvBroker::new(store)))))
             });
         }
     };
@@ -70,17 +50,7 @@ async fn components() -> lane::Components {
     )
 }
 
-/// The store's lane, or the engine's: components that fail on purpose hide their store.
-fn lane_over(
-    broker: Arc<dyn Broker>,
-    orchestrator: Arc<dyn Orchestrator>,
-    state: Arc<dyn StateBackend>,
-) -> Arc<dyn Lane> {
-    let lane = orchestrator.lane(&broker, &state);
-    lane.unwrap_or_else(|| Arc::new(StepLane::new(broker, orchestrator, state)))
-}
-
-pynenc_testkit::lane_conformance!(components, lane_over);
+pynenc_testkit::lane_conformance!(components);
 
 #[test]
 fn a_call_survives_the_end_of_its_app() {

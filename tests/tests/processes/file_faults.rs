@@ -8,7 +8,7 @@ use pynenc_tests::worker_tasks::{gated, noted};
 use crate::fleet::{Fleet, LEASE, Store, finished_once, result_of, times, until};
 
 /// Appends to the log without a checkpoint.
-fn lengthen_log(fleet: &Fleet, bytes: usize) {
+fn lengthen_log(fleet: &Fleet, bytes: u32) {
     let connection = Connection::open(fleet.path()).unwrap();
     connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
     connection.execute_batch("CREATE TABLE filler (content BLOB)").unwrap();

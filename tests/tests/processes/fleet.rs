@@ -83,18 +83,14 @@ impl Fleet {
 
     /// Lets every request to the store wait until the stall is dropped.
     pub(crate) fn stall(&self) -> Stall<'_> {
-        match &self.server {
-            Some(server) => {
-                server.pause();
-                Stall::Server(server)
-            }
-            None => {
-                let connection = Connection::open(self.path()).unwrap();
-                connection.busy_timeout(PATIENCE).unwrap();
-                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-                Stall::Lock(connection)
-            }
+        if let Some(server) = &self.server {
+            server.pause();
+            return Stall::Server(server);
         }
+        let connection = Connection::open(self.path()).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Stall::Lock(connection)
     }
 
     /// The path of the SQLite file.

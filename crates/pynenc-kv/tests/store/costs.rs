@@ -1,24 +1,15 @@
 //! The numbers of operations that each step of an invocation's lifecycle performs on a store.
 
-use pynenc_core::broker::Pop;
+use pynenc_core::RunnerId;
 use pynenc_core::lane::{Claimed, Settlement};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Transition};
-use pynenc_core::record::{Outcome, Payload};
-use pynenc_core::state_backend::OutcomeWrite;
-use pynenc_core::status::{By, Change};
-use pynenc_core::{Reason, RunnerId, Status};
+use pynenc_core::orchestrator::{Claim, ClaimReply};
+use pynenc_testkit::conformance::sample::{pop, settlement, submission};
 
 use crate::World;
-use crate::failures::{pop, submission};
 
-fn settlement(claimed: &Claimed) -> Settlement {
+fn settled(claimed: &Claimed) -> Settlement {
     let ClaimReply::Granted(tracked) = &claimed.reply else { panic!("{claimed:?}") };
-    let (id, seen) = (tracked.id, tracked.record.clone());
-    let outcome =
-        Outcome::Value { value: Payload::Inline(bytes::Bytes::from_static(b"1")), serializer: "JsonSerializer".into() };
-    let outcome = Some(OutcomeWrite { id, epoch: seen.epoch, outcome });
-    let change = Change::new(Status::Success, By::Owner(seen.owner.expect("it runs")), Reason::Returned);
-    Settlement { outcome, transition: Transition { id, seen, change }, requeue: None }
+    settlement(tracked)
 }
 
 /// Performs whole lifecycles in batches of a size. Returns the reads and writes of submit, claim and settle.
@@ -29,10 +20,10 @@ async fn lifecycles(size: usize) -> [(usize, usize); 3] {
     for _ in 0..2 {
         world.lane.submit((0..size).map(|_| submission()).collect()).await.expect("submit");
         costs[0] = world.map.take_operations();
-        let (claim, pop) = (Claim::new(Vec::new(), runner).running_below(1), Pop { ..pop(size) });
+        let (claim, pop) = (Claim::new(Vec::new(), runner).running_below(1), pop(size));
         let claimed = world.lane.claim(&claim, Some(&pop)).await.expect("claim");
         costs[1] = world.map.take_operations();
-        world.lane.settle(claimed.iter().map(settlement).collect()).await.expect("settle");
+        world.lane.settle(claimed.iter().map(settled).collect()).await.expect("settle");
         costs[2] = world.map.take_operations();
     }
     costs

@@ -2,37 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use pynenc_core::broker::{Message, Pop};
-use pynenc_core::lane::Submission;
-use pynenc_core::record::{InvocationRecord, Priority, Registration};
-use pynenc_core::{Error, ErrorKind, InvocationId, Result, Timestamp};
+use pynenc_core::broker::Message;
+use pynenc_core::record::Priority;
+use pynenc_core::{Error, ErrorKind, Result};
 use pynenc_kv::{Durability, Group, KeyRange, KeyValue, Step, Table, Transaction, Writer};
+use pynenc_testkit::conformance::sample::{pop, submission};
 
 use crate::World;
-
-pub(crate) fn submission() -> Submission {
-    let registration = Registration::new(InvocationId::new(), "app::add".into(), "default".into());
-    let record = InvocationRecord {
-        id: registration.id,
-        task: registration.task.clone(),
-        arguments: Vec::new(),
-        serializer: "JsonSerializer".into(),
-        queue: registration.queue.clone(),
-        priority: Priority::default(),
-        timeout: None,
-        max_retries: None,
-        parent: None,
-        workflow: None,
-        retry_of: None,
-        trace: None,
-        created_at: Timestamp::default(),
-    };
-    Submission { record: Arc::new(record), registration }
-}
-
-pub(crate) fn pop(max: usize) -> Pop {
-    Pop { queues: vec!["default".into()], max, wait: std::time::Duration::ZERO }
-}
 
 #[tokio::test]
 async fn a_submission_that_fails_at_any_operation_changes_nothing() {

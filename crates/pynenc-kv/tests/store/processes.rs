@@ -1,20 +1,15 @@
 //! Two processes on one store.
 
-use std::time::Duration;
-
 use futures_util::{FutureExt, StreamExt};
 use pynenc_core::broker::Pop;
-use pynenc_core::lane::Settlement;
-use pynenc_core::orchestrator::{Claim, OutboxInterest, Registered, Signal, Tracked, Transition};
-use pynenc_core::status::{By, Change};
+use pynenc_core::orchestrator::{Claim, OutboxInterest, Registered, Signal, Tracked};
 use pynenc_core::trigger_store::{NewEvent, Notification, TriggerUpdate};
-use pynenc_core::{InvocationId, Reason, RunnerId, Status, TriggerStore};
+use pynenc_core::{InvocationId, RunnerId, Status, TriggerStore};
 use pynenc_kv::Transaction;
 
-use crate::World;
-use crate::failures::{pop, submission};
+use pynenc_testkit::conformance::sample::{HOUR, pop, settlement, submission};
 
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::World;
 
 async fn submitted(world: &World) -> InvocationId {
     let submission = submission();
@@ -32,10 +27,7 @@ async fn running(world: &World) -> Tracked {
 }
 
 async fn succeed(world: &World, running: &Tracked) {
-    let owner = running.record.owner.expect("it runs");
-    let change = Change::new(Status::Success, By::Owner(owner), Reason::Returned);
-    let transition = Transition { id: running.id, seen: running.record.clone(), change };
-    world.lane.settle(vec![Settlement { outcome: None, transition, requeue: None }]).await.expect("settle");
+    world.lane.settle(vec![settlement(running)]).await.expect("settle");
 }
 
 fn event() -> NewEvent {
@@ -65,11 +57,6 @@ async fn many_completions_of_one_step_reach_another_process() {
     }
     let ids: Vec<InvocationId> = all.iter().map(|one| one.id).collect();
     let watched = there.orchestrator.watch(&ids).await.expect("watch");
-    let settlement = |running: &Tracked| {
-        let change = Change::new(Status::Success, By::Owner(running.record.owner.expect("it runs")), Reason::Returned);
-        let transition = Transition { id: running.id, seen: running.record.clone(), change };
-        Settlement { outcome: None, transition, requeue: None }
-    };
     here.lane.settle(all.iter().map(settlement).collect()).await.expect("settle");
     assert_eq!(tokio::task::unconstrained(watched.count()).now_or_never(), Some(200));
 }

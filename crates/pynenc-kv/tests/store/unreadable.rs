@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use pynenc_core::lane::{Settlement, Submission};
-use pynenc_core::orchestrator::{Claim, ClaimReply, Find, Heartbeat, HeartbeatReply, Tracked, Transition};
-use pynenc_core::status::{By, Change};
-use pynenc_core::{ErrorKind, InvocationId, Reason, RunnerId, Status};
+use pynenc_core::lane::Submission;
+use pynenc_core::orchestrator::{Claim, ClaimReply, Find, Heartbeat, HeartbeatReply, Tracked};
+use pynenc_core::{ErrorKind, InvocationId, RunnerId};
 use pynenc_kv::Table;
+use pynenc_testkit::conformance::sample::{pop, settlement, submission};
 
 use crate::World;
-use crate::failures::{pop, submission};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -33,13 +32,6 @@ async fn claimed(world: &World, runner: RunnerId) -> Vec<Tracked> {
         _ => None,
     });
     granted.collect()
-}
-
-fn settlement(running: &Tracked) -> Settlement {
-    let by = By::Owner(running.record.owner.expect("a runner owns it"));
-    let change = Change::new(Status::Success, by, Reason::Returned);
-    let transition = Transition { id: running.id, seen: running.record.clone(), change };
-    Settlement { outcome: None, transition, requeue: None }
 }
 
 fn heartbeat(runner: RunnerId) -> Heartbeat {

@@ -14,6 +14,7 @@ use pynenc_core::status::{By, Change, Due};
 use pynenc_core::{
     Broker, InvocationId, Lane, Orchestrator, Reason, Result, RunnerId, StateBackend, Status, StatusRecord,
 };
+use pynenc_engine::StepLane;
 
 use super::sample::{HOUR, limited, outcome, queue, record, registration, registration_key};
 use super::trials;
@@ -42,6 +43,16 @@ pub type Components = (Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBack
 /// Makes a lane over its components.
 pub type MakeLane =
     Arc<dyn Fn(Arc<dyn Broker>, Arc<dyn Orchestrator>, Arc<dyn StateBackend>) -> Arc<dyn Lane> + Send + Sync>;
+
+/// Makes the lane that the components' store offers, or the engine's: components that fail on purpose hide their store.
+pub fn over_store(
+    broker: Arc<dyn Broker>,
+    orchestrator: Arc<dyn Orchestrator>,
+    state: Arc<dyn StateBackend>,
+) -> Arc<dyn Lane> {
+    let lane = orchestrator.lane(&broker, &state);
+    lane.unwrap_or_else(|| Arc::new(StepLane::new(broker, orchestrator, state)))
+}
 
 /// Three fresh components, with the function that makes a lane over them.
 #[derive(Clone)]
@@ -74,9 +85,13 @@ pub fn check(components: impl AsyncFn() -> Components, make: &MakeLane) {
 /// Defines a test that runs the suite.
 ///
 /// Takes an async closure that makes a broker, an orchestrator and a state backend, each as an `Arc<dyn _>`, and a closure
-/// that makes an `Arc<dyn Lane>` over three such components.
+/// that makes an `Arc<dyn Lane>` over three such components. Without the second closure, the lane is that of
+/// [`over_store`].
 #[macro_export]
 macro_rules! lane_conformance {
+    ($components:expr) => {
+        $crate::lane_conformance!($components, $crate::conformance::lane::over_store);
+    };
     ($components:expr, $lane:expr) => {
         #[test]
         fn lane_conformance() {

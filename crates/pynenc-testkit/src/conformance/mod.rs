@@ -11,7 +11,7 @@ pub mod broker;
 mod harness;
 pub mod lane;
 pub mod orchestrator;
-mod sample;
+pub mod sample;
 pub mod serializer;
 pub mod state_backend;
 pub mod trigger_store;

@@ -5,6 +5,7 @@ mod faults;
 mod foreign;
 mod notices;
 mod short_steps;
+mod simulation;
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::path::PathBuf;
