@@ -18,7 +18,7 @@ use crate::sql::Operation;
 /// The first version without the race between a checkpoint and a writer that damages files in WAL mode.
 const OLDEST: i32 = 3_051_003;
 /// How long a connection waits for the lock of another process.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for readers, while the writer of this process waits for the checkpoint.
 const LONGEST_WAIT_OF_CHECKPOINT: Duration = Duration::from_millis(100);
 
@@ -155,7 +155,7 @@ pub(crate) fn without_waiting<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The busy handler: waits a random time, so that processes don't try again together.
+/// The busy handler.
 fn wait_for_lock(attempt: i32) -> bool {
     wait(attempt, LONGEST_WAIT)
 }
@@ -179,7 +179,8 @@ fn wait(attempt: i32, longest: Duration) -> bool {
     !is_over
 }
 
-fn pause() {
+/// Waits a random time, so that processes don't try again together.
+pub(crate) fn pause() {
     thread::sleep(Duration::from_micros(fastrand::u64(200..2_000)));
 }
 

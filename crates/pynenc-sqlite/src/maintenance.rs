@@ -1,12 +1,13 @@
 //! Backup, check and compaction of the files of a store.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 
 use crate::config::SqliteConfig;
-use crate::connection::{Role, open};
+use crate::connection::{LONGEST_WAIT, Role, open, pause};
 use crate::error::store_error;
 use crate::location::{absolute, beside, content_file, create};
 
@@ -76,7 +77,7 @@ impl Maintenance {
         for file in self.files() {
             on(&file, |connection| {
                 connection.execute_batch("VACUUM")?;
-                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                shorten_log(connection)
             })?;
         }
         Ok((before, self.bytes()))
@@ -104,6 +105,19 @@ fn copy_file(file: &Path, to: &Path) -> Result<()> {
         drop(std::fs::remove_file(to));
     }
     copied.map(drop)
+}
+
+/// Moves the log into the database. SQLite doesn't wait for a checkpoint of another connection.
+fn shorten_log(connection: &Connection) -> rusqlite::Result<()> {
+    let start = Instant::now();
+    while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))? {
+        // A program that keeps a read transaction open keeps the log, too.
+        if start.elapsed() >= LONGEST_WAIT {
+            break;
+        }
+        pause();
+    }
+    Ok(())
 }
 
 /// Runs a command on a file.

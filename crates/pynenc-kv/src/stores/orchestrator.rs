@@ -158,11 +158,11 @@ impl Waiting for KvOrchestrator {
         let ids: Vec<InvocationId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let watcher = Watcher::default();
         ids.iter().for_each(|id| process.listeners().watch(*id, &watcher));
-        let watched = ids.len();
+        let items = ids.len();
         let step = move |state: &mut State<'_, '_>, _| {
             ids.iter().map(|id| Ok((*id, state.record(*id)?.cloned()))).collect::<Result<Vec<_>>>()
         };
-        let found = self.read(watched, step).await?;
+        let found = self.read(items, step).await?;
         let mut listeners = process.listeners();
         found.into_iter().for_each(|(id, record)| listeners.found_by(&watcher, id, record));
         Ok(watcher.into_stream())
