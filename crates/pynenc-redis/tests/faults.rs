@@ -19,7 +19,7 @@ use pynenc_core::{
 use pynenc_redis::{
     RedisBroker, RedisConfig, RedisOrchestrator, RedisStateBackend, RedisStore, RedisTriggerStore, StartCheck,
 };
-use pynenc_testkit::conformance::sample::{registration, settlement, submission, submission_of, transition};
+use pynenc_testkit::conformance::sample::{registration, settlement, submission, submission_of, task, transition};
 use pynenc_testkit::{RedisServer, RedisServerOptions};
 
 const APP: &str = "faults";
@@ -214,8 +214,7 @@ async fn offers_from_before_the_clock_went_back_are_made_again() {
     let server = RedisServer::start();
     let stores = Stores::on(&server).await;
     let triggers = RedisTriggerStore::new(stores.store.clone());
-    let interest =
-        OutboxInterest { listener: "me".into(), task: "faults::task".into(), statuses: vec![Status::Success] };
+    let interest = OutboxInterest { listener: "me".into(), task: task(), statuses: vec![Status::Success] };
     stores.orchestrator.subscribe(&[interest], Duration::from_secs(60)).await.expect("subscribe");
     let running = stores.start(stores.submit().await.expect("submit")).await;
     stores.settle(&running).await.expect("settle");

@@ -7,7 +7,7 @@ use pynenc_core::trigger_store::{NewEvent, Notification, TriggerUpdate};
 use pynenc_core::{InvocationId, RunnerId, Status, TriggerStore};
 use pynenc_kv::Transaction;
 
-use pynenc_testkit::conformance::sample::{HOUR, pop, settlement, submission};
+use pynenc_testkit::conformance::sample::{HOUR, pop, settlement, submission, task};
 
 use crate::World;
 
@@ -102,8 +102,7 @@ async fn a_hint_between_a_claim_and_the_next_find_is_not_overlooked() {
 async fn a_cancel_and_an_outbox_entry_are_signalled_to_runners_in_another_process() {
     let here = World::new();
     let there = here.in_another_process();
-    let interest =
-        OutboxInterest { listener: "triggers".into(), task: "app::add".into(), statuses: vec![Status::Success] };
+    let interest = OutboxInterest { listener: "triggers".into(), task: task(), statuses: vec![Status::Success] };
     here.orchestrator.subscribe(&[interest], HOUR).await.expect("subscribe");
     let running = running(&there).await;
     let owner = running.record.owner.expect("it runs");
