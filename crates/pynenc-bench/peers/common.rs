@@ -1,7 +1,8 @@
 //! Shared by the peers' programs: their arguments, runtime and output.
 //!
-//! A program measures one figure once: `PROGRAM SERVER FIGURE CALLS THREADS VARIANT`. It prints the result as a line of
-//! JSON with the fields of the benchmarks of pynenc.
+//! A program measures one figure once: `PROGRAM SERVER FIGURE CALLS THREADS VARIANT`. The server is the address of a Redis
+//! server, or the path of a new SQLite file. The program prints the result as a line of JSON with the fields of the
+//! benchmarks of pynenc.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,13 +36,14 @@ where
     let [server, figure, calls, threads, variant] = <[String; 5]>::try_from(arguments)
         .map_err(|given| format!("{} arguments instead of SERVER FIGURE CALLS THREADS VARIANT", given.len()))?;
     let (calls, threads) = (calls.parse()?, threads.parse()?);
+    let backend = if server.starts_with("redis:") { "redis" } else { "sqlite" };
     let work = Work { server, figure: figure.clone(), calls, variant };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     // A spawned task, as in a server. The thread of `main` would pass each request to another thread.
     let elapsed = runtime.block_on(runtime.spawn(measure(work)))??;
     runtime.shutdown_background();
     let line = serde_json::json!({
-        "figure": figure, "backend": "redis", "value": calls as f64 / elapsed.as_secs_f64(), "unit": "calls/s",
+        "figure": figure, "backend": backend, "value": calls as f64 / elapsed.as_secs_f64(), "unit": "calls/s",
         "target": null, "runs": 1,
     });
     println!("{line}");

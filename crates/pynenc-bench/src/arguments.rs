@@ -18,8 +18,8 @@ pub(crate) enum Command {
     Growth { backends: Vec<BackendKind>, series: Vec<String>, plots: Option<String> },
     /// Compares this program with the one of another checkout.
     Against { backend: BackendKind, other: PathBuf, benchmarks: Vec<String>, rounds: usize },
-    /// Compares this program with those of other systems. The folder is for their builds.
-    Peers { benchmarks: Vec<String>, target: Option<PathBuf>, rounds: usize },
+    /// Compares this program with those of other systems over Redis or SQLite. The folder is for their builds.
+    Peers { backend: BackendKind, benchmarks: Vec<String>, target: Option<PathBuf>, rounds: usize },
     /// Measures a release build.
     Build,
     /// Measures the release builds of two small apps, one of this system and one of apalis.
@@ -58,7 +58,14 @@ impl Command {
     fn parse_peers(mut words: Words) -> Result<Self, String> {
         let target = words.option("--target")?.map(PathBuf::from);
         let rounds = words.rounds(ROUNDS)?;
-        Ok(Self::Peers { benchmarks: words.names(&peers::names())?, target, rounds })
+        let shared = [BackendKind::Redis, BackendKind::Sqlite];
+        let named: Vec<_> = shared.into_iter().filter(|backend| words.take(backend.name())).collect();
+        let backend = match *named {
+            [] => BackendKind::Redis,
+            [backend] => backend,
+            _ => return Err("`peers` compares systems over one backend; write `redis` or `sqlite` after it".to_owned()),
+        };
+        Ok(Self::Peers { backend, benchmarks: words.names(&peers::names())?, target, rounds })
     }
 
     fn parse_growth(mut words: Words) -> Result<Self, String> {
@@ -163,6 +170,7 @@ mod tests {
     fn a_comparison_of_two_backends_is_refused() {
         fails("--against ../old", "write `memory` or `redis`");
         fails("memory redis --against ../old", "write `memory` or `redis`");
+        fails("peers redis sqlite", "write `redis` or `sqlite`");
     }
 
     #[test]
@@ -202,10 +210,10 @@ mod tests {
             Ok(Command::Growth { backends: vec![BackendKind::Redis], series, plots })
         );
         let target = Some(PathBuf::from("folder"));
-        assert_eq!(
-            parse("peers drain --target folder --rounds 1"),
-            Ok(Command::Peers { benchmarks: vec!["drain".into()], target, rounds: 1 })
-        );
+        let peers =
+            |backend| Command::Peers { backend, benchmarks: vec!["drain".into()], target: target.clone(), rounds: 1 };
+        assert_eq!(parse("peers drain --target folder --rounds 1"), Ok(peers(BackendKind::Redis)));
+        assert_eq!(parse("peers sqlite drain --target folder --rounds 1"), Ok(peers(BackendKind::Sqlite)));
         assert_eq!(parse("build"), Ok(Command::Build));
         assert_eq!(parse("build --against-apalis"), Ok(Command::BuildAgainstApalis { rounds: 1 }));
     }

@@ -122,13 +122,24 @@ impl Backend {
     pub(crate) fn builder(&self) -> PynencBuilder {
         match self {
             Self::Memory => own_settings().memory(),
+            Self::Redis(..) => builder_on(&self.empty_store()),
+            Self::Sqlite(files, _) => {
+                own_settings().sqlite(self.empty_store()).set("sqlite.synchronous", files.synchronous)
+            }
+        }
+    }
+
+    /// The address of an emptied server, or the path of a new file. Stores in memory have no address.
+    pub(crate) fn empty_store(&self) -> String {
+        match self {
+            Self::Memory => String::new(),
             Self::Redis(server, _) => {
                 server.command(&["FLUSHALL"]);
-                builder_on(&server.url())
+                server.url()
             }
             Self::Sqlite(files, _) => {
                 files.count.fetch_add(1, Ordering::Relaxed);
-                own_settings().sqlite(files.path()).set("sqlite.synchronous", files.synchronous)
+                files.path().to_string_lossy().into_owned()
             }
         }
     }

@@ -7,7 +7,7 @@
 //! `sqlite` commits without waiting for the disk, and `sqlite-full` waits.
 //!
 //! - `redis --against FOLDER [benchmark ..]` compares this build with that of another checkout, or with a program
-//! - `peers [benchmark ..]` compares this system with others; `--target FOLDER` keeps their builds
+//! - `peers [redis|sqlite] [benchmark ..]` compares this system with others; `--target FOLDER` keeps their builds
 //! - `growth [series ..]` measures how cost grows, and `--plots FOLDER` draws the results
 //! - `build` measures a release build once, and `build --against-apalis` measures that of a small app beside one of apalis
 //!
@@ -80,7 +80,7 @@ fn run(command: Command) -> pynenc::Result<()> {
         Command::Against { backend, other, benchmarks, rounds } => {
             against::compare(backend, &other, &benchmarks, rounds)
         }
-        Command::Peers { benchmarks, target, rounds } => peers::compare(&benchmarks, target, rounds),
+        Command::Peers { backend, benchmarks, target, rounds } => peers::compare(backend, &benchmarks, target, rounds),
         Command::Build => release_build::measured().map(|it| measure::report("build", "this machine", 1, &it)),
         Command::BuildAgainstApalis { rounds } => release_build::against_apalis(rounds),
     }
