@@ -79,7 +79,7 @@ fn serve_with(path: &Path, connection: &Connection, first: Read, receiver: &Mute
         let read = session.snapshot(app, &mut group);
         group.finish(read);
         next_read = next(receiver);
-        if session.failure.is_some() {
+        if session.has_failed() {
             return next_read;
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pynenc_core::{Error, Result};
 use pynenc_kv::{Group, KeyRange, Order, Table, Transaction};
-use rusqlite::{Connection, Statement, StatementStatus};
+use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 
 use crate::connection::execute;
 use crate::error::{Failure, failure, store_error};
@@ -16,13 +16,15 @@ use crate::sql::{AppKeys, Operation, sql};
 pub(crate) struct Session<'c> {
     path: &'c Path,
     connection: &'c Connection,
+    /// The statements of this session, in the order of their first use.
+    statements: Vec<(Table, Operation, CachedStatement<'c>)>,
     /// The app of the present step.
     app: AppKeys,
     /// The stored keys of the present operation.
     key: Vec<u8>,
     behind: Vec<u8>,
     /// The first error after which the connection can't be used.
-    pub(crate) failure: Option<(Failure, Error)>,
+    failure: Option<(Failure, Error)>,
 }
 
 impl fmt::Debug for Session<'_> {
@@ -33,7 +35,8 @@ impl fmt::Debug for Session<'_> {
 
 impl<'c> Session<'c> {
     pub(crate) fn new(path: &'c Path, connection: &'c Connection) -> Self {
-        Self { path, connection, app: AppKeys::new(0), key: Vec::new(), behind: Vec::new(), failure: None }
+        let (app, key, behind) = (AppKeys::new(0), Vec::new(), Vec::new());
+        Self { path, connection, statements: Vec::new(), app, key, behind, failure: None }
     }
 
     /// The operations on the keys of one app.
@@ -55,8 +58,18 @@ impl<'c> Session<'c> {
     /// Whether another connection has changed the tables since the last call. Is called after an operation on the table of
     /// the time, whose statement SQLite prepares again after such a change.
     pub(crate) fn has_new_tables(&mut self) -> bool {
-        let statement = self.connection.prepare_cached(sql(Table::Meta, Operation::Get));
+        let statement = statement(self.connection, &mut self.statements, Table::Meta, Operation::Get);
         statement.is_ok_and(|statement| statement.reset_status(StatementStatus::RePrepare) > 0)
+    }
+
+    /// Whether the connection can't be used any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Gives the statements back to the connection. Returns the error after which the connection can't be used.
+    pub(crate) fn end(self) -> Option<(Failure, Error)> {
+        self.failure
     }
 
     /// The number of rows that the connection has changed.
@@ -101,10 +114,27 @@ impl<'c> Session<'c> {
         operation: Operation,
         with: impl FnOnce(&mut Statement<'c>, &[u8], &[u8]) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let prepared = self.connection.prepare_cached(sql(table, operation));
-        let result = prepared.and_then(|mut statement| with(&mut statement, &self.key, &self.behind));
+        let prepared = statement(self.connection, &mut self.statements, table, operation);
+        let result = prepared.and_then(|statement| with(statement, &self.key, &self.behind));
         result.map_err(|error| self.failed(error).with("table", table.name()))
     }
+}
+
+/// Finds a statement of a session, or takes it from those of the connection. A session has few.
+fn statement<'s, 'c>(
+    connection: &'c Connection,
+    statements: &'s mut Vec<(Table, Operation, CachedStatement<'c>)>,
+    table: Table,
+    operation: Operation,
+) -> rusqlite::Result<&'s mut CachedStatement<'c>> {
+    let found = statements.iter().position(|(of, does, _)| (*of, *does) == (table, operation));
+    let place = if let Some(place) = found {
+        place
+    } else {
+        statements.push((table, operation, connection.prepare_cached(sql(table, operation))?));
+        statements.len() - 1
+    };
+    Ok(&mut statements[place].2)
 }
 
 impl Transaction for Session<'_> {

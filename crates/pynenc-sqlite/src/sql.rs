@@ -33,9 +33,8 @@ impl Operation {
         let table = table.name();
         match self {
             Self::Get => format!("SELECT v FROM pynenc_{table} WHERE k = ?1"),
-            Self::Put => format!(
-                "INSERT INTO pynenc_{table} (k, v) VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
-            ),
+            // Without other indexes and triggers, this is one search in the tree. `ON CONFLICT .. DO UPDATE` needs two.
+            Self::Put => format!("INSERT OR REPLACE INTO pynenc_{table} (k, v) VALUES (?1, ?2)"),
             Self::Delete => format!("DELETE FROM pynenc_{table} WHERE k = ?1"),
             Self::Ascending => {
                 format!("SELECT k, v FROM pynenc_{table} WHERE k >= ?1 AND k < ?2 ORDER BY k LIMIT ?3")

@@ -187,7 +187,7 @@ impl WriteConnection {
         let mut session = Session::new(&self.path, connection);
         let mut steps = VecDeque::from([Request::Write(app.clone(), step)]);
         let done = self.commit(connection, &mut session, &mut steps);
-        close_after(session.failure, &mut state);
+        close_after(session.end(), &mut state);
         drop(state);
         done.finish();
         None
@@ -204,7 +204,7 @@ impl WriteConnection {
         let mut session = Session::new(&self.path, connection);
         let mut group = Group::new(vec![step]);
         let read = session.snapshot(app, &mut group);
-        close_after(session.failure, &mut state);
+        close_after(session.end(), &mut state);
         drop(state);
         group.finish(read);
         None
@@ -219,7 +219,7 @@ impl WriteConnection {
             Ok(connection) => {
                 let mut session = Session::new(&self.path, connection);
                 let done = self.first(connection, &mut session, waiting);
-                close_after(session.failure, &mut state);
+                close_after(session.end(), &mut state);
                 done
             }
             Err(error) => Done::refused(waiting, &error),
