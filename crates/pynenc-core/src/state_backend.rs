@@ -91,7 +91,8 @@ pub enum Appended {
 pub enum Listing {
     /// The runs of workflows, in the order of their first opening.
     WorkflowRuns,
-    /// The invocations whose record was put at least this long ago, in the order of their puts.
+    /// The invocations whose record was put at least this long ago, in the order of their puts. Those that a lane stored
+    /// together with their registration may be missing.
     PutBefore(Duration),
     /// The invocations that were called by the task function of this one, in the order of their ids.
     Children(InvocationId),

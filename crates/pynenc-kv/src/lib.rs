@@ -23,13 +23,6 @@
 //!     let store = KvStore::new(Arc::new(data), Arc::new(SystemClock));
 //!     (KvBroker::new(store.clone()), KvOrchestrator::new(store))
 //! }
-//! # let _ = components::<Closed>;
-//! # #[derive(Debug)] struct Closed;
-//! # impl KeyValue for Closed {
-//! #     fn store_id(&self) -> pynenc_core::component::StoreId { pynenc_core::component::StoreId("closed".into()) }
-//! #     fn write(&self, step: Box<dyn pynenc_kv::Step>) { drop(step) }
-//! #     fn read(&self, step: Box<dyn pynenc_kv::Step>) { drop(step) }
-//! # }
 //! ```
 
 pub mod decisions;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::component::StoreId;
 use pynenc_core::{Broker, Clock, Component, InvocationId, QueueName, Result, Timestamp};
-use pynenc_kv::decisions::queues::Queues;
+use pynenc_kv::decisions::queues::{HintTable, Queues};
 use pynenc_kv::local::{Consumers, Ticket};
 use pynenc_kv::native::Native;
 use pynenc_kv::storage::Collection;
@@ -22,8 +22,8 @@ pub struct MemBroker {
 impl MemBroker {
     /// A broker without hints.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let (queues, consumers) = (Queues::open(&Native), Consumers::default());
-        Self { hints: Shared::new(clock, Hints { queues, consumers }) }
+        let (queues, table, consumers) = (Queues::open(&Native), HintTable::open(&Native), Consumers::default());
+        Self { hints: Shared::new(clock, Hints { queues, table, consumers }) }
     }
 
     /// Takes hints; `None` if the pop has to wait, and then `wait` is its registration as a consumer.
@@ -34,7 +34,7 @@ impl MemBroker {
         wait: &mut Option<Wait<'a>>,
     ) -> Result<Option<Vec<InvocationId>>> {
         self.hints.step(|hints, now| {
-            let ids = hints.queues.take(pop, now)?;
+            let ids = hints.queues.take(&mut hints.table, pop, now)?;
             if !ids.is_empty() || now >= deadline || pop.max == 0 {
                 return Ok(Some(ids));
             }
@@ -48,7 +48,9 @@ impl MemBroker {
 #[async_trait]
 impl Component for MemBroker {
     async fn purge(&self) -> Result<()> {
-        self.hints.lock().queues.clear()
+        let mut hints = self.hints.lock();
+        hints.queues.clear()?;
+        hints.table.clear()
     }
 
     fn store_id(&self) -> Option<StoreId> {
@@ -77,12 +79,12 @@ impl Broker for MemBroker {
     }
 
     async fn remove(&self, queue: &QueueName, ids: &[InvocationId]) -> Result<()> {
-        let mut hints = self.hints.lock();
-        ids.iter().try_for_each(|id| hints.queues.remove(queue, *id))
+        let hints = &mut *self.hints.lock();
+        ids.iter().try_for_each(|id| hints.queues.remove(&mut hints.table, queue, *id))
     }
 
     async fn queue(&self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
-        self.hints.step(|hints, now| hints.queues.state(queue, position_of, now))
+        self.hints.step(|hints, now| hints.queues.state(&mut hints.table, queue, position_of, now))
     }
 }
 
@@ -106,12 +108,13 @@ impl Drop for Wait<'_> {
 #[derive(Debug)]
 struct Hints {
     queues: Queues<Native>,
+    table: HintTable<Native>,
     consumers: Consumers,
 }
 
 impl Hints {
     fn push(&mut self, message: &Message, now: Timestamp) -> Result<()> {
-        self.queues.push(message, now)?;
+        self.queues.push(&mut self.table, message, now)?;
         self.wake_consumers(&message.queue)
     }
 

@@ -1,11 +1,10 @@
 //! The operations of a transaction, over the prepared statements of a connection.
 
 use std::fmt;
-use std::ops::Bound;
 use std::path::Path;
 
 use pynenc_core::{Error, Result};
-use pynenc_kv::{Group, KeyRange, Order, Table, Transaction};
+use pynenc_kv::{Group, KeyRange, Table, Transaction};
 use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 
 use crate::connection::execute;
@@ -173,9 +172,9 @@ impl Transaction for Session<'_> {
         })
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
-        self.app.range(all, &mut self.key, &mut self.behind);
-        self.perform(table, Operation::Clear, |statement, first, behind| statement.execute([first, behind])).map(drop)
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        self.app.range(range, &mut self.key, &mut self.behind);
+        let delete = |statement: &mut Statement<'_>, first: &[u8], behind: &[u8]| statement.execute([first, behind]);
+        self.perform(table, Operation::DeleteRange, delete).map(drop)
     }
 }

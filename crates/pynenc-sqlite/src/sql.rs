@@ -19,7 +19,7 @@ pub(crate) enum Operation {
     /// Reads the same range from its end.
     Descending,
     /// Deletes a range.
-    Clear,
+    DeleteRange,
 }
 
 impl Operation {
@@ -27,7 +27,7 @@ impl Operation {
     pub(crate) const COUNT: usize = 6;
 
     const ALL: [Self; Self::COUNT] =
-        [Self::Get, Self::Put, Self::Delete, Self::Ascending, Self::Descending, Self::Clear];
+        [Self::Get, Self::Put, Self::Delete, Self::Ascending, Self::Descending, Self::DeleteRange];
 
     fn sql(self, table: Table) -> String {
         let table = table.name();
@@ -42,7 +42,7 @@ impl Operation {
             Self::Descending => {
                 format!("SELECT k, v FROM pynenc_{table} WHERE k >= ?1 AND k < ?2 ORDER BY k DESC LIMIT ?3")
             }
-            Self::Clear => format!("DELETE FROM pynenc_{table} WHERE k >= ?1 AND k < ?2"),
+            Self::DeleteRange => format!("DELETE FROM pynenc_{table} WHERE k >= ?1 AND k < ?2"),
         }
     }
 }

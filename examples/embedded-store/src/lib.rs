@@ -132,8 +132,11 @@ impl Transaction for Write {
         range(&self.open(table)?, keys, limit)
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        self.open(table)?.retain(|_, _| false).map_err(failed)
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.open(table)?.retain_in::<&[u8], _>((range.start, range.end), |_, _| false).map_err(failed)
     }
 }
 
@@ -163,7 +166,7 @@ impl Transaction for Read {
         Err(read_only(table))
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
+    fn delete_range(&mut self, table: Table, _: KeyRange<'_>) -> Result<()> {
         Err(read_only(table))
     }
 }

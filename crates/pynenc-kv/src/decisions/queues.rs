@@ -11,20 +11,50 @@ use crate::storage::{Cell, Groups, Map, Storage, collections};
 use crate::table::Table;
 
 collections! {
-    /// The hints of all queues.
+    /// The hints of all queues in their order.
     pub struct Queues {
         last: S::Cell<u64> = cell("last_hint"),
-        hints: S::Map<(QueueName, InvocationId), Hint> = map(Table::Hint),
         ready: S::Counted<QueueName, Place> = counted((Table::HintReady, Table::ReadyCount)),
         delayed: S::Counted<QueueName, Place> = counted((Table::HintDelayed, Table::DelayedCount)),
+    }
+}
+
+collections! {
+    /// The hints of all queues by invocation.
+    pub struct HintTable {
+        hints: S::Map<(QueueName, InvocationId), Hint> = map(Table::Hint),
+    }
+}
+
+/// Where hints are found by their invocation.
+pub trait Hints {
+    /// Reads the hint that a queue has for an invocation.
+    fn hint(&self, queue: &QueueName, id: InvocationId) -> Result<Option<Hint>>;
+
+    /// Stores the hint that a queue has for an invocation, or removes it.
+    fn set_hint(&mut self, queue: &QueueName, id: InvocationId, hint: Option<Hint>) -> Result<()>;
+}
+
+impl<S: Storage> Hints for HintTable<S> {
+    fn hint(&self, queue: &QueueName, id: InvocationId) -> Result<Option<Hint>> {
+        Ok(self.hints.get(&(queue.clone(), id))?.copied())
+    }
+
+    fn set_hint(&mut self, queue: &QueueName, id: InvocationId, hint: Option<Hint>) -> Result<()> {
+        let key = (queue.clone(), id);
+        match hint {
+            Some(hint) => self.hints.insert(key, hint),
+            None => self.hints.delete(key),
+        }
     }
 }
 
 /// The place of a hint in its queue: the inverse of its priority, or its due time in milliseconds; then its sequence.
 type Place = (u64, u64, InvocationId);
 
+/// A hint of a queue for an invocation.
 #[derive(Debug, Clone, Copy)]
-struct Hint {
+pub struct Hint {
     not_before: Option<Timestamp>,
     priority: Priority,
     sequence: u64,
@@ -41,37 +71,46 @@ impl<S: Storage> Queues<S> {
     }
 
     /// Adds the first hint of an invocation that has just been registered.
-    pub fn push_first(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+    pub fn push_first(&mut self, hints: &mut impl Hints, message: &Message, now: Timestamp) -> Result<()> {
         let hint = self.new_hint(message, now)?;
-        self.hints.insert((message.queue.clone(), message.invocation), hint)?;
-        self.order_of(hint).insert(&message.queue, hint.place(message.invocation))
+        self.add(hints, message, hint)
     }
 
     /// Adds a hint, or merges it with the one that the queue has for the invocation.
-    pub fn push(&mut self, message: &Message, now: Timestamp) -> Result<()> {
+    pub fn push(&mut self, hints: &mut impl Hints, message: &Message, now: Timestamp) -> Result<()> {
+        let (queue, id) = (&message.queue, message.invocation);
         let new = self.new_hint(message, now)?;
-        let key = (message.queue.clone(), message.invocation);
-        let (old, hint) = match self.hints.get_mut(&key)? {
-            Some(hint) => (Some(std::mem::replace(hint, hint.merged(new))), *hint),
-            None => (None, new),
+        let hint = match self.placed(hints, queue, id)? {
+            Some(old) => {
+                self.take_out(queue, id, old)?;
+                old.merged(new)
+            }
+            None => new,
         };
-        match old {
-            Some(old) => self.take_out(&message.queue, message.invocation, old)?,
-            None => self.hints.insert(key, new)?,
-        }
+        self.add(hints, message, hint)
+    }
+
+    fn add(&mut self, hints: &mut impl Hints, message: &Message, hint: Hint) -> Result<()> {
+        hints.set_hint(&message.queue, message.invocation, Some(hint))?;
         self.order_of(hint).insert(&message.queue, hint.place(message.invocation))
     }
 
+    /// The hint of an invocation, if it has its place in the queue: a purge of the queues alone takes all places.
+    fn placed(&mut self, hints: &impl Hints, queue: &QueueName, id: InvocationId) -> Result<Option<Hint>> {
+        let Some(hint) = hints.hint(queue, id)? else { return Ok(None) };
+        Ok(self.order_of(hint).contains(queue, &hint.place(id))?.then_some(hint))
+    }
+
     /// Takes hints.
-    pub fn take(&mut self, pop: &Pop, now: Timestamp) -> Result<Vec<InvocationId>> {
+    pub fn take(&mut self, hints: &mut impl Hints, pop: &Pop, now: Timestamp) -> Result<Vec<InvocationId>> {
         let mut ids = Vec::new();
         for queue in &pop.queues {
             if ids.len() < pop.max {
-                self.promote(queue, now)?;
+                self.promote(hints, queue, now)?;
                 let mut taken = Vec::new();
                 self.ready.pop_first(queue, pop.max - ids.len(), &mut taken)?;
                 for (.., id) in taken {
-                    self.hints.delete((queue.clone(), id))?;
+                    hints.set_hint(queue, id, None)?;
                     ids.push(id);
                 }
             }
@@ -80,31 +119,31 @@ impl<S: Storage> Queues<S> {
     }
 
     /// Removes a hint.
-    pub fn remove(&mut self, queue: &QueueName, id: InvocationId) -> Result<()> {
-        match self.hints.remove(&(queue.clone(), id))? {
-            Some(hint) => self.take_out(queue, id, hint),
-            None => Ok(()),
-        }
+    pub fn remove(&mut self, hints: &mut impl Hints, queue: &QueueName, id: InvocationId) -> Result<()> {
+        let Some(hint) = self.placed(hints, queue, id)? else { return Ok(()) };
+        hints.set_hint(queue, id, None)?;
+        self.take_out(queue, id, hint)
     }
 
     /// Counts the hints of a queue, and finds the position of one of them.
     pub fn state(
         &mut self,
+        hints: &mut impl Hints,
         queue: &QueueName,
         position_of: Option<InvocationId>,
         now: Timestamp,
     ) -> Result<QueueState> {
-        self.promote(queue, now)?;
+        self.promote(hints, queue, now)?;
         let position = match position_of {
-            Some(id) => self.position(queue, id)?,
+            Some(id) => self.position(hints, queue, id)?,
             None => None,
         };
         Ok(QueueState { ready: self.ready.count(queue)?, delayed: self.delayed.count(queue)?, position })
     }
 
     /// Counts the hints before a ready one, one by one. Only people ask for the position.
-    fn position(&self, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
-        let hint = self.hints.get(&(queue.clone(), id))?.filter(|hint| hint.not_before.is_none());
+    fn position(&mut self, hints: &impl Hints, queue: &QueueName, id: InvocationId) -> Result<Option<u64>> {
+        let hint = self.placed(hints, queue, id)?.filter(|hint| hint.not_before.is_none());
         let Some(own) = hint.map(|hint| hint.place(id)) else { return Ok(None) };
         let mut before = 0;
         for place in self.ready.ascending(queue, Bound::Unbounded) {
@@ -132,14 +171,15 @@ impl<S: Storage> Queues<S> {
     }
 
     /// Makes the delayed hints ready that are due.
-    fn promote(&mut self, queue: &QueueName, now: Timestamp) -> Result<()> {
+    fn promote(&mut self, hints: &mut impl Hints, queue: &QueueName, now: Timestamp) -> Result<()> {
         while let Some(place @ (due, _, id)) = self.delayed.first(queue)? {
             if due > now.as_millis() {
                 break;
             }
             self.delayed.remove(queue, &place)?;
-            if let Some(hint) = self.hints.get_mut(&(queue.clone(), id))? {
-                hint.not_before = None;
+            if let Some(hint) = hints.hint(queue, id)? {
+                let hint = Hint { not_before: None, ..hint };
+                hints.set_hint(queue, id, Some(hint))?;
                 self.ready.insert(queue, hint.place(id))?;
             }
         }

@@ -19,6 +19,7 @@ collections! {
     /// The data of the state backend.
     pub struct Records {
         calls: S::Map<InvocationId, StoredRecord> = map(Table::Record),
+        /// Records that may never be registered, by the time of their put.
         by_age: S::Set<Cursor> = set(Table::RecordAge),
         children: S::Groups<InvocationId, InvocationId> = groups(Table::Child),
         outcomes: S::Map<InvocationId, Outcomes> = map(Table::Outcome),
@@ -47,7 +48,8 @@ impl Outcomes {
 #[derive(Debug)]
 struct StoredRecord {
     record: Arc<InvocationRecord>,
-    at: Timestamp,
+    /// When it was put, if it wasn't put with its registration.
+    at: Option<Timestamp>,
 }
 
 packed_struct!(StoredRecord { record, at });
@@ -55,11 +57,22 @@ packed_struct!(StoredRecord { record, at });
 impl<S: Storage> Records<S> {
     /// Stores the record of a call, unless there is one.
     pub fn put(&mut self, record: &Arc<InvocationRecord>, at: Timestamp) -> Result<()> {
+        self.put_at(record, Some(at))
+    }
+
+    /// Stores the record of a call in the step of its registration, unless there is one.
+    pub fn put_registered(&mut self, record: &Arc<InvocationRecord>) -> Result<()> {
+        self.put_at(record, None)
+    }
+
+    fn put_at(&mut self, record: &Arc<InvocationRecord>, at: Option<Timestamp>) -> Result<()> {
         let id = record.id;
         if self.calls.contains(&id)? {
             return Ok(());
         }
-        self.by_age.insert(Cursor { at, id })?;
+        if let Some(at) = at {
+            self.by_age.insert(Cursor { at, id })?;
+        }
         if let Some(parent) = record.parent {
             self.children.insert(&parent, id)?;
         }
@@ -73,15 +86,18 @@ impl<S: Storage> Records<S> {
 
     /// Stores an outcome unless its epoch has one.
     pub fn put_outcome(&mut self, write: &OutcomeWrite) -> Result<()> {
-        let outcome = || (write.epoch, write.outcome.clone());
-        let Some(stored) = self.outcomes.get(&write.id)? else {
-            return self.outcomes.insert(write.id, Outcomes { first: outcome(), others: Vec::new() });
-        };
+        let Some(stored) = self.outcomes.get(&write.id)? else { return self.put_first_outcome(write) };
         let is_new = stored.find(write.epoch).is_none();
         if let Some(stored) = if is_new { self.outcomes.get_mut(&write.id)? } else { None } {
-            stored.others.push(outcome());
+            stored.others.push((write.epoch, write.outcome.clone()));
         }
         Ok(())
+    }
+
+    /// Stores the first outcome of an invocation.
+    pub fn put_first_outcome(&mut self, write: &OutcomeWrite) -> Result<()> {
+        let first = (write.epoch, write.outcome.clone());
+        self.outcomes.insert(write.id, Outcomes { first, others: Vec::new() })
     }
 
     /// Reads the outcome of an epoch.
@@ -153,7 +169,9 @@ impl<S: Storage> Records<S> {
             stored => stored?,
         };
         let Some(stored) = stored else { return Ok(()) };
-        self.by_age.remove(&Cursor { at: stored.at, id })?;
+        if let Some(at) = stored.at {
+            self.by_age.remove(&Cursor { at, id })?;
+        }
         match stored.record.parent {
             Some(parent) => self.children.remove(&parent, &id),
             None => Ok(()),

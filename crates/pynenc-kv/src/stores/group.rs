@@ -117,8 +117,8 @@ impl Transaction for Checked<'_> {
         self.check(result)
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        let result = self.transaction.clear(table);
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        let result = self.transaction.delete_range(table, range);
         self.check(result)
     }
 }

@@ -11,14 +11,13 @@ use pynenc_core::{Lane, QueueName, Result, Timestamp};
 
 use crate::decisions::orchestrator::retired;
 use crate::local::Watcher;
-use crate::stores::broker::dues;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
 use crate::stores::consumer::{Consumer, Dues};
 use crate::stores::key_value::{Durability, Topic};
 use crate::stores::process::Submitting;
 use crate::stores::store::KvStore;
-use crate::stores::work::{Answer, Work};
+use crate::stores::work::{self, Answer, Work};
 
 /// The lane of components in one key-value store.
 #[derive(Debug, Clone)]
@@ -48,15 +47,9 @@ impl KvLane {
         &self,
         durability: Durability,
         items: usize,
-        mut step: impl FnMut(&mut Work<'_, '_>) -> Result<R> + Send + 'static,
+        step: impl FnMut(&mut Work<'_, '_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
-            let mut work = Work::open(bytes, now, committed);
-            let output = step(&mut work)?;
-            work.finish()?;
-            Ok(output)
-        };
-        self.store.write(durability, items, run).await
+        work::write(&self.store, durability, items, step).await
     }
 
     /// The next due times of queues that are known to be empty; `None` if they may have hints.
@@ -102,8 +95,8 @@ impl Lane for KvLane {
                 let claimed = claim.ids.iter().map(|id| work.claim(*id, &claim)).collect::<Result<Vec<_>>>()?;
                 return Ok(Some((claimed, None)));
             };
-            let ids = work.tables.queues.take(pop, work.now)?;
-            let dues = if ids.len() < pop.max { Some(dues(&work.tables.queues, &pop.queues)?) } else { None };
+            let ids = work.take(pop)?;
+            let dues = if ids.len() < pop.max { Some(work.dues(&pop.queues)?) } else { None };
             let claimed = ids.into_iter().map(|id| work.claim(id, &claim)).collect::<Result<Vec<_>>>()?;
             Ok(Some((claimed, dues)))
         };

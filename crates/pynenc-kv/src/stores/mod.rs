@@ -7,13 +7,15 @@
 //! | `store.rs`, `step.rs` | a store, and its steps |
 //! | `bytes/` | the collections of the decisions, in tables of bytes |
 //! | `process.rs`, `committed.rs` | the notifications after a commit |
-//! | `broker.rs`, `orchestrator.rs`, .., `lane.rs`, `work.rs` | the components, and their lane |
+//! | `broker.rs`, `orchestrator.rs`, .. | the components |
+//! | `lane.rs`, `work.rs`, `entry_hints.rs` | their lane |
 
 mod arg_cache;
 mod broker;
 mod bytes;
 mod committed;
 mod consumer;
+mod entry_hints;
 mod group;
 mod key_value;
 mod lane;

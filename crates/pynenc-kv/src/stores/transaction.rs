@@ -32,8 +32,8 @@ pub trait Transaction {
     /// Reads at most `limit` keys of a range with their values, in the order of the range.
     fn range(&mut self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>>;
 
-    /// Deletes all keys of a table.
-    fn clear(&mut self, table: Table) -> Result<()>;
+    /// Deletes the keys of a range. Their order doesn't matter.
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()>;
 }
 
 /// The keys from `start` to `end`, in ascending or descending order. The range may be empty or inverted, and then it has
@@ -58,6 +58,9 @@ pub enum Order {
 }
 
 impl KeyRange<'_> {
+    /// All keys, in ascending order.
+    pub const ALL: Self = Self { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
+
     /// Whether no key can be in the range. Some ordered collections panic on such a range.
     pub fn is_empty(&self) -> bool {
         match (self.start, self.end) {

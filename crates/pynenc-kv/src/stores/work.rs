@@ -1,32 +1,52 @@
 //! The steps of a lane, in one transaction.
 
-use pynenc_core::broker::Message;
+use pynenc_core::broker::{Message, Pop, QueueState};
 use pynenc_core::lane::{Claimed, Settlement, Submission};
 use pynenc_core::orchestrator::{Block, Blocked, Claim, ClaimReply, Registered, Tracked, TransitionReply};
 use pynenc_core::status::{Refusal, StatusRecord};
-use pynenc_core::{InvocationId, Result, Timestamp};
+use pynenc_core::{InvocationId, QueueName, Result, Timestamp};
 
 use crate::decisions::orchestrator::State;
-use crate::decisions::queues::Queues;
+use crate::decisions::queues::{HintTable, Queues};
 use crate::decisions::records::Records;
 use crate::storage::{Collection, collections};
-use crate::stores::broker::push;
 use crate::stores::bytes::Bytes;
 use crate::stores::committed::Committed;
+use crate::stores::consumer::Dues;
+use crate::stores::entry_hints::EntryHints;
+use crate::stores::key_value::Durability;
 use crate::stores::step::unless_corrupt;
+use crate::stores::store::KvStore;
 
 collections! {
     /// The collections of the three components of a lane.
     pub(crate) struct Tables {
-        pub(crate) queues: Queues<S>,
+        queues: Queues<S>,
+        hints: HintTable<S>,
         records: Records<S>,
     }
 }
 
-/// The state of a store in a step of a lane.
+/// Performs a step on the collections of a lane in a write transaction.
+pub(crate) async fn write<R: Send + 'static>(
+    store: &KvStore,
+    durability: Durability,
+    items: usize,
+    mut step: impl FnMut(&mut Work<'_, '_>) -> Result<R> + Send + 'static,
+) -> Result<R> {
+    let run = move |bytes: Bytes<'_>, now: Timestamp, committed: &mut Committed| {
+        let mut work = Work::open(bytes, now, committed);
+        let output = step(&mut work)?;
+        work.finish()?;
+        Ok(output)
+    };
+    store.write(durability, items, run).await
+}
+
+/// The state of a store in a step of a lane or of its broker.
 pub(crate) struct Work<'t, 'c> {
     pub(crate) state: State<Bytes<'t>, Committed>,
-    pub(crate) tables: Tables<Bytes<'t>>,
+    tables: Tables<Bytes<'t>>,
     pub(crate) now: Timestamp,
     committed: &'c mut Committed,
 }
@@ -46,15 +66,58 @@ impl<'t, 'c> Work<'t, 'c> {
         Ok(())
     }
 
-    fn push(&mut self, message: &Message) -> Result<()> {
-        push(&mut self.tables.queues, message, self.now, self.committed)
+    /// The queues, and where their hints are found by invocation.
+    fn queues(&mut self) -> (&mut Queues<Bytes<'t>>, EntryHints<'_, 't>) {
+        let Tables { queues, hints, .. } = &mut self.tables;
+        (queues, EntryHints { state: &mut self.state, table: hints })
+    }
+
+    /// Adds a hint.
+    pub(crate) fn push(&mut self, message: &Message) -> Result<()> {
+        let now = self.now;
+        self.committed.hinted(&message.queue, message.not_before.filter(|due| *due > now));
+        let (queues, mut hints) = self.queues();
+        queues.push(&mut hints, message, now)
+    }
+
+    /// Takes hints.
+    pub(crate) fn take(&mut self, pop: &Pop) -> Result<Vec<InvocationId>> {
+        let now = self.now;
+        let (queues, mut hints) = self.queues();
+        queues.take(&mut hints, pop, now)
+    }
+
+    /// Removes a hint.
+    pub(crate) fn remove(&mut self, queue: &QueueName, id: InvocationId) -> Result<()> {
+        let (queues, mut hints) = self.queues();
+        queues.remove(&mut hints, queue, id)
+    }
+
+    /// Removes all hints.
+    pub(crate) fn purge_hints(&mut self) -> Result<()> {
+        self.tables.queues.clear()?;
+        self.tables.hints.clear()
+    }
+
+    /// Counts the hints of a queue, and finds the position of one of them.
+    pub(crate) fn queue(&mut self, queue: &QueueName, position_of: Option<InvocationId>) -> Result<QueueState> {
+        let now = self.now;
+        let (queues, mut hints) = self.queues();
+        queues.state(&mut hints, queue, position_of, now)
+    }
+
+    /// When the next delayed hint of each queue is due.
+    pub(crate) fn dues(&self, names: &[QueueName]) -> Result<Dues> {
+        let queues = &self.tables.queues;
+        let due = |name: &QueueName| Some(queues.next_due(name).transpose()?.map(|due| (name.clone(), due)));
+        names.iter().filter_map(due).collect()
     }
 
     /// Registers an invocation, and stores its record if it is a new one.
     fn register(&mut self, submission: &Submission) -> Result<Registered> {
-        let registered = self.state.register(&submission.registration, self.now)?;
+        let registered = self.state.register_in_lane(&submission.registration, self.now)?;
         if matches!(registered, Registered::New(_)) {
-            self.tables.records.put(&submission.record, self.now)?;
+            self.tables.records.put_registered(&submission.record)?;
         }
         Ok(registered)
     }
@@ -75,8 +138,10 @@ impl<'t, 'c> Work<'t, 'c> {
 
     /// Pushes the hint of an invocation that has just been registered. It can't have another one, which saves a read.
     fn first_hint(&mut self, message: &Message) -> Result<()> {
-        self.committed.hinted(&message.queue, message.not_before.filter(|due| *due > self.now));
-        self.tables.queues.push_first(message, self.now)
+        let now = self.now;
+        self.committed.hinted(&message.queue, message.not_before.filter(|due| *due > now));
+        let (queues, mut hints) = self.queues();
+        queues.push_first(&mut hints, message, now)
     }
 
     /// Pushes the hint of an invocation, if it belongs in a queue.
@@ -129,18 +194,29 @@ impl<'t, 'c> Work<'t, 'c> {
         }
     }
 
+    /// Whether an invocation has no outcome of an earlier attempt. Finds out whether the others can be read.
+    fn is_first_attempt(&self, id: InvocationId) -> Result<bool> {
+        let is_first = self.state.record(id)?.is_some_and(|record| record.deliveries <= 1 && record.owner.is_some());
+        if !is_first {
+            self.tables.records.outcome(id, 0)?;
+        }
+        Ok(is_first)
+    }
+
     /// Settles an attempt. The inner error says that the entry or the outcomes of the invocation can't be read.
     pub(crate) fn settle(&mut self, settlement: &Settlement) -> Result<Result<TransitionReply>> {
         let id = settlement.transition.id;
-        let read = self.state.record(id).and_then(|_| self.tables.records.outcome(id, 0).map(drop));
-        if let Err(error) = unless_corrupt(read)? {
-            return Ok(Err(error));
-        }
-        if let Some(outcome) = &settlement.outcome {
-            self.tables.records.put_outcome(outcome)?;
-        }
+        let is_first = match unless_corrupt(self.is_first_attempt(id))? {
+            Ok(is_first) => is_first,
+            Err(error) => return Ok(Err(error)),
+        };
         let reply = self.state.transition(&settlement.transition, self.now)?;
         if let TransitionReply::Done { record, handed } = &reply {
+            match &settlement.outcome {
+                Some(outcome) if is_first => self.tables.records.put_first_outcome(outcome)?,
+                Some(outcome) => self.tables.records.put_outcome(outcome)?,
+                None => {}
+            }
             if let Some(requeue) = settlement.requeue.as_ref().filter(|_| record.is_queued()) {
                 self.push(&Message { not_before: record.due, ..requeue.clone() })?;
             }

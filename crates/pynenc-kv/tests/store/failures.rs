@@ -111,7 +111,7 @@ impl Transaction for Counting {
         Ok(Vec::new())
     }
 
-    fn clear(&mut self, _: Table) -> Result<()> {
+    fn delete_range(&mut self, _: Table, _: KeyRange<'_>) -> Result<()> {
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod conformance;
 mod costs;
 mod failures;
+mod lane_entries;
 mod map;
 mod processes;
 mod simulation;

@@ -118,8 +118,14 @@ impl MapStore {
     /// Performs some work in a transaction, which is committed if the work says so.
     pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut dyn Transaction) -> (R, bool)) -> R {
         let mut tables = lock(&self.shared.tables);
-        let mut open =
-            Open { tables: &mut tables, undo: Vec::new(), reads: 0, fuse: &self.shared.fuse, may_write: true };
+        let mut open = Open {
+            tables: &mut tables,
+            undo: Vec::new(),
+            reads: 0,
+            writes: 0,
+            fuse: &self.shared.fuse,
+            may_write: true,
+        };
         let (output, commits) = work(&mut open);
         if !commits {
             open.roll_back();
@@ -135,18 +141,19 @@ impl MapStore {
     fn perform(&self, step: Box<dyn Step>, may_write: bool) {
         let mut group = Group::new(vec![step]);
         let mut tables = lock(&self.shared.tables);
-        let mut open = Open { tables: &mut tables, undo: Vec::new(), reads: 0, fuse: &self.shared.fuse, may_write };
+        let mut open =
+            Open { tables: &mut tables, undo: Vec::new(), reads: 0, writes: 0, fuse: &self.shared.fuse, may_write };
         if let Some(repeated) = &mut *lock(&self.shared.repeated) {
             *repeated += 1;
             *lock(&self.shared.fuse) = Some(*repeated % LONGEST);
             // The transaction is rolled back whether it failed or was too short for that.
             drop(group.run(&mut open));
             open.roll_back();
-            open.reads = 0;
+            (open.reads, open.writes) = (0, 0);
             *lock(&self.shared.fuse) = None;
         }
         let committed = group.run(&mut open);
-        let (reads, writes) = (open.reads, open.undo.len());
+        let (reads, writes) = (open.reads, open.writes);
         if committed.is_err() {
             open.roll_back();
         }
@@ -196,6 +203,7 @@ struct Open<'a> {
     /// The values before each change.
     undo: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
     reads: usize,
+    writes: usize,
     fuse: &'a Mutex<Option<usize>>,
     may_write: bool,
 }
@@ -203,7 +211,7 @@ struct Open<'a> {
 impl Open<'_> {
     /// A read. A step has to decide everything before it writes: then a step that can't read its data has written nothing.
     fn read(&mut self, table: Table) -> Result<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
-        assert!(self.undo.is_empty(), "a step read {table:?} after it had written");
+        assert!(self.writes == 0, "a step read {table:?} after it had written");
         self.reads += 1;
         self.operation(table)
     }
@@ -224,6 +232,7 @@ impl Open<'_> {
     fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         assert!(self.may_write, "a read transaction wrote to {table:?}");
         assert!((1..=2000).contains(&key.len()), "a key of {table:?} has {} bytes", key.len());
+        self.writes += 1;
         let rows = self.operation(table)?;
         let before = match value {
             Some(value) => rows.insert(key.to_vec(), value.to_vec()),
@@ -270,8 +279,16 @@ impl Transaction for Open<'_> {
         })
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        let keys: Vec<_> = self.operation(table)?.keys().cloned().collect();
-        keys.iter().try_for_each(|key| self.set(table, key, None))
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        self.writes += 1;
+        let rows = self.operation(table)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let deleted = rows.range::<[u8], (Bound<&[u8]>, Bound<&[u8]>)>((range.start, range.end));
+        let keys: Vec<_> = deleted.map(|(key, _)| key.clone()).collect();
+        let changes: Vec<_> = keys.into_iter().map(|key| (table, rows.remove(&key), key)).collect();
+        self.undo.extend(changes.into_iter().map(|(table, before, key)| (table, key, before)));
+        Ok(())
     }
 }

@@ -108,9 +108,8 @@ impl<P: Perform> Transaction for Statements<P> {
         Ok(rows.into_iter().map(without_app).collect())
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
-        let (first, behind) = self.bounds(all);
-        self.perform.execute(Statement::new(table, Operation::Clear, first, Some(behind)))
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        let (first, behind) = self.bounds(range);
+        self.perform.execute(Statement::new(table, Operation::DeleteRange, first, Some(behind)))
     }
 }

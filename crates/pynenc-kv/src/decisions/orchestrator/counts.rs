@@ -10,36 +10,42 @@ use crate::table::Table;
 collections! {
     /// The numbers of invocations by status and by queue.
     pub(super) struct Counters {
-        statuses: S::Cell<Statuses> = cell("statuses"),
+        totals: S::Cell<Totals> = cell("totals"),
         queued: S::Map<QueueName, u64> = map(Table::QueueCount),
     }
 }
 
-/// The number of invocations in each status, in the order of `Status::ALL`.
 #[derive(Debug, Default)]
-struct Statuses([u64; Status::ALL.len()]);
+struct Totals {
+    /// The number of invocations in each status, in the order of `Status::ALL`.
+    statuses: [u64; Status::ALL.len()],
+    /// The number of queued invocations that a lane registered.
+    queued_in_lanes: u64,
+}
 
-/// A list, because another version may have another number of statuses.
-impl Packed for Statuses {
+impl Packed for Totals {
     fn pack(&self, to: &mut Vec<u8>) {
-        self.0.to_vec().pack(to);
+        // A list, because another version may have another number of statuses.
+        self.statuses.to_vec().pack(to);
+        self.queued_in_lanes.pack(to);
     }
 
     fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
-        let mut statuses = Self::default();
-        statuses.0.iter_mut().zip(Vec::unpack(from)?).for_each(|(count, stored)| *count = stored);
-        Ok(statuses)
+        let mut totals = Self::default();
+        totals.statuses.iter_mut().zip(Vec::unpack(from)?).for_each(|(count, stored)| *count = stored);
+        totals.queued_in_lanes = Packed::unpack(from)?;
+        Ok(totals)
     }
 }
 
 impl<S: Storage> Counters<S> {
     pub(super) fn add(&mut self, status: Status) -> Result<()> {
-        self.statuses.get_mut()?.0[status as usize] += 1;
+        self.totals.get_mut()?.statuses[status as usize] += 1;
         Ok(())
     }
 
     pub(super) fn remove(&mut self, status: Status) -> Result<()> {
-        let count = &mut self.statuses.get_mut()?.0[status as usize];
+        let count = &mut self.totals.get_mut()?.statuses[status as usize];
         *count = count.saturating_sub(1);
         Ok(())
     }
@@ -50,7 +56,8 @@ impl<S: Storage> Counters<S> {
         self.add(now)
     }
 
-    pub(super) fn enqueue(&mut self, queue: &QueueName) -> Result<()> {
+    pub(super) fn enqueue(&mut self, queue: &QueueName, in_lane: bool) -> Result<()> {
+        self.totals.get_mut()?.queued_in_lanes += u64::from(in_lane);
         match self.queued.get_mut(queue)? {
             Some(count) => *count += 1,
             None => self.queued.insert(queue.clone(), 1)?,
@@ -58,15 +65,22 @@ impl<S: Storage> Counters<S> {
         Ok(())
     }
 
-    pub(super) fn dequeue(&mut self, queue: &QueueName) -> Result<()> {
+    pub(super) fn dequeue(&mut self, queue: &QueueName, in_lane: bool) -> Result<()> {
+        let queued_in_lanes = &mut self.totals.get_mut()?.queued_in_lanes;
+        *queued_in_lanes = queued_in_lanes.saturating_sub(in_lane.into());
         if let Some(count) = self.queued.get_mut(queue)? {
             *count = count.saturating_sub(1);
         }
         Ok(())
     }
 
+    /// Whether lanes registered some of the queued invocations.
+    pub(super) fn has_queued_in_lanes(&self) -> Result<bool> {
+        Ok(self.totals.get()?.queued_in_lanes > 0)
+    }
+
     pub(super) fn counts(&mut self) -> Result<Counts> {
-        let statuses = Status::ALL.iter().zip(&self.statuses.get()?.0).map(|(status, count)| (*status, *count));
+        let statuses = Status::ALL.iter().zip(&self.totals.get()?.statuses).map(|(status, count)| (*status, *count));
         let mut counts = Counts { statuses: statuses.filter(|(_, count)| *count > 0).collect(), ..Counts::default() };
         for queue in self.queued.keys()? {
             if let Some(count) = self.queued.get(&queue)?.copied().filter(|count| *count > 0) {

@@ -64,7 +64,7 @@ impl<S: Storage, E: Effects> State<S, E> {
         let filter = Filter { find, unchanged_since: find.queued_for.map(|length| now - length) };
         match find.owner {
             Some(owner) => self.page_of(&self.positions_of(owner)?, find, &filter),
-            None => self.page_of(self.index(find), find, &filter),
+            None => self.page_of(self.index(find)?, find, &filter),
         }
     }
 
@@ -75,15 +75,16 @@ impl<S: Storage, E: Effects> State<S, E> {
     }
 
     /// The smallest index that contains every match.
-    fn index(&self, find: &Find) -> &S::Set<Cursor> {
+    fn index(&self, find: &Find) -> Result<&S::Set<Cursor>> {
         let are_all = |is: fn(&Status) -> bool| !find.statuses.is_empty() && find.statuses.iter().all(is);
-        if are_all(|status| status.is_final() && *status != Status::Success) {
+        let are_queued = find.queued_for.is_some() || are_all(|one| one.is_claimable() && *one != Status::Scheduled);
+        Ok(if are_all(|status| status.is_final() && *status != Status::Success) {
             &self.unsuccessful
-        } else if find.queued_for.is_some() || are_all(|status| status.is_claimable() && *status != Status::Scheduled) {
+        } else if are_queued && !self.counters.has_queued_in_lanes()? {
             &self.queued
         } else {
             &self.order
-        }
+        })
     }
 
     fn page_of(&self, index: &impl Set<Cursor>, find: &Find, filter: &Filter<'_>) -> Result<Page<Tracked>> {

@@ -14,6 +14,15 @@ const USUAL_HISTORY: usize = 4;
 impl<S: Storage, E: Effects> State<S, E> {
     /// Accepts an invocation, or finds the one that stands for the call.
     pub fn register(&mut self, registration: &Registration, now: Timestamp) -> Result<Registered> {
+        self.register_from(registration, false, now)
+    }
+
+    /// Does the same for a lane, which stores the record and pushes the hint in the same step.
+    pub fn register_in_lane(&mut self, registration: &Registration, now: Timestamp) -> Result<Registered> {
+        self.register_from(registration, true, now)
+    }
+
+    fn register_from(&mut self, registration: &Registration, in_lane: bool, now: Timestamp) -> Result<Registered> {
         if let Some(entry) = self.entries.get(&registration.id)? {
             return Ok(Registered::New(entry.tracked.clone()));
         }
@@ -22,7 +31,7 @@ impl<S: Storage, E: Effects> State<S, E> {
         }
         match self.by_registration_key(registration)? {
             Some(registered) => Ok(registered),
-            None => self.accept(registration, now),
+            None => self.accept(registration, in_lane, now),
         }
     }
 
@@ -58,14 +67,16 @@ impl<S: Storage, E: Effects> State<S, E> {
         Ok(())
     }
 
-    fn accept(&mut self, registration: &Registration, now: Timestamp) -> Result<Registered> {
-        let entry = Box::new(Entry::new(registration, now));
+    fn accept(&mut self, registration: &Registration, in_lane: bool, now: Timestamp) -> Result<Registered> {
+        let entry = Box::new(Entry::new(registration, in_lane, now));
         let (tracked, position, id) = (entry.tracked.clone(), entry.position, registration.id);
         self.entries.insert(id, entry)?;
         self.order.insert(position)?;
-        self.queued.insert(position)?;
+        if !in_lane {
+            self.queued.insert(position)?;
+        }
         self.counters.add(tracked.record.status)?;
-        self.counters.enqueue(&tracked.queue)?;
+        self.counters.enqueue(&tracked.queue, in_lane)?;
         if let Some(key) = &registration.registration {
             self.keys.update(id, key, true)?;
         }
@@ -75,7 +86,7 @@ impl<S: Storage, E: Effects> State<S, E> {
 }
 
 impl Entry {
-    fn new(registration: &Registration, now: Timestamp) -> Self {
+    fn new(registration: &Registration, in_lane: bool, now: Timestamp) -> Self {
         let record = StatusRecord::registered(registration.due, now);
         let mut history = Vec::with_capacity(USUAL_HISTORY);
         history.push(history_entry(&record, None, None));
@@ -96,6 +107,8 @@ impl Entry {
             kept_until: now,
             idempotency_keys: Vec::new(),
             last_claim: None,
+            in_lane,
+            hint: None,
             history,
         }
     }

@@ -10,7 +10,9 @@ use pynenc_core::packed::packed_struct;
 use pynenc_core::page::Cursor;
 use pynenc_core::record::{RegistrationKey, Retention, RunningKey};
 use pynenc_core::status::{By, Change, Refusal, advance};
-use pynenc_core::{ClaimToken, Error, InvocationId, Reason, Result, RunnerId, Status, StatusRecord, TaskId, Timestamp};
+use pynenc_core::{
+    ClaimToken, Error, InvocationId, QueueName, Reason, Result, RunnerId, Status, StatusRecord, TaskId, Timestamp,
+};
 
 use super::counts::Counters;
 use super::keys::Keys;
@@ -18,6 +20,7 @@ use super::outbox::OutboxState;
 use super::runners::RunnerTable;
 use super::slots::Slots;
 use super::waits::Waits;
+use crate::decisions::queues::Hint;
 use crate::storage::{Collection, Map, Set, collections};
 use crate::table::Table;
 
@@ -53,6 +56,7 @@ collections! {
         // Boxed, so that a map in memory moves little when it grows.
         pub(super) entries: S::Map<InvocationId, Box<Entry>> = map(Table::Entry),
         pub(super) order: S::Set<Cursor> = set(Table::Registered),
+        /// Queued invocations that no lane registered: the sweep looks for those that have lost their hint.
         pub(super) queued: S::Set<Cursor> = set(Table::Queued),
         /// Finished invocations by the end of their retention.
         pub(super) retained: S::Set<Cursor> = set(Table::Retained),
@@ -85,6 +89,11 @@ pub(super) struct Entry {
     /// The idempotency keys of the invocation.
     pub(super) idempotency_keys: Vec<(TaskId, Box<str>)>,
     pub(super) last_claim: Option<LastClaim>,
+    /// Whether a lane registered it. A lane also stores the record and pushes the hint in the step of the registration,
+    /// so neither can be missing.
+    pub(super) in_lane: bool,
+    /// The hint of an invocation in a lane.
+    pub(super) hint: Option<Hint>,
     pub(super) history: Vec<HistoryEntry>,
 }
 
@@ -97,6 +106,8 @@ packed_struct!(Entry {
     kept_until,
     idempotency_keys,
     last_claim,
+    in_lane,
+    hint,
     history,
 });
 
@@ -174,6 +185,19 @@ impl<S: crate::storage::Storage, E: Effects> State<S, E> {
         Ok(self.entries.get(&id)?.map(|entry| entry.record()))
     }
 
+    /// The hint that a queue has for an invocation in a lane; `None` if another place has the hint, because no lane
+    /// registered the invocation, it belongs in another queue, or its entry can't be read.
+    pub fn hint(&self, queue: &QueueName, id: InvocationId) -> Result<Option<Option<Hint>>> {
+        let entry = self.readable(id)?.filter(|entry| entry.in_lane && entry.tracked.queue == *queue);
+        Ok(entry.map(|entry| entry.hint))
+    }
+
+    /// Changes the hint of an invocation that is in a lane.
+    pub fn set_hint(&mut self, id: InvocationId, hint: Option<Hint>) -> Result<()> {
+        self.entry_mut(id)?.hint = hint;
+        Ok(())
+    }
+
     /// Replaces an invocation's record by the one that `change` makes, and updates every index. The caller updates the
     /// slots, because each method treats them differently.
     pub(super) fn apply(&mut self, id: InvocationId, next: StatusRecord, change: Change) -> Result<()> {
@@ -188,12 +212,16 @@ impl<S: crate::storage::Storage, E: Effects> State<S, E> {
         }
         match (before.is_queued(), now.is_queued()) {
             (false, true) => {
-                self.queued.insert(entry.position)?;
-                self.counters.enqueue(&entry.tracked.queue)?;
+                if !entry.in_lane {
+                    self.queued.insert(entry.position)?;
+                }
+                self.counters.enqueue(&entry.tracked.queue, entry.in_lane)?;
             }
             (true, false) => {
-                self.queued.remove(&entry.position)?;
-                self.counters.dequeue(&entry.tracked.queue)?;
+                if !entry.in_lane {
+                    self.queued.remove(&entry.position)?;
+                }
+                self.counters.dequeue(&entry.tracked.queue, entry.in_lane)?;
             }
             (true, true) | (false, false) => {}
         }

@@ -41,8 +41,8 @@ impl<'t> Bytes<'t> {
         self.0.borrow_mut().range(table, range, limit)
     }
 
-    pub(super) fn clear(self, table: Table) -> Result<()> {
-        self.0.borrow_mut().clear(table)
+    pub(super) fn delete_range(self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        self.0.borrow_mut().delete_range(table, range)
     }
 }
 

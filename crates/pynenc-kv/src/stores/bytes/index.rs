@@ -20,6 +20,8 @@ pub(super) struct Index<'t> {
     table: Table,
     /// Whether each changed key is in the set now.
     changes: BTreeMap<Vec<u8>, bool>,
+    /// The first and the last key of each run of keys that were taken out together.
+    taken: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl fmt::Debug for Index<'_> {
@@ -30,7 +32,7 @@ impl fmt::Debug for Index<'_> {
 
 impl<'t> Index<'t> {
     pub(super) fn new(bytes: Bytes<'t>, table: Table) -> Self {
-        Self { bytes, table, changes: BTreeMap::new() }
+        Self { bytes, table, changes: BTreeMap::new(), taken: Vec::new() }
     }
 
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
@@ -45,6 +47,16 @@ impl<'t> Index<'t> {
         self.changes.insert(key, is_in);
     }
 
+    /// Takes the first keys of a range out of the set, at most `most` of them.
+    pub(super) fn take_first(&mut self, range: Range, most: usize) -> Result<Vec<Vec<u8>>> {
+        let first = self.ascending(range).with_page(most).take(most).collect::<Result<Vec<_>>>()?;
+        first.iter().for_each(|key| self.set(key.clone(), false));
+        if let [first, .., last] = &first[..] {
+            self.taken.push((first.clone(), last.clone()));
+        }
+        Ok(first)
+    }
+
     /// The keys of a range, in ascending order.
     pub(super) fn ascending(&self, range: Range) -> Scan<'_, 't> {
         Scan::new(self, range, Order::Ascending)
@@ -57,10 +69,20 @@ impl<'t> Index<'t> {
 
     pub(super) fn clear(&mut self) -> Result<()> {
         self.changes.clear();
-        self.bytes.clear(self.table)
+        self.taken.clear();
+        self.bytes.delete_range(self.table, KeyRange::ALL)
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {
+        for (first, last) in std::mem::take(&mut self.taken) {
+            // All stored keys between the two were taken out. Some may be back.
+            if self.changes.range::<Vec<u8>, _>(&first..=&last).any(|(_, is_in)| *is_in) {
+                continue;
+            }
+            self.changes.retain(|key, _| *key < first || *key > last);
+            let (start, end) = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+            self.bytes.delete_range(self.table, KeyRange { start, end, order: Order::Ascending })?;
+        }
         for (key, is_in) in std::mem::take(&mut self.changes) {
             if is_in {
                 self.bytes.put(self.table, &key, &[])?;

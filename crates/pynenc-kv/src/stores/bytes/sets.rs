@@ -137,11 +137,8 @@ impl<'t, G: Key, K: Key> Groups<G, K> for BytesGroups<'t, G, K> {
     }
 
     fn pop_first(&mut self, group: &G, most: usize, removed: &mut Vec<K>) -> Result<()> {
-        let keys = self.index.ascending(Self::range(group, Bound::Unbounded)).with_page(most);
-        let first = keys.take(most).collect::<Result<Vec<_>>>()?;
-        for key in first {
+        for key in self.index.take_first(Self::range(group, Bound::Unbounded), most)? {
             removed.push(read_behind_group::<G, K>(&key)?);
-            self.index.set(key, false);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::stores::transaction::{KeyRange, Order};
 use crate::table::Table;
 
 /// The first byte of each value. Another layout of a value's fields gets another number.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// The number of keys that are read at once.
 const PAGE: usize = 500;
@@ -140,7 +140,7 @@ impl<'t, K: Key, V: Value> BytesMap<'t, K, V> {
 impl<K: Key, V: Value> Collection for BytesMap<'_, K, V> {
     fn clear(&mut self) -> Result<()> {
         self.cache.as_mut().clear();
-        self.bytes.clear(self.table)
+        self.bytes.delete_range(self.table, KeyRange::ALL)
     }
 
     fn flush(&mut self) -> Result<()> {

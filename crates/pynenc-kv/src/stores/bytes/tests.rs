@@ -52,8 +52,10 @@ impl Transaction for Rows {
         })
     }
 
-    fn clear(&mut self, table: Table) -> Result<()> {
-        self.0.retain(|(of, _), _| *of != table);
+    fn delete_range(&mut self, table: Table, range: KeyRange<'_>) -> Result<()> {
+        for (key, _) in self.range(table, range, usize::MAX)? {
+            self.delete(table, &key)?;
+        }
         Ok(())
     }
 }

@@ -168,7 +168,7 @@ async fn a_transaction_sees_its_own_writes_and_a_value_may_be_empty() {
     });
     assert_eq!(found.await.unwrap(), [Some(b"2".to_vec()), Some(Vec::new()), None]);
     let cleared = write(&opened.store, |transaction| {
-        transaction.clear(Table::Meta)?;
+        transaction.delete_range(Table::Meta, KeyRange::ALL)?;
         transaction.get(Table::Meta, b"a")
     });
     assert_eq!(cleared.await.unwrap(), None);
@@ -205,7 +205,7 @@ async fn apps_of_one_file_see_their_own_keys_alone() {
     for (store, value) in [(&opened.store, "mine"), (&other, "theirs")] {
         write(store, move |transaction| transaction.put(Table::Entry, b"k", value.as_bytes())).await.unwrap();
     }
-    write(&other, |transaction| transaction.clear(Table::Entry)).await.unwrap();
+    write(&other, |transaction| transaction.delete_range(Table::Entry, KeyRange::ALL)).await.unwrap();
     assert_eq!(keys(&opened.store, Bound::Unbounded, Bound::Unbounded, Order::Descending, 9).await, ["k"]);
     assert!(keys(&other, Bound::Unbounded, Bound::Unbounded, Order::Descending, 9).await.is_empty());
 }
