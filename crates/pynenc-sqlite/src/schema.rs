@@ -79,7 +79,7 @@ pub(crate) fn check_found(found: i64) -> Result<()> {
 
 /// Reads the version by its key, both as blobs.
 pub(crate) const VERSION_BY_KEY: &str =
-    "SELECT CAST(k AS BLOB), CAST(v AS BLOB) FROM pynenc_schema WHERE k = CAST(?1 AS TEXT)";
+    "SELECT CAST(k AS BLOB) AS k, CAST(v AS BLOB) AS v FROM pynenc_schema WHERE k = CAST(?1 AS TEXT)";
 /// The key of the version.
 pub(crate) const VERSION_KEY: &str = "version";
 

@@ -130,7 +130,7 @@ async fn submit_async(app: &Pynenc, connection: &mut Connection, call: Call<note
 
 #[tokio::test]
 async fn an_asynchronous_library_submits_by_two_methods() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let _runner = app.start_runner().await.unwrap();
     let mut connection = connection(&fleet);
@@ -145,7 +145,7 @@ async fn an_asynchronous_library_submits_by_two_methods() {
 
 #[tokio::test]
 async fn an_asynchronous_submit_sees_the_writes_of_its_transaction() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::over(Store::Sqlite);
     let app = fleet.client().await;
     let mut connection = connection(&fleet);
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
