@@ -93,6 +93,24 @@ impl Fleet {
         Stall::Lock(connection)
     }
 
+    /// Pauses a process. A paused process keeps its lock on a SQLite file, so that nobody else can write. So the process is
+    /// paused again until it has none.
+    pub(crate) async fn pause(&self, process: &TestProcess) {
+        process.pause();
+        while self.server.is_none() && !self.can_be_locked() {
+            process.resume();
+            tokio::time::sleep(millis(10)).await;
+            process.pause();
+        }
+    }
+
+    /// Whether a lock of the SQLite file is free, or becomes free soon.
+    fn can_be_locked(&self) -> bool {
+        let connection = Connection::open(self.path()).unwrap();
+        connection.busy_timeout(secs(1)).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+    }
+
     /// The path of the SQLite file.
     pub(crate) fn path(&self) -> PathBuf {
         self.shared.folder().join("jobs.db")

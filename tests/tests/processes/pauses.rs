@@ -20,7 +20,7 @@ async fn a_paused_worker_loses_its_claim_and_commits_nothing_when_resumed(store:
     let invocation = app.submit(gated("a".into())).await.unwrap();
     let stopped = fleet.worker();
     fleet.ledger().reaches(1, "begin a").await;
-    stopped.pause();
+    fleet.pause(&stopped).await;
     let mut other = fleet.worker();
     fleet.ledger().reaches(2, "begin a").await;
     fleet.shared.open("a").unwrap();

@@ -98,11 +98,11 @@ async fn a_paused_worker_appends_nothing_when_resumed(store: Store) {
     let stopped = fleet.worker();
     fleet.shared.open("1").unwrap();
     fleet.ledger().reaches(1, "at 2 ").await;
-    stopped.pause();
+    fleet.pause(&stopped).await;
     let other = fleet.worker();
     tokio::time::sleep(LEASE).await;
     fleet.ledger().reaches(2, "at 2 ").await;
-    other.pause();
+    fleet.pause(&other).await;
     // Both workers are before the second operation. The replaced one continues alone.
     stopped.resume();
     fleet.shared.open("2").unwrap();
