@@ -95,7 +95,7 @@ impl<S: Storage> Queues<S> {
         self.order_of(hint).insert(&message.queue, hint.place(message.invocation))
     }
 
-    /// The hint of an invocation, if it has its place in the queue: a purge of the queues alone takes all places.
+    /// The hint of an invocation, if the queue has it too. After a purge of the queues, an entry may name a hint that is gone.
     fn placed(&mut self, hints: &impl Hints, queue: &QueueName, id: InvocationId) -> Result<Option<Hint>> {
         let Some(hint) = hints.hint(queue, id)? else { return Ok(None) };
         Ok(self.order_of(hint).contains(queue, &hint.place(id))?.then_some(hint))

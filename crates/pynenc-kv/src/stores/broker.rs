@@ -46,7 +46,10 @@ impl KvBroker {
 #[async_trait]
 impl Component for KvBroker {
     async fn purge(&self) -> Result<()> {
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "the path of the method has one lifetime only")]
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the path of the method isn't generic over its lifetimes"
+        )]
         self.write(|work| work.purge_hints()).await
     }
 

@@ -1,4 +1,4 @@
-//! The hints of a store in which an invocation may keep its own hint.
+//! The hints of a store with a lane: in the entries of invocations, or in a table.
 
 use pynenc_core::{InvocationId, QueueName, Result};
 
@@ -9,7 +9,7 @@ use crate::stores::committed::Committed;
 
 /// Hints that are found in the entries of invocations that a lane registered, and in a table for all others.
 ///
-/// A claim and a settlement write the entry anyway, which saves a row.
+/// A claim and a settlement write the entry anyway, so such a hint needs no row of its own.
 pub(crate) struct EntryHints<'a, 't> {
     pub(crate) state: &'a mut State<Bytes<'t>, Committed>,
     pub(crate) table: &'a mut HintTable<Bytes<'t>>,

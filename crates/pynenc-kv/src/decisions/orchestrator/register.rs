@@ -17,7 +17,7 @@ impl<S: Storage, E: Effects> State<S, E> {
         self.register_from(registration, false, now)
     }
 
-    /// Does the same for a lane, which stores the record and pushes the hint in the same step.
+    /// Accepts an invocation like [`State::register`], for a lane, which stores the record and pushes the hint in the same step.
     pub fn register_in_lane(&mut self, registration: &Registration, now: Timestamp) -> Result<Registered> {
         self.register_from(registration, true, now)
     }

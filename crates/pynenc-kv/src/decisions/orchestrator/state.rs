@@ -185,8 +185,8 @@ impl<S: crate::storage::Storage, E: Effects> State<S, E> {
         Ok(self.entries.get(&id)?.map(|entry| entry.record()))
     }
 
-    /// The hint that a queue has for an invocation in a lane; `None` if another place has the hint, because no lane
-    /// registered the invocation, it belongs in another queue, or its entry can't be read.
+    /// The hint that a queue has for an invocation, as the entry says. The outer `None` means that the hint isn't stored in
+    /// the entry: no lane registered the invocation, it belongs in another queue, or its entry can't be read.
     pub fn hint(&self, queue: &QueueName, id: InvocationId) -> Result<Option<Option<Hint>>> {
         let entry = self.readable(id)?.filter(|entry| entry.in_lane && entry.tracked.queue == *queue);
         Ok(entry.map(|entry| entry.hint))

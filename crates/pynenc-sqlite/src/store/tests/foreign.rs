@@ -80,7 +80,7 @@ async fn a_full_file_refuses_what_needs_space_and_goes_on_when_there_is_space_ag
         read(&opened.store, move |transaction| Ok(transaction.range(Table::Entry, all, 1000)?.len())).await.unwrap()
     };
     assert_eq!(kept().await, usize::from(number), "the refused step has left nothing, and nothing is deleted");
-    // What needs no new page is still possible.
+    // A write that fits into the existing pages still succeeds.
     write(&opened.store, |transaction| transaction.put(Table::Entry, &[0], b"changed")).await.unwrap();
     assert_eq!(record(number).await.unwrap_err().kind(), ErrorKind::StoreFull);
     limit_pages(1_000_000);
