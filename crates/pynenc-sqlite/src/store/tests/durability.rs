@@ -63,8 +63,8 @@ async fn a_vacuum_gives_the_space_of_deleted_rows_back() {
 /// The number of the steps whose writes are in a store. Each step writes to two tables.
 async fn steps_in(store: &FileStore) -> u32 {
     read(store, |transaction| {
-        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
-        let [entries, records] = [Table::Entry, Table::Record].map(|table| transaction.range(table, all, 1000));
+        let [entries, records] =
+            [Table::Entry, Table::Record].map(|table| transaction.range(table, KeyRange::ALL, 1000));
         let (entries, records) = (entries?.len(), records?.len());
         assert_eq!(entries, records, "a step is whole");
         Ok(u32::try_from(entries).unwrap())

@@ -76,8 +76,9 @@ async fn a_full_file_refuses_what_needs_space_and_goes_on_when_there_is_space_ag
     assert_eq!(error.kind(), ErrorKind::StoreFull);
     assert!(error.to_string().contains("full") && error.to_string().contains("jobs.db"), "{error}");
     let kept = async || {
-        let all = KeyRange { start: Unbounded, end: Unbounded, order: Ascending };
-        read(&opened.store, move |transaction| Ok(transaction.range(Table::Entry, all, 1000)?.len())).await.unwrap()
+        read(&opened.store, move |transaction| Ok(transaction.range(Table::Entry, KeyRange::ALL, 1000)?.len()))
+            .await
+            .unwrap()
     };
     assert_eq!(kept().await, usize::from(number), "the refused step has left nothing, and nothing is deleted");
     // A write that fits into the existing pages still succeeds.
