@@ -10,6 +10,7 @@ use pynenc::workflows::WorkflowConfig;
 use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
 use pynenc_core::{Reason, Status};
+use pynenc_engine::metrics::list;
 use pynenc_redis::RedisConfig;
 use pynenc_sqlite::SqliteConfig;
 use pynenc_tests::guarantees::{self, Backend, Guarantee};
@@ -18,8 +19,9 @@ use pynenc_tests::guarantees::{self, Backend, Guarantee};
 type Made = (&'static str, fn() -> String);
 
 /// The generated files.
-const MADE: [Made; 4] = [
+const MADE: [Made; 5] = [
     ("docs/src/guarantees.md", guarantees::page),
+    ("docs/src/metrics.md", metrics_page),
     ("docs/src/status-machine.md", status_page),
     ("docs/src/status-machine.svg", pynenc::cli::status_machine::svg),
     ("docs/src/settings.md", settings_page),
@@ -162,6 +164,37 @@ fn every_setting_is_on_its_page() {
         let variable = format!("`PYNENC__{path}{}`", key.to_uppercase());
         assert!(page.contains(&format!("| `{key}` | ")) && page.contains(&variable), "{} is missing", setting.key);
     }
+}
+
+fn metrics_page() -> String {
+    let mut page = String::from(
+        "<!-- Made from the list of the code by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
+         # Metrics\n\n\
+         A program records metrics if its app has a recorder. With the feature `metrics`, `pynenc::prometheus::Prometheus`\n\
+         records them and renders the text for Prometheus, which your web server returns. A recorder of your own implements\n\
+         `Recorder` of the crate `metrics`; pass it to `.metrics(..)` of the builder in a `MetricsRecorder`. Without a recorder,\n\
+         nothing is measured.\n\n\
+         Counters and histograms belong to one process. The gauges `pynenc_runner_…` describe it too. The other\n\
+         gauges describe the whole app. They are read from the stores when they are rendered, at most once in 2 s. Of the\n\
+         processes with a runner, only the one that maintains the app at present renders them. So a sum over all processes\n\
+         counts nothing twice. For autoscaling, use `max by (queue) (pynenc_queue_oldest_ready_age_seconds)`.\n\n\
+         No label has an id as its value. A queue or task beyond the first 1,000 that the app doesn't have itself, and a kind of\n\
+         error beyond the first 50 of a task, is counted as `other`. `Prometheus` adds the label `app` to each series.\n\n\
+         For health probes of your own, `app.local_runners()` has the state of each runner in this process: `is_live()` and\n\
+         `is_ready()`.\n\n\
+         | metric | kind | labels | means |\n|---|---|---|---|\n",
+    );
+    for metric in list::ALL {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (metric.name, metric.kind.name());
+        let _ = writeln!(page, "| `{name}` | {kind} | {} | {} |", labels.join(", "), metric.help);
+    }
+    page += "\n## Buckets\n\nThe upper bounds of the buckets, for each unit:\n\n";
+    for (unit, bounds) in [("seconds", list::SECONDS), ("bytes", list::BYTES), ("items", list::ITEMS)] {
+        let bounds: Vec<_> = bounds.iter().map(f64::to_string).collect();
+        let _ = writeln!(page, "- {unit}: {}", bounds.join(", "));
+    }
+    page
 }
 
 fn status_page() -> String {

@@ -16,6 +16,7 @@ use pynenc_core::{
     ArgCache, Broker, Clock, ComponentContext, Components, ErrorKind, Orchestrator, Plugin, Serializer, StateBackend,
     TriggerStore,
 };
+use pynenc_engine::metrics::MetricsRecorder;
 use pynenc_engine::task::{Attachments, States, TaskRegistry};
 use pynenc_engine::{
     Engine, EngineSetup, Error, Extension, Parts, Result, Runner, Settings, TaskDefinition, TracePropagation,
@@ -89,6 +90,7 @@ pub struct PynencBuilder {
     clock: Option<Arc<dyn Clock>>,
     runner: Option<Arc<dyn Runner>>,
     propagation: Option<Arc<dyn TracePropagation>>,
+    metrics: Option<MetricsRecorder>,
     reads_back_arguments: Option<bool>,
 }
 
@@ -111,6 +113,7 @@ impl Default for PynencBuilder {
             clock: None,
             runner: None,
             propagation: None,
+            metrics: None,
             reads_back_arguments: None,
         }
     }
@@ -275,6 +278,12 @@ impl PynencBuilder {
         self
     }
 
+    /// Records the app's metrics in this recorder. Without one, nothing is measured.
+    pub fn metrics(mut self, recorder: MetricsRecorder) -> Self {
+        self.metrics = Some(recorder);
+        self
+    }
+
     /// Sets whether a submit decodes each encoded argument again, to check that a worker can decode it.
     ///
     /// The check refuses values that the serializer can encode but not decode. By default it is on in debug builds, in
@@ -308,6 +317,7 @@ impl PynencBuilder {
             };
             check_arg_cache(&config, &app)?;
             let mut settings = settings(&config, &app, leaping, self.propagation)?;
+            settings.metrics = self.metrics;
             if let Some(reads_back) = self.reads_back_arguments {
                 settings.reads_back_arguments = reads_back;
             }
@@ -349,6 +359,7 @@ fn settings(
         reads_back_arguments: cfg!(debug_assertions) || synchronous.is_some(),
         synchronous,
         propagation,
+        metrics: None,
     })
 }
 

@@ -35,6 +35,25 @@ pub enum ErrorKind {
     Unexpected,
 }
 
+impl ErrorKind {
+    /// The name of the kind, such as the label of a metric.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::StoreFull => "store_full",
+            Self::Config => "config",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::NotFound => "not_found",
+            Self::Corrupt => "corrupt",
+            Self::Retired => "retired",
+            Self::Fenced => "fenced",
+            Self::WaitCycle => "wait_cycle",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
 /// An error with a kind, a message, context values and a source.
 pub struct Error {
     kind: ErrorKind,

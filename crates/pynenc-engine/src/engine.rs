@@ -20,7 +20,7 @@ use pynenc_core::reads;
 use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention, TraceContext};
 use pynenc_core::status::Change;
 use pynenc_core::{
-    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, RunnerId, Serializer, StateBackend, Status,
+    ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, QueueName, RunnerId, Serializer, StateBackend, Status,
     StatusRecord, TaskId, TriggerStore,
 };
 use rustc_hash::FxHashMap;
@@ -32,6 +32,8 @@ use crate::backoff::store_backoff;
 use crate::blocking_threads::BlockingThreads;
 use crate::error::{Error, Result};
 use crate::group_commit::{GroupCommit, Settles, Submits};
+use crate::local_runners::{LocalRunners, ReportState, RunnerState};
+use crate::metrics::{Metrics, MetricsRecorder};
 use crate::stop::Stop;
 use crate::task::{ArgumentSource, NamedValue, Requirements, States, TaskRegistry, missing_state};
 
@@ -69,6 +71,8 @@ pub struct Settings {
     pub logging: LoggingConfig,
     /// Connects the app to the program's distributed tracing.
     pub propagation: Option<Arc<dyn TracePropagation>>,
+    /// Records the app's metrics. Without one, nothing is measured.
+    pub metrics: Option<MetricsRecorder>,
     /// The clock of synchronous mode. In this mode a submit runs the task before it returns, and the clock leaps over delays.
     pub synchronous: Option<LeapingClock>,
     /// Whether each argument is decoded again before its call is submitted, to find values that can't be read back.
@@ -92,8 +96,20 @@ pub struct StatusChange<'a> {
     pub id: InvocationId,
     /// The invocation's task.
     pub task: &'a TaskId,
+    /// The invocation's queue.
+    pub queue: &'a QueueName,
     /// The record after the transition.
     pub record: &'a StatusRecord,
+    /// The kind of the error that led to the transition, if the task function failed.
+    pub error_kind: Option<&'a str>,
+}
+
+impl<'a> StatusChange<'a> {
+    /// The change that led to the present record of an invocation.
+    pub fn of(tracked: &'a Tracked) -> Self {
+        let Tracked { id, task, queue, record, .. } = tracked;
+        Self { id: *id, task, queue, record, error_kind: None }
+    }
 }
 
 /// A part of an app that plugs into the engine, such as triggers and workflows. The engine calls it and knows no more of it.
@@ -153,6 +169,8 @@ pub(crate) struct Inner {
     pub(crate) inline: Option<Arc<dyn RunInline>>,
     pub(crate) large_values: LargeValues,
     pub(crate) blocking_threads: Arc<BlockingThreads>,
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) local_runners: LocalRunners,
 }
 
 impl fmt::Debug for Engine {
@@ -224,8 +242,25 @@ impl Engine {
         self.0.extensions.iter().find_map(|extension| (&**extension as &dyn Any).downcast_ref())
     }
 
-    /// Notifies the extensions of a transition.
+    /// The app's metrics, if they are recorded.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.0.metrics.as_ref()
+    }
+
+    /// The states of the runners of this process, for health probes. A supervisor of worker processes has none.
+    pub fn local_runners(&self) -> Vec<RunnerState> {
+        self.0.local_runners.states()
+    }
+
+    pub(crate) fn add_local_runner(&self, runner: &Arc<impl ReportState + 'static>) {
+        self.0.local_runners.add(runner);
+    }
+
+    /// Counts a transition, and notifies the extensions of it.
     pub(crate) fn changed(&self, change: &StatusChange<'_>) {
+        if let Some(metrics) = self.metrics() {
+            metrics.changed(change.task, change.queue, change.record, change.error_kind);
+        }
         self.0.extensions.iter().for_each(|extension| extension.on_change(change));
     }
 
@@ -298,6 +333,14 @@ impl Engine {
         if history.is_empty() { Err(Error::InvocationNotFound(id)) } else { Ok(history) }
     }
 
+    /// Measures the arguments of a new invocation.
+    pub(crate) fn measure_submitted(&self, record: &InvocationRecord) {
+        if let Some(metrics) = self.metrics() {
+            let size = record.arguments.iter().map(|argument| argument.value.size()).sum();
+            metrics.submitted(&record.task, &record.queue, size);
+        }
+    }
+
     pub(crate) fn blocking_threads(&self) -> &Arc<BlockingThreads> {
         &self.0.blocking_threads
     }
@@ -337,7 +380,7 @@ impl Engine {
                 hints.extend(handed);
                 let moved = Tracked { record, ..item };
                 hints.extend(moved.record.is_queued().then(|| moved.message()));
-                self.changed(&StatusChange { id: moved.id, task: &moved.task, record: &moved.record });
+                self.changed(&StatusChange::of(&moved));
             }
         }
         self.hint(&hints).await;

@@ -9,8 +9,9 @@
 //! | modules | hold |
 //! |---|---|
 //! | [`error`], [`stop`], `argument_cache`, `group_commit`, [`step_lane`] | errors, the stop signal, large values, batching, the lane over separate stores |
+//! | [`metrics`], `local_runners` | the list of all metrics, and their recording; the runners of this process |
 //! | [`task`] | a task's definition, arguments, return value and requirements; the registry |
-//! | [`engine`], `tracing` | the parts of an app and access to them; spans and log events |
+//! | [`engine`], `tracing`, `gauges` | the parts of an app and access to them; spans and log events; the present state for metrics |
 //! | `attempt`, [`context`] | one claim of one invocation; the context of a task function |
 //! | [`client`] | the caller's side: call, submit, await, cancel, retry, explain |
 //! | [`worker`] | the runner's side: claim, execute, settle, heartbeat, recovery, sweep, retention |
@@ -24,7 +25,10 @@ pub mod client;
 pub mod context;
 pub mod engine;
 pub mod error;
+mod gauges;
 mod group_commit;
+mod local_runners;
+pub mod metrics;
 pub mod runner;
 pub mod service;
 mod setup;
@@ -43,6 +47,8 @@ pub use client::{
 pub use context::{FromContext, State, TaskContext};
 pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};
+pub use gauges::AppGauges;
+pub use local_runners::RunnerState;
 pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner};
 pub use setup::EngineSetup;
 pub use step_lane::StepLane;

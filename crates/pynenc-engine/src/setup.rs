@@ -8,6 +8,8 @@ use crate::argument_cache::LargeValues;
 use crate::engine::{Engine, Extension, Inner, Parts, RunInline, Settings, check_requirements};
 use crate::error::Result;
 use crate::group_commit::GroupCommit;
+use crate::local_runners::LocalRunners;
+use crate::metrics::{MeasuredLane, Metrics};
 use crate::step_lane::StepLane;
 use crate::task::{States, TaskRegistry};
 use crate::worker::Worker;
@@ -41,6 +43,14 @@ impl Engine {
             check_requirements(&tasks, &states)?;
         }
         let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
+        let metrics = settings
+            .metrics
+            .clone()
+            .map(|recorder| Metrics::new(recorder, tasks.all().into_iter().map(|task| (&task.id, &task.queue))));
+        let lane = match &metrics {
+            Some(metrics) => Arc::new(MeasuredLane::new(lane, metrics.recorder())),
+            None => lane,
+        };
         let (submits, settles) = (GroupCommit::new(lane.clone()), GroupCommit::new(lane.clone()));
         let readers = readers.into_iter().chain([parts.serializer.clone()]).map(|it| (it.name(), it)).collect();
         let is_synchronous = settings.synchronous.is_some();
@@ -60,6 +70,8 @@ impl Engine {
             inline,
             large_values,
             blocking_threads: Arc::default(),
+            metrics,
+            local_runners: LocalRunners::default(),
         }))
     }
 }

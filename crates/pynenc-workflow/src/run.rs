@@ -11,6 +11,7 @@ use pynenc_core::record::WorkflowIdentity;
 use pynenc_core::state_backend::{Appended, JournalEntry, JournalOpening, JournalRecord};
 use pynenc_core::status::Due;
 use pynenc_core::{ErrorKind, InvocationId, Serializer, Status, Timestamp, reads};
+use pynenc_engine::metrics::list;
 use pynenc_engine::{Engine, Error, Halt, Mismatch, Result, TaskContext, store_backoff};
 use tokio::sync::{Notify, OnceCell};
 
@@ -108,10 +109,21 @@ impl Run {
             let local = self.engine().parts().clock.now();
             let has_failures = journal.entries.iter().any(|recorded| operation_kind::is_failure(&recorded.entry));
             let errors = if journal.tries > 1 && has_failures { self.errors_of_attempts().await? } else { Vec::new() };
+            self.measure(journal.entries.len());
             self.replay().open(journal, local, &errors);
             Ok(())
         }
         .boxed()
+    }
+
+    /// Measures the journal that the run was opened with.
+    fn measure(&self, entries: usize) {
+        let Some(metrics) = self.engine().metrics() else { return };
+        let (recorder, task) = (metrics.recorder(), self.context.record().task.as_str());
+        recorder.histogram(&list::JOURNAL_ENTRIES, &[task]).record(entries as f64);
+        if entries > 0 {
+            recorder.counter(&list::REPLAYS, &[task]).increment(1);
+        }
     }
 
     /// Reads the errors with which earlier attempts failed.

@@ -76,6 +76,7 @@
 //! | `triggers` | schedules, events and completions that call tasks: `pynenc::triggers` |
 //! | `workflow` | durable workflows: the attribute `workflow`, and `pynenc::workflows` |
 //! | `cli` | the command line for a program with tasks: `pynenc::cli` |
+//! | `metrics` | the metrics of an app in the text format of Prometheus: `pynenc::prometheus` |
 //! | `logging` | a `tracing` subscriber that follows the settings: `pynenc::logging` |
 //! | `yaml` | settings in `pynenc.yaml` |
 //! | `testing` | an app for tests, with virtual time: `pynenc::testing` |

@@ -97,6 +97,13 @@ impl Slots {
         }
     }
 
+    /// The number of slots, of taken slots, and of paused attempts.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let paused = self.0.paused.load(Ordering::Acquire);
+        let state = self.lock();
+        (state.capacity, state.taken, paused)
+    }
+
     /// Whether an attempt waits for a slot, or runs alone.
     pub(crate) fn is_crowded(&self) -> bool {
         let state = self.lock();

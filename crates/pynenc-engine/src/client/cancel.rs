@@ -183,7 +183,7 @@ impl Engine {
         }
         let mut hinted: BTreeMap<QueueName, Vec<InvocationId>> = BTreeMap::new();
         for tracked in self.parts().orchestrator.records(ids).await?.into_iter().flatten() {
-            self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
+            self.changed(&StatusChange::of(&tracked));
             hinted.entry(tracked.queue).or_default().push(tracked.id);
         }
         for (queue, ids) in hinted {

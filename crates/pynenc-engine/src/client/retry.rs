@@ -116,7 +116,7 @@ impl Engine {
     async fn retried(&self, reply: Option<pynenc_core::Result<Registered>>) -> Result<InvocationId> {
         match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
             Registered::New(tracked) => {
-                self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
+                self.changed(&StatusChange::of(&tracked));
                 self.run_inline(tracked.id).await?;
                 Ok(tracked.id)
             }

@@ -164,7 +164,8 @@ impl Engine {
             match reply.ok_or_else(|| pynenc_core::Error::unavailable("the submit had no reply"))?? {
                 Registered::New(tracked) => {
                     self.log_submitted(&submission.record);
-                    self.changed(&StatusChange { id: tracked.id, task: &tracked.task, record: &tracked.record });
+                    self.measure_submitted(&submission.record);
+                    self.changed(&StatusChange::of(&tracked));
                     self.run_inline(tracked.id).await?;
                     Ok((tracked.id, None))
                 }

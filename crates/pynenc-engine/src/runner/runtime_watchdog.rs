@@ -25,6 +25,7 @@ pub(super) async fn watch(runtime: &Handle, worker: &Worker, mut stop: Stop) {
                 "every thread is blocked by task functions: make tasks that block plain functions, not `async` ones"
             );
         }
+        worker.set_runtime_blocked(is_blocked);
         was_blocked = is_blocked;
     }
 }

@@ -68,6 +68,7 @@ impl Runner for ThreadRunner {
         }
         let identity = self.identity.unwrap_or_else(RunnerId::new);
         let worker = Arc::new(Worker::with_identity(&engine.settings().runner, identity));
+        worker.report_to(&engine);
         let attempts = Attempts::default();
         worker.allow_inline_claims(attempts.starter(&engine));
         let (services, served) = stop_pair();
@@ -86,6 +87,7 @@ impl Runner for ThreadRunner {
                 "timed-out or cancelled plain task functions occupy too many threads; the runner claims nothing more"
             );
         }
+        worker.set_draining();
         worker.stop_inline_claims();
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;

@@ -32,7 +32,8 @@ impl CallHost for Worker {
                 Called::Waiting { child, claimed, end, .. } => {
                     let wait = caller.open_wait();
                     engine.log_submitted(&submission.record);
-                    engine.changed(&StatusChange { id: child.id, task: &child.task, record: &child.record });
+                    engine.measure_submitted(&submission.record);
+                    engine.changed(&StatusChange::of(&child));
                     let (sender, receiver) = result_channel(caller);
                     let granted = claimed.map(|tracked| (tracked, sender));
                     if let Some(claim) = claim {

@@ -73,7 +73,7 @@ impl Worker {
         match engine.lane().claim(&claim, Some(pop)).await {
             Ok(taken) => Ok(self.start(engine, claim.runner, taken).await),
             Err(error) if error.kind() == ErrorKind::Retired => {
-                self.change_identity(claim.runner);
+                self.change_identity(engine, claim.runner);
                 Ok(Vec::new())
             }
             Err(error) => {
@@ -154,7 +154,7 @@ impl Worker {
             match engine.lane().claim(claim, None).await {
                 Ok(claimed) => return claimed,
                 Err(error) if error.kind() == ErrorKind::Retired => {
-                    self.change_identity(claim.runner);
+                    self.change_identity(engine, claim.runner);
                     return Vec::new();
                 }
                 Err(error) if error.is_retryable() => {
@@ -224,6 +224,6 @@ fn notify_started(engine: &Engine, attempt: &Attempt) {
         attempt.interrupt(Interrupt::Cancel);
     }
     if record.status == Status::Running {
-        engine.changed(&StatusChange { id: attempt.id(), task: &attempt.tracked.task, record });
+        engine.changed(&StatusChange::of(&attempt.tracked));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pynenc_core::orchestrator::TransitionReply;
+use pynenc_core::orchestrator::{Tracked, TransitionReply};
 use pynenc_core::status::{By, Change};
 use pynenc_core::{ErrorKind, Reason, Status};
 use tokio::sync::oneshot;
@@ -22,6 +22,7 @@ use crate::backoff::store_backoff;
 use crate::blocking_threads::BlockingThread;
 use crate::context::TaskContext;
 use crate::engine::Engine;
+use crate::metrics::RunTimer;
 use crate::task::{ArgumentSource, AsyncFunction, BlockingFunction, Finished, RegisteredTask, TaskFunction};
 
 type Caught = Result<Finished, Box<dyn Any + Send>>;
@@ -179,6 +180,7 @@ async fn run_async(
     run: AsyncFunction,
     source: ArgumentSource,
 ) -> AttemptOutcome {
+    let _timer = start_timer(engine, attempt);
     let function = context.scope(async move { run(source).await });
     let mut function = AssertUnwindSafe(function).catch_unwind().boxed();
     let result = tokio::select! {
@@ -189,6 +191,16 @@ async fn run_async(
     };
     drop_quietly(function);
     concluded(attempt, limit, result)
+}
+
+/// Counts the start of a task function, and measures how long it runs.
+fn start_timer(engine: &Engine, attempt: &Attempt) -> RunTimer {
+    let Some(metrics) = engine.metrics() else { return RunTimer::default() };
+    let Tracked { task, queue, record, .. } = &attempt.tracked;
+    // A claim that runs the invocation at once has counted its start already.
+    let is_first = record.starts == u32::from(record.status == Status::Running);
+    let waited = is_first.then(|| engine.parts().clock.now().since(attempt.record.created_at));
+    metrics.started(task, queue, waited)
 }
 
 /// Runs a plain (non-`async`) task function. The function and its time limit start when a thread is free.
@@ -215,6 +227,7 @@ async fn run_on_thread(
     if !report_running(engine, attempt).await {
         return AttemptOutcome::Lost;
     }
+    let _timer = start_timer(engine, attempt);
     // Ignored: if the claim reported the attempt as running, the thread doesn't wait for this.
     let _ = let_begin.send(());
     let result = tokio::select! {

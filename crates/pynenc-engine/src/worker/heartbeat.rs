@@ -35,16 +35,19 @@ impl Worker {
             description: description(engine.abandoned_threads()).into(),
             introduction,
         };
+        let sent = Instant::now();
+        self.heartbeat_sent();
         match engine.parts().orchestrator.heartbeat(&heartbeat).await? {
             HeartbeatReply::Alive { cancel, is_introduced } => {
                 cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
                 self.set_fenced(false);
+                self.heartbeat_accepted(sent);
                 self.is_introduced.store(is_introduced, Ordering::Release);
                 // A store that was purged asks for the introduction again.
                 Ok(is_introduced || was_sent)
             }
             HeartbeatReply::Retired => {
-                self.change_identity(runner);
+                self.change_identity(engine, runner);
                 Ok(false)
             }
         }
@@ -102,6 +105,9 @@ impl Worker {
     pub fn fence(&self, engine: &Engine) {
         if self.set_fenced(true) {
             tracing::warn!(runner = %self.id(), "the lease couldn't be renewed in time; the runner stops claiming");
+            if let Some(metrics) = engine.metrics() {
+                metrics.lost_lease();
+            }
             let exclusive = self.attempts().into_iter().filter(|attempt| is_exclusive(engine, attempt));
             exclusive.for_each(|attempt| attempt.interrupt(Interrupt::Lost));
         }

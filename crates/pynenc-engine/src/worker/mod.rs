@@ -5,6 +5,7 @@
 mod awaited_call;
 mod claim;
 mod execute;
+mod health;
 mod heartbeat;
 mod inline_claim;
 mod maintenance;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pynenc_core::broker::Message;
 use pynenc_core::cached::Encoded;
 use pynenc_core::lane::Settlement;
-use pynenc_core::orchestrator::{Transition, TransitionReply};
+use pynenc_core::orchestrator::{Tracked, Transition, TransitionReply};
 use pynenc_core::record::{Outcome, Payload, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
@@ -26,7 +26,13 @@ use crate::tracing::log_settled;
 const LARGE_ERROR: usize = 1024;
 
 /// The outcome and the status change that settle an attempt.
-pub(super) type Decision = (Option<OutcomeWrite>, Change);
+#[derive(Debug)]
+pub(super) struct Decision {
+    outcome: Option<OutcomeWrite>,
+    change: Change,
+    /// The kind of the task function's error.
+    error_kind: Option<Box<str>>,
+}
 
 /// Settles an attempt, with retries, until the store accepts the transition or reports another owner. If a caller on this
 /// runner waits for the result, it is resumed in the same round trip.
@@ -39,13 +45,13 @@ pub(super) async fn settle(
 ) {
     let mut tries = 0;
     loop {
-        let (outcome, change) = &*decision;
+        let Decision { outcome, change, .. } = &*decision;
         match send(engine, attempt, outcome.as_ref(), change, caller).await {
             Ok(reply) => {
                 if is_unknown_task(&reply) {
                     Box::pin(hint_later(engine, unknown_tasks, attempt)).await;
                 }
-                return settled(engine, attempt, reply, change);
+                return settled(engine, attempt, reply, decision);
             }
             Err(error) if error.blames_store() => {
                 if tries == 0 {
@@ -110,15 +116,37 @@ async fn hint_later(engine: &Engine, unknown_tasks: &UnknownTasks, attempt: &Att
     engine.hint(&[unknown_tasks.hint(&attempt.tracked, engine.parts().clock.now())]).await;
 }
 
-fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, change: &Change) {
+fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, decision: &Decision) {
+    let Tracked { id, task, queue, .. } = &attempt.tracked;
     match reply {
         TransitionReply::Done { record, .. } | TransitionReply::AlreadyMine(record) => {
-            log_settled(&record, change.detail.as_deref());
-            engine.changed(&StatusChange { id: attempt.id(), task: &attempt.tracked.task, record: &record });
+            log_settled(&record, decision.change.detail.as_deref());
+            if let (Some(metrics), Some(size)) = (engine.metrics(), decision.result_size()) {
+                metrics.returned(task, queue, size);
+            }
+            let error_kind = decision.error_kind.as_deref();
+            engine.changed(&StatusChange { id: *id, task, queue, record: &record, error_kind });
             attempt.settled_as(record);
         }
         TransitionReply::Refused(refusal) => {
+            if let Some(metrics) = engine.metrics() {
+                metrics.lost_claim(task, queue);
+            }
             tracing::info!(%refusal, "the claim was lost; the outcome of the task function isn't recorded");
+        }
+    }
+}
+
+impl Decision {
+    fn new(outcome: Option<OutcomeWrite>, change: Change) -> Self {
+        Self { outcome, change, error_kind: None }
+    }
+
+    /// The size of the result in bytes, if the task function returned one.
+    fn result_size(&self) -> Option<u64> {
+        match self.outcome.as_ref().map(|write| &write.outcome) {
+            Some(Outcome::Value { value, .. }) => Some(value.size()),
+            _ => None,
         }
     }
 }
@@ -132,26 +160,30 @@ pub(super) async fn decide(engine: &Engine, attempt: &Attempt, outcome: AttemptO
         AttemptOutcome::Returned(bytes) => match stored(engine, bytes.into()).await {
             Ok(value) => {
                 let outcome = Outcome::Value { value, serializer: attempt.record.serializer.clone() };
-                (Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned))
+                Decision::new(Some(write(outcome)), Change::new(Status::Success, by, Reason::Returned))
             }
             Err(error) => Box::pin(decide(engine, attempt, AttemptOutcome::rejected(&error, attempt.number()))).await?,
         },
         AttemptOutcome::Failed { error, reason, retry } => {
             let task = engine.tasks().find(attempt.tracked.task.as_str())?;
             let retries = attempt.tracked.record.retries;
+            let error_kind = Some(error.kind.as_str().into());
             let failure = (error, reason, retry);
             let (error, change) = after_failure(&task.options, &attempt.record, retries, attempt.runner, failure);
-            match error {
-                Some(error) => (Some(write(Box::pin(error_outcome(engine, attempt, error)).await)), change),
-                None => (None, change),
-            }
+            let outcome = match error {
+                Some(error) => Some(write(Box::pin(error_outcome(engine, attempt, error)).await)),
+                None => None,
+            };
+            Decision { outcome, change, error_kind }
         }
-        AttemptOutcome::Unrunnable { reason, detail } => (None, Change::new(Status::Failed, by, reason).detail(detail)),
+        AttemptOutcome::Unrunnable { reason, detail } => {
+            Decision::new(None, Change::new(Status::Failed, by, reason).detail(detail))
+        }
         AttemptOutcome::Suspended(due) => {
-            (None, Change { due, ..Change::new(Status::Scheduled, by, Reason::Suspended) })
+            Decision::new(None, Change { due, ..Change::new(Status::Scheduled, by, Reason::Suspended) })
         }
-        AttemptOutcome::Cancelled => (None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
-        AttemptOutcome::GivenBack { reason } => (None, Change::new(Status::Rerouted, by, reason)),
+        AttemptOutcome::Cancelled => Decision::new(None, Change::new(Status::Cancelled, by, Reason::CancelRequested)),
+        AttemptOutcome::GivenBack { reason } => Decision::new(None, Change::new(Status::Rerouted, by, reason)),
         AttemptOutcome::Lost => return None,
     })
 }

@@ -11,10 +11,12 @@ use pynenc_core::{InvocationId, QueueName, RunnerId};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use super::health::Health;
 use super::progress::Progress;
 use super::resume_caller::ResultSender;
 use super::unknown_tasks::UnknownTasks;
 use crate::attempt::{Attempt, Interrupt, Slots};
+use crate::engine::Engine;
 
 /// Starts an attempt that was claimed inline, for a caller on the same runner. The runner gives it to the worker.
 pub(crate) type StartAttempt = Box<dyn Fn(&Arc<Worker>, Arc<Attempt>, ResultSender) + Send + Sync>;
@@ -41,6 +43,7 @@ pub struct Worker {
     identity: Mutex<RunnerId>,
     held: Mutex<FxHashMap<InvocationId, Held>>,
     pub(super) taken_hints: TakenHints,
+    pub(super) health: Health,
 }
 
 /// Whether and how the worker claims the calls that its own task functions await.
@@ -128,6 +131,7 @@ impl Worker {
             identity: Mutex::new(identity),
             held: Mutex::default(),
             taken_hints: TakenHints::default(),
+            health: Health::default(),
             settings: settings.clone(),
         }
     }
@@ -185,15 +189,23 @@ impl Worker {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this worker performs the maintenance of the app.
+    pub(super) fn holds_maintenance_lease(&self) -> bool {
+        self.progress().lease.is_some_and(|lease| lease.holder == self.id())
+    }
+
     /// Takes a new identity, if `retired` is still the present one. Other runners own its attempts now, so they are
     /// interrupted.
-    pub(super) fn change_identity(&self, retired: RunnerId) {
+    pub(super) fn change_identity(&self, engine: &Engine, retired: RunnerId) {
         {
             let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
             if *identity != retired {
                 return;
             }
             *identity = RunnerId::new();
+            if let Some(metrics) = engine.metrics().filter(|_| !self.is_fenced.load(Ordering::Acquire)) {
+                metrics.lost_lease();
+            }
             tracing::warn!(%retired, new = %*identity, "the runner was retired and goes on under a new identity");
         }
         self.is_introduced.store(false, Ordering::Release);
