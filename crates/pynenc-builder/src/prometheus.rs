@@ -135,7 +135,7 @@ impl Registry {
     }
 
     fn describe(&self, name: &KeyName, help: &str) {
-        self.families().entry(valid_name(name.as_str())).or_default().help = help.to_owned();
+        help.clone_into(&mut self.families().entry(valid_name(name.as_str())).or_default().help);
     }
 
     /// The part of the series with this key that `part` takes out, after `new` has made the series if it is new. A series
