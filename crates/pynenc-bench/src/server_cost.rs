@@ -160,6 +160,7 @@ fn submission() -> Submission {
         retry_of: None,
         trace: None,
         created_at: Timestamp::from_millis(1_800_000_000_000),
+        due: None,
     };
     Submission { record: Arc::new(record), registration }
 }

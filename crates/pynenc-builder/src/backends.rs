@@ -8,6 +8,8 @@ use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_engine::task::{Attachments, TaskRegistry};
 use pynenc_engine::{Extension, ProcessRunner, Result, RunnerComponents, ThreadRunner};
 
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "triggers")]
 pub(crate) mod triggers;
 #[cfg(feature = "workflow")]
@@ -62,6 +64,7 @@ macro_rules! features {
 
 features! {
     extensions {
+        "metrics": pynenc_metrics in metrics as section "metrics" of MetricsConfig;
         "triggers": pynenc_triggers in triggers as section "triggers" of TriggersConfig;
         "workflow": pynenc_workflow in workflow as section "workflow" of WorkflowConfig;
     }

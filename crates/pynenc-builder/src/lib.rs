@@ -8,8 +8,6 @@ pub mod backends;
 mod builder;
 #[cfg(feature = "logging")]
 pub mod logging;
-#[cfg(feature = "metrics")]
-pub mod prometheus;
 
 pub use app::{Pynenc, RunnerHandle};
 #[cfg(feature = "sqlite")]

@@ -184,6 +184,9 @@ pub struct InvocationRecord {
     pub trace: Option<TraceContext>,
     /// When the client created the invocation, by the client's clock. For information only.
     pub created_at: Timestamp,
+    /// The due time that the caller chose, by the client's clock. For information only: the invocation's status has the
+    /// due time that counts.
+    pub due: Option<Timestamp>,
 }
 
 /// The key of registration concurrency control: of the invocations with one key, only one may wait.

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -71,7 +71,7 @@ pub struct Settings {
     pub logging: LoggingConfig,
     /// Connects the app to the program's distributed tracing.
     pub propagation: Option<Arc<dyn TracePropagation>>,
-    /// Records the app's metrics. Without one, nothing is measured.
+    /// Records the app's metrics, beside the recorders of extensions. Without any, nothing is measured.
     pub metrics: Option<MetricsRecorder>,
     /// The clock of synchronous mode. In this mode a submit runs the task before it returns, and the clock leaps over delays.
     pub synchronous: Option<LeapingClock>,
@@ -135,6 +135,11 @@ pub trait Extension: Any + fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The recorder of the app's metrics that the extension brings. It gets all metrics, beside other recorders.
+    fn recorder(&self) -> Option<MetricsRecorder> {
+        None
+    }
+
     /// Called for each signal of the store to a runner of this process. It must not block.
     fn on_signal(&self, _signal: &Signal) {}
 
@@ -173,6 +178,23 @@ pub(crate) struct Inner {
     pub(crate) local_runners: LocalRunners,
 }
 
+/// A reference to an engine that doesn't keep it alive, for threads that an extension starts.
+#[derive(Clone)]
+pub struct WeakEngine(Weak<Inner>);
+
+impl fmt::Debug for WeakEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakEngine").finish_non_exhaustive()
+    }
+}
+
+impl WeakEngine {
+    /// The engine, unless it was dropped.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("app_id", &self.0.settings.app_id).finish_non_exhaustive()
@@ -182,6 +204,11 @@ impl fmt::Debug for Engine {
 impl Engine {
     pub(crate) fn from_inner(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// A reference that doesn't keep the engine alive.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.0))
     }
 
     /// The components.

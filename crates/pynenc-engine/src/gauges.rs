@@ -123,6 +123,13 @@ impl AppGauges {
 }
 
 impl Engine {
+    /// Whether this process exports the gauges of the whole app, so that they exist once. Of the processes with a runner,
+    /// only the one that maintains the app at present does. A process without a runner always does.
+    pub fn exports_app_gauges(&self) -> bool {
+        let runners = self.local_runners();
+        runners.is_empty() || runners.iter().any(|runner| runner.maintains_app)
+    }
+
     /// Sets the gauges of the runners in this process. Reads nothing from the stores.
     pub fn read_process_gauges(&self, recorder: &MetricsRecorder) {
         let runners = self.local_runners();

@@ -45,11 +45,11 @@ pub use client::{
     Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, PreparedCall, ResumeReply, Why,
 };
 pub use context::{FromContext, State, TaskContext};
-pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation};
+pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation, WeakEngine};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};
 pub use gauges::AppGauges;
 pub use local_runners::RunnerState;
-pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner};
+pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner, worker_number};
 pub use setup::EngineSetup;
 pub use step_lane::StepLane;
 pub use task::{Task, TaskDefinition};

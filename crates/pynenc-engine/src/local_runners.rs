@@ -26,14 +26,20 @@ pub struct RunnerState {
 }
 
 impl RunnerState {
-    /// Whether the runner works. If it doesn't, only a restart of the process helps.
-    pub const fn is_live(&self) -> bool {
-        self.sends_heartbeats && !self.is_runtime_blocked
+    /// The reason why the runner doesn't work, if it doesn't. Then only a restart of the process helps.
+    pub const fn why_not_live(&self) -> Option<&'static str> {
+        if self.is_runtime_blocked {
+            return Some("task functions block every thread of the runtime");
+        }
+        if self.sends_heartbeats { None } else { Some("the runner hasn't sent a heartbeat within its lease") }
     }
 
-    /// Whether the runner claims invocations: its store replies, it has its lease, and it doesn't shut down.
-    pub const fn is_ready(&self) -> bool {
-        self.has_lease && !self.is_draining
+    /// The reason why the runner doesn't claim invocations, if it doesn't.
+    pub const fn why_not_ready(&self) -> Option<&'static str> {
+        if self.is_draining {
+            return Some("the runner is shutting down");
+        }
+        if self.has_lease { None } else { Some("the store hasn't accepted a heartbeat of the runner within its lease") }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Extension, Inner, Parts, RunInline, Settings, check_
 use crate::error::Result;
 use crate::group_commit::GroupCommit;
 use crate::local_runners::LocalRunners;
-use crate::metrics::{MeasuredLane, Metrics};
+use crate::metrics::{MeasuredLane, Metrics, MetricsRecorder};
 use crate::step_lane::StepLane;
 use crate::task::{States, TaskRegistry};
 use crate::worker::Worker;
@@ -43,9 +43,8 @@ impl Engine {
             check_requirements(&tasks, &states)?;
         }
         let lane = parts.orchestrator.lane(&parts.broker, &parts.state).unwrap_or_else(|| step_lane(&parts));
-        let metrics = settings
-            .metrics
-            .clone()
+        let recorders = extensions.iter().filter_map(|extension| extension.recorder()).chain(settings.metrics.clone());
+        let metrics = MetricsRecorder::join(recorders)
             .map(|recorder| Metrics::new(recorder, tasks.all().into_iter().map(|task| (&task.id, &task.queue))));
         let lane = match &metrics {
             Some(metrics) => Arc::new(MeasuredLane::new(lane, metrics.recorder())),

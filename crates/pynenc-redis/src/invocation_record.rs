@@ -25,9 +25,20 @@ struct StoredRecord {
     retry_of: Option<InvocationId>,
     trace: Option<TraceContext>,
     created_at: Timestamp,
+    due: Option<Timestamp>,
 }
 
-packed_struct!(StoredRecord { arguments, serializer, timeout, max_retries, workflow, retry_of, trace, created_at });
+packed_struct!(StoredRecord {
+    arguments,
+    serializer,
+    timeout,
+    max_retries,
+    workflow,
+    retry_of,
+    trace,
+    created_at,
+    due,
+});
 
 /// The parts of a record that the registration has, and the parent.
 struct Origin {
@@ -49,6 +60,7 @@ impl StoredRecord {
             retry_of: record.retry_of,
             trace: record.trace.clone(),
             created_at: record.created_at,
+            due: record.due,
         }
     }
 
@@ -68,6 +80,7 @@ impl StoredRecord {
             retry_of: self.retry_of,
             trace: self.trace,
             created_at: self.created_at,
+            due: self.due,
         })
     }
 }

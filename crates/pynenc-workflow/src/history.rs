@@ -144,6 +144,7 @@ impl History {
             retry_of: None,
             trace: None,
             created_at: Timestamp::default(),
+            due: None,
         })
     }
 }

@@ -76,7 +76,7 @@
 //! | `triggers` | schedules, events and completions that call tasks: `pynenc::triggers` |
 //! | `workflow` | durable workflows: the attribute `workflow`, and `pynenc::workflows` |
 //! | `cli` | the command line for a program with tasks: `pynenc::cli` |
-//! | `metrics` | the metrics of an app in the text format of Prometheus: `pynenc::prometheus` |
+//! | `metrics` | the metrics of an app for Prometheus, and health probes: `pynenc::metrics` |
 //! | `logging` | a `tracing` subscriber that follows the settings: `pynenc::logging` |
 //! | `yaml` | settings in `pynenc.yaml` |
 //! | `testing` | an app for tests, with virtual time: `pynenc::testing` |
@@ -89,6 +89,8 @@
 //! - [`config::DEFAULT_FILE`] lists every setting with its default.
 //! - [`pynenc::core`](mod@core) has the traits of components, for a backend of your own.
 
+#[cfg(feature = "metrics")]
+pub use pynenc_builder::backends::pynenc_metrics as metrics;
 #[cfg(feature = "triggers")]
 pub use pynenc_builder::backends::pynenc_triggers as triggers;
 #[cfg(feature = "workflow")]

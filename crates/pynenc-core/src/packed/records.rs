@@ -34,6 +34,7 @@ packed_struct!(InvocationRecord {
     retry_of,
     trace,
     created_at,
+    due,
 });
 packed_struct!(JournalEntry { position, kind, name, arguments, value });
 packed_struct!(JournalRecord { entry, at });
@@ -301,6 +302,7 @@ mod tests {
             retry_of: None,
             trace: Some(TraceContext { traceparent: "00".into(), tracestate: Some("a=b".into()) }),
             created_at: Timestamp::from_millis(1),
+            due: Some(Timestamp::from_millis(2)),
         });
         let mut record = StatusRecord::registered(Some(Due::In(Duration::from_secs(1))), Timestamp::from_millis(5));
         record.owner = Some(RunnerId::new());

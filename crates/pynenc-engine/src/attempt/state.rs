@@ -226,5 +226,6 @@ fn placeholder(tracked: &Tracked) -> InvocationRecord {
         retry_of: None,
         trace: None,
         created_at: tracked.record.at,
+        due: None,
     }
 }

@@ -129,6 +129,7 @@ impl Engine {
         serializer: Cow<'static, str>,
     ) -> InvocationRecord {
         let caller = TaskContext::current_of(self);
+        let now = self.parts().clock.now();
         InvocationRecord {
             id,
             task: task.id.clone(),
@@ -142,7 +143,8 @@ impl Engine {
             workflow: workflow(task, id, caller.as_ref()),
             retry_of: None,
             trace: self.trace(options.trace.as_ref(), caller.as_ref().and_then(TaskContext::trace)),
-            created_at: self.parts().clock.now(),
+            created_at: now,
+            due: options.due.map(|due| due.at(now)),
         }
     }
 

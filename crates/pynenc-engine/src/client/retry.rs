@@ -146,8 +146,13 @@ fn retry_submission(
     let detail = "the record is missing from the state backend".to_owned();
     let record = record.ok_or(Error::CorruptRecord { id, detail })?;
     let new = retry_id(id);
-    let record =
-        InvocationRecord { id: new, retry_of: Some(id), created_at: engine.parts().clock.now(), ..(*record).clone() };
+    let record = InvocationRecord {
+        id: new,
+        retry_of: Some(id),
+        created_at: engine.parts().clock.now(),
+        due: None,
+        ..(*record).clone()
+    };
     let registration = Registration { id: new, due: None, idempotency: None, ..registration };
     Ok(Submission { record: Arc::new(record), registration })
 }

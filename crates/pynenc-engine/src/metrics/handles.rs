@@ -81,7 +81,8 @@ impl Metrics {
         self.of(task, queue).arguments.record(arguments as f64);
     }
 
-    /// Counts the start of a task function. `waited` is the time since the submit, if it is the first start.
+    /// Counts the start of a task function. `waited` is the time since the invocation was due, if it
+    /// is the first start.
     pub(crate) fn started(&self, task: &TaskId, queue: &QueueName, waited: Option<Duration>) -> RunTimer {
         let handles = self.of(task, queue);
         handles.started.increment(1);

@@ -86,7 +86,7 @@ metrics! {
     LEASES_LOST: "pynenc_leases_lost_total", Kind::Counter, Count, [],
         "Times that a runner of this process couldn't renew its lease in time or was retired by others";
     WAIT: "pynenc_invocation_wait_seconds", Kind::Histogram(SECONDS), Seconds, ["queue", "task"],
-        "Time from the submit of an invocation to the start of its first attempt, with the delay that its caller chose";
+        "Time from the due time of an invocation, which is its submit unless the caller chose a delay, to the start of its first attempt";
     RUN: "pynenc_attempt_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["queue", "task"],
         "Time from the start of a task function to its end, with its waits for other invocations";
     ARGUMENTS: "pynenc_invocation_arguments_bytes", Kind::Histogram(BYTES), Bytes, ["queue", "task"],

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder};
 
 use super::list::{ALL, Kind, Metric};
 
-/// The recorder of an app's metrics: a recorder of the crate `metrics`. Each app has its own, because several apps may run
-/// in one process. Clones are cheap.
+/// The recorder of an app's metrics, over recorders of the crate `metrics`. Each app has its own, because several apps may
+/// run in one process. Clones are cheap.
 #[derive(Clone)]
-pub struct MetricsRecorder(Arc<dyn Recorder + Send + Sync>);
+pub struct MetricsRecorder(Vec<Arc<dyn Recorder + Send + Sync>>);
 
 impl fmt::Debug for MetricsRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,22 +32,71 @@ impl MetricsRecorder {
                 Kind::Histogram(_) => recorder.describe_histogram(key, unit, help),
             }
         }
-        Self(Arc::new(recorder))
+        Self(vec![Arc::new(recorder)])
+    }
+
+    /// A recorder that records in each of these; `None` if there is none.
+    pub(crate) fn join(recorders: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let all: Vec<_> = recorders.into_iter().flat_map(|recorder| recorder.0).collect();
+        if all.is_empty() { None } else { Some(Self(all)) }
     }
 
     /// The counter of a metric with these values of its labels, in their order.
     pub fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        self.0.register_counter(&key(metric, values), &METADATA)
+        let key = key(metric, values);
+        self.handle(|recorder| recorder.register_counter(&key, &METADATA), |all| Counter::from_arc(Arc::new(all)))
     }
 
     /// The gauge of a metric with these values of its labels, in their order.
     pub fn gauge(&self, metric: &Metric, values: &[&str]) -> Gauge {
-        self.0.register_gauge(&key(metric, values), &METADATA)
+        let key = key(metric, values);
+        self.handle(|recorder| recorder.register_gauge(&key, &METADATA), |all| Gauge::from_arc(Arc::new(all)))
     }
 
     /// The histogram of a metric with these values of its labels, in their order.
     pub fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
-        self.0.register_histogram(&key(metric, values), &METADATA)
+        let key = key(metric, values);
+        self.handle(|recorder| recorder.register_histogram(&key, &METADATA), |all| Histogram::from_arc(Arc::new(all)))
+    }
+
+    fn handle<T>(&self, register: impl Fn(&dyn Recorder) -> T, join: impl FnOnce(Each<T>) -> T) -> T {
+        match &*self.0 {
+            [recorder] => register(&**recorder),
+            recorders => join(Each(recorders.iter().map(|recorder| register(&**recorder)).collect())),
+        }
+    }
+}
+
+/// The handles of one metric in several recorders. The fan-out of `metrics-util` 0.20 can't be shared between threads.
+struct Each<T>(Vec<T>);
+
+impl CounterFn for Each<Counter> {
+    fn increment(&self, value: u64) {
+        self.0.iter().for_each(|counter| counter.increment(value));
+    }
+
+    fn absolute(&self, value: u64) {
+        self.0.iter().for_each(|counter| counter.absolute(value));
+    }
+}
+
+impl GaugeFn for Each<Gauge> {
+    fn increment(&self, value: f64) {
+        self.0.iter().for_each(|gauge| gauge.increment(value));
+    }
+
+    fn decrement(&self, value: f64) {
+        self.0.iter().for_each(|gauge| gauge.decrement(value));
+    }
+
+    fn set(&self, value: f64) {
+        self.0.iter().for_each(|gauge| gauge.set(value));
+    }
+}
+
+impl HistogramFn for Each<Histogram> {
+    fn record(&self, value: f64) {
+        self.0.iter().for_each(|histogram| histogram.record(value));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::stop::Stop;
 
-pub use process::ProcessRunner;
+pub use process::{ProcessRunner, worker_number};
 pub use thread::ThreadRunner;
 
 /// Runs invocations until it is stopped.

@@ -199,7 +199,8 @@ fn start_timer(engine: &Engine, attempt: &Attempt) -> RunTimer {
     let Tracked { task, queue, record, .. } = &attempt.tracked;
     // A claim that runs the invocation at once has counted its start already.
     let is_first = record.starts == u32::from(record.status == Status::Running);
-    let waited = is_first.then(|| engine.parts().clock.now().since(attempt.record.created_at));
+    let due = attempt.record.due.unwrap_or_default().max(attempt.record.created_at);
+    let waited = is_first.then(|| engine.parts().clock.now().since(due));
     metrics.started(task, queue, waited)
 }
 

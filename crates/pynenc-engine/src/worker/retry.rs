@@ -79,6 +79,7 @@ mod tests {
             retry_of: None,
             trace: None,
             created_at: Timestamp::from_millis(0),
+            due: None,
         }
     }
 

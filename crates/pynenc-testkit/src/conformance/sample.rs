@@ -75,6 +75,7 @@ pub fn record(registration: &Registration) -> InvocationRecord {
         retry_of: None,
         trace: None,
         created_at: Timestamp::from_millis(7),
+        due: Some(Timestamp::from_millis(9)),
     }
 }
 

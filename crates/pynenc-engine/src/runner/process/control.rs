@@ -7,7 +7,8 @@ use pynenc_core::RunnerId;
 use crate::error::{Error, Result};
 use crate::stop::{Stop, Stopper, stop_pair};
 
-/// The environment variable that makes a process a worker: the supervisor's process id and the worker's runner id.
+/// The environment variable that makes a process a worker: the supervisor's process id, the worker's
+/// runner id, and its number.
 const VARIABLE: &str = "PYNENC_WORKER_PROCESS";
 
 /// The line by which the supervisor makes a worker drain.
@@ -21,6 +22,8 @@ pub(super) struct Role {
     /// The identity under which the process claims. The supervisor chose it, so that it can find the invocations of a
     /// worker that died.
     pub(super) runner: RunnerId,
+    /// The number of the worker among those of its supervisor, from 0. A replacement has the same number.
+    pub(super) number: usize,
 }
 
 impl Role {
@@ -31,14 +34,15 @@ impl Role {
     }
 
     fn parse(value: &str, parent: u32) -> Option<Self> {
-        let (supervisor, runner) = value.split_once(':')?;
-        let is_child = supervisor.parse() == Ok(parent);
-        if is_child { Some(Self { runner: runner.parse().ok()? }) } else { None }
+        let mut parts = value.split(':');
+        let is_child = parts.next()?.parse() == Ok(parent);
+        let role = Self { runner: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()? };
+        is_child.then_some(role)
     }
 
-    /// The name and value of the variable for a worker of this process.
-    pub(super) fn variable(runner: RunnerId) -> (&'static str, String) {
-        (VARIABLE, format!("{}:{runner}", std::process::id()))
+    /// The name and value of the variable for a worker of this process that gets the role.
+    pub(super) fn variable(self) -> (&'static str, String) {
+        (VARIABLE, format!("{}:{}:{}", std::process::id(), self.runner, self.number))
     }
 }
 
@@ -98,11 +102,11 @@ mod tests {
     #[test]
     fn only_a_child_of_the_supervisor_has_a_role() {
         let runner = RunnerId::new();
-        let value = format!("17:{runner}");
-        assert_eq!(Role::parse(&value, 17), Some(Role { runner }));
+        let value = format!("17:{runner}:3");
+        assert_eq!(Role::parse(&value, 17), Some(Role { runner, number: 3 }));
         assert_eq!(Role::parse(&value, 18), None);
         assert_eq!(Role::parse("17", 17), None);
-        assert_eq!(Role::parse("17:somebody", 17), None);
+        assert_eq!(Role::parse("17:somebody:3", 17), None);
     }
 
     fn phases(commands: &[u8]) -> (bool, bool) {

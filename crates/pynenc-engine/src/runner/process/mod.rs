@@ -86,6 +86,12 @@ async fn run_worker(engine: Engine, stop: Stop, role: Role) -> Result<()> {
     std::process::exit(i32::from(result.is_err()))
 }
 
+/// The number of this process among the worker processes of its [`ProcessRunner`], from 0. A process that replaces a dead one
+/// has the same number. It is 0 in any other process.
+pub fn worker_number() -> usize {
+    Role::of_this_process().map_or(0, |role| role.number)
+}
+
 fn process_count(engine: &Engine) -> usize {
     match engine.settings().runner.num_processes {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

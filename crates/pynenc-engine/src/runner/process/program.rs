@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use pynenc_core::RunnerId;
 use tokio::process::{Child, Command};
 
 use super::control::Role;
@@ -28,12 +27,12 @@ impl Program {
         Ok(Self::new(path, std::env::args_os().skip(1)))
     }
 
-    /// Starts a worker process with an identity. The supervisor stops it through its standard input. The process has a
+    /// Starts a worker process in a role. The supervisor stops it through its standard input. The process has a
     /// process group of its own, so that signals of a terminal reach only the supervisor.
-    pub(super) fn start(&self, runner: RunnerId) -> std::io::Result<Child> {
+    pub(super) fn start(&self, role: Role) -> std::io::Result<Child> {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).stdin(Stdio::piped()).kill_on_drop(true);
-        let (name, value) = Role::variable(runner);
+        let (name, value) = role.variable();
         command.env(name, value);
         #[cfg(unix)]
         command.process_group(0);

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::time::Instant;
 
-use super::control::{DRAIN, NOW};
+use super::control::{DRAIN, NOW, Role};
 use super::program::Program;
 use crate::backoff::store_backoff;
 use crate::engine::Engine;
@@ -48,7 +48,7 @@ impl WorkerProcess {
         let mut deaths = 0;
         while !self.stop.is_draining() {
             let (runner, begun) = (RunnerId::new(), Instant::now());
-            match self.program.start(runner) {
+            match self.program.start(Role { runner, number: self.number }) {
                 Ok(process) => self.watch(process, runner).await,
                 Err(error) => tracing::error!(worker = self.number, %error, "can't start a worker process"),
             }
