@@ -5,6 +5,7 @@
 pub mod chaos;
 pub mod concurrency_monitor;
 pub mod guarantees;
+pub mod http;
 pub mod variables;
 pub mod worker_tasks;
 

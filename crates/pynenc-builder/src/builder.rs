@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pynenc_core::clock::{LeapingClock, SystemClock};
 use pynenc_core::config::{
-    AppConfig, ArgCacheConfig, Config, ConfigLoader, LoggingConfig, RetentionConfig, RunnerConfig, Setting, Value,
+    AppConfig, ArgCacheConfig, Config, ConfigLoader, LoggingConfig, RetentionConfig, RunnerConfig, Section, Setting,
+    Value,
 };
 use pynenc_core::serializer::{JsonSerializer, MsgPackSerializer};
 use pynenc_core::{
@@ -162,13 +163,13 @@ impl PynencBuilder {
         !self.plugins.is_empty()
     }
 
-    /// Reads the section `logging` without building the app, for a subscriber that is installed before the app is
-    /// built.
+    /// Reads a section without building the app, such as the section `logging` for a subscriber that is installed before
+    /// the app is built.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] for an invalid setting.
-    pub fn logging(&self) -> Result<LoggingConfig> {
+    pub fn section<S: Section>(&self) -> Result<S> {
         Ok(self.loader.clone().load()?.section()?)
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct Arguments {
 const AFTER_HELP: &str = "\
 Examples:
   worker --queues default,gpu           run invocations until stopped
+  worker --metrics 0.0.0.0:9464         the same, with metrics and health probes
   call add --args '{\"x\": 1, \"y\": 2}' --wait
   invocations --status failed --since 2h
   why 0196f5d2-…                        explain why an invocation isn't running
@@ -112,7 +113,10 @@ pub(crate) enum Database {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Worker {
+    #[command(subcommand)]
+    pub(crate) action: Option<WorkerAction>,
     /// Queues to serve, in the order of precedence [runner.queues]
     #[arg(long, value_name = "A,B")]
     pub(crate) queues: Option<String>,
@@ -122,9 +126,31 @@ pub(crate) struct Worker {
     /// Number of worker processes; a dead one is replaced [runner_cls = ProcessRunner, runner.num_processes]
     #[arg(long, value_name = "N")]
     pub(crate) processes: Option<usize>,
+    /// Answer /metrics for Prometheus and the health probes /livez and /readyz here, such as at 0.0.0.0:9464 [metrics.listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) metrics: Option<String>,
     /// Show no summary line on a terminal
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerAction {
+    /// Ask a running worker on this machine whether it claims invocations, for probes that execute a command
+    ///
+    /// The worker needs the setting `metrics.listen`, which tells this command the address too. Exits with 0 if the
+    /// worker is ready, with 1 and the reason if it isn't, and with 4 if it doesn't reply within 5 seconds.
+    Health(Health),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Ask only whether the worker works at all, so that it needn't be restarted
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Address of the worker [metrics.listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) metrics: Option<String>,
 }
 
 #[derive(Debug, Args)]

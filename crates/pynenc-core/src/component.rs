@@ -1,10 +1,14 @@
 //! The methods that all stores have in common.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 
 use crate::error::Result;
+
+/// The number of connections that the components of this process opened in place of lost ones, for metrics.
+pub static RECONNECTS: AtomicU64 = AtomicU64::new(0);
 
 /// Identifies the store that keeps a component's data. Components with equal ids can share a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

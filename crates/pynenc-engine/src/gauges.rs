@@ -1,8 +1,10 @@
 //! Gauges: the present state of an app and of the runners in this process, read when an exporter asks for it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pynenc_core::component::RECONNECTS;
 use pynenc_core::orchestrator::Find;
 use pynenc_core::page::Cursor;
 use pynenc_core::{QueueName, Status, Timestamp};
@@ -130,8 +132,9 @@ impl Engine {
         runners.is_empty() || runners.iter().any(|runner| runner.maintains_app)
     }
 
-    /// Sets the gauges of the runners in this process. Reads nothing from the stores.
+    /// Sets the gauges of the runners in this process, and the counter of reconnects. Reads nothing from the stores.
     pub fn read_process_gauges(&self, recorder: &MetricsRecorder) {
+        recorder.counter(&list::RECONNECTS, &[]).absolute(RECONNECTS.load(Ordering::Relaxed));
         let runners = self.local_runners();
         let set = |metric: &Metric, value: usize| recorder.gauge(metric, &[]).set(value as f64);
         set(&list::SLOTS, runners.iter().map(|runner| runner.slots).sum());

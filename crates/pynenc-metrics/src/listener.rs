@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pynenc_core::{Error, Result};
-use pynenc_engine::{RunnerState, WeakEngine};
+use pynenc_engine::{Engine, RunnerState, WeakEngine};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -123,7 +123,7 @@ async fn reply<B>(request: Request<B>, source: Source) -> Result<Response<Full<B
         return Ok(response);
     }
     let engine = source.engine.upgrade();
-    let states = engine.as_ref().map(|engine| engine.local_runners()).unwrap_or_default();
+    let states = engine.as_ref().map(Engine::local_runners).unwrap_or_default();
     drop(engine);
     Ok(match request.uri().path() {
         "/metrics" => metrics(source).await,

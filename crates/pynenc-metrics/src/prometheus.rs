@@ -26,7 +26,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct Prometheus {
     app_id: Arc<str>,
     recorder: MetricsRecorder,
-    recorded: Arc<PrometheusHandle>,
+    handle: Arc<PrometheusHandle>,
     app: Mutex<Option<AppReading>>,
 }
 
@@ -46,13 +46,13 @@ impl fmt::Debug for Prometheus {
 impl Prometheus {
     pub(crate) fn new(app_id: &str) -> Result<Self> {
         let recorder = new_recorder(app_id)?;
-        let recorded = Arc::new(recorder.handle());
-        let upkeep = Arc::downgrade(&recorded);
+        let handle = Arc::new(recorder.handle());
+        let upkeep = Arc::downgrade(&handle);
         std::thread::Builder::new()
             .name("pynenc-metrics".to_owned())
             .spawn(move || run_upkeep(&upkeep))
             .map_err(|error| Error::unavailable("can't start the thread for metrics").caused_by(error))?;
-        Ok(Self { app_id: app_id.into(), recorder: MetricsRecorder::new(recorder), recorded, app: Mutex::default() })
+        Ok(Self { app_id: app_id.into(), recorder: MetricsRecorder::new(recorder), handle, app: Mutex::default() })
     }
 
     pub(crate) fn recorder(&self) -> MetricsRecorder {
@@ -66,7 +66,7 @@ impl Prometheus {
     /// It can be dropped at any point.
     pub(crate) async fn render(&self, engine: &Engine) -> String {
         engine.read_process_gauges(&self.recorder);
-        let mut text = self.recorded.render();
+        let mut text = self.handle.render();
         if !engine.exports_app_gauges() {
             return text;
         }
@@ -86,10 +86,10 @@ impl Prometheus {
             return Ok(reading.text.clone());
         }
         let recorder = new_recorder(&self.app_id)?;
-        let recorded = recorder.handle();
+        let handle = recorder.handle();
         let mut gauges = last.take().map(|reading| reading.gauges).unwrap_or_default();
         gauges.read(engine, &MetricsRecorder::new(recorder)).await?;
-        let text = recorded.render();
+        let text = handle.render();
         *last = Some(AppReading { gauges, text: text.clone(), at: Instant::now() });
         Ok(text)
     }
@@ -125,10 +125,10 @@ mod tests {
     #[test]
     fn a_value_counts_in_its_bucket_and_in_all_greater_ones() {
         let recorder = new_recorder("shop").unwrap();
-        let recorded = recorder.handle();
+        let handle = recorder.handle();
         let duration = MetricsRecorder::new(recorder).histogram(&list::STORE_DURATION, &["submit"]);
         [0.001, 0.002, 7200.0].into_iter().for_each(|seconds| duration.record(seconds));
-        let text = recorded.render();
+        let text = handle.render();
         let name = "pynenc_store_operation_duration_seconds";
         for (le, count) in [("0.001", 1), ("0.0025", 2), ("3600", 2), ("+Inf", 3)] {
             let line = format!("{name}_bucket{{app=\"shop\",operation=\"submit\",le=\"{le}\"}} {count}\n");

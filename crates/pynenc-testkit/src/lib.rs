@@ -60,5 +60,5 @@ pub use process::{TestProcess, signal, without_xfsz};
 pub use proxy::{Direction, Fault, Flow, Proxy};
 pub use pynenc_core::clock::ManualClock;
 #[cfg(feature = "redis")]
-pub use redis_server::{RedisServer, RedisServerOptions};
+pub use redis_server::{RedisServer, RedisServerOptions, free_port};
 pub use time::{ThreadTime, Time};

@@ -413,8 +413,9 @@ fn major_version() -> u32 {
     *MAJOR
 }
 
-/// Picks a free port. A cluster node also uses the port 10,000 above.
-fn free_port() -> u16 {
+/// Picks a port that is free, and that stays free unless another program takes it. The port 10,000 above, which a cluster
+/// node uses too, is also free.
+pub fn free_port() -> u16 {
     for _ in 0..200 {
         let port = fastrand::u16(20_000..50_000);
         let are_free = [port, port + 10_000].map(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());

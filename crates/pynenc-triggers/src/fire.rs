@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use pynenc_core::packed::unpack;
 use pynenc_core::trigger_store::{Delivered, FiredRun, Firing, RunOutcome, TriggerRun, TriggerRuns};
+use pynenc_engine::metrics::{Metrics, list};
 use pynenc_engine::{EncodedCall, Engine, Result};
 
 use crate::extension::TriggerExtension;
 use crate::failure::split_permanent;
 use crate::pipeline::BATCH;
+use crate::runs::NewRun;
 
 impl TriggerExtension {
     /// Fires runs, and submits the calls of the runs that no other runner fired before. Returns for each run whether
     /// this call fired it.
-    pub(crate) async fn fire(&self, engine: &Engine, runs: Vec<TriggerRun>) -> Result<Vec<bool>> {
+    pub(crate) async fn fire(&self, engine: &Engine, runs: Vec<NewRun>) -> Result<Vec<bool>> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
-        let firings: Vec<_> = runs.iter().cloned().map(Firing::Run).collect();
+        let firings: Vec<_> = runs.iter().map(|new| Firing::Run(new.run.clone())).collect();
         let fired = engine.parts().triggers.fire(&firings).await?;
-        let mine = runs.into_iter().zip(&fired).filter(|(_, fired)| **fired).map(|(run, _)| run);
-        deliver(engine, mine.collect()).await?;
+        let mine: Vec<_> = runs.into_iter().zip(&fired).filter(|(_, fired)| **fired).map(|(run, _)| run).collect();
+        measure(engine, &mine);
+        deliver(engine, mine.into_iter().map(|new| new.run).collect()).await?;
         Ok(fired)
     }
 
@@ -42,6 +45,24 @@ impl TriggerExtension {
         }
         while store.expire(retention, BATCH).await? >= BATCH {}
         Ok(())
+    }
+}
+
+/// Measures the runs that this process fired.
+fn measure(engine: &Engine, runs: &[NewRun]) {
+    let Some(recorder) = engine.metrics().map(Metrics::recorder) else { return };
+    let now = engine.parts().clock.now();
+    for NewRun { run, task, observed_at, missed } in runs {
+        let count = |metric, number| recorder.counter(metric, &[task.as_str()]).increment(number);
+        match run.outcome {
+            RunOutcome::Call { .. } => {
+                count(&list::TRIGGER_FIRINGS, 1);
+                let reaction = now.since(*observed_at).as_secs_f64();
+                recorder.histogram(&list::TRIGGER_REACTION, &[task.as_str()]).record(reaction);
+            }
+            RunOutcome::Failed(_) => count(&list::TRIGGER_FAILURES, 1),
+            RunOutcome::Missed(_) => count(&list::MISSED_SLOTS, *missed as u64),
+        }
     }
 }
 

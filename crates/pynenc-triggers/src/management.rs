@@ -188,15 +188,15 @@ impl Triggers<'_> {
         };
         let condition = ActiveCondition { trigger: trigger.clone(), index };
         let candidate = Candidate { condition, observation: Observation::Slot(self.now().await?) };
-        let mut run = simple_run(self.engine, candidate).await?;
-        let RunOutcome::Call { invocation, .. } = &mut run.outcome else {
+        let mut new = simple_run(self.engine, candidate).await?;
+        let RunOutcome::Call { invocation, .. } = &mut new.run.outcome else {
             return Err(invalid("the trigger's code failed to make the call", id));
         };
         // A new id for each request, so that each fires.
         *invocation = InvocationId::new();
         let invocation = *invocation;
-        (run.id, run.cause) = (format!("{id}/now/{invocation}").into(), "run now".into());
-        extension.fire(self.engine, vec![run]).await?;
+        (new.run.id, new.run.cause) = (format!("{id}/now/{invocation}").into(), "run now".into());
+        extension.fire(self.engine, vec![new]).await?;
         Ok(invocation)
     }
 

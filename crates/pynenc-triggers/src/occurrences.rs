@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pynenc_core::packed::{pack, unpack};
-use pynenc_core::trigger_store::{Lookup, Occurrence, RunOutcome, TriggerRun};
+use pynenc_core::trigger_store::{Lookup, Occurrence, RunOutcome};
 use pynenc_core::{Digest, Timestamp};
 use pynenc_engine::{Engine, Result};
 
@@ -14,7 +14,7 @@ use crate::combine::{Position, Waiting, earliest, groups};
 use crate::extension::TriggerExtension;
 use crate::observation::Observation;
 use crate::pipeline::BATCH;
-use crate::runs::{new_run, outcome};
+use crate::runs::{NewRun, new_run, outcome};
 use crate::spec::ConditionTree;
 
 impl TriggerExtension {
@@ -120,7 +120,7 @@ impl Pool {
 }
 
 /// Makes the run of a group of occurrences.
-async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) -> Result<TriggerRun> {
+async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) -> Result<NewRun> {
     let mut ids: Vec<Box<str>> = group.iter().map(|occurrence| occurrence.id.clone()).collect();
     ids.sort_unstable();
     let id: Box<str> = format!("{}/{}", trigger.id, Digest::of(ids.join("\n").as_bytes())).into();
@@ -131,7 +131,10 @@ async fn run(engine: &Engine, trigger: &ActiveTrigger, group: Vec<&Occurrence>) 
         }
         Err(error) => ("a stored occurrence can't be read".to_owned(), RunOutcome::Failed(error.to_string().into())),
     };
-    Ok(TriggerRun { consumes: ids, ..new_run(trigger, id, cause, outcome) })
+    let observed_at = group.iter().map(|occurrence| occurrence.at).max().unwrap_or_default();
+    let mut new = new_run(trigger, id, (cause, observed_at), outcome);
+    new.run.consumes = ids;
+    Ok(new)
 }
 
 /// Decodes the observation of each condition of a trigger.

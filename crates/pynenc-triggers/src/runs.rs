@@ -1,6 +1,6 @@
 //! The runs of triggers: their ids, and the calls that they make.
 
-use pynenc_core::InvocationId;
+use pynenc_core::{InvocationId, TaskId, Timestamp};
 use pynenc_core::packed::pack;
 use pynenc_core::trigger_store::{RunOutcome, TriggerRun};
 use pynenc_engine::{EncodedCall, Engine, Error, Result};
@@ -18,18 +18,37 @@ fn invocation_of(run: &str) -> InvocationId {
 }
 
 /// Returns the run that records a failed evaluation.
-pub(crate) fn failed_run(candidate: &Candidate, error: String) -> TriggerRun {
+pub(crate) fn failed_run(candidate: &Candidate, error: String) -> NewRun {
     let (trigger, outcome) = (&candidate.condition.trigger, RunOutcome::Failed(error.into()));
-    new_run(trigger, candidate.id(), candidate.observation.cause(), outcome)
+    new_run(trigger, candidate.id(), (candidate.observation.cause(), candidate.observation.at()), outcome)
 }
 
-pub(crate) fn new_run(trigger: &ActiveTrigger, id: Box<str>, cause: String, outcome: RunOutcome) -> TriggerRun {
-    TriggerRun { id, trigger: trigger.id.clone(), cause: cause.into(), outcome, consumes: Vec::new(), slot: None }
+/// A run that may fire, with the facts that metrics show.
+#[derive(Debug)]
+pub(crate) struct NewRun {
+    pub(crate) run: TriggerRun,
+    /// The task that the trigger calls.
+    pub(crate) task: TaskId,
+    /// The time of the observation, or of the last one of several, by the store's clock.
+    pub(crate) observed_at: Timestamp,
+    /// The number of slots that were missed, if the run records them.
+    pub(crate) missed: usize,
+}
+
+pub(crate) fn new_run(
+    trigger: &ActiveTrigger,
+    id: Box<str>,
+    (cause, observed_at): (String, Timestamp),
+    outcome: RunOutcome,
+) -> NewRun {
+    let (trigger, task) = (trigger.id.clone(), trigger.spec.target.task().clone());
+    let run = TriggerRun { id, trigger, cause: cause.into(), outcome, consumes: Vec::new(), slot: None };
+    NewRun { run, task, observed_at, missed: 0 }
 }
 
 /// Returns the run of an observation that fires its trigger by itself.
-pub(crate) async fn simple_run(engine: &Engine, candidate: Candidate) -> Result<TriggerRun> {
-    let (id, cause) = (candidate.id(), candidate.observation.cause());
+pub(crate) async fn simple_run(engine: &Engine, candidate: Candidate) -> Result<NewRun> {
+    let (id, cause) = (candidate.id(), (candidate.observation.cause(), candidate.observation.at()));
     let Candidate { condition, observation } = candidate;
     let mut observations: Vec<_> = condition.trigger.spec.conditions.iter().map(|_| None).collect();
     if let Some(of_condition) = observations.get_mut(condition.index as usize) {

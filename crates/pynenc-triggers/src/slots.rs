@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pynenc_core::Timestamp;
-use pynenc_core::trigger_store::{Firing, RunOutcome, ScheduleSlot, TriggerRun};
+use pynenc_core::trigger_store::{Firing, RunOutcome, ScheduleSlot};
 use pynenc_engine::{Engine, Result};
 
 use crate::active::{ActiveSchedule, ActiveTriggers};
@@ -11,7 +11,7 @@ use crate::candidate::Candidate;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::extension::TriggerExtension;
 use crate::observation::Observation;
-use crate::runs::{failed_run, new_run, simple_run};
+use crate::runs::{NewRun, failed_run, new_run, simple_run};
 use crate::schedule::{Plan, rfc3339};
 
 /// The longest pause between two checks of a schedule. It bounds the drift between the clocks of the store and the
@@ -55,8 +55,9 @@ impl TriggerExtension {
                 skip(engine, slot(mark, to)).await?;
             }
             Plan::Skip { to, missed } => {
-                let run = TriggerRun { slot: Some(slot(mark, to)), ..missed_run(schedule, missed, mark, to) };
-                self.fire(engine, vec![run]).await?;
+                let mut new = missed_run(schedule, missed, mark, to);
+                new.run.slot = Some(slot(mark, to));
+                self.fire(engine, vec![new]).await?;
             }
             Plan::Fire { slots, .. } if schedule.condition.trigger.is_paused => {
                 if let Some(last) = slots.last() {
@@ -85,7 +86,7 @@ impl TriggerExtension {
         for slot in slots {
             let observation = Observation::Slot(slot.to);
             let candidate = Candidate { condition: schedule.condition.clone(), observation };
-            let run = match evaluate(engine, &candidate).await? {
+            let mut new = match evaluate(engine, &candidate).await? {
                 Evaluation::Failed(error) => failed_run(&candidate, error),
                 Evaluation::Met if candidate.condition.trigger.spec.is_simple() => {
                     simple_run(engine, candidate).await?
@@ -99,9 +100,10 @@ impl TriggerExtension {
                     continue;
                 }
             };
-            runs.push(TriggerRun { slot: Some(slot), ..run });
+            new.run.slot = Some(slot);
+            runs.push(new);
         }
-        let slots: Vec<_> = runs.iter().filter_map(|run| run.slot.clone()).collect();
+        let slots: Vec<_> = runs.iter().filter_map(|new| new.run.slot.clone()).collect();
         let first = slots.first().cloned();
         let fired = self.fire(engine, runs).await?;
         for (slot, _) in slots.iter().zip(&fired).filter(|(_, fired)| !**fired) {
@@ -123,13 +125,14 @@ async fn skip(engine: &Engine, slot: ScheduleSlot) -> Result<()> {
 }
 
 /// Makes the run that records missed slots, and logs it.
-fn missed_run(schedule: &ActiveSchedule, missed: usize, from: Timestamp, to: Timestamp) -> TriggerRun {
+fn missed_run(schedule: &ActiveSchedule, missed: usize, from: Timestamp, to: Timestamp) -> NewRun {
     let trigger = &schedule.condition.trigger;
     let slots = if missed == 1 { "1 slot".to_owned() } else { format!("{missed} slots") };
     let text = format!("{slots} between {} and {}", rfc3339(from), rfc3339(to));
     tracing::warn!(trigger = %trigger.id, missed, "slots were missed: {text}");
     let id = format!("{}/{}/m{}", trigger.id, schedule.condition.index, to.as_millis());
-    new_run(trigger, id.into(), schedule.name.to_string(), RunOutcome::Missed(text.into()))
+    let cause = (schedule.name.to_string(), to);
+    NewRun { missed, ..new_run(trigger, id.into(), cause, RunOutcome::Missed(text.into())) }
 }
 
 fn until_next(active: &ActiveTriggers, now: Timestamp) -> Duration {

@@ -1,7 +1,8 @@
 //! Metrics: what an app records, and the text that Prometheus reads.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pynenc::metrics::MetricsExt;
 use pynenc::prelude::*;
@@ -141,4 +142,50 @@ async fn prometheus_accepts_the_text() {
     let output = promtool.wait_with_output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && complaints.trim().is_empty(), "{complaints}\n{text}");
+}
+
+static MAY_GO_ON: AtomicBool = AtomicBool::new(false);
+
+/// Blocks the thread of its runtime, which an `async` task must not do.
+#[task]
+async fn blocks_its_thread() {
+    while !MAY_GO_ON.load(Ordering::Relaxed) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_blocked_runtime_is_not_live() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let settings = [("runner.heartbeat_interval", "20ms"), ("runner.lease", "10s"), ("metrics.listen", "127.0.0.1:0")];
+    let builder = settings.into_iter().fold(builder(), |builder, (key, value)| builder.set(key, value));
+    let builder = builder.tasks(pynenc::tasks![blocks_its_thread]);
+    let app = runtime.block_on(builder.build()).unwrap();
+    assert_eq!(app.metrics_address(), None);
+    let runner = runtime.block_on(app.start_runner()).unwrap();
+    let address = loop {
+        if let Some(address) = app.metrics_address() {
+            break address;
+        }
+    };
+    let livez = || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    };
+    assert!(livez().contains(" 200 OK"));
+    let invocation = runtime.block_on(app.submit(blocks_its_thread())).unwrap();
+    let response = loop {
+        let response = livez();
+        if !response.contains(" 200 OK") {
+            break response;
+        }
+    };
+    assert!(response.contains("503") && response.contains("block every thread of the runtime"), "{response}");
+    MAY_GO_ON.store(true, Ordering::Relaxed);
+    runtime.block_on(invocation.result()).unwrap();
+    while !livez().contains(" 200 OK") {}
+    runtime.block_on(runner.shutdown()).unwrap();
 }

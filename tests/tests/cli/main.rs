@@ -6,6 +6,8 @@ mod cancel_and_retry;
 mod database;
 mod exit_codes;
 mod logs;
+#[cfg(unix)]
+mod metrics;
 mod program;
 mod queries;
 mod workers;

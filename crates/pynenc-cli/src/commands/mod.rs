@@ -9,6 +9,8 @@ mod config;
 #[cfg(feature = "sqlite")]
 mod db;
 mod events;
+#[cfg(feature = "metrics")]
+mod health;
 mod invocations;
 mod purge;
 mod queues;
@@ -16,6 +18,8 @@ mod retry;
 mod runners;
 mod show;
 mod status_machine;
+#[cfg(unix)]
+mod systemd;
 #[cfg(feature = "triggers")]
 mod triggers;
 mod why;
@@ -27,7 +31,7 @@ use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_core::config::LoggingConfig;
 use pynenc_engine::Result;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Worker, WorkerAction};
 use crate::exit::Exit;
 use crate::in_memory::is_in_memory;
 use crate::output::Output;
@@ -39,6 +43,12 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
     match arguments.command {
         Command::Config(options) => config::show(builder, &options, output).await,
         Command::Check(options) => check::check(builder, &options, output).await,
+        #[cfg(feature = "metrics")]
+        Command::Worker(Worker { action: Some(WorkerAction::Health(options)), .. }) => {
+            health::ask(builder, &options, output).await
+        }
+        #[cfg(not(feature = "metrics"))]
+        Command::Worker(Worker { action: Some(_), .. }) => missing_feature("worker health", "metrics"),
         Command::Worker(options) => worker::run(builder, &options, output).await,
         Command::StatusMachine(options) => status_machine::draw(options.format, output),
         Command::Completions { shell } => Ok(completions::print(shell)),
@@ -48,7 +58,7 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
         Command::Db(_) => missing_feature("db", "sqlite"),
         command => {
             // Warnings about the store would be repeated by every command. `check` and the worker report them.
-            stderr::init_logging(&LoggingConfig { level: "error".into(), ..builder.logging()? })?;
+            stderr::init_logging(&LoggingConfig { level: "error".into(), ..builder.section()? })?;
             run_with_app(builder.build().await?, command, output).await
         }
     }
@@ -91,7 +101,7 @@ async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Res
 }
 
 /// The error of a command whose feature is off.
-#[cfg(not(all(feature = "sqlite", feature = "triggers", feature = "workflow")))]
+#[cfg(not(all(feature = "metrics", feature = "sqlite", feature = "triggers", feature = "workflow")))]
 fn missing_feature(command: &str, feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config(format!("this program was built without the command `{command}`"));
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))

@@ -19,8 +19,10 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(builder: PynencBuilder, options: &Worker, output: &mut Output) -> Result<Exit> {
     let builder = configure(builder, options);
-    stderr::init_logging(&builder.logging()?)?;
+    stderr::init_logging(&builder.section()?)?;
     let app = builder.build().await?;
+    #[cfg(unix)]
+    super::systemd::start_reporting(&app);
     if app.is_worker_process() {
         // The supervisor of this process has printed what the worker serves.
         app.run().await?;
@@ -29,6 +31,8 @@ pub(super) async fn run(builder: PynencBuilder, options: &Worker, output: &mut O
     print_introduction(&app, output)?;
     let summary = (stderr::is_terminal() && !options.quiet).then(|| tokio::spawn(show_summary(app.clone())));
     let result = app.run().await;
+    #[cfg(unix)]
+    super::systemd::report_stopped();
     if let Some(summary) = summary {
         summary.abort();
     }
@@ -46,6 +50,9 @@ fn configure(mut builder: PynencBuilder, options: &Worker) -> PynencBuilder {
     if let Some(processes) = options.processes {
         builder = builder.argument("runner_cls", "ProcessRunner");
         builder = builder.argument("runner.num_processes", &processes.to_string());
+    }
+    if let Some(address) = &options.metrics {
+        builder = builder.argument("metrics.listen", address);
     }
     builder
 }

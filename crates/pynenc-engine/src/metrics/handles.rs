@@ -27,6 +27,7 @@ pub struct Metrics {
     tasks: FxHashMap<TaskId, (QueueName, Arc<Handles>)>,
     others: RwLock<FxHashMap<(TaskId, QueueName), Arc<Handles>>>,
     leases_lost: Counter,
+    heartbeat: Operation,
 }
 
 impl fmt::Debug for Metrics {
@@ -46,7 +47,8 @@ impl Metrics {
         };
         let tasks = tasks.into_iter().map(handles).collect();
         let leases_lost = recorder.counter(&list::LEASES_LOST, &[]);
-        Self { recorder, tasks, others: RwLock::default(), leases_lost }
+        let heartbeat = Operation::new(&recorder, "heartbeat");
+        Self { recorder, tasks, others: RwLock::default(), leases_lost, heartbeat }
     }
 
     /// The recorder.
@@ -105,6 +107,11 @@ impl Metrics {
     /// Counts a lost lease.
     pub(crate) fn lost_lease(&self) {
         self.leases_lost.increment(1);
+    }
+
+    /// Measures the round trip of a heartbeat.
+    pub(crate) async fn heartbeat<T>(&self, trip: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.heartbeat.measure(trip).await
     }
 
     fn of(&self, task: &TaskId, queue: &QueueName) -> Arc<Handles> {

@@ -97,6 +97,8 @@ metrics! {
         "Duration of a round trip to the stores, successful or not";
     STORE_ERRORS: "pynenc_store_errors_total", Kind::Counter, Count, ["operation", "error_kind"],
         "Round trips to the stores that failed";
+    RECONNECTS: "pynenc_store_reconnects_total", Kind::Counter, Count, [],
+        "Connections that the stores of this process opened in place of lost ones; of Redis those for commands, heartbeats and notifications";
     SLOTS: "pynenc_runner_slots", Kind::Gauge, Count, [],
         "Slots of the runner in this process";
     SLOTS_USED: "pynenc_runner_slots_used", Kind::Gauge, Count, [],
@@ -119,6 +121,14 @@ metrics! {
         "Runners of the app that are alive";
     APP_SLOTS: "pynenc_slots", Kind::Gauge, Count, [],
         "Slots of all runners of the app that are alive";
+    TRIGGER_FIRINGS: "pynenc_trigger_firings_total", Kind::Counter, Count, ["task"],
+        "Runs of triggers that this process fired, by the task that they call";
+    TRIGGER_FAILURES: "pynenc_trigger_failures_total", Kind::Counter, Count, ["task"],
+        "Runs of triggers that made no call, because a filter or the code that makes the call failed";
+    MISSED_SLOTS: "pynenc_trigger_missed_slots_total", Kind::Counter, Count, ["task"],
+        "Slots of schedules that were skipped because no runner was there at their time";
+    TRIGGER_REACTION: "pynenc_trigger_reaction_seconds", Kind::Histogram(SECONDS), Seconds, ["task"],
+        "Time from the event, the completion or the slot that fired a trigger to the submit of its call";
     JOURNAL_ENTRIES: "pynenc_workflow_journal_entries", Kind::Histogram(ITEMS), Count, ["task"],
         "Number of recorded operations in a journal when a run of the workflow opens it";
     REPLAYS: "pynenc_workflow_replays_total", Kind::Counter, Count, ["task"],

@@ -37,7 +37,12 @@ impl Worker {
         };
         let sent = Instant::now();
         self.heartbeat_sent();
-        match engine.parts().orchestrator.heartbeat(&heartbeat).await? {
+        let beat = engine.parts().orchestrator.heartbeat(&heartbeat);
+        let reply = match engine.metrics() {
+            Some(metrics) => metrics.heartbeat(beat).await,
+            None => beat.await,
+        };
+        match reply? {
             HeartbeatReply::Alive { cancel, is_introduced } => {
                 cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
                 self.set_fenced(false);

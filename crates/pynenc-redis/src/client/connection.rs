@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pynenc_core::component::RECONNECTS;
 use pynenc_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult, Value};
@@ -182,6 +183,9 @@ impl Connection {
         let has_functions =
             Arc::new(AtomicBool::new(has_functions(connection.clone()).await.map_err(component_error)?));
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        if number > 0 {
+            RECONNECTS.fetch_add(1, Ordering::Relaxed);
+        }
         let established = Established { number, connection, has_functions, unanswered: Arc::default() };
         *self.lock() = Some(established.clone());
         Ok(established)

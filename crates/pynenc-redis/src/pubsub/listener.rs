@@ -1,10 +1,12 @@
 //! The pub/sub connection: subscribing, reconnecting, and handing messages to subscribers.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use pynenc_core::component::RECONNECTS;
 use pynenc_core::orchestrator::{Completion, Signal};
 use pynenc_core::trigger_store::{Notification, NotificationCounts};
 use pynenc_core::{Error, InvocationId, Result, RunnerId, StatusRecord};
@@ -221,6 +223,7 @@ impl Listener {
             if let Ok(connection) = client.server().connect_pubsub().await
                 && let Ok(stream) = self.subscribe(connection).await
             {
+                RECONNECTS.fetch_add(1, Ordering::Relaxed);
                 return Some(stream);
             }
             drop(client);
