@@ -29,5 +29,6 @@ pages! {
     CommandLine: "../../docs/src/command-line.md",
     Components: "../../docs/src/components.md",
     Logging: "../../docs/src/logging.md",
+    Monitoring: "../../docs/src/monitoring.md",
     Testing: "../../docs/src/testing.md",
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pynenc::metrics::MetricsConfig;
 use pynenc::triggers::TriggersConfig;
 use pynenc::workflows::WorkflowConfig;
 use pynenc_core::config::{Config, Section};
@@ -70,6 +71,7 @@ fn check_commented<T: Section + Default + PartialEq>() {
 #[test]
 fn commented_sections_show_their_defaults() {
     check_commented::<RedisConfig>();
+    check_commented::<MetricsConfig>();
     check_commented::<SqliteConfig>();
     check_commented::<TriggersConfig>();
     check_commented::<WorkflowConfig>();
@@ -169,19 +171,11 @@ fn every_setting_is_on_its_page() {
 fn metrics_page() -> String {
     let mut page = String::from(
         "<!-- Made from the list of the code by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
-         # Metrics\n\n\
-         A program records metrics if its app has a recorder. With the feature `metrics`, `pynenc::prometheus::Prometheus`\n\
-         records them and renders the text for Prometheus, which your web server returns. A recorder of your own implements\n\
-         `Recorder` of the crate `metrics`; pass it to `.metrics(..)` of the builder in a `MetricsRecorder`. Without a recorder,\n\
-         nothing is measured.\n\n\
-         Counters and histograms belong to one process. The gauges `pynenc_runner_…` describe it too. The other\n\
-         gauges describe the whole app. They are read from the stores when they are rendered, at most once in 2 s. Of the\n\
-         processes with a runner, only the one that maintains the app at present renders them. So a sum over all processes\n\
-         counts nothing twice. For autoscaling, use `max by (queue) (pynenc_queue_oldest_ready_age_seconds)`.\n\n\
+         # List of metrics\n\n\
+         [Monitoring](monitoring.md) says how to read them. Counters and histograms belong to one process, and so do the gauges\n\
+         `pynenc_runner_…`. The other gauges describe the whole app, and one process of the app exports them.\n\n\
          No label has an id as its value. A queue or task beyond the first 1,000 that the app doesn't have itself, and a kind of\n\
-         error beyond the first 50 of a task, is counted as `other`. `Prometheus` adds the label `app` to each series.\n\n\
-         For health probes of your own, `app.local_runners()` has the state of each runner in this process: `is_live()` and\n\
-         `is_ready()`.\n\n\
+         error beyond the first 50 of a task, is counted as `other`. For Prometheus each series also has the label `app`.\n\n\
          | metric | kind | labels | means |\n|---|---|---|---|\n",
     );
     for metric in list::ALL {
@@ -418,4 +412,29 @@ fn every_fault_is_listed() {
     for number in 1..=12 {
         assert!(page.contains(&format!("\n| I{number} |")), "I{number} is missing");
     }
+}
+
+/// The number after a text in a manifest.
+fn number_after(manifest: &str, text: &str) -> u64 {
+    let rest = manifest.split(text).nth(1).unwrap_or_else(|| panic!("{text} is in the manifest"));
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number follows")
+}
+
+#[test]
+fn the_manifests_fit_the_settings() {
+    let deploy = |file: &str| fs::read_to_string(root().join("deploy").join(file)).expect("the manifest can be read");
+    let (unit, worker, scaling) =
+        (deploy("systemd/worker.service"), deploy("kubernetes/worker.yaml"), deploy("kubernetes/autoscaling.yaml"));
+    let runner = pynenc::config::RunnerConfig::default();
+    // A worker gives back what isn't finished within 5 s after the grace time.
+    let needed = runner.shutdown_grace.as_secs() + 5;
+    assert!(number_after(&unit, "TimeoutStopSec=") > needed);
+    assert!(number_after(&worker, "terminationGracePeriodSeconds: ") > needed);
+    assert_eq!(number_after(&worker, "PYNENC__RUNNER__SHUTDOWN_GRACE, value: "), runner.shutdown_grace.as_secs());
+    assert!(number_after(&unit, "WatchdogSec=") > 2 * runner.lease.as_secs());
+    let ports = ["0.0.0.0:", "containerPort: ", "prometheus.io/port: \""].map(|text| number_after(&worker, text));
+    assert_eq!(ports, [9464; 3]);
+    let metrics = scaling.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    let known: Vec<_> = metrics.filter(|word| list::ALL.iter().any(|metric| metric.name == *word)).collect();
+    assert_eq!(known, [list::OLDEST_READY.name]);
 }

@@ -1,8 +1,8 @@
 //! The runs of triggers: their ids, and the calls that they make.
 
-use pynenc_core::{InvocationId, TaskId, Timestamp};
 use pynenc_core::packed::pack;
 use pynenc_core::trigger_store::{RunOutcome, TriggerRun};
+use pynenc_core::{InvocationId, TaskId, Timestamp};
 use pynenc_engine::{EncodedCall, Engine, Error, Result};
 
 use crate::active::ActiveTrigger;

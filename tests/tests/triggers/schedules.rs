@@ -2,6 +2,7 @@
 
 use pynenc::core::Timestamp;
 use pynenc::core::trigger_store::{FiredRun, RunOutcome};
+use pynenc::metrics::MetricsExt;
 use pynenc::prelude::*;
 use pynenc::triggers::Trigger;
 
@@ -129,6 +130,29 @@ async fn missed_slots_can_be_skipped() {
     let (start, notes, missed) = after_downtime(Misfire::Skip, minutes(10)).await;
     assert_eq!(notes, minutes_from(start, [1]));
     assert!(missed.len() == 1 && missed[0].starts_with("10 slots between"), "{missed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_count_firings_missed_slots_and_reaction_times() {
+    let (stores, notes) = (Stores::new(), Notes::default());
+    let builder = stores.builder().tasks(tasks![slot]).state(notes.clone()).set("metrics.record", true);
+    let app = builder.trigger(each_minute(Misfire::One)).build().await.unwrap();
+    whole_minute(&app).await;
+    app.start_runner().await.unwrap().shutdown().await.unwrap();
+    tokio::time::sleep(minutes(5)).await;
+    let runner = app.start_runner().await.unwrap();
+    tokio::time::sleep(secs(90)).await;
+    runner.shutdown().await.unwrap();
+    let text = app.metrics_text().await.unwrap();
+    let value = |name: &str, label: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    let fired = value("pynenc_trigger_firings_total", "::slot\"").unwrap_or_else(|| panic!("{text}"));
+    let missed = value("pynenc_trigger_missed_slots_total", "::slot\"").unwrap_or_else(|| panic!("{text}"));
+    assert_eq!((fired as usize, missed), (notes.sorted().len(), 4), "{text}");
+    assert_eq!(value("pynenc_trigger_reaction_seconds_count", ""), Some(fired));
+    assert_eq!(value("pynenc_trigger_reaction_seconds_bucket", "le=\"1\""), Some(fired - 1), "only one was late");
 }
 
 #[tokio::test(start_paused = true)]

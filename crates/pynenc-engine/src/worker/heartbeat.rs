@@ -36,7 +36,7 @@ impl Worker {
             introduction,
         };
         let sent = Instant::now();
-        self.heartbeat_sent();
+        self.health.heartbeat_sent();
         let beat = engine.parts().orchestrator.heartbeat(&heartbeat);
         let reply = match engine.metrics() {
             Some(metrics) => metrics.heartbeat(beat).await,
@@ -46,7 +46,7 @@ impl Worker {
             HeartbeatReply::Alive { cancel, is_introduced } => {
                 cancel.into_iter().for_each(|id| self.signal(&Signal::Cancel(id)));
                 self.set_fenced(false);
-                self.heartbeat_accepted(sent);
+                self.health.heartbeat_accepted(sent);
                 self.is_introduced.store(is_introduced, Ordering::Release);
                 // A store that was purged asks for the introduction again.
                 Ok(is_introduced || was_sent)

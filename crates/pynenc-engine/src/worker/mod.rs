@@ -12,6 +12,7 @@ mod maintenance;
 mod outcome;
 mod progress;
 mod recovery;
+mod report_state;
 mod resume_caller;
 mod retention;
 mod retry;
