@@ -252,3 +252,80 @@ impl Operation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    use metrics::{Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+    use pynenc_core::Timestamp;
+
+    /// Keeps the series that are registered, without their values.
+    #[derive(Clone, Default)]
+    struct Series(Arc<Mutex<BTreeSet<String>>>);
+
+    impl Series {
+        fn of(&self, metric: &Metric) -> usize {
+            self.0.lock().unwrap().iter().filter(|key| key.contains(metric.name)).count()
+        }
+
+        fn add(&self, key: &Key) {
+            self.0.lock().unwrap().insert(key.to_string());
+        }
+    }
+
+    impl Recorder for Series {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.add(key);
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.add(key);
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.add(key);
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn the_number_of_series_is_bounded() {
+        let series = Series::default();
+        let (task, queue): (TaskId, QueueName) = ("app::add".into(), "default".into());
+        let metrics = Metrics::new(MetricsRecorder::new(series.clone()), [(&task, &queue)]);
+        for number in 0..2 * MAX_PAIRS {
+            metrics.submitted(&task, &format!("tenant-{number}").as_str().into(), 1);
+        }
+        assert_eq!(series.of(&list::SUBMITTED), MAX_PAIRS + 2, "the task's own queue, {MAX_PAIRS} others and the rest");
+        let failed = StatusRecord {
+            status: Status::Failed,
+            reason: Reason::Raised,
+            ..StatusRecord::registered(None, Timestamp::default())
+        };
+        let before = series.of(&list::FINISHED);
+        for number in 0..2 * MAX_ERROR_KINDS {
+            metrics.changed(&task, &queue, &failed, Some(&format!("Error{number}")));
+        }
+        assert_eq!(series.of(&list::FINISHED) - before, MAX_ERROR_KINDS + 1, "{MAX_ERROR_KINDS} kinds and the rest");
+    }
+
+    #[test]
+    fn every_recorder_gets_every_metric() {
+        let recorders = [Series::default(), Series::default()];
+        let joined = MetricsRecorder::join(recorders.clone().map(MetricsRecorder::new)).unwrap();
+        joined.counter(&list::SUBMITTED, &["default", "app::add"]).increment(1);
+        joined.gauge(&list::SLOTS, &[]).set(1.0);
+        joined.histogram(&list::WAIT, &["default", "app::add"]).record(1.0);
+        for series in recorders {
+            assert_eq!([&list::SUBMITTED, &list::SLOTS, &list::WAIT].map(|metric| series.of(metric)), [1; 3]);
+        }
+    }
+}
