@@ -28,6 +28,8 @@ use crate::prometheus::{self, Prometheus};
 const MAX_CONNECTIONS: usize = 64;
 /// How long a connection may wait for the rest of a request, or for the next one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest life of a connection, also of one whose client doesn't read the replies.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long the runner's runtime may take to render the metrics.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -111,7 +113,8 @@ async fn serve(stream: TcpStream, source: Source) {
     let service = service_fn(move |request| reply(request, source.clone()));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT);
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+    let served = timeout(CONNECTION_TIMEOUT, http.serve_connection(TokioIo::new(stream), service)).await;
+    if let Ok(Err(error)) = served {
         tracing::debug!(%error, "a connection of a scrape or a probe was lost");
     }
 }
