@@ -148,6 +148,8 @@ mod tests {
         assert_eq!(names.len(), ALL.len(), "every name is used once");
         for Metric { name, kind, unit, labels, help } in ALL {
             assert!(name.starts_with("pynenc_"), "{name}");
+            // The exporter for Prometheus replaces other characters, and then two names may become one.
+            assert!(name.chars().all(|char| char.is_ascii_lowercase() || char == '_'), "{name}");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert_eq!(name.ends_with("_seconds"), *unit == Unit::Seconds, "{name}");
             assert_eq!(name.ends_with("_bytes"), *unit == Unit::Bytes, "{name}");
