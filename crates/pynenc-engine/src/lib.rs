@@ -11,7 +11,7 @@
 //! | [`error`], [`stop`], `argument_cache`, `group_commit`, [`step_lane`] | errors, the stop signal, large values, batching, the lane over separate stores |
 //! | [`metrics`], `local_runners` | the list of all metrics, and their recording; the runners of this process |
 //! | [`task`] | a task's definition, arguments, return value and requirements; the registry |
-//! | [`engine`], `tracing`, `gauges` | the parts of an app and access to them; spans and log events; the present state for metrics |
+//! | [`engine`], `tracing`, `gauges` | the parts of an app and access to them; spans and log events; the present state for metrics and views |
 //! | `attempt`, [`context`] | one claim of one invocation; the context of a task function |
 //! | [`client`] | the caller's side: call, submit, await, cancel, retry, explain |
 //! | [`worker`] | the runner's side: claim, execute, settle, heartbeat, recovery, sweep, retention |
@@ -47,7 +47,7 @@ pub use client::{
 pub use context::{FromContext, State, TaskContext};
 pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation, WeakEngine};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};
-pub use gauges::AppGauges;
+pub use gauges::{AppGauges, AppState, QueueGauges};
 pub use local_runners::RunnerState;
 pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner, worker_number};
 pub use setup::EngineSetup;

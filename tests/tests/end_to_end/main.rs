@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod app_state;
 mod awaited_calls;
 mod backend;
 mod blocking_tasks;
