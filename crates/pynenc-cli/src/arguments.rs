@@ -39,6 +39,7 @@ Examples:
   worker --metrics 0.0.0.0:9464         the same, with metrics and health probes
   call add --args '{\"x\": 1, \"y\": 2}' --wait
   invocations --status failed --since 2h
+  top                                   show live what the app does
   why 0196f5d2-…                        explain why an invocation isn't running
   retry --status failed --task add --dry-run
   check                                 find problems of this setup, and how to fix them
@@ -71,6 +72,15 @@ pub(crate) enum Command {
     Queues,
     /// List runners with their queues and owned invocations
     Runners(Runners),
+    /// Show queues, rates, runners and tasks, again and again
+    ///
+    /// Keys: q quits, ? shows all others. On a terminal the view is live. Into a file or a pipe, and with --json, the
+    /// command prints one reading.
+    ///
+    /// A reading makes a bounded number of requests: ready and delayed invocations are counted for the 20 longest
+    /// queues, and used slots for the 20 busiest runners. Tasks are counted from the last 200 invocations that finished
+    /// within 5 minutes, and from those that run.
+    Top(Top),
     /// List, inspect, pause, resume or fire triggers
     Triggers(Triggers),
     /// Append events to the app's event log
@@ -322,6 +332,16 @@ pub(crate) struct Runners {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Time between two readings
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// Print one reading
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Triggers {
     #[command(subcommand)]
     pub(crate) action: Option<TriggerAction>,
@@ -463,6 +483,12 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     pynenc_core::config::duration::parse(text)
+}
+
+/// Reads the time between two readings. A shorter one would only load the stores.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(100) { Err("expected at least 100ms".to_owned()) } else { Ok(interval) }
 }
 
 fn status(text: &str) -> Result<Status, String> {

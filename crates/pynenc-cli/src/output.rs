@@ -24,6 +24,12 @@ impl Output {
         self.is_json
     }
 
+    /// Whether a person sees the answer in a terminal.
+    #[cfg(feature = "top")]
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Writes one value, as JSON or as text.
     pub(crate) fn value(&mut self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<()> {
         let text = if self.is_json { pretty(&json()) } else { text() };

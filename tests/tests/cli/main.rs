@@ -10,5 +10,9 @@ mod logs;
 mod metrics;
 mod program;
 mod queries;
+#[cfg(unix)]
+mod terminal;
+#[cfg(unix)]
+mod top;
 mod workers;
 mod workflows;

@@ -65,10 +65,21 @@ impl Program {
         builder.argument("app_id", &self.app_id).build().await.expect("the app can be built")
     }
 
+    /// The folder of the program.
+    #[cfg(unix)]
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.path);
+        self.command_of(self.path, arguments)
+    }
+
+    /// The command of another program, in the folder and the environment of this one. `PROGRAM` is the path of this one.
+    pub(crate) fn command_of(&self, path: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(path);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env("PYNENC__APP_ID", &self.app_id).envs(&self.variables);
+        command.env("PYNENC__APP_ID", &self.app_id).env("PROGRAM", self.path).envs(&self.variables);
         command
     }
 

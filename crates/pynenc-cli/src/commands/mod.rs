@@ -20,6 +20,8 @@ mod show;
 mod status_machine;
 #[cfg(unix)]
 mod systemd;
+#[cfg(feature = "top")]
+mod top;
 #[cfg(feature = "triggers")]
 mod triggers;
 mod why;
@@ -57,8 +59,10 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
         #[cfg(not(feature = "sqlite"))]
         Command::Db(_) => missing_feature("db", "sqlite"),
         command => {
-            // Warnings about the store would be repeated by every command. `check` and the worker report them.
-            stderr::init_logging(&LoggingConfig { level: "error".into(), ..builder.section()? })?;
+            // Warnings about the store would be repeated by every command. `check` and the worker report them. The live
+            // view shows errors itself; lines of a log would be written over it.
+            let level = if matches!(command, Command::Top(_)) { "off" } else { "error" };
+            stderr::init_logging(&LoggingConfig { level: level.into(), ..builder.section()? })?;
             run_with_app(builder.build().await?, command, output).await
         }
     }
@@ -81,6 +85,10 @@ async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Res
         Command::Retry(options) => retry::retry(&app, &options, output).await,
         Command::Queues => queues::list(&app, output).await,
         Command::Runners(options) => runners::list(&app, &options, output).await,
+        #[cfg(feature = "top")]
+        Command::Top(options) => top::show(&app, &options, output).await,
+        #[cfg(not(feature = "top"))]
+        Command::Top(_) => missing_feature("top", "top"),
         #[cfg(feature = "triggers")]
         Command::Triggers(options) => triggers::run(&app, options.action, output).await,
         #[cfg(not(feature = "triggers"))]
@@ -101,7 +109,7 @@ async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Res
 }
 
 /// The error of a command whose feature is off.
-#[cfg(not(all(feature = "metrics", feature = "sqlite", feature = "triggers", feature = "workflow")))]
+#[cfg(not(all(feature = "metrics", feature = "sqlite", feature = "top", feature = "triggers", feature = "workflow")))]
 fn missing_feature(command: &str, feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config(format!("this program was built without the command `{command}`"));
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))

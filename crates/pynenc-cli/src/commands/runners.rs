@@ -40,7 +40,7 @@ fn row(runner: &RunnerInfo, now: Timestamp, with_tasks: bool) -> Vec<Cell> {
     row
 }
 
-fn state(runner: &RunnerInfo, now: Timestamp) -> &'static str {
+pub(super) fn state(runner: &RunnerInfo, now: Timestamp) -> &'static str {
     match (runner.retired, runner.is_alive(now)) {
         (true, _) => "retired",
         (false, true) => "alive",
