@@ -4,6 +4,7 @@
 #[cfg(all(feature = "chaos", unix))]
 pub mod chaos;
 pub mod concurrency_monitor;
+pub mod dashboard;
 pub mod guarantees;
 pub mod http;
 pub mod variables;

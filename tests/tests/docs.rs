@@ -14,13 +14,15 @@ use pynenc_core::{Reason, Status};
 use pynenc_engine::metrics::list;
 use pynenc_redis::RedisConfig;
 use pynenc_sqlite::SqliteConfig;
+use pynenc_tests::dashboard;
 use pynenc_tests::guarantees::{self, Backend, Guarantee};
 
-/// A file of the book, and the function that generates it.
+/// A file, and the function that generates it.
 type Made = (&'static str, fn() -> String);
 
 /// The generated files.
-const MADE: [Made; 5] = [
+const MADE: [Made; 6] = [
+    ("deploy/grafana/pynenc.json", dashboard::json),
     ("docs/src/guarantees.md", guarantees::page),
     ("docs/src/metrics.md", metrics_page),
     ("docs/src/status-machine.md", status_page),
@@ -173,7 +175,8 @@ fn metrics_page() -> String {
         "<!-- Made from the list of the code by a test: UPDATE_DOCS=1 cargo test -p pynenc-tests --test docs -->\n\n\
          # List of metrics\n\n\
          [Monitoring](monitoring.md) says how to read them. Counters and histograms belong to one process, and so do the gauges\n\
-         `pynenc_runner_…`. The other gauges describe the whole app, and one process of the app exports them.\n\n\
+         `pynenc_runner_…`. The other gauges describe the whole app, and one process of the app exports them.\n\
+         [Dashboard and alerts](alerts.md) describes a dashboard for Grafana and alert rules for Prometheus.\n\n\
          No label has an id as its value. A queue or task beyond the first 1,000 that the app doesn't have itself, and a kind of\n\
          error beyond the first 50 of a task, is counted as `other`. For Prometheus each series also has the label `app`.\n\n\
          | metric | kind | labels | means |\n|---|---|---|---|\n",
