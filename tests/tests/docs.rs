@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pynenc::metrics::MetricsConfig;
+use pynenc::otel::OtelConfig;
 use pynenc::triggers::TriggersConfig;
 use pynenc::workflows::WorkflowConfig;
 use pynenc_core::config::{Config, Section};
@@ -75,6 +76,7 @@ fn commented_sections_show_their_defaults() {
     check_commented::<RedisConfig>();
     check_commented::<MetricsConfig>();
     check_commented::<SqliteConfig>();
+    check_commented::<OtelConfig>();
     check_commented::<TriggersConfig>();
     check_commented::<WorkflowConfig>();
 }

@@ -18,19 +18,23 @@ pub(crate) mod workflow;
 /// Defines the re-exports, sections, extensions and components of all features.
 macro_rules! features {
     (
+        sections { $($exporting:literal: $exporter:ident as section $exported:literal of $exported_type:ident;)+ }
         extensions { $($extending:literal: $part:ident in $module:ident as section $own:literal of $own_type:ident;)+ }
         $($feature:literal: $krate:ident $(as section $section:literal of $section_type:ident)?, brings [$($component:literal),* $(,)?];)+) => {
+        $(#[cfg(feature = $exporting)] pub use $exporter;)+
         $(#[cfg(feature = $extending)] pub use $part;)+
         $(#[cfg(feature = $feature)] pub use $krate;)+
 
         /// The sections of features that are off, each with the advice how to turn the feature on.
         pub(crate) const ABSENT_SECTIONS: &[(&str, &str)] = &[
+            $(#[cfg(not(feature = $exporting))] ($exported, concat!("turn on the feature `", $exporting, "`")),)+
             $(#[cfg(not(feature = $extending))] ($own, concat!("turn on the feature `", $extending, "`")),)+
             $($(#[cfg(not(feature = $feature))] ($section, concat!("turn on the feature `", $feature, "`")),)?)+
         ];
 
         /// Reads the sections of the features that are on, to report invalid settings.
         pub(crate) fn read_sections(config: &Config) -> Result<()> {
+            $(#[cfg(feature = $exporting)] config.section::<$exporter::$exported_type>()?;)+
             $(#[cfg(feature = $extending)] config.section::<$part::$own_type>()?;)+
             $($(#[cfg(feature = $feature)] config.section::<$krate::$section_type>()?;)?)+
             let _ = config;
@@ -63,6 +67,9 @@ macro_rules! features {
 }
 
 features! {
+    sections {
+        "otel": pynenc_otel as section "otel" of OtelConfig;
+    }
     extensions {
         "metrics": pynenc_metrics in metrics as section "metrics" of MetricsConfig;
         "triggers": pynenc_triggers in triggers as section "triggers" of TriggersConfig;

@@ -26,6 +26,8 @@ use pynenc_engine::{
 use crate::app::Pynenc;
 use crate::backends;
 
+#[cfg(feature = "otel")]
+mod otel;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "triggers")]
@@ -273,7 +275,8 @@ impl PynencBuilder {
         self
     }
 
-    /// Connects the app with distributed tracing: each call carries the trace context of its caller.
+    /// Connects the app with distributed tracing: each call carries the trace context of its caller. It replaces the traces
+    /// of the feature `otel`.
     pub fn trace_propagation(mut self, propagation: impl TracePropagation) -> Self {
         self.propagation = Some(Arc::new(propagation));
         self
@@ -319,6 +322,8 @@ impl PynencBuilder {
             check_arg_cache(&config, &app)?;
             let mut settings = settings(&config, &app, leaping, self.propagation)?;
             settings.metrics = self.metrics;
+            #[cfg(feature = "otel")]
+            otel::connect(&config, &mut settings, &mut self.extensions)?;
             if let Some(reads_back) = self.reads_back_arguments {
                 settings.reads_back_arguments = reads_back;
             }

@@ -8,6 +8,8 @@ pub mod backends;
 mod builder;
 #[cfg(feature = "logging")]
 pub mod logging;
+#[cfg(feature = "otel")]
+pub mod otel;
 
 pub use app::{Pynenc, RunnerHandle};
 #[cfg(feature = "sqlite")]

@@ -18,6 +18,8 @@ use crate::app::Pynenc;
 
 /// Installs a global `tracing` subscriber that follows the app's section `logging`.
 ///
+/// With the feature `otel` it also exports the spans of the program, if OpenTelemetry is on.
+///
 /// The subscriber writes to standard error, with colors if that is a terminal. A subscriber that is already installed
 /// stays.
 ///
@@ -36,6 +38,8 @@ pub fn init(app: &Pynenc) -> Result<()> {
     let config = &app.settings().logging;
     let subscriber =
         tracing_subscriber::registry().with(layer(config, std::io::stderr, std::io::stderr().is_terminal())?);
+    #[cfg(feature = "otel")]
+    let subscriber = subscriber.with(crate::otel::layer());
     // The error means that the program has already installed a subscriber, which stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())

@@ -45,7 +45,10 @@ pub(crate) fn is_terminal() -> bool {
 /// itself.
 pub(crate) fn init_logging(config: &LoggingConfig) -> Result<()> {
     let layer = pynenc_builder::logging::layer(config, AboveProgress, is_terminal())?;
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let subscriber = tracing_subscriber::registry().with(layer);
+    #[cfg(feature = "otel")]
+    let subscriber = subscriber.with(pynenc_builder::otel::layer());
+    let _ = subscriber.try_init();
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::attempt::{Attempt, Halt};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::task::{Requirements, missing_state};
+use crate::trace_propagation::SendSpan;
 
 tokio::task_local! {
     static CURRENT: TaskContext;
@@ -37,12 +38,13 @@ pub(crate) enum AwaitedCall {
 /// Submits the calls that a task function awaits. The worker that runs the function implements it.
 pub(crate) trait CallHost: Send + Sync {
     /// Submits a call of the task function that `caller` runs and waits for its completion, with the caller's slot free
-    /// meanwhile.
+    /// meanwhile. `span` ends with the submit.
     fn call<'a>(
         self: Arc<Self>,
         engine: &'a Engine,
         caller: &'a Arc<Attempt>,
         submission: &'a Submission,
+        span: SendSpan,
     ) -> BoxFuture<'a, Result<AwaitedCall>>;
 }
 
@@ -106,8 +108,8 @@ impl TaskContext {
     }
 
     /// Submits a call and waits for its completion, with the task's slot free meanwhile.
-    pub(crate) async fn call(&self, submission: &Submission) -> Result<AwaitedCall> {
-        self.calls.clone().call(&self.engine, &self.attempt, submission).await
+    pub(crate) async fn call(&self, submission: &Submission, span: SendSpan) -> Result<AwaitedCall> {
+        self.calls.clone().call(&self.engine, &self.attempt, submission, span).await
     }
 
     /// The id of the invocation that runs.
@@ -148,9 +150,10 @@ impl TaskContext {
         &self.attempt.record
     }
 
-    /// The distributed trace that the invocation belongs to, for requests that the task makes.
+    /// The distributed trace that the attempt belongs to, for requests that the task makes: its own span if attempts have
+    /// spans, otherwise the trace of its call.
     pub fn trace(&self) -> Option<&TraceContext> {
-        self.record().trace.as_ref()
+        self.attempt.trace.get().map(|trace| trace.context()).or(self.record().trace.as_ref())
     }
 
     /// Whether the task function should return: the invocation was cancelled, its time limit is over, its claim was lost, or

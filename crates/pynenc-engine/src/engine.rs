@@ -17,7 +17,7 @@ use pynenc_core::clock::LeapingClock;
 use pynenc_core::config::{ArgCacheConfig, LoggingConfig, RetentionConfig, RunnerConfig};
 use pynenc_core::orchestrator::{HistoryEntry, Signal, Tracked, Transition, TransitionReply};
 use pynenc_core::reads;
-use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention, TraceContext};
+use pynenc_core::record::{Argument, InvocationRecord, Payload, Retention};
 use pynenc_core::status::Change;
 use pynenc_core::{
     ArgCache, Broker, Clock, InvocationId, Lane, Orchestrator, QueueName, RunnerId, Serializer, StateBackend, Status,
@@ -25,7 +25,6 @@ use pynenc_core::{
 };
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
-use tracing::Span;
 
 use crate::argument_cache::LargeValues;
 use crate::backoff::store_backoff;
@@ -36,6 +35,7 @@ use crate::local_runners::{LocalRunners, ReportState, RunnerState};
 use crate::metrics::{Metrics, MetricsRecorder};
 use crate::stop::Stop;
 use crate::task::{ArgumentSource, NamedValue, Requirements, States, TaskRegistry, missing_state};
+use crate::trace_propagation::TracePropagation;
 
 /// The components of an app.
 #[derive(Debug, Clone)]
@@ -77,16 +77,6 @@ pub struct Settings {
     pub synchronous: Option<LeapingClock>,
     /// Whether each argument is decoded again before its call is submitted, to find values that can't be read back.
     pub reads_back_arguments: bool,
-}
-
-/// Connects an app to the distributed tracing of its program: a few lines over OpenTelemetry, or over another library for
-/// W3C Trace Context.
-pub trait TracePropagation: fmt::Debug + Send + Sync + 'static {
-    /// The trace of the code that makes a call, if there is one.
-    fn current(&self) -> Option<TraceContext>;
-
-    /// Makes the span of an attempt part of the trace that its call was made in.
-    fn attach(&self, span: &Span, context: &TraceContext);
 }
 
 /// A transition that this process has made.
@@ -148,6 +138,10 @@ pub trait Extension: Any + fmt::Debug + Send + Sync {
     async fn serve(&self, _engine: Engine, _runner: RunnerId, _stop: Stop) -> Result<()> {
         Ok(())
     }
+
+    /// Sends what the extension holds back, such as spans. Called when a runner of this process has stopped, so it must
+    /// return within a few seconds.
+    async fn flush(&self) {}
 }
 
 /// Runs invocations in synchronous mode. The worker implements it.
@@ -309,6 +303,14 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Lets the extensions send what they hold back, such as spans for OpenTelemetry. A runner does this when it has
+    /// stopped. In a program without a runner, call it before the program exits.
+    pub async fn flush(&self) {
+        for extension in self.extensions() {
+            extension.flush().await;
+        }
     }
 
     /// Checks that the app has the states that its tasks require.

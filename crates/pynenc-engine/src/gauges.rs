@@ -2,11 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pynenc_core::broker::QueueState;
-use pynenc_core::component::RECONNECTS;
 use pynenc_core::orchestrator::{Find, Introduction, RunnerInfo};
 use pynenc_core::page::Cursor;
 use pynenc_core::{QueueName, Status, Timestamp};
@@ -204,9 +202,11 @@ impl Engine {
         runners.is_empty() || runners.iter().any(|runner| runner.maintains_app)
     }
 
-    /// Sets the gauges of the runners in this process, and the counter of reconnects. Reads nothing from the stores.
+    /// Sets the gauges of the runners in this process, and counts reconnects. Reads nothing from the stores.
     pub fn read_process_gauges(&self, recorder: &MetricsRecorder) {
-        recorder.counter(&list::RECONNECTS, &[]).absolute(RECONNECTS.load(Ordering::Relaxed));
+        if let Some(metrics) = self.metrics() {
+            metrics.count_reconnects();
+        }
         let runners = self.local_runners();
         let set = |metric: &Metric, value: usize| recorder.gauge(metric, &[]).set(value as f64);
         set(&list::SLOTS, runners.iter().map(|runner| runner.slots).sum());

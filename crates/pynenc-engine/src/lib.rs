@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`error`], [`stop`], `argument_cache`, `group_commit`, [`step_lane`] | errors, the stop signal, large values, batching, the lane over separate stores |
 //! | [`metrics`], `local_runners` | the list of all metrics, and their recording; the runners of this process |
+//! | `trace_propagation` | the connection with the distributed tracing of the program |
 //! | [`task`] | a task's definition, arguments, return value and requirements; the registry |
 //! | [`engine`], `tracing`, `gauges` | the parts of an app and access to them; spans and log events; the present state for metrics and views |
 //! | `attempt`, [`context`] | one claim of one invocation; the context of a task function |
@@ -36,6 +37,7 @@ mod shown_argument;
 pub mod step_lane;
 pub mod stop;
 pub mod task;
+mod trace_propagation;
 mod tracing;
 pub mod worker;
 
@@ -45,7 +47,7 @@ pub use client::{
     Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, PreparedCall, ResumeReply, Why,
 };
 pub use context::{FromContext, State, TaskContext};
-pub use engine::{Engine, Extension, Parts, Settings, StatusChange, TracePropagation, WeakEngine};
+pub use engine::{Engine, Extension, Parts, Settings, StatusChange, WeakEngine};
 pub use error::{ArgumentDiff, Error, Mismatch, Result, Retry};
 pub use gauges::{AppGauges, AppState, QueueGauges};
 pub use local_runners::RunnerState;
@@ -53,3 +55,4 @@ pub use runner::{ProcessRunner, Runner, RunnerComponents, ThreadRunner, worker_n
 pub use setup::EngineSetup;
 pub use step_lane::StepLane;
 pub use task::{Task, TaskDefinition};
+pub use trace_propagation::{AttemptEnd, AttemptTrace, Processing, SendTrace, Sending, TracePropagation};

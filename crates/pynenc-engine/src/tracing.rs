@@ -20,6 +20,7 @@ use tracing::Span;
 
 use crate::attempt::Attempt;
 use crate::engine::Engine;
+use crate::trace_propagation::Processing;
 
 impl Engine {
     /// Formats a call's arguments as the logging settings say: `x=1, name="ana"`. Of a value in the argument cache only the
@@ -79,6 +80,24 @@ impl Engine {
             propagation.attach(&span, trace);
         }
         span
+    }
+
+    /// Starts the span of an attempt in the program's distributed tracing, if attempts have such spans.
+    pub(crate) fn start_trace(&self, attempt: &Attempt) {
+        let Some(propagation) = &self.settings().propagation else { return };
+        let processing = Processing {
+            app: &self.settings().app_id,
+            task: &attempt.tracked.task,
+            queue: &attempt.tracked.queue,
+            invocation: attempt.id(),
+            attempt: attempt.number(),
+            runner: attempt.runner,
+            submitted: attempt.record.trace.as_ref(),
+        };
+        if let Some(trace) = propagation.process(&processing) {
+            // An attempt runs once, so it has no trace yet.
+            let _ = attempt.trace.set(trace);
+        }
     }
 
     pub(crate) fn log_started(&self, attempt: &Attempt) {

@@ -77,6 +77,7 @@
 //! | `workflow` | durable workflows: the attribute `workflow`, and `pynenc::workflows` |
 //! | `cli` | the command line for a program with tasks: `pynenc::cli` |
 //! | `metrics` | the metrics of an app for Prometheus, and health probes: `pynenc::metrics` |
+//! | `otel` | traces and metrics over OTLP, as the `OTEL_*` variables say: `pynenc::otel` |
 //! | `logging` | a `tracing` subscriber that follows the settings: `pynenc::logging` |
 //! | `yaml` | settings in `pynenc.yaml` |
 //! | `testing` | an app for tests, with virtual time: `pynenc::testing` |

@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-redis", &["pynenc-core"]),
     ("pynenc-sqlite", &["pynenc-core", "pynenc-kv"]),
     ("pynenc-metrics", &["pynenc-core", "pynenc-engine"]),
+    ("pynenc-otel", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-workflow", &["pynenc-core", "pynenc-engine"]),
     (
@@ -28,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "pynenc-engine",
             "pynenc-mem",
             "pynenc-metrics",
+            "pynenc-otel",
             "pynenc-redis",
             "pynenc-sqlite",
             "pynenc-triggers",
@@ -101,8 +103,15 @@ fn crates_depend_only_on_allowed_crates() {
 fn a_backend_is_compiled_only_with_its_feature() {
     let workspace = workspace();
     let builder = workspace.packages.iter().find(|package| package.name.as_str() == "pynenc-builder");
-    let backends =
-        ["pynenc-mem", "pynenc-metrics", "pynenc-redis", "pynenc-sqlite", "pynenc-triggers", "pynenc-workflow"];
+    let backends = [
+        "pynenc-mem",
+        "pynenc-metrics",
+        "pynenc-otel",
+        "pynenc-redis",
+        "pynenc-sqlite",
+        "pynenc-triggers",
+        "pynenc-workflow",
+    ];
     let always = dependencies(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);
     let always: Vec<_> = always.filter(|dependency| backends.contains(&dependency.name.as_str())).collect();
     assert!(always.is_empty(), "{always:#?}");

@@ -63,7 +63,10 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
             // view shows errors itself; lines of a log would be written over it.
             let level = if matches!(command, Command::Top(_)) { "off" } else { "error" };
             stderr::init_logging(&LoggingConfig { level: level.into(), ..builder.section()? })?;
-            run_with_app(builder.build().await?, command, output).await
+            let app = builder.build().await?;
+            let result = run_with_app(app.clone(), command, output).await;
+            app.flush().await;
+            result
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The state of an attempt, which its owner keeps in memory.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pynenc_core::broker::Message;
 use pynenc_core::orchestrator::{Tracked, Transition, TransitionReply};
@@ -14,6 +14,7 @@ use super::extension_hooks::{ExtensionHooks, Halt};
 use super::interrupt::Interrupt;
 use super::slots::{Permit, Reservation, Slots};
 use crate::engine::Engine;
+use crate::trace_propagation::{AttemptEnd, AttemptTrace};
 
 /// A granted claim, and what its owner remembers of it.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Attempt {
     pub(crate) is_missing: bool,
     pub(crate) is_blocking: bool,
     pub(crate) hooks: ExtensionHooks,
+    /// The span of the attempt, if attempts have spans.
+    pub(crate) trace: OnceLock<Box<dyn AttemptTrace>>,
     pub(super) slots: Slots,
     pub(super) open_waits: AtomicUsize,
     seen: tokio::sync::Mutex<StatusRecord>,
@@ -49,6 +52,7 @@ impl Attempt {
             runner,
             is_blocking,
             hooks: ExtensionHooks::default(),
+            trace: OnceLock::new(),
             slots,
             open_waits: AtomicUsize::new(0),
             seen: tokio::sync::Mutex::new(tracked.record.clone()),
@@ -76,6 +80,21 @@ impl Attempt {
 
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// Does a piece of work in the attempt's span.
+    pub(crate) fn in_trace<R>(&self, work: impl FnOnce() -> R) -> R {
+        let Some(trace) = self.trace.get() else { return work() };
+        let (mut work, mut result) = (Some(work), None);
+        trace.in_scope(&mut || result = work.take().map(|work| work()));
+        result.unwrap_or_else(|| work.take().expect("work without a result wasn't done")())
+    }
+
+    /// Ends the attempt's span, if it hasn't ended yet.
+    pub(crate) fn end_trace(&self, end: &AttemptEnd<'_>) {
+        if let Some(trace) = self.trace.get() {
+            trace.end(end);
+        }
     }
 
     /// Remembers the record that the settlement left.

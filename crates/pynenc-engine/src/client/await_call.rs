@@ -52,16 +52,17 @@ impl TaskContext {
     }
 
     /// Submits a call as a child of this invocation and waits for its value.
-    async fn await_call<T: Task>(&self, call: Call<T>) -> Result<T::Output> {
+    async fn await_call<T: Task>(&self, mut call: Call<T>) -> Result<T::Output> {
         let engine = self.engine();
         if engine.is_synchronous() {
             return self.submit(call).await?.result().await;
         }
         let task = engine.known_task(T::definition().name)?;
+        let span = engine.start_send(task, &mut call.options);
         let mut uploads = Uploads::default();
         let submission = engine.prepare_call(task, call, &mut uploads)?;
         uploads.send(engine).await?;
-        match self.call(&submission).await? {
+        match self.call(&submission, span).await? {
             AwaitedCall::Finished { record, outcome: Some(outcome) } if record.status == Status::Success => {
                 engine.value_of(submission.record.id, Some(outcome)).await
             }

@@ -14,6 +14,7 @@ mod prepared;
 mod result;
 mod resume;
 mod retry;
+mod send_span;
 mod submit;
 
 pub use call::{Call, CallOptions, EncodedCall};

@@ -40,7 +40,9 @@ impl Engine {
     pub fn prepare_for_transaction<T: Task>(&self, mut call: Call<T>) -> Result<PreparedCall<T>> {
         let task = self.known_task(T::definition().name)?.clone();
         call.options.disable_cache_args = vec!["*".to_owned()];
+        let span = self.start_send(&task, &mut call.options);
         let submission = self.prepare_call(&task, call, &mut Uploads::default())?;
+        span.end(Ok(Some(submission.record.id)));
         Ok(PreparedCall { engine: self.clone(), task, submission, marker: PhantomData })
     }
 }

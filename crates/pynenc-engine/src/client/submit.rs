@@ -18,6 +18,7 @@ use super::invocation::{Invocation, Reuse};
 use crate::engine::{Engine, StatusChange};
 use crate::error::{Error, Result};
 use crate::task::{RegisteredTask, Task};
+use crate::trace_propagation::SendSpan;
 
 /// The maximum number of calls in one round trip.
 const BATCH: usize = 500;
@@ -34,11 +35,16 @@ impl Engine {
     /// # Cancel safety
     ///
     /// A dropped submit may or may not have taken effect; with an idempotency key it can be repeated.
-    pub async fn submit<T: Task>(&self, call: Call<T>) -> Result<Invocation<T>> {
+    pub async fn submit<T: Task>(&self, mut call: Call<T>) -> Result<Invocation<T>> {
         let task = self.known_task(T::definition().name)?;
+        let span = self.start_send(task, &mut call.options);
         let mut uploads = Uploads::default();
-        let submission = self.prepare_call(task, call, &mut uploads)?;
-        let (id, reuse) = self.submit_prepared(task, submission, uploads).await?;
+        let result = match self.prepare_call(task, call, &mut uploads) {
+            Ok(submission) => self.submit_prepared(task, submission, uploads).await,
+            Err(error) => Err(error),
+        };
+        span.end(result.as_ref().map(|(id, _)| Some(*id)));
+        let (id, reuse) = result?;
         Ok(Invocation::new(self.clone(), id, reuse))
     }
 
@@ -77,14 +83,16 @@ impl Engine {
         let mut calls = calls.into_iter().peekable();
         let mut in_flight: Option<RoundTrip> = None;
         while calls.peek().is_some() {
-            let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
+            let mut chunk: Vec<_> = calls.by_ref().take(BATCH).collect();
+            let span = self.start_batch(task, chunk.iter_mut().map(|call| &mut call.options));
+            let mut batch = Vec::with_capacity(chunk.len());
             let mut uploads = Uploads::default();
-            for call in calls.by_ref().take(BATCH) {
+            for call in chunk {
                 batch.push(self.prepare_call(task, call, &mut uploads)?);
             }
             uploads.send(self).await?;
             // The next batch is encoded while this round trip is in progress.
-            let next = RoundTrip::begin(self.lane(), batch).await;
+            let next = RoundTrip::begin(self.lane(), batch, span).await;
             if let Some(round_trip) = in_flight.replace(next) {
                 self.accept_batch(task, round_trip, &mut invocations).await?;
             }
@@ -125,10 +133,14 @@ impl Engine {
             let mut results = Vec::with_capacity(calls.len());
             let mut calls = calls.into_iter().peekable();
             while calls.peek().is_some() {
-                let batch: Vec<_> =
-                    calls.by_ref().take(BATCH).map(|(id, call)| self.prepare_encoded(id, call)).collect();
+                let mut chunk: Vec<_> = calls.by_ref().take(BATCH).collect();
+                let only_id = if let [(id, _)] = chunk[..] { Some(id) } else { None };
+                let span = self.start_encoded(chunk.iter_mut().map(|(_, call)| call));
+                let batch: Vec<_> = chunk.into_iter().map(|(id, call)| self.prepare_encoded(id, call)).collect();
                 let submissions = batch.iter().flatten().map(|(_, submission)| submission.clone()).collect();
-                let mut replies = self.lane().submit(submissions).await?.into_iter();
+                let replies = self.lane().submit(submissions).await.map_err(Error::from);
+                span.end(replies.as_ref().map(|_| only_id));
+                let mut replies = replies?.into_iter();
                 for prepared in batch {
                     results.push(match prepared {
                         Ok((task, submission)) => {
@@ -199,21 +211,24 @@ type Replies = pynenc_core::Result<Vec<pynenc_core::Result<Registered>>>;
 struct RoundTrip {
     batch: Vec<Submission>,
     replies: MaybeDone<BoxFuture<'static, Replies>>,
+    span: SendSpan,
 }
 
 impl RoundTrip {
     /// Starts the round trip without waiting for its replies.
-    async fn begin(lane: &Arc<dyn Lane>, batch: Vec<Submission>) -> Self {
+    async fn begin(lane: &Arc<dyn Lane>, batch: Vec<Submission>, span: SendSpan) -> Self {
         let (lane, submissions) = (lane.clone(), batch.clone());
         let mut replies = maybe_done(async move { lane.submit(submissions).await }.boxed());
         poll_fn(|cx| Poll::Ready(replies.poll_unpin(cx).is_ready())).await;
-        Self { batch, replies }
+        Self { batch, replies, span }
     }
 
-    async fn finish(mut self) -> pynenc_core::Result<(Vec<Submission>, Vec<pynenc_core::Result<Registered>>)> {
+    async fn finish(mut self) -> Result<(Vec<Submission>, Vec<pynenc_core::Result<Registered>>)> {
         (&mut self.replies).await;
         let replies =
             Pin::new(&mut self.replies).take_output().expect("the future is done, and its output is taken once");
+        let replies = replies.map_err(Error::from);
+        self.span.end(replies.as_ref().map(|_| None));
         Ok((self.batch, replies?))
     }
 }

@@ -1,10 +1,12 @@
 //! The handles of an app's metrics. They are looked up once, so that recording allocates nothing.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram};
+use pynenc_core::component::RECONNECTS;
 use pynenc_core::{Error, QueueName, Reason, Status, StatusRecord, TaskId};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
@@ -28,6 +30,9 @@ pub struct Metrics {
     others: RwLock<FxHashMap<(TaskId, QueueName), Arc<Handles>>>,
     leases_lost: Counter,
     heartbeat: Operation,
+    reconnects: Counter,
+    /// The number of reconnects of this process that are counted already.
+    counted_reconnects: AtomicU64,
 }
 
 impl fmt::Debug for Metrics {
@@ -48,7 +53,16 @@ impl Metrics {
         let tasks = tasks.into_iter().map(handles).collect();
         let leases_lost = recorder.counter(&list::LEASES_LOST, &[]);
         let heartbeat = Operation::new(&recorder, "heartbeat");
-        Self { recorder, tasks, others: RwLock::default(), leases_lost, heartbeat }
+        let reconnects = recorder.counter(&list::RECONNECTS, &[]);
+        Self {
+            recorder,
+            tasks,
+            others: RwLock::default(),
+            leases_lost,
+            heartbeat,
+            reconnects,
+            counted_reconnects: AtomicU64::new(0),
+        }
     }
 
     /// The recorder.
@@ -107,6 +121,13 @@ impl Metrics {
     /// Counts a lost lease.
     pub(crate) fn lost_lease(&self) {
         self.leases_lost.increment(1);
+    }
+
+    /// Counts the reconnects of this process since the last call.
+    pub(crate) fn count_reconnects(&self) {
+        let all = RECONNECTS.load(Ordering::Relaxed);
+        let before = self.counted_reconnects.fetch_max(all, Ordering::Relaxed);
+        self.reconnects.increment(all.saturating_sub(before));
     }
 
     /// Measures the round trip of a heartbeat.

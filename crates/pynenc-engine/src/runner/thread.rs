@@ -92,6 +92,7 @@ impl Runner for ThreadRunner {
         drain(&engine, &worker, stop, attempts).await;
         finish(&engine, &worker, services, heartbeats).await;
         service_tasks.shutdown().await;
+        engine.flush().await;
         if has_too_many_abandoned { Err(Error::TooManyAbandonedThreads(engine.abandoned_threads())) } else { Ok(()) }
     }
 }

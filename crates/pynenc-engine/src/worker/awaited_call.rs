@@ -17,6 +17,7 @@ use crate::attempt::{Attempt, OpenWait, cycle_text};
 use crate::context::{AwaitedCall, CallHost};
 use crate::engine::{Engine, StatusChange};
 use crate::error::{Error, Result};
+use crate::trace_propagation::SendSpan;
 
 impl CallHost for Worker {
     fn call<'a>(
@@ -24,11 +25,14 @@ impl CallHost for Worker {
         engine: &'a Engine,
         caller: &'a Arc<Attempt>,
         submission: &'a Submission,
+        span: SendSpan,
     ) -> BoxFuture<'a, Result<AwaitedCall>> {
         Box::pin(async move {
             caller.check_may_wait()?;
             let claim = self.inline_claim(engine, caller.runner, submission);
-            match send_call(engine, caller, submission, claim.as_ref().map(InlineClaim::claim)).await? {
+            let called = send_call(engine, caller, submission, claim.as_ref().map(InlineClaim::claim)).await;
+            span.end(called.as_ref().map(|_| Some(submission.record.id)));
+            match called? {
                 Called::Waiting { child, claimed, end, .. } => {
                     let wait = caller.open_wait();
                     engine.log_submitted(&submission.record);

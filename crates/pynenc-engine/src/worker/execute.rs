@@ -1,7 +1,9 @@
 //! Runs one attempt: decodes the arguments and runs the task function within its limits.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::context::TaskContext;
 use crate::engine::Engine;
 use crate::metrics::RunTimer;
 use crate::task::{ArgumentSource, AsyncFunction, BlockingFunction, Finished, RegisteredTask, TaskFunction};
+use crate::trace_propagation::AttemptEnd;
 
 type Caught = Result<Finished, Box<dyn Any + Send>>;
 
@@ -40,8 +43,11 @@ impl Worker {
     /// Runs an attempt as [`Worker::run`] does. If a caller on this runner waits for its result, the caller is resumed in
     /// the round trip that settles the attempt.
     pub(crate) async fn run_for(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>, caller: Option<ResultSender>) {
+        engine.start_trace(&attempt);
         let span = engine.span_of(&attempt);
-        self.run_in_span(engine, attempt, caller).instrument(span).await;
+        let traced = attempt.clone();
+        let mut run = pin!(self.run_in_span(engine, attempt, caller).instrument(span));
+        poll_fn(|cx| traced.in_trace(|| run.as_mut().poll(cx))).await;
     }
 
     async fn run_in_span(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>, mut caller: Option<ResultSender>) {
@@ -88,6 +94,7 @@ impl Drop for HeldGuard<'_> {
     fn drop(&mut self) {
         self.worker.release(self.attempt);
         self.attempt.hooks.clear();
+        self.attempt.end_trace(&AttemptEnd::Lost);
     }
 }
 
@@ -214,7 +221,11 @@ async fn run_on_thread(
     source: ArgumentSource,
 ) -> AttemptOutcome {
     let span = tracing::Span::current();
-    let function = move || span.in_scope(|| context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(source)))));
+    let traced = attempt.clone();
+    let function = move || {
+        let run = || context.sync_scope(|| catch_unwind(AssertUnwindSafe(|| run(source))));
+        traced.in_trace(|| span.in_scope(run))
+    };
     let (let_begin, may_begin) = oneshot::channel();
     let is_reported = attempt.tracked.record.status == Status::Running;
     let waiting = attempt.clone();

@@ -10,7 +10,7 @@ use pynenc_core::record::{Outcome, Payload, TaskError};
 use pynenc_core::serializer::JsonSerializer;
 use pynenc_core::state_backend::OutcomeWrite;
 use pynenc_core::status::{By, Change};
-use pynenc_core::{Reason, Serializer, Status};
+use pynenc_core::{Reason, Serializer, Status, StatusRecord};
 
 use super::outcome::AttemptOutcome;
 use super::resume_caller::{ResultSender, dropped_round_trip};
@@ -20,6 +20,7 @@ use crate::argument_cache::Upload;
 use crate::attempt::{Attempt, Interrupt};
 use crate::backoff::store_backoff;
 use crate::engine::{Engine, StatusChange};
+use crate::trace_propagation::AttemptEnd;
 use crate::tracing::log_settled;
 
 /// A shorter error (in bytes of JSON) is stored inline, without a look at the argument cache's limits.
@@ -126,6 +127,7 @@ fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, decision:
             }
             let error_kind = decision.error_kind.as_deref();
             engine.changed(&StatusChange { id: *id, task, queue, record: &record, error_kind });
+            attempt.end_trace(&end_of(&record, decision));
             attempt.settled_as(record);
         }
         TransitionReply::Refused(refusal) => {
@@ -135,6 +137,16 @@ fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, decision:
             tracing::info!(%refusal, "the claim was lost; the outcome of the task function isn't recorded");
         }
     }
+}
+
+/// The end of an attempt that was settled.
+fn end_of<'a>(record: &'a StatusRecord, decision: &'a Decision) -> AttemptEnd<'a> {
+    let status = record.status;
+    if !matches!(status, Status::Failed | Status::Retry) {
+        return AttemptEnd::Settled(status);
+    }
+    let kind = decision.error_kind.as_deref().unwrap_or_else(|| record.reason.as_str());
+    AttemptEnd::Failed { status, kind, message: decision.change.detail.as_deref().unwrap_or_default() }
 }
 
 impl Decision {

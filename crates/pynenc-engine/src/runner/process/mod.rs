@@ -73,6 +73,7 @@ impl ProcessRunner {
             .map(|number| WorkerProcess::new(number, program.clone(), engine.clone(), stop.clone()).supervise())
             .collect();
         while workers.join_next().await.is_some() {}
+        engine.flush().await;
         Ok(())
     }
 }
