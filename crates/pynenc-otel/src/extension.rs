@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::environment::metric_interval;
+use crate::providers::Providers;
 use crate::recorder::OtelRecorder;
-use crate::telemetry::Providers;
 
 /// How long a reading of the stores may take. After that no gauges of the app are exported.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);

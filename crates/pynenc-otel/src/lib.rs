@@ -7,7 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `environment.rs` | whether traces and metrics are exported, by the environment |
-//! | `telemetry.rs` | the export of one app: the providers of the SDK, and what the builder takes from them |
+//! | `telemetry.rs`, `providers.rs` | the export of one app, and its flush within a bound |
 //! | `outage.rs` | exporters that report an outage of the collector once |
 //! | `propagation.rs`, `context.rs` | the spans of submits and attempts; the conversion of trace contexts |
 //! | `recorder.rs`, `gauges.rs` | the recorder for the engine's metrics, and its gauges |
@@ -22,6 +22,7 @@ mod gauges;
 mod layer;
 mod outage;
 mod propagation;
+mod providers;
 mod recorder;
 mod telemetry;
 
@@ -29,4 +30,5 @@ pub use config::{AttemptTraces, OtelConfig};
 pub use extension::OtelExtension;
 pub use layer::layer;
 pub use propagation::OtelPropagation;
-pub use telemetry::{FLUSH_TIMEOUT, Telemetry};
+pub use providers::FLUSH_TIMEOUT;
+pub use telemetry::Telemetry;

@@ -1,11 +1,6 @@
-//! The export of one app: the providers of the SDK.
+//! The export of one app: what the builder takes.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
@@ -17,7 +12,6 @@ use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceDetector, Telemet
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use pynenc_core::config::Config;
 use pynenc_engine::Result;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::config::OtelConfig;
@@ -26,11 +20,8 @@ use crate::extension::OtelExtension;
 use crate::layer::export_by;
 use crate::outage::OutageLog;
 use crate::propagation::OtelPropagation;
+use crate::providers::Providers;
 use crate::recorder::OtelRecorder;
-
-/// How long a flush may take when a runner has stopped or the app is dropped. Spans and metrics that the collector hasn't
-/// accepted by then are lost.
-pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The version of the semantic conventions that the spans follow.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.42.0";
@@ -67,7 +58,7 @@ impl Telemetry {
             OtelPropagation::new(tracer, settings.attempts)
         });
         let recorder = meters.as_ref().map(|provider| OtelRecorder::new(provider.meter_with_scope(scope), app_id));
-        let providers = Providers { tracers, meters, is_stuck: AtomicBool::new(false) };
+        let providers = Providers::new(tracers, meters);
         Ok(Some(Self { propagation, extension: OtelExtension::new(Arc::new(providers), recorder) }))
     }
 }
@@ -101,60 +92,4 @@ fn resource(app_id: &str) -> Resource {
         .with_detectors(&detectors)
         .with_attributes(variable("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name)))
         .build()
-}
-
-/// The providers of an app.
-pub(crate) struct Providers {
-    tracers: Option<SdkTracerProvider>,
-    meters: Option<SdkMeterProvider>,
-    /// Whether the last flush took too long.
-    is_stuck: AtomicBool,
-}
-
-impl fmt::Debug for Providers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Providers").finish_non_exhaustive()
-    }
-}
-
-impl Providers {
-    /// Sends what the queues hold, within the [`FLUSH_TIMEOUT`].
-    pub(crate) async fn flush(&self) {
-        let (tracers, meters) = (self.tracers.clone(), self.meters.clone());
-        let (done, is_done) = oneshot::channel();
-        let is_started = on_thread(move || {
-            // The exporters log their failures. A flush of a provider that was shut down has nothing to send.
-            let _ = tracers.as_ref().map(SdkTracerProvider::force_flush);
-            let _ = meters.as_ref().map(SdkMeterProvider::force_flush);
-            let _ = done.send(());
-        });
-        let is_stuck = !is_started || tokio::time::timeout(FLUSH_TIMEOUT, is_done).await.is_err();
-        self.is_stuck.store(is_stuck, Ordering::Relaxed);
-        if is_stuck {
-            tracing::warn!("the OpenTelemetry collector doesn't reply; the last spans and metrics are lost");
-        }
-    }
-}
-
-impl Drop for Providers {
-    /// Shuts the providers down on another thread, because that may block. Waits for it, unless the collector is known to
-    /// hang.
-    fn drop(&mut self) {
-        let (tracers, meters) = (self.tracers.take(), self.meters.take());
-        let (done, is_done) = mpsc::channel();
-        let is_started = on_thread(move || {
-            let _ = tracers.map(|provider| provider.shutdown_with_timeout(FLUSH_TIMEOUT));
-            let _ = meters.map(|provider| provider.shutdown_with_timeout(FLUSH_TIMEOUT));
-            let _ = done.send(());
-        });
-        if is_started && !self.is_stuck.load(Ordering::Relaxed) {
-            let _ = is_done.recv_timeout(FLUSH_TIMEOUT);
-        }
-    }
-}
-
-/// Runs blocking work on a thread of its own. Returns whether the thread could be started.
-fn on_thread(work: impl FnOnce() + Send + 'static) -> bool {
-    let started = thread::Builder::new().name("pynenc-otel".to_owned()).spawn(work);
-    started.inspect_err(|error| tracing::warn!(%error, "OpenTelemetry can't be flushed without a thread")).is_ok()
 }
