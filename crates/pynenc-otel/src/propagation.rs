@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
-use pynenc_core::InvocationId;
 use pynenc_core::record::TraceContext;
+use pynenc_core::{InvocationId, QueueName};
 use pynenc_engine::{AttemptEnd, AttemptTrace, Error, Processing, SendTrace, Sending, TracePropagation};
 
 use crate::config::AttemptTraces;
@@ -67,11 +67,12 @@ impl TracePropagation for OtelPropagation {
         }
         let mut attributes = vec![KeyValue::new("pynenc.app", sending.app.to_owned())];
         attributes.extend(sending.task.map(|task| KeyValue::new("pynenc.task", task.as_str().to_owned())));
-        attributes.extend(sending.batch.map(|count| KeyValue::new("messaging.batch.message_count", count as i64)));
+        let count = sending.batch.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        attributes.extend(count.map(|count| KeyValue::new("messaging.batch.message_count", count)));
         // A span whose context isn't in the message isn't a producer, by the conventions.
         let kind = if sending.chosen.is_some() { SpanKind::Client } else { SpanKind::Producer };
         let link = sending.chosen.and_then(of_record);
-        let queue = sending.queue.map(|queue| queue.as_str());
+        let queue = sending.queue.map(QueueName::as_str);
         let (span, context) = self.start("send", queue, NewSpan { kind, parent: &parent, link, attributes })?;
         Some(Box::new(SubmitSpan { span, context }))
     }

@@ -30,9 +30,9 @@ impl CallHost for Worker {
         Box::pin(async move {
             caller.check_may_wait()?;
             let claim = self.inline_claim(engine, caller.runner, submission);
-            let called = send_call(engine, caller, submission, claim.as_ref().map(InlineClaim::claim)).await;
-            span.end(called.as_ref().map(|_| Some(submission.record.id)));
-            match called? {
+            let reply = send_call(engine, caller, submission, claim.as_ref().map(InlineClaim::claim)).await;
+            span.end(reply.as_ref().map(|_| Some(submission.record.id)));
+            match reply? {
                 Called::Waiting { child, claimed, end, .. } => {
                     let wait = caller.open_wait();
                     engine.log_submitted(&submission.record);
