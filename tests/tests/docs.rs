@@ -431,8 +431,8 @@ fn the_manifests_fit_the_settings() {
     let (unit, worker, scaling) =
         (deploy("systemd/worker.service"), deploy("kubernetes/worker.yaml"), deploy("kubernetes/autoscaling.yaml"));
     let runner = pynenc::config::RunnerConfig::default();
-    // A worker gives back what isn't finished within 5 s after the grace time.
-    let needed = runner.shutdown_grace.as_secs() + 5;
+    // After the grace time, a worker has 5 s to give back what isn't finished, and then it sends the last spans.
+    let needed = runner.shutdown_grace.as_secs() + 5 + pynenc::otel::FLUSH_TIMEOUT.as_secs();
     assert!(number_after(&unit, "TimeoutStopSec=") > needed);
     assert!(number_after(&worker, "terminationGracePeriodSeconds: ") > needed);
     assert_eq!(number_after(&worker, "PYNENC__RUNNER__SHUTDOWN_GRACE, value: "), runner.shutdown_grace.as_secs());

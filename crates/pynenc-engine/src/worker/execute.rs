@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +44,12 @@ impl Worker {
     pub(crate) async fn run_for(self: Arc<Self>, engine: Engine, attempt: Arc<Attempt>, caller: Option<ResultSender>) {
         engine.start_trace(&attempt);
         let span = engine.span_of(&attempt);
+        if attempt.trace.get().is_none() {
+            return self.run_in_span(engine, attempt, caller).instrument(span).await;
+        }
         let traced = attempt.clone();
-        let mut run = pin!(self.run_in_span(engine, attempt, caller).instrument(span));
+        // Boxed, because the future of an attempt without a trace has to stay small.
+        let mut run = Box::pin(self.run_in_span(engine, attempt, caller).instrument(span));
         poll_fn(|cx| traced.in_trace(|| run.as_mut().poll(cx))).await;
     }
 
