@@ -3,7 +3,7 @@
 # writers to percent-encode spaces, commas and other characters, and the SDK for Python (1.45.2) decodes them. So one
 # variable for a whole deployment gives the services in Rust other values: they don't match in a query.
 #
-# docs/src/opentelemetry.md says so.
+# pynenc-otel reads the variable itself.
 #
 # Seen 2026-12-01 with opentelemetry_sdk 0.33.1 and OTEL_RESOURCE_ATTRIBUTES=team=jobs%20and%20mail:
 #   the resource has team = jobs%20and%20mail, not "jobs and mail"

@@ -8,8 +8,9 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceDetector, TelemetryResourceDetector};
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use percent_encoding::percent_decode_str;
 use pynenc_core::config::Config;
 use pynenc_engine::Result;
 use uuid::Uuid;
@@ -84,12 +85,32 @@ fn meter_provider(resource: &Resource) -> Result<SdkMeterProvider, ExporterBuild
 
 /// The description of this process. The environment overrides the name of the app and the random id of the instance.
 fn resource(app_id: &str) -> Resource {
-    let detectors: [Box<dyn ResourceDetector>; 2] =
-        [Box::new(TelemetryResourceDetector), Box::new(EnvResourceDetector::new())];
     Resource::builder_empty()
         .with_attribute(KeyValue::new("service.name", app_id.to_owned()))
         .with_attribute(KeyValue::new("service.instance.id", Uuid::now_v7().to_string()))
-        .with_detectors(&detectors)
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(variable("OTEL_RESOURCE_ATTRIBUTES").iter().flat_map(|text| resource_attributes(text)))
         .with_attributes(variable("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name)))
         .build()
+}
+
+/// Reads `OTEL_RESOURCE_ATTRIBUTES`: `key=value,key=value`, with percent-encoded values. The detector of the SDK (0.33.1)
+/// doesn't decode them.
+fn resource_attributes(text: &str) -> impl Iterator<Item = KeyValue> {
+    text.split(',').filter_map(|attribute| {
+        let (key, value) = attribute.split_once('=')?;
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some(KeyValue::new(key.trim().to_owned(), value.into_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_attributes_are_decoded() {
+        let read: Vec<_> = resource_attributes("team=jobs%20and%20mail, zone = a=b ,broken,bytes=%ff").collect();
+        assert_eq!(read, [KeyValue::new("team", "jobs and mail"), KeyValue::new("zone", "a=b")]);
+    }
 }
