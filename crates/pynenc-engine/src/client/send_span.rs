@@ -9,6 +9,11 @@ use crate::task::RegisteredTask;
 use crate::trace_propagation::{SendSpan, Sending};
 
 impl Engine {
+    /// Whether submits may have spans.
+    pub(super) fn makes_send_spans(&self) -> bool {
+        self.settings().propagation.is_some()
+    }
+
     /// Starts the span of a submit of one call, and puts its trace context into the call.
     pub(super) fn start_send(&self, task: &RegisteredTask, options: &mut CallOptions) -> SendSpan {
         let queue = options.queue.as_ref().unwrap_or(&task.queue);
@@ -23,9 +28,6 @@ impl Engine {
         task: &RegisteredTask,
         calls: impl ExactSizeIterator<Item = &'a mut CallOptions>,
     ) -> SendSpan {
-        if self.settings().propagation.is_none() {
-            return SendSpan::NONE;
-        }
         let calls: Vec<_> = calls.collect();
         let queue = common(calls.iter().map(|options| options.queue.as_ref().unwrap_or(&task.queue)));
         let span = self.start_span(Some(&task.id), queue, Some(calls.len()), &CallOptions::default());
@@ -35,7 +37,7 @@ impl Engine {
 
     /// Starts the span of a submit of encoded calls, and puts its trace context into each.
     pub(super) fn start_encoded<'a>(&self, calls: impl ExactSizeIterator<Item = &'a mut EncodedCall>) -> SendSpan {
-        if self.settings().propagation.is_none() {
+        if !self.makes_send_spans() {
             return SendSpan::NONE;
         }
         let mut calls: Vec<_> = calls.collect();

@@ -83,12 +83,20 @@ impl Engine {
         let mut calls = calls.into_iter().peekable();
         let mut in_flight: Option<RoundTrip> = None;
         while calls.peek().is_some() {
-            let mut chunk: Vec<_> = calls.by_ref().take(BATCH).collect();
-            let span = self.start_batch(task, chunk.iter_mut().map(|call| &mut call.options));
-            let mut batch = Vec::with_capacity(chunk.len());
+            let mut batch = Vec::with_capacity(BATCH.min(calls.size_hint().0));
             let mut uploads = Uploads::default();
-            for call in chunk {
-                batch.push(self.prepare_call(task, call, &mut uploads)?);
+            let mut span = SendSpan::NONE;
+            if self.makes_send_spans() {
+                let mut chunk: Vec<_> = calls.by_ref().take(BATCH).collect();
+                span = self.start_batch(task, chunk.iter_mut().map(|call| &mut call.options));
+                for call in chunk {
+                    batch.push(self.prepare_call(task, call, &mut uploads)?);
+                }
+            } else {
+                // Without a `Vec` of calls, which are large and would be moved once more.
+                for call in calls.by_ref().take(BATCH) {
+                    batch.push(self.prepare_call(task, call, &mut uploads)?);
+                }
             }
             uploads.send(self).await?;
             // The next batch is encoded while this round trip is in progress.
