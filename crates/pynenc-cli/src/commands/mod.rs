@@ -33,7 +33,9 @@ use pynenc_builder::{Pynenc, PynencBuilder};
 use pynenc_core::config::LoggingConfig;
 use pynenc_engine::Result;
 
-use crate::arguments::{Arguments, Command, Worker, WorkerAction};
+#[cfg(feature = "metrics")]
+use crate::arguments::WorkerAction;
+use crate::arguments::{Arguments, Command, Worker};
 use crate::exit::Exit;
 use crate::in_memory::is_in_memory;
 use crate::output::Output;

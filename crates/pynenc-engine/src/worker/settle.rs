@@ -127,7 +127,9 @@ fn settled(engine: &Engine, attempt: &Attempt, reply: TransitionReply, decision:
             }
             let error_kind = decision.error_kind.as_deref();
             engine.changed(&StatusChange { id: *id, task, queue, record: &record, error_kind });
-            attempt.end_trace(&end_of(&record, decision));
+            if attempt.trace.get().is_some() {
+                attempt.end_trace(&end_of(&record, decision));
+            }
             attempt.settled_as(record);
         }
         TransitionReply::Refused(refusal) => {
