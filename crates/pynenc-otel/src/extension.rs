@@ -65,9 +65,9 @@ impl Extension for OtelExtension {
     }
 }
 
-/// Reads the gauges of the whole app if a runner of this process maintains the app, so that they are exported once.
+/// Reads the gauges of the whole app, if this process is the one that exports them.
 async fn read_app(engine: &Engine, recorder: &OtelRecorder, gauges: &mut AppGauges) {
-    if !engine.local_runners().iter().any(|runner| runner.maintains_app) {
+    if !engine.exports_app_gauges() {
         return recorder.hide_app();
     }
     let reading = recorder.reading_app();
