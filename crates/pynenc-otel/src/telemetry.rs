@@ -27,7 +27,7 @@ use crate::recorder::OtelRecorder;
 /// The version of the semantic conventions that the spans follow.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.42.0";
 
-/// What the builder of an app takes to export its traces and metrics.
+/// The exports of an app: the parts that its builder connects with the engine.
 #[derive(Debug)]
 pub struct Telemetry {
     /// Makes the spans, if traces are exported.

@@ -111,13 +111,12 @@ fn a_worker_without_its_store_is_live_and_not_ready() {
     server.restart();
     wait_for(port, "/readyz", 200);
     let (_, metrics) = get(port, "/metrics").unwrap();
-    let value = |series: &str| -> f64 {
-        let line = metrics.lines().find(|line| line.starts_with(series) && line.contains("heartbeat"));
-        let line = line.or_else(|| metrics.lines().find(|line| line.starts_with(series)));
-        line.unwrap_or_else(|| panic!("{series} in {metrics}")).rsplit(' ').next().unwrap().parse().unwrap()
+    let value = |name: &str, label: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+        line.unwrap_or_else(|| panic!("{name} in {metrics}")).rsplit(' ').next().unwrap().parse().unwrap()
     };
-    assert!(value("pynenc_store_reconnects_total") >= 1.0, "{metrics}");
-    assert!(value("pynenc_store_errors_total") >= 1.0, "{metrics}");
+    assert!(value("pynenc_store_reconnects_total", "app=") >= 1.0, "{metrics}");
+    assert!(value("pynenc_store_errors_total", "operation=\"heartbeat\"") >= 1.0, "{metrics}");
 }
 
 #[test]
@@ -146,15 +145,9 @@ fn an_address_that_is_in_use_is_an_error_with_advice() {
 
 #[test]
 fn worker_processes_listen_on_consecutive_ports() {
-    // Another program may take one of the ports. Then the worker fails, and other ones are tried.
     let program = Program::on_sqlite();
-    let first = (0..10).find_map(|_| {
-        let port = free_port();
-        let next = std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
-        drop(next);
-        Some(port)
-    });
-    let port = first.expect("two consecutive ports are free");
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let port = std::iter::repeat_with(free_port).find(|port| is_free(port + 1)).unwrap();
     let mut worker = program.start(&["worker", "--processes", "2", "--metrics", &format!("127.0.0.1:{port}")]);
     for port in [port, port + 1] {
         wait_for(port, "/readyz", 200);

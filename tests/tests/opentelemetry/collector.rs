@@ -24,7 +24,7 @@ pub(crate) struct Collector {
     received: Arc<(Mutex<Received>, Condvar)>,
 }
 
-/// What the collector has received.
+/// The spans and metrics that a collector has received.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Received {
     pub(crate) spans: Vec<Span>,
@@ -55,12 +55,12 @@ impl Collector {
         &self.address
     }
 
-    /// What was received until now.
+    /// Returns the spans and metrics that were received until now.
     pub(crate) fn received(&self) -> Received {
         self.received.0.lock().unwrap().clone()
     }
 
-    /// Waits until something was received.
+    /// Waits until enough was received, and returns it.
     pub(crate) fn wait_until(&self, is_enough: impl Fn(&Received) -> bool) -> Received {
         let (received, changed) = &*self.received;
         let guard = received.lock().unwrap();

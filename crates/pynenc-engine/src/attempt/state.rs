@@ -86,7 +86,12 @@ impl Attempt {
     pub(crate) fn in_trace<R>(&self, work: impl FnOnce() -> R) -> R {
         let Some(trace) = self.trace.get() else { return work() };
         let (mut work, mut result) = (Some(work), None);
-        trace.in_scope(&mut || result = work.take().map(|work| work()));
+        // A trace that does the work never, or twice, gets it done once.
+        trace.in_scope(&mut || {
+            if let Some(work) = work.take() {
+                result = Some(work());
+            }
+        });
         result.unwrap_or_else(|| work.take().expect("work without a result wasn't done")())
     }
 
