@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "web")]
+mod web;
 
 use std::ops::Deref;
 use std::sync::Arc;

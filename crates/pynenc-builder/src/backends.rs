@@ -69,6 +69,7 @@ macro_rules! features {
 features! {
     sections {
         "otel": pynenc_otel as section "otel" of OtelConfig;
+        "web": pynenc_web as section "web" of WebConfig;
     }
     extensions {
         "metrics": pynenc_metrics in metrics as section "metrics" of MetricsConfig;

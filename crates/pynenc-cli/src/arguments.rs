@@ -39,6 +39,7 @@ Examples:
   worker --metrics 0.0.0.0:9464         the same, with metrics and health probes
   call add --args '{\"x\": 1, \"y\": 2}' --wait
   invocations --status failed --since 2h
+  web                                   serve the web monitor and the HTTP API
   top                                   show live what the app does
   why 0196f5d2-…                        explain why an invocation isn't running
   retry --status failed --task add --dry-run
@@ -81,6 +82,10 @@ pub(crate) enum Command {
     /// queues, and used slots for the 20 busiest runners. Tasks are counted from the last 200 invocations that finished
     /// within 5 minutes, and from those that run.
     Top(Top),
+    /// Serve the HTTP API and the web monitor until the process is stopped
+    ///
+    /// By default it listens at 127.0.0.1:8460 and is read-only; see the section `web` of the settings.
+    Web(Web),
     /// List, inspect, pause, resume or fire triggers
     Triggers(Triggers),
     /// Append events to the app's event log
@@ -191,7 +196,7 @@ pub(crate) struct Call {
 }
 
 /// Options that choose invocations.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(crate) struct Filter {
     /// Only invocations with this status; repeat the option or separate statuses with commas
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status, help_heading = FILTERS)]
@@ -221,19 +226,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { status, task, since, until, .. } = self;
-        let filters_in_store = !status.is_empty() || task.is_some() || since.is_some() || until.is_some();
-        !filters_in_store && !self.needs_calls()
-    }
-
-    /// Whether the filter can only be applied after reading the history of each invocation.
-    pub(crate) fn needs_histories(&self) -> bool {
-        self.error.is_some() || self.active_since.is_some() || self.active_until.is_some()
-    }
-
-    /// Whether the filter can only be applied after reading the call or the history of each invocation.
-    pub(crate) fn needs_calls(&self) -> bool {
-        !self.arg.is_empty() || self.needs_histories()
+        *self == Self::default()
     }
 }
 
@@ -339,6 +332,46 @@ pub(crate) struct Top {
     /// Print one reading
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Web {
+    #[command(subcommand)]
+    pub(crate) action: Option<WebAction>,
+    /// Address of the listener [web.listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Let operators submit, cancel, retry, emit events, and pause and fire triggers [web.actions]
+    #[arg(long)]
+    pub(crate) actions: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebAction {
+    /// Print the line of a user with a password, for the file `web.credentials_file`; reads the password from standard input
+    Password(WebUser),
+    /// Print a new token on standard error, and its line for the file `web.credentials_file` on standard output
+    Token(WebUser),
+    /// Print the OpenAPI document of the API
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebUser {
+    /// Name of the user, for the audit log
+    pub(crate) name: String,
+    /// What the user may do: viewers see everything, operators may act too
+    #[arg(long, value_enum, default_value_t = WebRole::Viewer)]
+    pub(crate) role: WebRole,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WebRole {
+    /// Sees everything
+    Viewer,
+    /// Sees everything and may act
+    Operator,
 }
 
 #[derive(Debug, Args)]
@@ -497,12 +530,7 @@ fn status(text: &str) -> Result<Status, String> {
 
 /// Reads a time, or a duration before now.
 fn time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(ago) = duration(text) {
-        return Ok(Timestamp::from(std::time::SystemTime::now()) - ago);
-    }
-    let time = humantime::parse_rfc3339_weak(text);
-    time.map(Timestamp::from)
-        .map_err(|_| "expected a duration such as 2h, or a time such as 2026-03-01T12:00:00".into())
+    Timestamp::parse(text, std::time::SystemTime::now().into())
 }
 
 #[cfg(test)]

@@ -28,6 +28,23 @@ impl Timestamp {
         self.0
     }
 
+    /// Reads a time as people write it: in RFC 3339 such as `2026-03-01T12:00:00`, in UTC; a duration before `now` such as
+    /// `2h`; or the milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// The text is none of these.
+    pub fn parse(text: &str, now: Self) -> Result<Self, String> {
+        if let Ok(millis) = text.parse() {
+            return Ok(Self(millis));
+        }
+        if let Ok(ago) = crate::config::duration::parse(text) {
+            return Ok(now - ago);
+        }
+        let time = humantime::parse_rfc3339_weak(text).map(Self::from);
+        time.map_err(|_| "expected a duration such as 2h, or a time such as 2026-03-01T12:00:00".into())
+    }
+
     /// Returns the time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -41,6 +41,8 @@ pub struct AppState {
     pub at: Timestamp,
     /// The invocations by status, unfinished or within their retention. A missing status counts zero.
     pub statuses: BTreeMap<Status, u64>,
+    /// The forgotten invocations by their final status, since the last purge.
+    pub forgotten: BTreeMap<Status, u64>,
     /// The queues that have waiting invocations, a runner that serves them, or a task of this program.
     pub queues: BTreeMap<QueueName, QueueGauges>,
     /// The runners that are alive, or retired and still owners of invocations.
@@ -96,7 +98,8 @@ impl AppGauges {
         let (orchestrator, broker) = (&engine.parts().orchestrator, &engine.parts().broker);
         let (counts, runners) = (orchestrator.count().await?, orchestrator.runners().await?);
         let at = engine.parts().clock.now();
-        let mut state = AppState { at, statuses: counts.statuses, queues: BTreeMap::new(), runners };
+        let (statuses, forgotten) = (counts.statuses, counts.forgotten);
+        let mut state = AppState { at, statuses, forgotten, queues: BTreeMap::new(), runners };
         // A queue without waiting invocations is shown too, if a runner serves it or a task uses it.
         let served = state.introductions().flat_map(|it| it.queues.iter().cloned());
         let used = engine.tasks().all().into_iter().map(|task| task.queue.clone());

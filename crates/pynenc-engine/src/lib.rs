@@ -44,7 +44,8 @@ pub mod worker;
 pub use attempt::{Attempt, Halt};
 pub use backoff::store_backoff;
 pub use client::{
-    Call, Cancel, CancelAll, Emit, EncodedCall, Invocation, InvocationGroup, PreparedCall, ResumeReply, Why,
+    Call, Cancel, CancelAll, Emit, EncodedCall, Found, Invocation, InvocationGroup, PreparedCall, ResumeReply, Search,
+    Why,
 };
 pub use context::{FromContext, State, TaskContext};
 pub use engine::{Engine, Extension, Parts, Settings, StatusChange, WeakEngine};

@@ -22,6 +22,7 @@ local function forget(id)
     call('LREM', K.retained .. retention_of(reg, status_of(raw)), '1', id)
   end
   add_count(reg, status_of(raw), false, -1)
+  count_forgotten(status_of(raw))
 end
 
 for _, id in ipairs(ARGV) do run_item(forget, id) end

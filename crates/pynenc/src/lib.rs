@@ -78,6 +78,7 @@
 //! | `cli` | the command line for a program with tasks: `pynenc::cli` |
 //! | `metrics` | the metrics of an app for Prometheus, and health probes: `pynenc::metrics` |
 //! | `otel` | traces and metrics over OTLP, as the `OTEL_*` variables say: `pynenc::otel` |
+//! | `web` | the HTTP API and the web monitor: `app.web()`, `pynenc::web` |
 //! | `logging` | a `tracing` subscriber that follows the settings: `pynenc::logging` |
 //! | `yaml` | settings in `pynenc.yaml` |
 //! | `testing` | an app for tests, with virtual time: `pynenc::testing` |
@@ -94,6 +95,8 @@
 pub use pynenc_builder::backends::pynenc_metrics as metrics;
 #[cfg(feature = "triggers")]
 pub use pynenc_builder::backends::pynenc_triggers as triggers;
+#[cfg(feature = "web")]
+pub use pynenc_builder::backends::pynenc_web as web;
 #[cfg(feature = "workflow")]
 pub use pynenc_builder::backends::pynenc_workflow as workflows;
 pub use pynenc_builder::*;

@@ -2,14 +2,13 @@
 
 use indicatif::ProgressBar;
 use pynenc_core::{InvocationId, Status};
-use pynenc_engine::{Engine, Error, Result};
+use pynenc_engine::{Engine, Error, Result, Search};
 use serde_json::{Value, json};
 
 use crate::arguments::Bulk;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::search::{self, PAGE_SIZE};
-use crate::{partial_id, stderr};
+use crate::{partial_id, search, stderr};
 
 /// Returns the invocations of a command: those with the given ids, or those that match the filter and have a status
 /// that the command can change.
@@ -33,16 +32,17 @@ pub(super) async fn choose(
 }
 
 async fn search(app: &Engine, options: &Bulk, is_changeable: impl Fn(Status) -> bool) -> Result<Vec<InvocationId>> {
-    let mut query = search::query(app, &options.filter, PAGE_SIZE);
-    if query.statuses.is_empty() {
-        query.statuses = Status::ALL.to_vec();
+    let mut search = search::search(app, &options.filter);
+    let statuses = &mut search.find.statuses;
+    if statuses.is_empty() {
+        *statuses = Status::ALL.to_vec();
     }
-    query.statuses.retain(|status| is_changeable(*status));
-    if query.statuses.is_empty() {
+    statuses.retain(|status| is_changeable(*status));
+    if statuses.is_empty() {
         // The store takes an empty list as every status.
         return Ok(Vec::new());
     }
-    let found = search::search(app, query, &options.filter, usize::MAX, usize::MAX).await?;
+    let found = app.search(&search, usize::MAX, usize::MAX).await?;
     Ok(found.items.into_iter().map(|tracked| tracked.id).collect())
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn new(count: usize, label: &'static str) -> Self {
-        let bar = if count > PAGE_SIZE { stderr::progress_bar(count as u64, label) } else { ProgressBar::hidden() };
+        let bar = if count > Search::PAGE_SIZE { stderr::progress_bar(count as u64, label) } else { ProgressBar::hidden() };
         Self { done: Vec::with_capacity(count), bar }
     }
 

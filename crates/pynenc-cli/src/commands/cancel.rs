@@ -1,12 +1,11 @@
 //! `cancel`: cancels waiting invocations, and asks running ones to stop.
 
-use pynenc_engine::{Engine, Result};
+use pynenc_engine::{Engine, Result, Search};
 
 use super::bulk::{self, Change, Changes};
 use crate::arguments::Cancel;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::search::PAGE_SIZE;
 
 pub(super) async fn cancel(app: &Engine, options: &Cancel, output: &mut Output) -> Result<Exit> {
     let Cancel { bulk: chosen, only_this, with_children } = options;
@@ -16,7 +15,7 @@ pub(super) async fn cancel(app: &Engine, options: &Cancel, output: &mut Output) 
         return bulk::dry_run("cancel", &ids, output);
     }
     let mut changes = Changes::new(ids.len(), "cancelled");
-    for chunk in ids.chunks(PAGE_SIZE) {
+    for chunk in ids.chunks(Search::PAGE_SIZE) {
         let cancel = match (only_this, with_children) {
             (true, _) => app.cancel_all(chunk).only_these(),
             (_, true) => app.cancel_all(chunk).with_children(),

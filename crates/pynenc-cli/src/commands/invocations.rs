@@ -1,24 +1,24 @@
 //! `invocations`: lists invocations, filtered.
 
 use comfy_table::Cell;
-use pynenc_core::orchestrator::{Find, Tracked};
-use pynenc_engine::{Engine, Result};
+use pynenc_core::orchestrator::Tracked;
+use pynenc_engine::{Engine, Result, Search};
 use serde_json::{Value, json};
 
 use crate::arguments::Invocations;
 use crate::exit::Exit;
 use crate::output::{Output, cell, status_cell};
-use crate::search::{self, MAX_PAGES, PAGE_SIZE};
-use crate::stderr;
+use crate::{search, stderr};
 
 pub(super) async fn list(app: &Engine, options: &Invocations, output: &mut Output) -> Result<Exit> {
-    // If the store can't apply the whole filter, most of a page may not match, so that full pages save round trips.
-    let page_size = if options.filter.needs_calls() { PAGE_SIZE } else { options.limit.min(PAGE_SIZE) };
-    let query = Find { newest_first: !options.oldest_first, ..search::query(app, &options.filter, page_size) };
-    let found = search::search(app, query, &options.filter, options.limit, MAX_PAGES).await?;
+    let mut search = search::search(app, &options.filter);
+    search.find.newest_first = !options.oldest_first;
+    let mut found = app.search(&search, options.limit, Search::MAX_PAGES).await?;
+    let stopped_at = found.next.filter(|_| found.items.len() < options.limit);
+    found.items.truncate(options.limit);
     let head = ["id", "task", "status", "at", "queue", "attempt"];
     output.list(&found.items, as_json, (&head, row), "no invocations found")?;
-    if let Some(cursor) = found.stopped_at {
+    if let Some(cursor) = stopped_at {
         let option = if options.oldest_first { "since" } else { "until" };
         let text = format!("the search stopped before the last invocation; continue with `--{option} {}`", cursor.at);
         stderr::print("note", &text);

@@ -24,6 +24,8 @@ mod systemd;
 mod top;
 #[cfg(feature = "triggers")]
 mod triggers;
+#[cfg(feature = "web")]
+mod web;
 mod why;
 mod worker;
 #[cfg(feature = "workflow")]
@@ -54,6 +56,10 @@ pub(crate) async fn run(builder: PynencBuilder, arguments: Arguments, output: &m
         #[cfg(not(feature = "metrics"))]
         Command::Worker(Worker { action: Some(_), .. }) => missing_feature("worker health", "metrics"),
         Command::Worker(options) => worker::run(builder, &options, output).await,
+        #[cfg(feature = "web")]
+        Command::Web(options) => web::run(builder, &options, output).await,
+        #[cfg(not(feature = "web"))]
+        Command::Web(_) => missing_feature("web", "web"),
         Command::StatusMachine(options) => status_machine::draw(options.format, output),
         Command::Completions { shell } => Ok(completions::print(shell)),
         #[cfg(feature = "sqlite")]
@@ -108,13 +114,21 @@ async fn run_with_app(app: Pynenc, command: Command, output: &mut Output) -> Res
         | Command::Check(_)
         | Command::Worker(_)
         | Command::Db(_)
+        | Command::Web(_)
         | Command::StatusMachine(_)
         | Command::Completions { .. } => unreachable!("`run` handles the commands that need no app"),
     }
 }
 
 /// The error of a command whose feature is off.
-#[cfg(not(all(feature = "metrics", feature = "sqlite", feature = "top", feature = "triggers", feature = "workflow")))]
+#[cfg(not(all(
+    feature = "metrics",
+    feature = "sqlite",
+    feature = "top",
+    feature = "triggers",
+    feature = "web",
+    feature = "workflow"
+)))]
 fn missing_feature(command: &str, feature: &str) -> Result<Exit> {
     let error = pynenc_core::Error::config(format!("this program was built without the command `{command}`"));
     Err(pynenc_engine::Error::Config(error.with("advice", format!("turn on the feature `{feature}`"))))

@@ -29,7 +29,7 @@ fn row(runner: &RunnerInfo, now: Timestamp, with_tasks: bool) -> Vec<Cell> {
     let listed = |names: Vec<&str>| cell(names.join(", "));
     let mut row = vec![
         cell(runner.id),
-        cell(state(runner, now)),
+        cell(runner.state(now)),
         cell(format!("{} ago", duration(now.since(runner.last_heartbeat)))),
         cell(runner.owned),
         cell(introduction.map(|it| it.slots.to_string()).unwrap_or_default()),
@@ -38,14 +38,6 @@ fn row(runner: &RunnerInfo, now: Timestamp, with_tasks: bool) -> Vec<Cell> {
     ];
     row.extend(with_tasks.then(|| listed(introduction.map(tasks).unwrap_or_default())));
     row
-}
-
-pub(super) fn state(runner: &RunnerInfo, now: Timestamp) -> &'static str {
-    match (runner.retired, runner.is_alive(now)) {
-        (true, _) => "retired",
-        (false, true) => "alive",
-        (false, false) => "silent",
-    }
 }
 
 fn queues(introduction: &Introduction) -> Vec<&str> {
@@ -59,7 +51,7 @@ fn tasks(introduction: &Introduction) -> Vec<&str> {
 fn as_json(runner: &RunnerInfo, now: Timestamp) -> Value {
     json!({
         "id": runner.id,
-        "state": state(runner, now),
+        "state": runner.state(now),
         "last_heartbeat": runner.last_heartbeat,
         "lease_ms": u64::try_from(runner.lease.as_millis()).unwrap_or(u64::MAX),
         "owned": runner.owned,

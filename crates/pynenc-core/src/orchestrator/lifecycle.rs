@@ -300,5 +300,6 @@ pub trait Lifecycle: Component {
     /// # Behavior
     ///
     /// - counts follow every transition
+    /// - a forgotten invocation is counted by its final status
     async fn count(&self) -> Result<Counts>;
 }

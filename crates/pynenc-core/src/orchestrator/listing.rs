@@ -43,4 +43,14 @@ pub struct Counts {
     pub statuses: BTreeMap<Status, u64>,
     /// Invocations by queue that wait there for a claim, due or not.
     pub queued: BTreeMap<QueueName, u64>,
+    /// Forgotten invocations by their final status, since the last purge. With the present ones they are the number of all
+    /// invocations that ever finished, which only grows.
+    pub forgotten: BTreeMap<Status, u64>,
+}
+
+impl Counts {
+    /// The number of invocations that ever finished with a status, including those that were forgotten.
+    pub fn ever(&self, status: Status) -> u64 {
+        [&self.statuses, &self.forgotten].iter().filter_map(|counts| counts.get(&status)).sum()
+    }
 }

@@ -85,6 +85,15 @@ impl RunnerInfo {
     pub fn is_alive(&self, now: Timestamp) -> bool {
         !self.retired && now < self.last_heartbeat + self.lease
     }
+
+    /// The state for people: `alive`; `silent` if its lease has expired, but nobody has retired it yet; or `retired`.
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        match (self.retired, self.is_alive(now)) {
+            (true, _) => "retired",
+            (false, true) => "alive",
+            (false, false) => "silent",
+        }
+    }
 }
 
 /// A notification for a runner between two heartbeats.

@@ -202,6 +202,39 @@ impl EncodedCall {
         self.options.idempotency_key = Some(key.into());
         self
     }
+
+    /// As [`Call::at`].
+    #[must_use]
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.options.due = Some(Due::At(Timestamp::from(time)));
+        self
+    }
+
+    /// As [`Call::timeout`].
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// As [`Call::max_retries`].
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.options.max_retries = Some(retries);
+        self
+    }
+
+    /// As [`Call::traceparent`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if it doesn't have the format of W3C Trace Context.
+    pub fn traceparent(mut self, traceparent: &str) -> Result<Self> {
+        let trace = TraceContext { traceparent: traceparent.into(), tracestate: None };
+        trace.check()?;
+        self.options.trace = Some(trace);
+        Ok(self)
+    }
 }
 
 #[cfg(test)]

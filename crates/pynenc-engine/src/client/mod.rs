@@ -10,10 +10,12 @@ mod events;
 mod explain;
 mod group;
 mod invocation;
+mod partial_id;
 mod prepared;
 mod result;
 mod resume;
 mod retry;
+mod search;
 mod send_span;
 mod submit;
 
@@ -26,3 +28,4 @@ pub use invocation::Invocation;
 pub use prepared::PreparedCall;
 pub use resume::ResumeReply;
 pub use retry::retry_id;
+pub use search::{Found, Search};

@@ -9,6 +9,11 @@ local function add_count(reg, status, queued, by)
   counted[field] = (counted[field] or 0) + by
 end
 
+local function count_forgotten(status)
+  local field = 'f' .. string.char(status)
+  counted[field] = (counted[field] or 0) + 1
+end
+
 -- The retention of a finished invocation, in milliseconds.
 local function retention_of(reg, status)
   return int(status == S.failed and reg.failure_retention or reg.retention)

@@ -1,6 +1,5 @@
 //! Reading many invocations at once: records, inspections, listings and counts.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pynenc_core::orchestrator::{Counts, Find, Inspection, Tracked};
@@ -164,15 +163,17 @@ fn sorted_ids(values: Value) -> Result<Vec<InvocationId>> {
 
 pub(super) async fn count(client: &Client) -> Result<Counts> {
     let fields = list(client.send(redis::cmd("HGETALL").arg(client.key(Key::Counts))).await?)?;
-    let mut counts = Counts { statuses: BTreeMap::new(), queued: BTreeMap::new() };
+    let mut counts = Counts::default();
     for pair in fields.chunks_exact(2) {
         let (field, count) = (bytes(pair[0].clone())?, bytes(pair[1].clone())?);
         let count = text(&count)?.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         let [kind, code, queue @ ..] = &field[..] else { return Err(unexpected_reply("a count")) };
-        if count > 0 {
-            *counts.statuses.entry(entry::status(*code)?).or_default() += count;
+        if count == 0 {
+            continue;
         }
-        if count > 0 && *kind == b'q' {
+        let counts_of_status = if *kind == b'f' { &mut counts.forgotten } else { &mut counts.statuses };
+        *counts_of_status.entry(entry::status(*code)?).or_default() += count;
+        if *kind == b'q' {
             *counts.queued.entry(text(queue)?.into()).or_default() += count;
         }
     }

@@ -12,8 +12,6 @@ use pynenc_engine::{AppGauges, AppState, Engine, Result};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::commands::runners;
-
 /// The number of queues whose ready and delayed invocations are counted: those with the most waiting ones.
 pub(super) const MAX_QUEUES: usize = 20;
 /// The number of runners whose invocations are read: those with the most.
@@ -44,7 +42,7 @@ pub(super) struct Reading {
     pub(super) tasks: Vec<Task>,
 }
 
-/// Invocations per second. Each is too low while invocations are deleted, because their retention is over.
+/// Invocations per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rates {
     pub(super) submitted: f64,
@@ -134,7 +132,7 @@ impl Reader {
         let state = self.gauges.state(app).await?;
         let owned = owned(app, &state).await?;
         self.read_finished(app, &state).await?;
-        let rates = self.rates(Totals::of(&state.statuses), Instant::now());
+        let rates = self.rates(Totals::of(&state), Instant::now());
         let app_id = app.settings().app_id.to_string();
         Ok(reading(app_id, &state, rates, &owned, self.finished.values()))
     }
@@ -176,9 +174,11 @@ impl Reader {
 }
 
 impl Totals {
-    fn of(statuses: &BTreeMap<Status, u64>) -> Self {
+    /// Counts forgotten invocations too, so that no number decreases while the app isn't purged.
+    fn of(state: &AppState) -> Self {
+        let counted = state.statuses.iter().chain(&state.forgotten);
         let sum = |is_counted: fn(Status) -> bool| {
-            statuses.iter().filter(|(status, _)| is_counted(**status)).map(|(_, count)| count).sum()
+            counted.clone().filter(|(status, _)| is_counted(**status)).map(|(_, count)| count).sum()
         };
         Self { all: sum(|_| true), finished: sum(Status::is_final), failed: sum(|status| status == Status::Failed) }
     }
@@ -275,7 +275,7 @@ fn shown_runner(runner: &RunnerInfo, now: Timestamp, slots_used: Option<u64>) ->
     Runner {
         id: runner.id.to_string(),
         description: runner.description.to_string(),
-        state: runners::state(runner, now),
+        state: runner.state(now),
         heard: now.since(runner.last_heartbeat),
         owned: runner.owned,
         slots: introduction.slots,
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(rates(2, 120), Some(Rates { submitted: 10.0, finished: 5.0, failed: 0.0 }));
         assert_eq!(rates(11, 120).map(|it| it.submitted), Some(20.0 / 11.0));
         assert_eq!(rates(20, 120).map(|it| it.submitted), Some(0.0), "the first reading is too old");
-        assert_eq!(rates(22, 90).map(|it| it.submitted), Some(0.0), "invocations were deleted");
+        assert_eq!(rates(22, 90).map(|it| it.submitted), Some(0.0), "the app was purged");
     }
 
     #[test]

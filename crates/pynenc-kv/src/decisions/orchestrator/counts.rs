@@ -21,19 +21,24 @@ struct Totals {
     statuses: [u64; Status::ALL.len()],
     /// The number of queued invocations that a lane registered.
     queued_in_lanes: u64,
+    /// The number of forgotten invocations by their last status, in the same order.
+    forgotten: [u64; Status::ALL.len()],
 }
 
 impl Packed for Totals {
     fn pack(&self, to: &mut Vec<u8>) {
-        // A list, because another version may have another number of statuses.
+        // Lists, because another version may have another number of statuses.
         self.statuses.to_vec().pack(to);
         self.queued_in_lanes.pack(to);
+        self.forgotten.to_vec().pack(to);
     }
 
     fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
         let mut totals = Self::default();
-        totals.statuses.iter_mut().zip(Vec::unpack(from)?).for_each(|(count, stored)| *count = stored);
+        let fill = |counts: &mut [u64], stored| counts.iter_mut().zip::<Vec<u64>>(stored).for_each(|(it, stored)| *it = stored);
+        fill(&mut totals.statuses, Vec::unpack(from)?);
         totals.queued_in_lanes = Packed::unpack(from)?;
+        fill(&mut totals.forgotten, Vec::unpack(from)?);
         Ok(totals)
     }
 }
@@ -48,6 +53,11 @@ impl<S: Storage> Counters<S> {
         let count = &mut self.totals.get_mut()?.statuses[status as usize];
         *count = count.saturating_sub(1);
         Ok(())
+    }
+
+    pub(super) fn forget(&mut self, status: Status) -> Result<()> {
+        self.totals.get_mut()?.forgotten[status as usize] += 1;
+        self.remove(status)
     }
 
     /// Counts an invocation in another status than before.
@@ -80,8 +90,13 @@ impl<S: Storage> Counters<S> {
     }
 
     pub(super) fn counts(&mut self) -> Result<Counts> {
-        let statuses = Status::ALL.iter().zip(&self.totals.get()?.statuses).map(|(status, count)| (*status, *count));
-        let mut counts = Counts { statuses: statuses.filter(|(_, count)| *count > 0).collect(), ..Counts::default() };
+        let by_status = |counts: &[u64]| {
+            let counted = Status::ALL.iter().copied().zip(counts.iter().copied());
+            counted.filter(|(_, count)| *count > 0).collect()
+        };
+        let Totals { statuses, forgotten, .. } = self.totals.get()?;
+        let (statuses, forgotten) = (by_status(statuses), by_status(forgotten));
+        let mut counts = Counts { statuses, forgotten, ..Counts::default() };
         for queue in self.queued.keys()? {
             if let Some(count) = self.queued.get(&queue)?.copied().filter(|count| *count > 0) {
                 counts.queued.insert(queue, count);

@@ -312,7 +312,7 @@ impl<S: crate::storage::Storage, E: Effects> State<S, E> {
         self.order.remove(&entry.position)?;
         self.retained.remove(&Cursor { at: entry.kept_until, id })?;
         self.unsuccessful.remove(&entry.position)?;
-        self.counters.remove(entry.record().status)?;
+        self.counters.forget(entry.record().status)?;
         self.outbox.forget(id)?;
         for key in &entry.idempotency_keys {
             self.keys.forget(key)?;

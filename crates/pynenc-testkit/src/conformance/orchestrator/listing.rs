@@ -26,6 +26,7 @@ trials! { pub(super) Given:
     "the filter for queued invocations leaves out those that changed too recently" => changed_are_not_listed,
     "the filter for an owner matches an invocation until it leaves its owner" => owned_are_listed,
     "counts follow every transition" => counts_follow,
+    "a forgotten invocation is counted by its final status" => forgotten_are_counted,
 }
 
 async fn unknown_is_none(orchestrator: Given) {
@@ -250,7 +251,24 @@ async fn assert_counted(orchestrator: &Given) {
     let mut counts = orchestrator.count().await.expect("count");
     counts.statuses.retain(|_, count| *count > 0);
     counts.queued.retain(|_, count| *count > 0);
-    assert_eq!(counts, Counts { statuses, queued });
+    assert_eq!(counts, Counts { statuses, queued, ..Counts::default() });
+}
+
+async fn forgotten_are_counted(orchestrator: Given) {
+    let (first, second, kept) =
+        (orchestrator.success().await, orchestrator.success().await, orchestrator.success().await);
+    let (failed, running) = (orchestrator.reached(Status::Failed).await, orchestrator.running(RunnerId::new()).await);
+    let before = orchestrator.count().await.expect("count");
+    assert_eq!((before.ever(Status::Success), before.ever(Status::Failed)), (3, 1));
+    // An invocation that isn't finished is not forgotten, and an unknown one isn't counted.
+    for ids in [[first.id, failed.id], [second.id, running.id], [first.id, InvocationId::new()]] {
+        orchestrator.forget(&ids).await.expect("forget");
+    }
+    let after = orchestrator.count().await.expect("count");
+    assert_eq!(after.forgotten, [(Status::Success, 2), (Status::Failed, 1)].into());
+    assert_eq!((after.ever(Status::Success), after.ever(Status::Failed)), (3, 1), "{kept:?} is still there");
+    orchestrator.purge().await.expect("purge");
+    assert_eq!(orchestrator.count().await.expect("count").forgotten, [].into());
 }
 
 async fn counts_follow(orchestrator: Given) {
