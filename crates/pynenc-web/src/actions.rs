@@ -90,6 +90,23 @@ pub(crate) async fn submit(state: &WebState, user: &User, new: NewCall) -> Resul
 }
 
 impl NewCall {
+    /// A call with no options but a delay.
+    pub(crate) fn new(task: String, arguments: Map<String, Value>, delay: Option<String>) -> Self {
+        Self {
+            task,
+            arguments,
+            delay,
+            at: None,
+            priority: None,
+            queue: None,
+            idempotency_key: None,
+            timeout: None,
+            max_retries: None,
+            traceparent: None,
+            wait: None,
+        }
+    }
+
     fn apply_options(self, mut call: EncodedCall) -> Result<EncodedCall, Problem> {
         if self.delay.is_some() && self.at.is_some() {
             return Err(Problem::invalid_request("`delay` and `at` exclude each other"));

@@ -6,7 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use sha2::{Digest, Sha256};
+use pynenc_core::Digest;
 
 use crate::state::WebState;
 
@@ -17,9 +17,17 @@ struct Asset {
     content: &'static str,
 }
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 const ASSETS: &[Asset] = &[
+    Asset { name: "geometry.mjs", content_type: SCRIPT, content: include_str!("assets/geometry.mjs") },
+    Asset { name: "timeline.mjs", content_type: SCRIPT, content: include_str!("assets/timeline.mjs") },
     Asset { name: "style.css", content_type: "text/css; charset=utf-8", content: include_str!("assets/style.css") },
-    Asset { name: "monitor.js", content_type: "text/javascript; charset=utf-8", content: include_str!("assets/monitor.js") },
+    Asset {
+        name: "monitor.js",
+        content_type: "text/javascript; charset=utf-8",
+        content: include_str!("assets/monitor.js"),
+    },
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("assets/icon.svg") },
 ];
 
@@ -32,8 +40,7 @@ async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     };
-    let digest = Sha256::digest(asset.content);
-    let tag = format!("\"{}\"", digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>());
+    let tag = format!("\"{}\"", Digest::of(asset.content.as_bytes()));
     let caching = [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag.clone())];
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();

@@ -111,13 +111,15 @@ impl Section for WebConfig {
         self.proxies()?;
         let is_path = self.prefix.starts_with('/') && !self.prefix.ends_with('/');
         let is_plain = self.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte));
-        if !self.prefix.is_empty() && !(is_path && is_plain) {
+        let is_prefix = self.prefix.is_empty() || (is_path && is_plain);
+        if !is_prefix {
             let message = "the setting `web.prefix` must be a path such as \"/pynenc\": it begins with `/`, doesn't end \
                            with `/`, and has letters, digits and -_.~ only";
             return Err(Error::config(message).with("found", &self.prefix));
         }
         if !self.proxy_user_header.is_empty() && axum::http::HeaderName::try_from(&self.proxy_user_header).is_err() {
-            let message = "the setting `web.proxy_user_header` must be the name of a header, such as \"X-Forwarded-User\"";
+            let message =
+                "the setting `web.proxy_user_header` must be the name of a header, such as \"X-Forwarded-User\"";
             return Err(Error::config(message).with("found", &self.proxy_user_header));
         }
         if self.session_lifetime.is_zero() {
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn arguments_are_hidden_by_default_on_an_address_that_others_can_reach() {
-        let resolve = |visibility: ArgumentVisibility, is_loopback| visibility.resolve(is_loopback, ArgumentPrinting::Names);
+        let resolve =
+            |visibility: ArgumentVisibility, is_loopback| visibility.resolve(is_loopback, ArgumentPrinting::Names);
         assert_eq!(resolve(ArgumentVisibility::Auto, true), ArgumentPrinting::Names);
         assert_eq!(resolve(ArgumentVisibility::Auto, false), ArgumentPrinting::Hidden);
         assert_eq!(resolve(ArgumentVisibility::Full, false), ArgumentPrinting::Full);

@@ -131,7 +131,9 @@ fn entrance(config: &WebConfig, address: IpAddr) -> Result<Entrance, Error> {
     if address.is_loopback() {
         let host = config.listen.rsplit_once(':').map_or("", |(host, _)| host);
         let own = ["localhost", "127.0.0.1", "::1", host.trim_matches(['[', ']'])].map(str::to_owned);
-        return Ok(Entrance::Loopback(own.into_iter().chain([address.to_string()]).chain(config.hosts.clone()).collect()));
+        return Ok(Entrance::Loopback(
+            own.into_iter().chain([address.to_string()]).chain(config.hosts.clone()).collect(),
+        ));
     }
     if config.has_authentication() {
         return Ok(Entrance::Open);
@@ -162,7 +164,8 @@ fn router(state: &WebState) -> Router {
 
 /// Refuses a request of the API that its user may not send.
 async fn protect(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
-    match state.access.authenticate(&request) {
+    let client = state.access.client(&request);
+    match state.access.authenticate(&request, &client) {
         Ok(user) => {
             request.extensions_mut().insert(user);
             next.run(request).await

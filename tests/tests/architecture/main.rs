@@ -22,6 +22,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pynenc-otel", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-triggers", &["pynenc-core", "pynenc-engine"]),
     ("pynenc-workflow", &["pynenc-core", "pynenc-engine"]),
+    // It shows triggers and workflows.
+    ("pynenc-web", &["pynenc-core", "pynenc-engine", "pynenc-triggers", "pynenc-workflow"]),
     (
         "pynenc-builder",
         &[
@@ -33,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "pynenc-redis",
             "pynenc-sqlite",
             "pynenc-triggers",
+            "pynenc-web",
             "pynenc-workflow",
         ],
     ),
@@ -110,6 +113,7 @@ fn a_backend_is_compiled_only_with_its_feature() {
         "pynenc-redis",
         "pynenc-sqlite",
         "pynenc-triggers",
+        "pynenc-web",
         "pynenc-workflow",
     ];
     let always = dependencies(builder.expect("there is a builder")).filter(|dependency| !dependency.optional);

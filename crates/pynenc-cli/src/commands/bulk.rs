@@ -73,7 +73,8 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn new(count: usize, label: &'static str) -> Self {
-        let bar = if count > Search::PAGE_SIZE { stderr::progress_bar(count as u64, label) } else { ProgressBar::hidden() };
+        let bar =
+            if count > Search::PAGE_SIZE { stderr::progress_bar(count as u64, label) } else { ProgressBar::hidden() };
         Self { done: Vec::with_capacity(count), bar }
     }
 

@@ -40,7 +40,10 @@ async fn serve(builder: PynencBuilder, output: &mut Output) -> Result<Exit> {
     stderr::init_logging(&builder.section()?)?;
     let app = builder.build().await?;
     if is_in_memory(&app) {
-        stderr::print("note", "this app is in the memory of its own process, so the monitor sees nothing of other processes");
+        stderr::print(
+            "note",
+            "this app is in the memory of its own process, so the monitor sees nothing of other processes",
+        );
     }
     let listening = app.web()?.listen().await?;
     let url = listening.url();

@@ -46,7 +46,7 @@ pub(crate) struct Access {
 }
 
 /// The sender of a request, as far as the network knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Client {
     /// The address; `None` if the program's own server doesn't say it.
     pub(crate) address: Option<IpAddr>,
@@ -56,6 +56,14 @@ pub(crate) struct Client {
     host: Option<String>,
     /// Whether the request came through a trusted proxy.
     is_proxied: bool,
+}
+
+impl Client {
+    /// The scheme and the host by which the sender reaches the server.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}", self.host.as_deref().unwrap_or("localhost"))
+    }
 }
 
 impl Access {
@@ -149,7 +157,9 @@ impl Access {
     fn anonymous(&self, client: &Client) -> Result<User, Problem> {
         let is_authenticated = self.credentials.is_some() || self.proxy_user_header.is_some();
         match &self.entrance {
-            _ if is_authenticated => Err(Problem::unauthenticated("log in, or send a token as `Authorization: Bearer …`")),
+            _ if is_authenticated => {
+                Err(Problem::unauthenticated("log in, or send a token as `Authorization: Bearer …`"))
+            }
             Entrance::Loopback(names) if is_own_host(client.host.as_deref(), names) => {
                 Ok(User { name: "local".to_owned(), role: Role::Operator })
             }
@@ -178,7 +188,10 @@ impl Access {
             return Err(Problem::forbidden(detail));
         }
         if user.role == Role::Viewer {
-            return Err(Problem::forbidden(format!("`{}` has the role viewer; this needs the role operator", user.name)));
+            return Err(Problem::forbidden(format!(
+                "`{}` has the role viewer; this needs the role operator",
+                user.name
+            )));
         }
         Ok(())
     }
@@ -188,10 +201,13 @@ impl Access {
     /// # Errors
     ///
     /// The request brings no proof of its user, or the user may not send it.
-    pub(crate) fn authenticate(&self, request: &Request) -> Result<User, Problem> {
-        let client = self.client(request);
-        let user = self.user(request, &client)?;
-        self.allow(request, &client, &user)?;
+    pub(crate) fn authenticate(&self, request: &Request, client: &Client) -> Result<User, Problem> {
+        let user = self.user(request, client)?;
+        if let Err(problem) = self.allow(request, client, &user) {
+            let (path, why) = (request.uri().path(), &problem.detail);
+            tracing::info!(target: "pynenc_web::audit", user = user.name, role = %user.role, path, why, "refused an action");
+            return Err(problem);
+        }
         Ok(user)
     }
 

@@ -12,8 +12,7 @@ use std::time::{Duration, SystemTime};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use pynenc_core::{Error, Result};
-use sha2::{Digest, Sha256};
+use pynenc_core::{Digest, Error, Result};
 use tokio::time::Instant;
 
 use super::user::{Role, User};
@@ -129,7 +128,7 @@ impl Users {
 
     /// The user with this token.
     pub(super) fn of_token(&self, token: &str) -> Option<&User> {
-        self.tokens.get(&hex(&Sha256::digest(token)))
+        self.tokens.get(&Digest::of(token.as_bytes()).to_string())
     }
 
     /// The role of the user with a password.
@@ -171,8 +170,8 @@ pub fn password_line(name: &str, role: Role, password: &str) -> Result<String> {
 /// The name is empty or has spaces, or the system has no random numbers.
 pub fn new_token_line(name: &str, role: Role) -> Result<(String, String)> {
     check_name(name)?;
-    let token = format!("{TOKEN_PREFIX}{}", random_hex()?);
-    let line = format!("token {name} {role} {}", hex(&Sha256::digest(&token)));
+    let token = format!("{TOKEN_PREFIX}{}", random_digits()?);
+    let line = format!("token {name} {role} {}", Digest::of(token.as_bytes()));
     Ok((token, line))
 }
 
@@ -181,15 +180,12 @@ fn check_name(name: &str) -> Result<()> {
     if is_word { Ok(()) } else { Err(Error::invalid("a user's name is one word").with("found", name)) }
 }
 
-/// 256 random bits, as hexadecimal digits.
-pub(super) fn random_hex() -> Result<String> {
+/// A secret of 256 random bits, as hexadecimal digits.
+pub(super) fn random_digits() -> Result<String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Error::unavailable("the system has no random numbers").caused_by(error))?;
-    Ok(hex(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::unavailable("the system has no random numbers").caused_by(error))?;
+    Ok(Digest::of(&bytes).to_string())
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pynenc_core::Result;
-use sha2::{Digest, Sha256};
+use pynenc_core::{Digest, Result};
 use tokio::time::Instant;
 
-use super::credentials::random_hex;
+use super::credentials::random_digits;
 
 /// The maximum number of logins at a time. One more ends the oldest.
 const MAX_SESSIONS: usize = 10_000;
@@ -17,7 +16,7 @@ const MAX_SESSIONS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Sessions {
     lifetime: Duration,
-    open: Mutex<HashMap<[u8; 32], Session>>,
+    open: Mutex<HashMap<Digest, Session>>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ impl Sessions {
 
     /// Logs a user in, and returns the secret for the browser's cookie.
     pub(super) fn open(&self, user: &str) -> Result<String> {
-        let secret = random_hex()?;
+        let secret = random_digits()?;
         let now = Instant::now();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, session| session.expires > now);
@@ -62,8 +61,8 @@ impl Sessions {
     }
 }
 
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret).into()
+fn digest(secret: &str) -> Digest {
+    Digest::of(secret.as_bytes())
 }
 
 #[cfg(test)]

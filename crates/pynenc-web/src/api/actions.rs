@@ -16,11 +16,7 @@ use crate::problem::{ApiResult, Problem};
 use crate::state::WebState;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new()
-        .routes(routes!(submit))
-        .routes(routes!(cancel))
-        .routes(routes!(retry))
-        .routes(routes!(emit))
+    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(cancel)).routes(routes!(retry)).routes(routes!(emit))
 }
 
 /// Submit a call

@@ -1,4 +1,4 @@
-//! The endpoints under `/api/v1`, and the OpenAPI document that describes them.
+//! The endpoints under `/api/v1`, and the `OpenAPI` document that describes them.
 
 mod actions;
 mod reads;
@@ -62,7 +62,7 @@ fn endpoints() -> OpenApiRouter<WebState> {
     router
 }
 
-/// The OpenAPI document of the API, as JSON. Paths begin at the server's prefix.
+/// The `OpenAPI` document of the API, as JSON. Paths begin at the server's prefix.
 pub fn openapi() -> serde_json::Value {
     serde_json::to_value(document(endpoints().split_for_parts().1, "")).unwrap_or_default()
 }

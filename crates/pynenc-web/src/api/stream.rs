@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Sse;
-use axum::response::sse::{Event, KeepAlive};
-use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream};
+use futures_util::stream::{BoxStream, StreamExt, iter, unfold};
 use pynenc_core::InvocationId;
+use pynenc_core::orchestrator::Completion;
 use tokio::time::sleep;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::extract::{Path, Query};
-use crate::model::{self, InvocationRow, InvocationsQuery, parse_id};
+use crate::model::{self, InvocationPage, InvocationRow, InvocationsQuery, parse_id};
 use crate::problem::Problem;
 use crate::readings::Overview;
 use crate::state::WebState;
@@ -26,10 +27,27 @@ use crate::state::WebState;
 /// The time between two readings of an open stream.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-type Events = Sse<axum::response::sse::KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
+type Events = Sse<KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
     OpenApiRouter::new().routes(routes!(overview)).routes(routes!(invocations)).routes(routes!(invocation))
+}
+
+/// The source of a stream's events.
+trait Feed: Send + Sized + 'static {
+    /// Waits for the next events, of which there may be none; `None` ends the stream.
+    fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>> + Send;
+}
+
+/// The response of a stream. It ends with its feed, and when the server stops.
+fn stream<F: Feed>(state: &WebState, feed: F) -> Events {
+    let events = unfold(feed, |mut feed| async move { Some((feed.next().await?, feed)) });
+    let events = events.flat_map(iter).map(Ok).take_until(state.closed()).boxed();
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+fn event(name: &str, value: &impl serde::Serialize) -> Vec<Event> {
+    vec![Event::default().event(name).json_data(value).unwrap_or_default()]
 }
 
 /// The state of the app, whenever it changes
@@ -40,21 +58,31 @@ pub(super) fn routes() -> OpenApiRouter<WebState> {
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 async fn overview(State(state): State<WebState>) -> Events {
-    let read = |(state, last): (WebState, Option<Arc<Overview>>)| async move {
-        let overview = match state.readings.overview(&state.app).await {
-            Ok(overview) => overview,
-            Err(error) => return (problem(&error.into()), (state, last)),
-        };
-        let is_same = last.as_ref().is_some_and(|last| is_same(last, &overview));
-        let events = if is_same { Vec::new() } else { vec![event("overview", &*overview)] };
-        (events, (state, Some(overview)))
-    };
-    events(&state, changes((state.clone(), None), read))
+    stream(&state, OverviewFeed { state: state.clone(), last: None })
 }
 
-/// Whether only the time of two readings differs.
-fn is_same(last: &Overview, now: &Overview) -> bool {
-    Overview { at: now.at, ..last.clone() } == *now
+struct OverviewFeed {
+    state: WebState,
+    last: Option<Arc<Overview>>,
+}
+
+impl Feed for OverviewFeed {
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        if self.last.is_some() {
+            sleep(INTERVAL).await;
+        }
+        let now = match self.state.readings.overview(&self.state.app).await {
+            Ok(now) => now,
+            Err(error) => {
+                sleep(INTERVAL).await;
+                return Some(event("problem", &Problem::from(error)));
+            }
+        };
+        let is_same = |last: &Arc<Overview>| Overview { at: now.at, ..(**last).clone() } == *now;
+        let events = if self.last.as_ref().is_some_and(is_same) { Vec::new() } else { event("overview", &*now) };
+        self.last = Some(now);
+        Some(events)
+    }
 }
 
 /// The invocations of a list that are new or changed
@@ -65,28 +93,43 @@ fn is_same(last: &Overview, now: &Overview) -> bool {
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 async fn invocations(State(state): State<WebState>, Query(query): Query<InvocationsQuery>) -> Result<Events, Problem> {
-    // A wrong filter is a problem of the request.
-    let page = model::invocations(&state, &query).await?;
-    type Versions = HashMap<InvocationId, u64>;
-    let first = Some(page);
-    let read = move |(state, seen, first): (WebState, Option<Versions>, Option<model::InvocationPage>)| {
-        let query = query.clone();
-        async move {
-            let page = match first {
-                Some(page) => page,
-                None => match model::invocations(&state, &query).await {
-                    Ok(page) => page,
-                    Err(error) => return (problem(&error), (state, seen, None)),
-                },
-            };
-            let versions = page.items.iter().map(|row| (row.id, row.version)).collect();
-            let is_new = |row: &InvocationRow| seen.as_ref().is_none_or(|seen| seen.get(&row.id) != Some(&row.version));
-            let rows: Vec<_> = page.items.into_iter().filter(is_new).collect();
-            let events = if rows.is_empty() && seen.is_some() { Vec::new() } else { vec![event("invocations", &rows)] };
-            (events, (state, Some(versions), None))
-        }
-    };
-    Ok(events(&state, changes((state.clone(), None, first), read)))
+    // Reads the first page before the stream begins, so that a wrong filter is a problem of the request.
+    let first = Some(model::invocations(&state, &query).await?);
+    Ok(stream(&state, InvocationsFeed { state: state.clone(), query, first, seen: HashMap::new() }))
+}
+
+struct InvocationsFeed {
+    state: WebState,
+    query: InvocationsQuery,
+    first: Option<InvocationPage>,
+    /// The versions of the rows of the last page.
+    seen: HashMap<InvocationId, u64>,
+}
+
+impl InvocationsFeed {
+    async fn read_later(&self) -> Result<InvocationPage, Problem> {
+        sleep(INTERVAL).await;
+        model::invocations(&self.state, &self.query).await
+    }
+}
+
+impl Feed for InvocationsFeed {
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        let is_first = self.first.is_some();
+        let page = match self.first.take() {
+            Some(first) => Ok(first),
+            None => self.read_later().await,
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(problem) => return Some(event("problem", &problem)),
+        };
+        let versions = page.items.iter().map(|row| (row.id, row.version)).collect();
+        let seen = std::mem::replace(&mut self.seen, versions);
+        let is_changed = |row: &InvocationRow| seen.get(&row.id) != Some(&row.version);
+        let rows: Vec<_> = page.items.into_iter().filter(is_changed).collect();
+        Some(if rows.is_empty() && !is_first { Vec::new() } else { event("invocations", &rows) })
+    }
 }
 
 /// An invocation, whenever it changes
@@ -97,74 +140,54 @@ async fn invocations(State(state): State<WebState>, Query(query): Query<Invocati
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 async fn invocation(State(state): State<WebState>, Path(id): Path<String>) -> Result<Events, Problem> {
     let id = parse_id(&id)?;
+    // An unknown invocation is a problem of the request.
+    state.app.status(id).await?;
     let completions = state.app.parts().orchestrator.watch(&[id]).await?;
-    let first = model::invocation(&state, id).await?;
-    let stream = unfold((state.clone(), Some(completions), Some(first), 0), move |step| next_version(step, id));
-    Ok(events(&state, stream.flat_map(|events| futures_util::stream::iter(events)).boxed()))
+    Ok(stream(&state, InvocationFeed { state: state.clone(), id, completions, seen: 0, is_over: false }))
 }
 
-type Watch = BoxStream<'static, pynenc_core::orchestrator::Completion>;
-type Step = (WebState, Option<Watch>, Option<model::Invocation>, u64);
+struct InvocationFeed {
+    state: WebState,
+    id: InvocationId,
+    completions: BoxStream<'static, Completion>,
+    /// The version of the last event; zero before the first one.
+    seen: u64,
+    is_over: bool,
+}
 
-/// Waits for a new version of an invocation. The state without completions is that after the end.
-async fn next_version((state, watch, first, seen): Step, id: InvocationId) -> Option<(Vec<Event>, Step)> {
-    let mut watch = watch?;
-    let invocation = match first {
-        Some(first) => first,
-        None => {
+impl InvocationFeed {
+    /// Reads the invocation if it has another version than before.
+    async fn read(&mut self) -> Result<Option<model::Invocation>, Problem> {
+        if self.state.app.status(self.id).await?.version == self.seen {
+            return Ok(None);
+        }
+        model::invocation(&self.state, self.id).await.map(Some)
+    }
+}
+
+impl Feed for InvocationFeed {
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        if self.is_over {
+            return None;
+        }
+        if self.seen > 0 {
             tokio::select! {
                 () = sleep(INTERVAL) => {}
-                _ = watch.next() => {}
-            }
-            let read = async {
-                if state.app.status(id).await?.version == seen { Ok(None) } else { model::invocation(&state, id).await.map(Some) }
-            };
-            match read.await {
-                Ok(Some(invocation)) => invocation,
-                Ok(None) => return Some((Vec::new(), (state, Some(watch), None, seen))),
-                Err(error) => {
-                    let watch = Some(watch).filter(|_| error.retryable);
-                    return Some((problem(&error), (state, watch, None, seen)));
-                }
+                Some(_) = self.completions.next() => {}
             }
         }
-    };
-    let (version, is_final) = (invocation.row.version, invocation.row.status.is_final());
-    let watch = Some(watch).filter(|_| !is_final);
-    Some((vec![event("invocation", &invocation)], (state, watch, None, version)))
-}
-
-/// A stream of what readings find: the first one at once, and then one each interval.
-fn changes<S, F, R>(first: S, read: F) -> BoxStream<'static, Event>
-where
-    S: Send + 'static,
-    F: Fn(S) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = (Vec<Event>, S)> + Send,
-{
-    let stream = unfold((first, true), move |(state, is_first)| {
-        let read = read.clone();
-        async move {
-            if !is_first {
+        match self.read().await {
+            Ok(Some(invocation)) => {
+                self.seen = invocation.row.version;
+                self.is_over = invocation.row.status.is_final();
+                Some(event("invocation", &invocation))
+            }
+            Ok(None) => Some(Vec::new()),
+            Err(problem) => {
+                self.is_over = !problem.retryable;
                 sleep(INTERVAL).await;
+                Some(event("problem", &problem))
             }
-            let (events, state) = read(state).await;
-            Some((events, (state, false)))
         }
-    });
-    stream.flat_map(futures_util::stream::iter).boxed()
-}
-
-/// The response of a stream. It ends when the server stops.
-fn events(state: &WebState, stream: impl Stream<Item = Event> + Send + 'static) -> Events {
-    let stream = stream.map(Ok).take_until(state.closed()).boxed();
-    Sse::new(stream).keep_alive(KeepAlive::default())
-}
-
-fn event(name: &str, value: &impl serde::Serialize) -> Event {
-    let event = Event::default().event(name);
-    event.json_data(value).unwrap_or_default()
-}
-
-fn problem(problem: &Problem) -> Vec<Event> {
-    vec![event("problem", problem)]
+    }
 }

@@ -3,8 +3,8 @@
 use pynenc_core::orchestrator::HistoryEntry;
 use pynenc_core::record::InvocationRecord;
 use pynenc_core::{InvocationId, Reason, RunnerId, Status, Timestamp, reads};
-use pynenc_engine::{Error, Why};
 use pynenc_engine::task::VariantName;
+use pynenc_engine::{Error, Why};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -43,9 +43,11 @@ pub(crate) struct Invocation {
     pub(crate) traceparent: Option<String>,
 }
 
-/// The outcome of an invocation. Without a value and an error, it hasn't finished, or its value is hidden.
+/// The outcome of an invocation.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Outcome {
+    /// Whether the invocation has finished.
+    pub(crate) finished: bool,
     #[schema(value_type = String, example = "success")]
     pub(crate) status: Status,
     /// The result of a successful invocation, as `web.arguments` says.
@@ -172,8 +174,8 @@ pub(crate) async fn outcome(state: &WebState, id: InvocationId) -> Result<Outcom
     }
     let status = state.app.status(id).await?.status;
     Ok(match result {
-        Ok(value) => Outcome { status, value: state.value(value), error: None },
-        Err(error) => Outcome { status, value: None, error: Some(Failure::new(&error, state)) },
+        Ok(value) => Outcome { finished: true, status, value: state.value(value), error: None },
+        Err(error) => Outcome { finished: true, status, value: None, error: Some(Failure::new(&error, state)) },
     })
 }
 
@@ -187,7 +189,8 @@ pub(crate) async fn outcome_within(state: &WebState, id: InvocationId, wait: Opt
     if let Ok(outcome) = tokio::time::timeout(wait, outcome(state, id)).await {
         return outcome;
     }
-    Ok(Outcome { status: state.app.status(id).await?.status, value: None, error: None })
+    let status = state.app.status(id).await?.status;
+    Ok(Outcome { finished: false, status, value: None, error: None })
 }
 
 impl Failure {

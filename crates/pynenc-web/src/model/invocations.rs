@@ -147,7 +147,8 @@ impl InvocationsQuery {
 
     fn statuses(&self) -> Result<Vec<Status>, Problem> {
         let texts = self.status.iter().flat_map(|statuses| statuses.split(',')).map(str::trim);
-        let parse = |text: &str| text.parse().map_err(|error: pynenc_core::Error| Problem::invalid_request(error.to_string()));
+        let parse =
+            |text: &str| text.parse().map_err(|error: pynenc_core::Error| Problem::invalid_request(error.to_string()));
         texts.filter(|text| !text.is_empty()).map(parse).collect()
     }
 

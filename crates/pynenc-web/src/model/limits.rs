@@ -21,7 +21,7 @@ const MAX_DEADLOCKS: usize = 20;
 /// The concurrency limits that block invocations at present, and the last deadlocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Limits {
-    pub(crate) limits: Vec<Limit>,
+    pub(crate) keys: Vec<Limit>,
     /// Whether more invocations are blocked than the 500 that were read.
     pub(crate) is_partial: bool,
     /// Invocations that failed because they would have waited for each other, newest first.
@@ -59,7 +59,7 @@ pub(crate) async fn limits(state: &WebState) -> Result<Limits, Problem> {
     let failed = orchestrator.find(&find).await?.items.into_iter();
     let deadlocks = failed.filter(|item| item.record.reason == Reason::WaitCycle).take(MAX_DEADLOCKS).collect();
     Ok(Limits {
-        limits: by_key(inspections.into_iter().flatten()),
+        keys: by_key(inspections.into_iter().flatten()),
         is_partial: blocked.next.is_some(),
         deadlocks: rows(state, deadlocks).await?,
     })

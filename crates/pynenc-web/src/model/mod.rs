@@ -19,15 +19,17 @@ mod visibility;
 mod workflows;
 
 pub(crate) use configuration::{Setting, settings};
-pub(crate) use invocation::{Attempt, Failure, HistoryLine, Invocation, Outcome, Span, Submission, invocation, outcome, outcome_within, why};
+pub(crate) use invocation::{
+    Attempt, Failure, HistoryLine, Invocation, Outcome, Span, Submission, invocation, outcome, outcome_within, why,
+};
 pub(crate) use invocations::{InvocationPage, InvocationRow, InvocationsQuery, invocations};
 pub(crate) use limits::{Limit, Limits, limits};
 pub(crate) use parse::{parse_id, parse_wait};
 pub(crate) use runners::{Runner, runner, runners};
-pub(crate) use tasks::{Task, TaskStatistics, statistics, task, tasks};
+pub(crate) use tasks::{Bucket, Task, TaskStatistics, statistics, task, tasks};
 pub(crate) use timeline::{Bar, Timeline, TimelineQuery, timeline};
 pub(crate) use tree::{Tree, TreeNode, tree};
 #[cfg(feature = "triggers")]
-pub(crate) use triggers::{Schedule, Slot, Trigger, TriggerRun, trigger, trigger_runs, triggers};
+pub(crate) use triggers::{Schedule, Slot, Trigger, TriggerRun, event_triggers, trigger, trigger_runs, triggers};
 #[cfg(feature = "workflow")]
-pub(crate) use workflows::{JournalStep, WorkflowRun, WorkflowRunPage, WorkflowsQuery, journal, workflow_runs};
+pub(crate) use workflows::{JournalStep, WorkflowRunPage, WorkflowsQuery, journal, workflow_runs};

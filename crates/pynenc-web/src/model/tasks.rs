@@ -145,7 +145,9 @@ impl TaskStatistics {
             statistics.retries += u64::from(tracked.record.retries);
             if tracked.record.status == Status::Failed {
                 statistics.failed += 1;
-                *errors.entry(error_kind(tracked.record.reason, history.last().and_then(|it| it.detail.as_deref()))).or_default() += 1;
+                *errors
+                    .entry(error_kind(tracked.record.reason, history.last().and_then(|it| it.detail.as_deref())))
+                    .or_default() += 1;
             }
             let is_start = |reason: Reason| reason == Reason::Started;
             let (first, last) = (

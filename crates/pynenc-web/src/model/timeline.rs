@@ -61,7 +61,7 @@ pub(crate) struct Bar {
 /// Reads a page of a timeline.
 pub(crate) async fn timeline(state: &WebState, query: &TimelineQuery) -> Result<Timeline, Problem> {
     let TimelineQuery { since, until, task, queue, status, cursor, limit } = query.clone();
-    let filter = InvocationsQuery { since, until, task, queue, status, cursor, ..InvocationsQuery::default() };
+    let filter = InvocationsQuery { status, task, queue, since, until, cursor, ..InvocationsQuery::default() };
     let (search, _) = filter.search(state)?;
     let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let found = state.app.search(&search, limit, Search::MAX_PAGES).await?;

@@ -83,10 +83,7 @@ async fn oldest_ancestor(state: &WebState, id: InvocationId) -> Result<Invocatio
     Ok(oldest)
 }
 
-async fn read_level(
-    state: &WebState,
-    level: &[(InvocationId, Option<usize>)],
-) -> Result<Vec<TreeNode>, Problem> {
+async fn read_level(state: &WebState, level: &[(InvocationId, Option<usize>)]) -> Result<Vec<TreeNode>, Problem> {
     let ids: Vec<_> = level.iter().map(|(id, _)| *id).collect();
     let records = state.app.parts().state.invocations(&ids).await?;
     let inspections = state.app.parts().orchestrator.inspect(&ids).await?;
@@ -125,15 +122,17 @@ fn mark_critical_path(nodes: &mut [TreeNode]) {
     for (position, node) in nodes.iter().enumerate() {
         node.parent.into_iter().for_each(|parent| children.entry(parent).or_default().push(position));
     }
-    let mut open = vec![(0, u64::MAX)];
+    let Some(root) = nodes.first_mut() else { return };
+    root.is_critical = true;
+    let mut open = vec![(0, root.end())];
     while let Some((position, until)) = open.pop() {
-        let Some(node) = nodes.get_mut(position) else { continue };
-        node.is_critical = true;
-        let mut before = node.end().min(until);
+        let mut before = nodes[position].end().min(until);
         loop {
+            // A marked child isn't taken again: one without a length ends when it begins.
             let ended_before = |child: &&usize| nodes[**child].end() <= before && !nodes[**child].is_critical;
             let last = children.get(&position).into_iter().flatten().filter(ended_before);
             let Some(child) = last.max_by_key(|child| nodes[**child].end()).copied() else { break };
+            nodes[child].is_critical = true;
             open.push((child, before));
             before = nodes[child].begin();
         }
@@ -176,10 +175,14 @@ mod tests {
         let root = || node(None, 0, Some(100));
         let parallel = vec![root(), node(Some(0), 10, Some(50)), node(Some(0), 10, Some(90))];
         assert_eq!(critical(parallel), [0, 2]);
-        let sequential = vec![root(), node(Some(0), 10, Some(50)), node(Some(0), 50, Some(90)), node(Some(0), 20, Some(60))];
+        let sequential =
+            vec![root(), node(Some(0), 10, Some(50)), node(Some(0), 50, Some(90)), node(Some(0), 20, Some(60))];
         assert_eq!(critical(sequential), [0, 1, 2], "the third child ran beside the others");
-        let nested = vec![root(), node(Some(0), 10, Some(90)), node(Some(1), 20, Some(80)), node(Some(1), 20, Some(30))];
+        let nested =
+            vec![root(), node(Some(0), 10, Some(90)), node(Some(1), 20, Some(80)), node(Some(1), 20, Some(30))];
         assert_eq!(critical(nested), [0, 1, 2]);
+        let instant = vec![root(), node(Some(0), 90, Some(90)), node(Some(0), 90, Some(90))];
+        assert_eq!(critical(instant), [0, 1, 2], "children without a length");
         let running = vec![node(None, 0, None), node(Some(0), 10, Some(50)), node(Some(0), 60, None)];
         assert_eq!(critical(running), [0, 1, 2]);
     }

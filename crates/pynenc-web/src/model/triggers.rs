@@ -1,8 +1,8 @@
 //! Triggers and their runs.
 
-use pynenc_triggers::{ScheduleInfo, TriggerInfo, TriggersExt};
 use pynenc_core::InvocationId;
 use pynenc_core::trigger_store::{Delivery, FiredRun, RunOutcome};
+use pynenc_triggers::{ConditionSpec, ScheduleInfo, TriggerInfo, TriggersExt};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -83,10 +83,7 @@ impl Trigger {
 
 impl Schedule {
     fn new(info: &ScheduleInfo) -> Self {
-        let slot = |slot: &pynenc_triggers::NextSlot| Slot {
-            at: slot.at.as_millis(),
-            local: slot.local.clone(),
-        };
+        let slot = |slot: &pynenc_triggers::NextSlot| Slot { at: slot.at.as_millis(), local: slot.local.clone() };
         Self {
             cron: info.cron.clone(),
             timezone: info.timezone.clone(),
@@ -134,4 +131,20 @@ pub(crate) async fn trigger(state: &WebState, id: &str) -> Result<Trigger, Probl
 /// Lists the last runs of a trigger, newest first.
 pub(crate) async fn trigger_runs(state: &WebState, id: &str, limit: usize) -> Result<Vec<TriggerRun>, Problem> {
     Ok(state.app.triggers().runs(id, limit).await?.iter().map(TriggerRun::new).collect())
+}
+
+/// The events that triggers wait for, each with the id of a trigger.
+pub(crate) async fn event_triggers(state: &WebState) -> Result<Vec<(String, String)>, Problem> {
+    let triggers = state.app.triggers().list().await?;
+    let of_trigger = |info: &TriggerInfo| {
+        let id = info.id.to_string();
+        let event = |condition: &ConditionSpec| match condition {
+            ConditionSpec::Event { name, .. } => Some((name.clone(), id.clone())),
+            _ => None,
+        };
+        info.spec.conditions.iter().filter_map(event).collect::<Vec<_>>()
+    };
+    let mut events: Vec<_> = triggers.iter().flat_map(of_trigger).collect();
+    events.sort_unstable();
+    Ok(events)
 }

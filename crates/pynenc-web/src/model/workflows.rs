@@ -1,7 +1,7 @@
 //! Workflow runs and their journals.
 
-use pynenc_workflow::{RunFilter, WorkflowRun as Run, WorkflowsExt};
 use pynenc_core::{InvocationId, Status, Timestamp};
+use pynenc_workflow::{RunFilter, WorkflowRun as Run, WorkflowsExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};

@@ -1,78 +1,142 @@
 //! The frame of every page: head, menu, search and user.
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use crate::access::User;
+use super::visitor::Visitor;
 use crate::problem::Problem;
 use crate::state::WebState;
 
-/// The entries of the menu: title and path.
-const MENU: &[(&str, &str)] = &[("Overview", "/")];
-
-/// A page of the monitor.
-pub(super) struct Page<'a> {
-    pub(super) title: &'a str,
-    /// The path of its entry in the menu.
-    pub(super) section: &'a str,
-    /// The path of the stream whose events make the page load its content again; empty for a page that stays as it is.
-    pub(super) live: String,
-    pub(super) content: Markup,
+/// An entry of the menu.
+struct Entry {
+    title: &'static str,
+    path: &'static str,
+    /// The key that goes to the page, after `g`.
+    key: &'static str,
+    /// Whether the program has what the page shows.
+    is_there: bool,
 }
 
-/// Renders a page for a user.
-pub(super) fn render(state: &WebState, user: &User, page: &Page<'_>) -> Markup {
-    let live = (!page.live.is_empty()).then(|| state.path(&page.live));
-    document(state, page.title, &html! {
+const fn entry(title: &'static str, path: &'static str, key: &'static str) -> Entry {
+    Entry { title, path, key, is_there: true }
+}
+
+const MENU: &[Entry] = &[
+    entry("Overview", "/", "o"),
+    entry("Invocations", "/invocations", "i"),
+    entry("Timeline", "/timeline", "t"),
+    entry("Tasks", "/tasks", "k"),
+    Entry { is_there: cfg!(feature = "triggers"), ..entry("Triggers", "/triggers", "r") },
+    entry("Events", "/events", "e"),
+    Entry { is_there: cfg!(feature = "workflow"), ..entry("Workflows", "/workflows", "w") },
+    entry("Runners", "/runners", "u"),
+    entry("Limits", "/limits", "l"),
+    entry("Configuration", "/configuration", "c"),
+];
+
+/// A page of the monitor.
+#[derive(Debug)]
+pub(super) struct Page {
+    title: String,
+    section: &'static str,
+    live: Option<String>,
+    script: Option<&'static str>,
+    content: Markup,
+}
+
+impl Page {
+    /// A page. `section` is the path of its entry in the menu.
+    pub(super) fn new(title: impl Into<String>, section: &'static str, content: Markup) -> Self {
+        Self { title: title.into(), section, live: None, script: None, content }
+    }
+
+    /// Loads the page's content again whenever the stream of the API at this path has an event.
+    pub(super) fn live(self, stream: impl Into<String>) -> Self {
+        Self { live: Some(stream.into()), ..self }
+    }
+
+    /// Adds a script of the assets.
+    pub(super) fn script(self, name: &'static str) -> Self {
+        Self { script: Some(name), ..self }
+    }
+}
+
+/// Renders a page for a visitor.
+pub(super) fn render(visitor: &Visitor, page: &Page) -> Markup {
+    let state = &visitor.state;
+    let live = page.live.as_ref().map(|stream| state.path(&format!("/api/v1{stream}")));
+    let body = html! {
+        a.skip href="#content" { "Skip to the content" }
         header.top {
             a.brand href=(state.path("/")) { (state.app.settings().app_id) }
             nav aria-label="Pages" {
-                @for (title, path) in MENU {
-                    a href=(state.path(path)) aria-current=[(*path == page.section).then_some("page")] { (title) }
+                @for entry in MENU.iter().filter(|entry| entry.is_there) {
+                    a href=(state.path(entry.path)) data-key=(entry.key)
+                        aria-current=[(entry.path == page.section).then_some("page")] { (entry.title) }
                 }
             }
-            (account(state, user))
+            form.search role="search" action=(state.path("/search")) {
+                input #search name="q" type="search" placeholder="Id, task or text" aria-label="Search by id, task or text"
+                    aria-keyshortcuts="/";
+            }
+            (account(visitor))
         }
-        main #content data-live=[live] { (page.content) }
-    })
+        main #content tabindex="-1" data-live=[live] { (page.content) }
+        (keys())
+    };
+    document(state, &page.title, page.script, &body)
 }
 
-/// The user's name and the button to log out.
-fn account(state: &WebState, user: &User) -> Markup {
+/// The user's name, and the button to log out.
+fn account(visitor: &Visitor) -> Markup {
     html! {
         div.account {
-            span { (user.name) " (" (user.role) ")" }
-            @if state.access.has_login() {
-                form method="post" action=(state.path("/logout")) { button type="submit" { "Log out" } }
+            span.connection hidden role="status" { "not connected" }
+            span { (visitor.user.name) " · " (visitor.user.role) }
+            @if visitor.state.access.has_login() {
+                form method="post" action=(visitor.path("/logout")) { button.quiet type="submit" { "Log out" } }
             }
+        }
+    }
+}
+
+/// The list of keys, which the script shows.
+fn keys() -> Markup {
+    html! {
+        dialog #keys aria-labelledby="keys-title" {
+            h2 #keys-title { "Keys" }
+            dl.pairs {
+                dt { kbd { "/" } } dd { "search" }
+                @for entry in MENU.iter().filter(|entry| entry.is_there) {
+                    dt { kbd { "g" } " " kbd { (entry.key) } } dd { (entry.title) }
+                }
+                dt { kbd { "?" } } dd { "this list" }
+            }
+            form method="dialog" { button type="submit" { "Close" } }
         }
     }
 }
 
 /// Renders a page without a menu.
 pub(super) fn bare(state: &WebState, title: &str, content: &Markup) -> Markup {
-    document(state, title, &html! { main #content { (content) } })
+    document(state, title, None, &html! { main #content { (content) } })
 }
 
 /// Renders the reason why a page can't be shown.
-pub(super) fn error(state: &WebState, user: Option<&User>, problem: &Problem) -> Response {
+pub(super) fn error(state: &WebState, visitor: Option<&Visitor>, problem: &Problem) -> Response {
     let content = html! {
         h1 { (problem.title) }
-        p.error role="alert" { (problem.detail) }
-        p { a href=(state.path("/")) { "Overview" } }
+        p.notice.bad role="alert" { (problem.detail) }
+        p { a href=(state.path("/")) { "Go to the overview" } }
     };
-    let page = match user {
-        Some(user) => {
-            render(state, user, &Page { title: &problem.title, section: "", live: String::new(), content })
-        }
+    let page = match visitor {
+        Some(visitor) => render(visitor, &Page::new(problem.title.clone(), "", content)),
         None => bare(state, &problem.title, &content),
     };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, page).into_response()
+    (problem.code(), page).into_response()
 }
 
-fn document(state: &WebState, title: &str, body: &Markup) -> Markup {
+fn document(state: &WebState, title: &str, script: Option<&str>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -84,6 +148,9 @@ fn document(state: &WebState, title: &str, body: &Markup) -> Markup {
                 link rel="icon" type="image/svg+xml" href=(state.path("/assets/icon.svg"));
                 link rel="stylesheet" href=(state.path("/assets/style.css"));
                 script type="module" src=(state.path("/assets/monitor.js")) {}
+                @if let Some(script) = script {
+                    script type="module" src=(state.path(&format!("/assets/{script}"))) {}
+                }
             }
             body data-prefix=(state.config.prefix) { (body) }
         }

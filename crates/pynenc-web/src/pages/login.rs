@@ -88,4 +88,3 @@ fn show(state: &WebState, next: &str, problem: Option<&Problem>) -> Response {
     let status = problem.map_or(axum::http::StatusCode::OK, Problem::code);
     (status, layout::bare(state, "Log in", &content)).into_response()
 }
-

@@ -1,65 +1,105 @@
-//! The overview: numbers, activity, alerts and queues.
+//! The overview: alerts, numbers, activity and queues.
 
-use axum::Extension;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 
-use super::layout::{self, Page};
-use super::widgets;
-use crate::access::User;
-use crate::problem::Problem;
-use crate::readings::{Overview, Queue};
-use crate::state::WebState;
+use super::layout::Page;
+use super::visitor::Visitor;
+use super::widgets::{self, ChartBar};
+use crate::readings::{Activity, Alert, Overview, Queue};
+use crate::units::encoded;
 
 /// Shows the overview.
-pub(super) async fn page(State(state): State<WebState>, Extension(user): Extension<User>) -> Response {
-    match state.readings.overview(&state.app).await {
-        Ok(overview) => {
-            let live = "/api/v1/overview/stream".to_owned();
-            let page = Page { title: "Overview", section: "/", live, content: content(&state, &overview) };
-            layout::render(&state, &user, &page).into_response()
+pub(super) async fn page(visitor: Visitor) -> Response {
+    let overview = visitor.state.readings.overview(&visitor.state.app).await;
+    let page =
+        overview.map(|overview| Page::new("Overview", "/", content(&visitor, &overview)).live("/overview/stream"));
+    visitor.show(page.map_err(Into::into))
+}
+
+fn content(visitor: &Visitor, overview: &Overview) -> Markup {
+    html! {
+        h1 { "Overview" }
+        (alerts(visitor, &overview.alerts))
+        (numbers(visitor, overview))
+        (activity(&overview.activity))
+        h2 { "Queues" }
+        @if overview.queues.is_empty() {
+            p.empty { "No invocation is waiting, and no runner is alive." }
+        } @else {
+            (queues(visitor, &overview.queues))
         }
-        Err(error) => layout::error(&state, Some(&user), &Problem::from(error)),
     }
 }
 
-fn content(state: &WebState, overview: &Overview) -> Markup {
+fn alerts(visitor: &Visitor, alerts: &[Alert]) -> Markup {
     html! {
-        h1 { "Overview" }
-        @for alert in &overview.alerts {
-            p.alert role="status" { a href=(state.path(&alert.page)) { (alert.message) } }
-        }
-        @if !overview.statuses.is_empty() {
-            ul.numbers {
-                @for (status, count) in &overview.statuses {
-                    li { (widgets::status(*status)) " " strong { (count) } }
+        @if !alerts.is_empty() {
+            ul.alerts aria-label="Alerts" {
+                @for alert in alerts {
+                    li.notice.bad { a href=(visitor.path(&alert.page)) { (alert.message) } }
                 }
             }
         }
-        h2 { "Queues" }
-        (queues(&overview.queues))
     }
 }
 
-fn queues(queues: &[Queue]) -> Markup {
-    let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+fn numbers(visitor: &Visitor, overview: &Overview) -> Markup {
     html! {
-        table {
-            thead { tr { th { "Queue" } th { "Waiting" } th { "Ready" } th { "Delayed" } th { "Blocked" } th { "Oldest" } th { "Runners" } } }
-            tbody {
-                @for queue in queues {
-                    tr {
-                        td { (queue.name) }
-                        td { (queue.waiting) }
-                        td { (number(queue.ready)) }
-                        td { (number(queue.delayed)) }
-                        td { (number(queue.blocked)) }
-                        td { @if let Some(age) = queue.oldest_ready_ms { (widgets::duration(age)) } }
-                        td { (queue.runners) }
+        ul.tiles {
+            li { a href=(visitor.path("/runners")) { strong { (overview.runners) } " runners, " (overview.slots) " slots" } }
+            @for (status, count) in &overview.statuses {
+                li {
+                    a href=(visitor.path(&format!("/invocations?status={status}"))) {
+                        strong { (count) } " " (widgets::status(*status))
                     }
                 }
             }
         }
     }
+}
+
+fn activity(activity: &Activity) -> Markup {
+    let (finished, failed) =
+        activity.minutes.iter().fold((0, 0), |(finished, failed), it| (finished + it.finished, failed + it.failed));
+    let count = activity.minutes.len();
+    let bar = |(number, minute): (usize, &crate::readings::Minute)| ChartBar {
+        title: format!("{} minutes ago: {} finished, {} failed", count - 1 - number, minute.finished, minute.failed),
+        total: minute.finished,
+        failed: minute.failed,
+    };
+    let bars: Vec<_> = activity.minutes.iter().enumerate().map(bar).collect();
+    let highest = activity.minutes.iter().map(|minute| minute.finished).max().unwrap_or_default();
+    let summary =
+        format!("{finished} finished in the last hour, {failed} of them failed; at most {highest} in a minute");
+    html! {
+        section.activity {
+            h2 { "Last hour" }
+            (widgets::chart(&summary, &bars))
+            p.axis { span { "1 h ago" } span { "now" } }
+            p { (summary) "." @if let Some(since) = activity.since { " Counted since " (widgets::time(since)) "." } }
+        }
+    }
+}
+
+fn queues(visitor: &Visitor, queues: &[Queue]) -> Markup {
+    let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    let head = ["Queue", "Waiting", "Ready", "Delayed", "Blocked", "Oldest ready", "Runners"];
+    widgets::table(
+        "Queues",
+        &head,
+        &html! {
+            @for queue in queues {
+                tr {
+                    td { a href=(visitor.path(&format!("/invocations?queue={}", encoded(&queue.name)))) { (queue.name) } }
+                    td.number { (queue.waiting) }
+                    td.number { (number(queue.ready)) }
+                    td.number { (number(queue.delayed)) }
+                    td.number { (number(queue.blocked)) }
+                    td.number { @if let Some(age) = queue.oldest_ready_ms { (widgets::duration(age)) } @else { "?" } }
+                    td.number { (queue.runners) }
+                }
+            }
+        },
+    )
 }

@@ -37,7 +37,11 @@ struct StateReader {
 impl Default for Readings {
     fn default() -> Self {
         let gauges = AppGauges::with_max_queues(MAX_QUEUES);
-        Self { state: Mutex::new(StateReader { gauges, last: None }), overview: Mutex::default(), activity: Arc::default() }
+        Self {
+            state: Mutex::new(StateReader { gauges, last: None }),
+            overview: Mutex::default(),
+            activity: Arc::default(),
+        }
     }
 }
 

@@ -35,7 +35,9 @@ impl Packed for Totals {
 
     fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
         let mut totals = Self::default();
-        let fill = |counts: &mut [u64], stored| counts.iter_mut().zip::<Vec<u64>>(stored).for_each(|(it, stored)| *it = stored);
+        let fill = |counts: &mut [u64], stored| {
+            counts.iter_mut().zip::<Vec<u64>>(stored).for_each(|(it, stored)| *it = stored)
+        };
         fill(&mut totals.statuses, Vec::unpack(from)?);
         totals.queued_in_lanes = Packed::unpack(from)?;
         fill(&mut totals.forgotten, Vec::unpack(from)?);

@@ -1,0 +1,9 @@
+//! Tests of the HTTP API and the web monitor, over a real listener.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod api;
+mod openapi;
+mod setup;
+mod streams;
