@@ -80,7 +80,8 @@ impl Request {
         let mut stream = TcpStream::connect(("127.0.0.1", *port)).ok()?;
         let is_named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
         let host = if is_named { String::new() } else { "Host: localhost\r\n".to_owned() };
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         let length = body.len();
         // With HTTP/1.0, the server ends a response by closing the connection.
         write!(stream, "{method} {path} HTTP/1.0\r\n{host}{headers}Content-Length: {length}\r\n\r\n{body}").ok()?;

@@ -1,6 +1,7 @@
 //! Code that the tests share with the worker programs that they start. The documents' examples are compiled and run
 //! here.
 
+pub mod browser;
 #[cfg(all(feature = "chaos", unix))]
 pub mod chaos;
 pub mod concurrency_monitor;
@@ -32,4 +33,5 @@ pages! {
     Logging: "../../docs/src/logging.md",
     Monitoring: "../../docs/src/monitoring.md",
     Testing: "../../docs/src/testing.md",
+    WebMonitor: "../../docs/src/web-monitor.md",
 }

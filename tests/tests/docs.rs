@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pynenc::metrics::MetricsConfig;
 use pynenc::otel::OtelConfig;
 use pynenc::triggers::TriggersConfig;
+use pynenc::web::WebConfig;
 use pynenc::workflows::WorkflowConfig;
 use pynenc_core::config::{Config, Section};
 use pynenc_core::status::{Actors, EDGES};
@@ -78,6 +79,7 @@ fn commented_sections_show_their_defaults() {
     check_commented::<SqliteConfig>();
     check_commented::<OtelConfig>();
     check_commented::<TriggersConfig>();
+    check_commented::<WebConfig>();
     check_commented::<WorkflowConfig>();
 }
 

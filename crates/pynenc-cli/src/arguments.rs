@@ -361,7 +361,7 @@ pub(crate) enum WebAction {
 pub(crate) struct WebUser {
     /// Name of the user, for the audit log
     pub(crate) name: String,
-    /// What the user may do: viewers see everything, operators may act too
+    /// Role of the user: viewers see everything, operators may act too
     #[arg(long, value_enum, default_value_t = WebRole::Viewer)]
     pub(crate) role: WebRole,
 }

@@ -1,4 +1,4 @@
-//! What users can change. Each action leaves a line in the audit log: an event of `tracing` with the target
+//! The changes that users can make. Each action leaves a line in the audit log: an event of `tracing` with the target
 //! `pynenc_web::audit`.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) struct NewCall {
     task: String,
     /// The arguments by the names of the parameters.
     #[serde(default)]
-    #[schema(value_type = Object, example = json!({"x": 1, "y": 2}))]
+    #[schema(value_type = std::collections::HashMap<String, Value>, example = json!({"x": 1, "y": 2}))]
     arguments: Map<String, Value>,
     /// The time before which the call doesn't run, such as `5m` from now. Excludes `at`.
     #[schema(example = "5m")]
@@ -67,7 +67,7 @@ pub(crate) struct NewEvent {
 pub(crate) enum Children {
     /// None.
     None,
-    /// Those that the invocation waits for, and those that they wait for.
+    /// The calls that the invocation waits for, and the calls that these wait for.
     #[default]
     Awaited,
     /// All, and their children.
@@ -184,7 +184,7 @@ pub(crate) async fn emit(state: &WebState, user: &User, event: &NewEvent) -> Res
     Ok(position)
 }
 
-/// What a user can do with a trigger.
+/// A change of a trigger.
 #[cfg(feature = "triggers")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TriggerAction {

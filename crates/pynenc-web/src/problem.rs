@@ -23,7 +23,7 @@ pub struct Problem {
     /// The status code of HTTP.
     #[schema(example = 422)]
     pub status: u16,
-    /// What failed, why, and what to do.
+    /// The failure, its cause, and the next thing to do.
     pub detail: String,
     /// The kind: the name of the variant of the library's error type, or a kind of the API's own.
     #[schema(example = "UnknownTask")]

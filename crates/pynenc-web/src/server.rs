@@ -126,7 +126,7 @@ impl Listening {
     }
 }
 
-/// Who may enter through a listener's address.
+/// The users who may enter through a listener's address.
 fn entrance(config: &WebConfig, address: IpAddr) -> Result<Entrance, Error> {
     if address.is_loopback() {
         let host = config.listen.rsplit_once(':').map_or("", |(host, _)| host);

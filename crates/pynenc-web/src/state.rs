@@ -1,4 +1,4 @@
-//! What every request needs: the app, the settings, and the readings that requests share.
+//! The state of the server, which every request gets: the app, the settings, and the readings that requests share.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::readings::Readings;
 #[derive(Debug, Clone)]
 pub(crate) struct WebState(Arc<Inner>);
 
-/// What every request needs.
+/// The parts of the state.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) app: Engine,

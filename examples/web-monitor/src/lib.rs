@@ -1,4 +1,4 @@
-//! What does a running app look like? A shop in memory with a load that never ends, for the web monitor.
+//! A shop in memory with a load that never ends, for the web monitor.
 
 pub mod load;
 pub mod shop;

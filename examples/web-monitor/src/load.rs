@@ -19,7 +19,7 @@ pub async fn run(app: Pynenc) {
     }
 }
 
-/// What one customer does: orders, and sometimes more.
+/// One customer orders, and sometimes does more.
 ///
 /// # Errors
 ///
@@ -29,15 +29,15 @@ pub async fn order(app: &Pynenc, number: u64) -> Result<()> {
     let count = fastrand::usize(1..=ARTICLES.len());
     let articles = ARTICLES.iter().take(count).map(ToString::to_string).collect();
     app.submit(process_order(Order { number, customer, articles })).await?;
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         // Several payments of one customer at once, so that some of them are blocked.
         app.submit_all((0..3).map(|part| charge(customer, 100 * part))).await?;
     }
-    if number % 8 == 0 {
+    if number.is_multiple_of(8) {
         let texts = (0..20).map(|part| send_mail(part, "our new catalogue".to_owned()));
         app.submit_all(texts).await?;
     }
-    if number % 20 == 0 {
+    if number.is_multiple_of(20) {
         app.submit(daily_report(format!("day {number}")).delay(hours(12))).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What does a running app look like? Here a shop works in memory under a load that never ends; watch it in a browser.
+//! How does a running app look in the web monitor? Here a shop works in memory under a load that never ends.
 //!
 //! Run with
 //!

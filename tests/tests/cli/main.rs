@@ -14,5 +14,7 @@ mod queries;
 mod terminal;
 #[cfg(unix)]
 mod top;
+#[cfg(unix)]
+mod web;
 mod workers;
 mod workflows;

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Users and their rights.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What the endpoints read and change.
+//! The endpoints: reading and changing.
 
 use pynenc::Status;
 use pynenc_tests::http::Request;

@@ -5,5 +5,7 @@
 mod access;
 mod api;
 mod openapi;
+mod pages;
+mod scripts;
 mod setup;
 mod streams;

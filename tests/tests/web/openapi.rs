@@ -61,9 +61,12 @@ fn every_reference_of_the_document_has_its_schema() {
 #[test]
 fn every_endpoint_is_described() {
     let document = pynenc::web::openapi();
+    let mut names = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let name = format!("{method} {path}");
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(id.to_owned()), "{name}: generators need another operation id than `{id}`");
             assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name}");
             assert!(operation["responses"]["default"].is_object(), "{name} has no problem details");
             assert_has(&operation["tags"].to_string(), "\"");

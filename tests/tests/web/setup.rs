@@ -23,7 +23,42 @@ pub(crate) async fn fail(secret: String) -> Result<(), String> {
 #[task(name = "web::hang", running_concurrency = keys(key), reroute_on_concurrency_control)]
 pub(crate) async fn hang(key: u32) {
     let _ = key;
-    std::future::pending().await
+    std::future::pending::<()>().await;
+}
+
+/// Fails, and is tried again much later.
+#[task(name = "web::fail_often", max_retries = 5, backoff = constant("1h"))]
+pub(crate) async fn fail_often() -> Result<(), String> {
+    Err("not yet".to_owned())
+}
+
+/// Never returns; a second call is dropped.
+#[task(name = "web::drop_when_busy", running_concurrency = task)]
+pub(crate) async fn drop_when_busy() {
+    std::future::pending::<()>().await;
+}
+
+/// Waits for a call that never returns.
+#[task(name = "web::wait_for_hang")]
+pub(crate) async fn wait_for_hang(key: u32) -> Result<()> {
+    hang(key).await
+}
+
+/// An order with parts that take some time, some of them after each other.
+#[task(name = "web::shop")]
+pub(crate) async fn shop(number: u64) -> Result<()> {
+    part("charge".to_owned(), 40 + number % 7 * 20).await?;
+    let context = TaskContext::current()?;
+    let parts = (1..=3).map(|size| part(format!("pack {size}"), 50 * size));
+    context.engine().submit_all(parts).await?.results().await?;
+    part("send".to_owned(), 30).await
+}
+
+/// A part of an order.
+#[task(name = "web::part")]
+pub(crate) async fn part(name: String, millis: u64) {
+    let _ = name;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
 /// Calls `add` twice.
@@ -61,7 +96,23 @@ impl Site {
     /// Serves an app without a runner.
     pub(crate) async fn without_runner(config: WebConfig) -> Self {
         let builder = Pynenc::builder().without_config_file().memory().app_id("site").without_linked_tasks();
-        let app = builder.tasks(tasks![add, fail, hang, parent, approve, echo]).build().await.unwrap();
+        let app = builder
+            .tasks(tasks![
+                add,
+                approve,
+                drop_when_busy,
+                echo,
+                fail,
+                fail_often,
+                hang,
+                parent,
+                part,
+                shop,
+                wait_for_hang
+            ])
+            .build()
+            .await
+            .unwrap();
         let config = WebConfig { listen: "127.0.0.1:0".into(), ..config };
         let listening = Web::new(&app, config, app.explain()).listen().await.unwrap();
         let port = listening.address().port();

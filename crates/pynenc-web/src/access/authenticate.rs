@@ -31,7 +31,7 @@ pub(crate) enum Entrance {
     Mounted,
 }
 
-/// Who may use the API and the monitor, and for what.
+/// The users of the API and the monitor, and their rights.
 #[derive(Debug)]
 pub(crate) struct Access {
     entrance: Entrance,

@@ -19,7 +19,7 @@ use super::user::{Role, User};
 
 /// How often a changed file is noticed, at most.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// What a token begins with, so that scanners for secrets and people recognize it.
+/// The beginning of a token, by which scanners for secrets and people recognize it.
 const TOKEN_PREFIX: &str = "pynenc_";
 
 /// The users of a file.

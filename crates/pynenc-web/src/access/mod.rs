@@ -1,4 +1,4 @@
-//! Who may use the API and the monitor, and for what.
+//! The users of the API and the monitor, and their rights.
 //!
 //! | file | holds |
 //! |---|---|

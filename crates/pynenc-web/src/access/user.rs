@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -57,6 +57,6 @@ impl FromStr for Role {
 pub struct User {
     /// The name, for the audit log.
     pub name: String,
-    /// What the user may do.
+    /// The rights of the user.
     pub role: Role,
 }

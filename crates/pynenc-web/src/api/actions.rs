@@ -16,7 +16,11 @@ use crate::problem::{ApiResult, Problem};
 use crate::state::WebState;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(cancel)).routes(routes!(retry)).routes(routes!(emit))
+    OpenApiRouter::new()
+        .routes(routes!(submit_call))
+        .routes(routes!(cancel_invocation))
+        .routes(routes!(retry_invocation))
+        .routes(routes!(emit_event))
 }
 
 /// Submit a call
@@ -26,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<WebState> {
 #[utoipa::path(post, path = "/invocations", tag = "invocations", request_body = NewCall, responses(
     (status = CREATED, body = model::Submission, description = "The call is accepted"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn submit(
+async fn submit_call(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Body(call): Body<NewCall>,
@@ -53,7 +57,7 @@ struct Cancelled {
 #[utoipa::path(post, path = "/invocations/{id}/cancel", tag = "invocations", params(("id" = String, Path)),
     request_body = CancelOptions, responses(
     (status = OK, body = Cancelled), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn cancel(
+async fn cancel_invocation(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Path(id): Path<String>,
@@ -68,7 +72,7 @@ async fn cancel(
 /// Retrying the same invocation again returns the same new invocation.
 #[utoipa::path(post, path = "/invocations/{id}/retry", tag = "invocations", params(("id" = String, Path)), responses(
     (status = CREATED, body = model::Submission), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn retry(
+async fn retry_invocation(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Path(id): Path<String>,
@@ -87,7 +91,7 @@ struct Emitted {
 /// Append an event to the event log, for triggers and for workflows that wait for it
 #[utoipa::path(post, path = "/events", tag = "app", request_body = NewEvent, responses(
     (status = CREATED, body = Emitted), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn emit(
+async fn emit_event(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Body(event): Body<NewEvent>,

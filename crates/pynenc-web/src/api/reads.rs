@@ -17,32 +17,32 @@ use crate::state::WebState;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
-        .routes(routes!(overview))
-        .routes(routes!(list))
-        .routes(routes!(read))
-        .routes(routes!(outcome))
-        .routes(routes!(why))
-        .routes(routes!(tree))
-        .routes(routes!(timeline))
-        .routes(routes!(queues))
-        .routes(routes!(runners))
-        .routes(routes!(tasks))
-        .routes(routes!(statistics))
-        .routes(routes!(limits))
-        .routes(routes!(settings))
+        .routes(routes!(read_overview))
+        .routes(routes!(list_invocations))
+        .routes(routes!(read_invocation))
+        .routes(routes!(read_outcome))
+        .routes(routes!(explain_invocation))
+        .routes(routes!(read_tree))
+        .routes(routes!(read_timeline))
+        .routes(routes!(list_queues))
+        .routes(routes!(list_runners))
+        .routes(routes!(list_tasks))
+        .routes(routes!(read_task_statistics))
+        .routes(routes!(read_limits))
+        .routes(routes!(list_settings))
 }
 
 /// The state of the app at a glance
 #[utoipa::path(get, path = "/overview", tag = "app", responses(
     (status = OK, body = Overview), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn overview(State(state): State<WebState>) -> ApiResult<Arc<Overview>> {
+async fn read_overview(State(state): State<WebState>) -> ApiResult<Arc<Overview>> {
     Ok(Json(state.readings.overview(&state.app).await?))
 }
 
 /// List invocations
 #[utoipa::path(get, path = "/invocations", tag = "invocations", params(model::InvocationsQuery), responses(
     (status = OK, body = model::InvocationPage), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn list(
+async fn list_invocations(
     State(state): State<WebState>,
     Query(query): Query<model::InvocationsQuery>,
 ) -> ApiResult<model::InvocationPage> {
@@ -52,7 +52,7 @@ async fn list(
 /// Read an invocation with its call, history and outcome
 #[utoipa::path(get, path = "/invocations/{id}", tag = "invocations", params(("id" = String, Path)), responses(
     (status = OK, body = model::Invocation), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn read(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Invocation> {
+async fn read_invocation(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Invocation> {
     Ok(Json(model::invocation(&state, parse_id(&id)?).await?))
 }
 
@@ -68,7 +68,7 @@ struct Wait {
 /// Wait for the outcome of an invocation
 #[utoipa::path(get, path = "/invocations/{id}/outcome", tag = "invocations", params(("id" = String, Path), Wait), responses(
     (status = OK, body = model::Outcome), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn outcome(
+async fn read_outcome(
     State(state): State<WebState>,
     Path(id): Path<String>,
     Query(Wait { wait }): Query<Wait>,
@@ -82,14 +82,14 @@ struct Explanation {
     /// A sentence.
     sentence: String,
     /// The reason as data, with `why` as its kind.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]
     reason: pynenc_engine::Why,
 }
 
 /// Explain why an invocation isn't running
 #[utoipa::path(get, path = "/invocations/{id}/why", tag = "invocations", params(("id" = String, Path)), responses(
     (status = OK, body = Explanation), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn why(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<Explanation> {
+async fn explain_invocation(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<Explanation> {
     let reason = model::why(&state, parse_id(&id)?).await?;
     Ok(Json(Explanation { sentence: reason.to_string(), reason }))
 }
@@ -97,14 +97,14 @@ async fn why(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult
 /// The invocations that an invocation called, directly or not, with the critical path
 #[utoipa::path(get, path = "/invocations/{id}/tree", tag = "invocations", params(("id" = String, Path)), responses(
     (status = OK, body = model::Tree), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn tree(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Tree> {
+async fn read_tree(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Tree> {
     Ok(Json(model::tree(&state, parse_id(&id)?).await?))
 }
 
-/// What ran where and when
+/// List invocations with the times and the runners of their statuses, for a timeline
 #[utoipa::path(get, path = "/timeline", tag = "invocations", params(model::TimelineQuery), responses(
     (status = OK, body = model::Timeline), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn timeline(
+async fn read_timeline(
     State(state): State<WebState>,
     Query(query): Query<model::TimelineQuery>,
 ) -> ApiResult<model::Timeline> {
@@ -114,41 +114,44 @@ async fn timeline(
 /// List queues
 #[utoipa::path(get, path = "/queues", tag = "app", responses(
     (status = OK, body = Vec<Queue>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn queues(State(state): State<WebState>) -> ApiResult<Vec<Queue>> {
+async fn list_queues(State(state): State<WebState>) -> ApiResult<Vec<Queue>> {
     Ok(Json(state.readings.overview(&state.app).await?.queues.clone()))
 }
 
 /// List runners
 #[utoipa::path(get, path = "/runners", tag = "app", responses(
     (status = OK, body = Vec<model::Runner>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn runners(State(state): State<WebState>) -> ApiResult<Vec<model::Runner>> {
+async fn list_runners(State(state): State<WebState>) -> ApiResult<Vec<model::Runner>> {
     Ok(Json(model::runners(&state).await?))
 }
 
 /// List tasks
 #[utoipa::path(get, path = "/tasks", tag = "app", responses(
     (status = OK, body = Vec<model::Task>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn tasks(State(state): State<WebState>) -> ApiResult<Vec<model::Task>> {
+async fn list_tasks(State(state): State<WebState>) -> ApiResult<Vec<model::Task>> {
     Ok(Json(model::tasks(&state).await?))
 }
 
 /// Statistics of the last finished invocations of a task
 #[utoipa::path(get, path = "/tasks/{name}/statistics", tag = "app", params(("name" = String, Path)), responses(
     (status = OK, body = model::TaskStatistics), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn statistics(State(state): State<WebState>, Path(name): Path<String>) -> ApiResult<model::TaskStatistics> {
+async fn read_task_statistics(
+    State(state): State<WebState>,
+    Path(name): Path<String>,
+) -> ApiResult<model::TaskStatistics> {
     Ok(Json(model::statistics(&state, &name).await?))
 }
 
 /// The concurrency limits that block invocations, and the last deadlocks
 #[utoipa::path(get, path = "/limits", tag = "app", responses(
     (status = OK, body = model::Limits), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn limits(State(state): State<WebState>) -> ApiResult<model::Limits> {
+async fn read_limits(State(state): State<WebState>) -> ApiResult<model::Limits> {
     Ok(Json(model::limits(&state).await?))
 }
 
 /// The settings of the server's process, with secrets masked
 #[utoipa::path(get, path = "/settings", tag = "app", responses(
     (status = OK, body = Vec<model::Setting>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn settings(State(state): State<WebState>) -> ApiResult<Vec<model::Setting>> {
+async fn list_settings(State(state): State<WebState>) -> ApiResult<Vec<model::Setting>> {
     Ok(Json(model::settings(&state)))
 }

@@ -30,7 +30,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 type Events = Sse<KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new().routes(routes!(overview)).routes(routes!(invocations)).routes(routes!(invocation))
+    OpenApiRouter::new()
+        .routes(routes!(stream_overview))
+        .routes(routes!(stream_invocations))
+        .routes(routes!(stream_invocation))
 }
 
 /// The source of a stream's events.
@@ -57,7 +60,7 @@ fn event(name: &str, value: &impl serde::Serialize) -> Vec<Event> {
 #[utoipa::path(get, path = "/overview/stream", tag = "streams", responses(
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn overview(State(state): State<WebState>) -> Events {
+async fn stream_overview(State(state): State<WebState>) -> Events {
     stream(&state, OverviewFeed { state: state.clone(), last: None })
 }
 
@@ -92,7 +95,10 @@ impl Feed for OverviewFeed {
 #[utoipa::path(get, path = "/invocations/stream", tag = "streams", params(InvocationsQuery), responses(
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn invocations(State(state): State<WebState>, Query(query): Query<InvocationsQuery>) -> Result<Events, Problem> {
+async fn stream_invocations(
+    State(state): State<WebState>,
+    Query(query): Query<InvocationsQuery>,
+) -> Result<Events, Problem> {
     // Reads the first page before the stream begins, so that a wrong filter is a problem of the request.
     let first = Some(model::invocations(&state, &query).await?);
     Ok(stream(&state, InvocationsFeed { state: state.clone(), query, first, seen: HashMap::new() }))
@@ -138,7 +144,7 @@ impl Feed for InvocationsFeed {
 #[utoipa::path(get, path = "/invocations/{id}/stream", tag = "streams", params(("id" = String, Path)), responses(
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn invocation(State(state): State<WebState>, Path(id): Path<String>) -> Result<Events, Problem> {
+async fn stream_invocation(State(state): State<WebState>, Path(id): Path<String>) -> Result<Events, Problem> {
     let id = parse_id(&id)?;
     // An unknown invocation is a problem of the request.
     state.app.status(id).await?;

@@ -19,32 +19,32 @@ const MAX_RUNS: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(read))
-        .routes(routes!(runs))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
-        .routes(routes!(fire))
+        .routes(routes!(list_triggers))
+        .routes(routes!(read_trigger))
+        .routes(routes!(list_trigger_runs))
+        .routes(routes!(pause_trigger))
+        .routes(routes!(resume_trigger))
+        .routes(routes!(fire_trigger))
 }
 
 /// List triggers
 #[utoipa::path(get, path = "/triggers", tag = "triggers", responses(
     (status = OK, body = Vec<model::Trigger>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn list(State(state): State<WebState>) -> ApiResult<Vec<model::Trigger>> {
+async fn list_triggers(State(state): State<WebState>) -> ApiResult<Vec<model::Trigger>> {
     Ok(Json(model::triggers(&state).await?))
 }
 
 /// Read a trigger
 #[utoipa::path(get, path = "/triggers/{id}", tag = "triggers", params(("id" = String, Path)), responses(
     (status = OK, body = model::Trigger), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn read(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Trigger> {
+async fn read_trigger(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<model::Trigger> {
     Ok(Json(model::trigger(&state, &id).await?))
 }
 
 /// List the last 100 runs of a trigger, newest first
 #[utoipa::path(get, path = "/triggers/{id}/runs", tag = "triggers", params(("id" = String, Path)), responses(
     (status = OK, body = Vec<model::TriggerRun>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn runs(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<Vec<model::TriggerRun>> {
+async fn list_trigger_runs(State(state): State<WebState>, Path(id): Path<String>) -> ApiResult<Vec<model::TriggerRun>> {
     Ok(Json(model::trigger_runs(&state, &id, MAX_RUNS).await?))
 }
 
@@ -65,7 +65,7 @@ async fn act(state: &WebState, user: &User, id: &str, action: TriggerAction) -> 
 /// Pause a trigger, which then ignores its conditions
 #[utoipa::path(post, path = "/triggers/{id}/pause", tag = "triggers", params(("id" = String, Path)), responses(
     (status = OK, body = Acted), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn pause(
+async fn pause_trigger(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Path(id): Path<String>,
@@ -76,7 +76,7 @@ async fn pause(
 /// Resume a paused trigger
 #[utoipa::path(post, path = "/triggers/{id}/resume", tag = "triggers", params(("id" = String, Path)), responses(
     (status = OK, body = Acted), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn resume(
+async fn resume_trigger(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Path(id): Path<String>,
@@ -87,7 +87,7 @@ async fn resume(
 /// Submit the call of a trigger now
 #[utoipa::path(post, path = "/triggers/{id}/fire", tag = "triggers", params(("id" = String, Path)), responses(
     (status = OK, body = Acted), (status = "default", body = Problem, content_type = "application/problem+json")))]
-async fn fire(
+async fn fire_trigger(
     State(state): State<WebState>,
     Extension(user): Extension<User>,
     Path(id): Path<String>,

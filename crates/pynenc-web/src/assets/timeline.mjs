@@ -95,7 +95,7 @@ function draw() {
 
 function drawAxis(height) {
   const scale = view.width / (view.to - view.from);
-  const { step, times } = ticks(view, 90);
+  const { step, times } = ticks(view, 110);
   const options = step >= 86_400_000 ? { month: "short", day: "numeric" }
     : step >= 60_000 ? { hour: "2-digit", minute: "2-digit" }
     : { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: step < 1000 ? 3 : undefined };

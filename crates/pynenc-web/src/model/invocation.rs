@@ -88,7 +88,7 @@ pub(crate) struct Attempt {
     pub(crate) reason: String,
     /// The error of the attempt, as `web.arguments` says.
     pub(crate) error: Option<String>,
-    /// What the invocation did from time to time.
+    /// The statuses of the invocation during the attempt, in order.
     pub(crate) spans: Vec<Span>,
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct TaskStatistics {
     /// The number of invocations of which the statistics are made: the last finished ones in the order of their submission,
     /// at most 500.
     pub(crate) finished: u64,
-    /// Those that failed.
+    /// The number of failed ones among them.
     pub(crate) failed: u64,
     /// The number of their failed attempts that were retried.
     pub(crate) retries: u64,

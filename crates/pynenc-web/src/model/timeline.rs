@@ -1,4 +1,4 @@
-//! What ran where and when.
+//! The timeline: the invocations with the times and the runners of their statuses.
 
 use pynenc_core::InvocationId;
 use pynenc_engine::Search;
@@ -54,7 +54,7 @@ pub(crate) struct Bar {
     pub(crate) id: InvocationId,
     pub(crate) task: String,
     pub(crate) queue: String,
-    /// What the invocation did from time to time. A span with a runner is in the lane of that runner.
+    /// The statuses of the invocation, in order. A span with a runner is in the lane of that runner.
     pub(crate) spans: Vec<Span>,
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct TreeNode {
     /// The status; missing if the invocation was forgotten.
     #[schema(value_type = Option<String>)]
     pub(crate) status: Option<Status>,
-    /// What the invocation did from time to time.
+    /// The statuses of the invocation, in order.
     pub(crate) spans: Vec<Span>,
     /// Whether the invocation is on the critical path: had it taken less time, the root would have finished earlier.
     pub(crate) is_critical: bool,

@@ -55,7 +55,7 @@ pub(crate) struct Slot {
 pub(crate) struct TriggerRun {
     pub(crate) id: String,
     pub(crate) at: u64,
-    /// What made the trigger fire.
+    /// The reason why the trigger fired.
     pub(crate) cause: String,
     /// The invocation of the call, if the run made one.
     #[schema(value_type = Option<String>, format = Uuid)]

@@ -160,7 +160,7 @@ fn call(visitor: &Visitor, it: &Invocation) -> Markup {
 }
 
 fn attempts(visitor: &Visitor, attempts: &[Attempt]) -> Markup {
-    let head = ["Attempt", "Runner", "Claimed", "Started after", "Ran for", "Outcome", "Error"];
+    let head = ["#Attempt", "Runner", "Claimed", "#Started after", "#Ran for", "Outcome", "Error"];
     html! {
         @if !attempts.is_empty() {
             section {

@@ -33,7 +33,7 @@ fn content(visitor: &Visitor, limits: &Limits) -> Markup {
 fn keys(visitor: &Visitor, limits: &[Limit]) -> Markup {
     widgets::table(
         "Concurrency keys",
-        &["Task", "Key", "Slots", "Held by", "Blocked", "Next", "Since"],
+        &["Task", "Key", "#Slots", "Held by", "#Blocked", "Next", "Since"],
         &html! {
             @for limit in limits {
                 tr {

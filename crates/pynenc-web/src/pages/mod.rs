@@ -6,7 +6,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `protect.rs`, `login.rs` | who may see a page; logging in and out |
-//! | `visitor.rs`, `layout.rs`, `widgets.rs` | the visitor, the frame of every page, and small parts of pages |
+//! | `visitor.rs`, `respond.rs` | the visitor, and the responses to them |
+//! | `layout.rs`, `widgets.rs` | the frame of every page, and small parts of pages |
 //! | the others | a page each, with its actions |
 
 mod configuration;
@@ -18,6 +19,7 @@ mod limits;
 mod login;
 mod overview;
 mod protect;
+mod respond;
 mod runners;
 mod search;
 mod tasks;

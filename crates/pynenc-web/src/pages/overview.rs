@@ -84,7 +84,7 @@ fn activity(activity: &Activity) -> Markup {
 
 fn queues(visitor: &Visitor, queues: &[Queue]) -> Markup {
     let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
-    let head = ["Queue", "Waiting", "Ready", "Delayed", "Blocked", "Oldest ready", "Runners"];
+    let head = ["Queue", "#Waiting", "#Ready", "#Delayed", "#Blocked", "#Oldest ready", "#Runners"];
     widgets::table(
         "Queues",
         &head,

@@ -24,7 +24,7 @@ fn list_content(visitor: &Visitor, runners: &[Runner]) -> Markup {
         h1 { "Runners" }
         @if runners.is_empty() { p.empty { "No runner is alive. Start one with " code { "worker" } "." } }
         @else {
-            (widgets::table("Runners", &["Runner", "State", "Where", "Last heartbeat", "Owns", "Slots", "Queues"], &html! {
+            (widgets::table("Runners", &["Runner", "State", "Where", "Last heartbeat", "#Owns", "#Slots", "Queues"], &html! {
                 @for runner in runners {
                     tr {
                         td { (widgets::runner(visitor, runner.id)) }

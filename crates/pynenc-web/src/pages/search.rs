@@ -13,14 +13,14 @@ use crate::problem::Problem;
 /// The minimum number of digits of an id. Fewer digits are likely to match several ids.
 const MIN_DIGITS: usize = 4;
 
-/// What was typed into the search field.
+/// The text in the search field.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Typed {
     q: String,
 }
 
-/// Goes to what was searched for.
+/// Goes to the page that fits the text.
 pub(super) async fn go(visitor: Visitor, Query(Typed { q }): Query<Typed>) -> Response {
     match target(&visitor, q.trim()).await {
         Ok(path) => Redirect::to(&visitor.path(&path)).into_response(),

@@ -26,7 +26,7 @@ fn list_content(visitor: &Visitor, tasks: &[Task]) -> Markup {
         h1 { "Tasks" }
         @if tasks.is_empty() { p.empty { "This program has no tasks, and no runner is alive." } }
         @else {
-            (widgets::table("Tasks", &["Task", "Runners", "Queue", "Retries", "Time limit", "Running limit"], &html! {
+            (widgets::table("Tasks", &["Task", "#Runners", "Queue", "#Retries", "Time limit", "Running limit"], &html! {
                 @for task in tasks {
                     tr {
                         td { (widgets::task(visitor, &task.name)) }
@@ -91,7 +91,7 @@ fn statistics_section(it: &TaskStatistics) -> Markup {
                 (histogram(it))
                 @if !it.errors.is_empty() {
                     h3 { "Errors" }
-                    (widgets::table("Errors", &["Reason", "Count"], &html! {
+                    (widgets::table("Errors", &["Reason", "#Count"], &html! {
                         @for error in &it.errors { tr { td { (error.kind) } td.number { (error.count) } } }
                     }))
                 }

@@ -57,7 +57,7 @@ fn content(visitor: &Visitor, query: &TimelineQuery, timeline: &Timeline) -> Mar
             div.tooltip hidden {}
             p.legend {
                 @for name in ["pending", "running", "paused", "registered", "scheduled", "retry", "concurrency_controlled"] {
-                    span class={ "status " (name) } { (name) } " "
+                    span { span class={ "swatch " (name) } {} " " (name) }
                 }
             }
         }

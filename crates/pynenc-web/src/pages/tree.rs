@@ -60,7 +60,7 @@ fn content(visitor: &Visitor, tree: &Tree, now: Timestamp) -> Markup {
         }
         p { span.critical aria-hidden="true" { "◆" } " marks the critical path: these invocations determine when the first one finishes." }
         @if tree.is_partial { p.notice.bad { "There are more than 1,000 descendants; some are left out." } }
-        (widgets::table("Family tree", &["Task", "Invocation", "Status", "Took", "Time"], &html! {
+        (widgets::table("Family tree", &["Task", "Invocation", "Status", "#Took", "Time"], &html! {
             @for position in in_order(&tree.nodes) {
                 @let node = &tree.nodes[position];
                 (row(visitor, node, depths[position], &axis))

@@ -2,10 +2,8 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
 use pynenc_core::InvocationId;
 
-use super::layout::{self, Page};
 use crate::access::{Client, User};
 use crate::problem::Problem;
 use crate::state::WebState;
@@ -32,22 +30,6 @@ impl FromRequestParts<WebState> for Visitor {
 }
 
 impl Visitor {
-    /// Renders a page, or the reason why it can't be shown.
-    pub(super) fn show(&self, page: Result<Page, Problem>) -> Response {
-        match page {
-            Ok(page) => layout::render(self, &page).into_response(),
-            Err(problem) => layout::error(&self.state, Some(self), &problem),
-        }
-    }
-
-    /// After an action, sends the browser to the page that shows what was done; or renders the reason why it failed.
-    pub(super) fn done<T>(&self, result: Result<T, Problem>, page: impl FnOnce(T) -> String) -> Response {
-        match result {
-            Ok(done) => Redirect::to(&self.state.path(&page(done))).into_response(),
-            Err(problem) => layout::error(&self.state, Some(self), &problem),
-        }
-    }
-
     /// Whether the visitor may change something.
     pub(super) fn may_act(&self) -> bool {
         self.state.access.may_act(&self.user)

@@ -50,12 +50,16 @@ pub(super) fn duration(millis: u64) -> String {
     }
 }
 
-/// A table that scrolls inside its own container, with a name for screen readers.
+/// A table that scrolls inside its own container, with a name for screen readers. A title that begins with `#` is above
+/// numbers.
 pub(super) fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(name) {
             table {
-                thead { tr { @for title in head { th scope="col" { (title) } } } }
+                thead { tr { @for title in head {
+                    @let numbers = title.strip_prefix('#');
+                    th.number[numbers.is_some()] scope="col" { (numbers.unwrap_or(title)) }
+                } } }
                 tbody { (rows) }
             }
         }
@@ -65,7 +69,7 @@ pub(super) fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
 /// A table of invocations.
 pub(super) fn invocations(visitor: &Visitor, name: &str, rows: &[InvocationRow]) -> Markup {
     let shows_arguments = rows.iter().any(|row| row.arguments.is_some());
-    let mut head = vec!["Id", "Task", "Status", "Since", "Queue", "Attempt"];
+    let mut head = vec!["Id", "Task", "Status", "Since", "Queue", "#Attempt"];
     head.extend(shows_arguments.then_some("Arguments"));
     table(
         name,
@@ -88,7 +92,7 @@ pub(super) fn invocations(visitor: &Visitor, name: &str, rows: &[InvocationRow])
 
 /// A bar of a chart.
 pub(super) struct ChartBar {
-    /// What the bar stands for, with its numbers.
+    /// The meaning of the bar, with its numbers.
     pub(super) title: String,
     /// The height of the whole bar, and of its lower part that failed.
     pub(super) total: u64,

@@ -91,7 +91,7 @@ fn journal(run: &Invocation, steps: &[JournalStep]) -> Markup {
         steps.iter().map(|step| before.replace(step.at).map(|at: u64| step.at.saturating_sub(at))).collect();
     widgets::table(
         "Journal",
-        &["Position", "Kind", "Name", "Recorded", "After", "In the last attempt", "Value"],
+        &["Position", "Kind", "Name", "Recorded", "#After", "In the last attempt", "Value"],
         &html! {
             @for (step, wait) in steps.iter().zip(waits) {
                 tr {

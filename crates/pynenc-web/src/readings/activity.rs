@@ -41,7 +41,7 @@ pub(crate) struct Minute {
     pub(crate) at: u64,
     /// All that finished.
     pub(crate) finished: u64,
-    /// Those of them that failed.
+    /// The failed ones among them.
     pub(crate) failed: u64,
 }
 

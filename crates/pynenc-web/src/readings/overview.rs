@@ -38,11 +38,11 @@ pub(crate) struct Queue {
     pub(crate) name: String,
     /// The number of invocations that wait for a claim, due or not.
     pub(crate) waiting: u64,
-    /// Those that are due; missing for a queue that isn't among the 50 longest.
+    /// The waiting invocations that are due; missing for a queue that isn't among the 50 longest.
     pub(crate) ready: Option<u64>,
-    /// Those that aren't due yet; missing as `ready`.
+    /// The waiting invocations that aren't due yet; missing as `ready`.
     pub(crate) delayed: Option<u64>,
-    /// Those that are blocked on a concurrency limit, and not counted as waiting; missing if there are too many.
+    /// The invocations that are blocked on a concurrency limit, and not counted as waiting; missing if there are too many.
     pub(crate) blocked: Option<u64>,
     /// For how long the oldest ready invocation has been ready; missing if it isn't found yet.
     pub(crate) oldest_ready_ms: Option<u64>,

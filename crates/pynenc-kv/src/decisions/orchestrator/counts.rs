@@ -35,14 +35,15 @@ impl Packed for Totals {
 
     fn unpack(from: &mut Unpack<'_>) -> Result<Self> {
         let mut totals = Self::default();
-        let fill = |counts: &mut [u64], stored| {
-            counts.iter_mut().zip::<Vec<u64>>(stored).for_each(|(it, stored)| *it = stored)
-        };
         fill(&mut totals.statuses, Vec::unpack(from)?);
         totals.queued_in_lanes = Packed::unpack(from)?;
         fill(&mut totals.forgotten, Vec::unpack(from)?);
         Ok(totals)
     }
+}
+
+fn fill(counts: &mut [u64], stored: Vec<u64>) {
+    counts.iter_mut().zip(stored).for_each(|(count, stored)| *count = stored);
 }
 
 impl<S: Storage> Counters<S> {
