@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::access::User;
-use crate::model::{Submission, outcome, parse_wait};
+use crate::model::{Submission, parse_wait, wait_for};
 use crate::problem::Problem;
 use crate::state::WebState;
 
@@ -83,7 +83,7 @@ pub(crate) async fn submit(state: &WebState, user: &User, new: NewCall) -> Resul
     let id = state.app.submit_call(call).await?;
     audit(user, "submit", &task, Some(id));
     let outcome = match wait {
-        Some(wait) => tokio::time::timeout(wait, outcome(state, id)).await.ok().transpose()?,
+        Some(wait) => wait_for(state, id, wait).await?,
         None => None,
     };
     Ok(Submission { id, outcome })

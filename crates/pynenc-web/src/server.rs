@@ -56,10 +56,10 @@ impl Web {
     /// A router to mount in your own server. Its paths begin with the setting `web.prefix`, so merge it rather than nest it.
     ///
     /// If neither `web.credentials_file` nor `web.proxy_user_header` is set, your middleware authenticates each request and
-    /// adds a [`User`] to its extensions. A request without a user is refused.
+    /// adds a [`User`](crate::User) to its extensions. A request without a user is refused.
     ///
-    /// Serve with `into_make_service_with_connect_info::<SocketAddr>()`. Without it, logins aren't limited by address, and no
-    /// proxy is trusted.
+    /// Serve with `into_make_service_with_connect_info::<SocketAddr>()`. Without it, all clients share one limit on logins, and
+    /// no proxy is trusted.
     ///
     /// ```
     /// use axum::Router;

@@ -151,11 +151,14 @@ async fn another_site_cannot_act_through_a_browser() {
         let request = post().header(header, value).header("Host", &format!("localhost:{}", site.port));
         assert_eq!(site.send(request).await.status, status, "{header}: {value}");
     }
-    // A name of another site that points to this machine.
-    let rebound = Request::get(site.port, CALL).header("Host", "evil.example");
-    let refused = site.send(rebound).await;
-    assert_eq!(kind(&refused), (403, "Forbidden".to_owned()));
-    assert_has(&refused.body, "web.hosts");
+    // A page of another site whose name points to this machine. It can add headers.
+    for forwarded in ["evil.example", "localhost"] {
+        let rebound =
+            Request::get(site.port, CALL).header("Host", "evil.example").header("X-Forwarded-Host", forwarded);
+        let refused = site.send(rebound).await;
+        assert_eq!(kind(&refused), (403, "Forbidden".to_owned()));
+        assert_has(&refused.body, "web.hosts");
+    }
     site.stop().await;
 }
 

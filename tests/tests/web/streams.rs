@@ -69,12 +69,19 @@ async fn lists_and_the_overview_stream_what_has_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_when_the_server_stops() {
+async fn streams_and_waits_end_when_the_server_stops() {
     use pynenc::web::{Web, WebConfig};
     let site = Site::without_runner(open_to_all()).await;
     let config = WebConfig { listen: "127.0.0.1:0".into(), ..open_to_all() };
     let listening = Web::new(&site.app, config, Vec::new()).listen().await.unwrap();
-    let request = Request::get(listening.address().port(), "/api/v1/overview/stream");
+    let port = listening.address().port();
+    let request = Request::get(port, "/api/v1/overview/stream");
+    let call = serde_json::json!({"task": "hang", "arguments": {"key": 1}, "wait": "5m"});
+    let waiting =
+        tokio::task::spawn_blocking(move || Request::post(port, "/api/v1/invocations", &call).send().unwrap());
+    while site.app.count(Status::Registered).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(listening.serve(async move { stopped.await.unwrap() }));
     let (opened, is_open) = tokio::sync::oneshot::channel();
@@ -87,5 +94,6 @@ async fn a_stream_ends_when_the_server_stops() {
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
     reader.await.unwrap();
+    assert_eq!(waiting.await.unwrap().json()["outcome"], Value::Null, "the server doesn't wait for five minutes");
     site.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Finds the user of a request, and refuses what the user may not do.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
@@ -52,8 +52,10 @@ pub(crate) struct Client {
     pub(crate) address: Option<IpAddr>,
     /// Whether the browser uses HTTPS.
     pub(crate) is_https: bool,
-    /// The host that the browser asks for.
+    /// The host that the browser asks for, as a trusted proxy says if there is one.
     host: Option<String>,
+    /// The host in the request itself.
+    direct_host: Option<String>,
     /// Whether the request came through a trusted proxy.
     is_proxied: bool,
 }
@@ -107,11 +109,13 @@ impl Access {
             let mut addresses = list.rsplit(',').map_while(|address| address.trim().parse::<IpAddr>().ok());
             addresses.find(|address| !is_trusted(address))
         });
-        let host = header("x-forwarded-host").or_else(|| host_of(headers, request.uri()));
+        let direct_host = host_of(headers, request.uri());
+        let host = header("x-forwarded-host").or(direct_host);
         Client {
             address: forwarded.or(peer),
             is_https: header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
             host: host.map(str::to_owned),
+            direct_host: direct_host.map(str::to_owned),
             is_proxied,
         }
     }
@@ -160,7 +164,8 @@ impl Access {
             _ if is_authenticated => {
                 Err(Problem::unauthenticated("log in, or send a token as `Authorization: Bearer …`"))
             }
-            Entrance::Loopback(names) if is_own_host(client.host.as_deref(), names) => {
+            // A page of another site can add headers of proxies, if its name points to this machine.
+            Entrance::Loopback(names) if is_own_host(client.direct_host.as_deref(), names) => {
                 Ok(User { name: "local".to_owned(), role: Role::Operator })
             }
             Entrance::Loopback(_) => Err(Problem::forbidden(
@@ -220,7 +225,8 @@ impl Access {
         let Some(file) = &self.credentials else {
             return Err(Problem::not_found("this monitor has no passwords; see the setting `web.credentials_file`"));
         };
-        if client.address.is_some_and(|address| !self.logins.count(address)) {
+        // Clients whose addresses the program's server doesn't say share one limit.
+        if !self.logins.count(client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) {
             return Err(Problem::too_many_requests("too many logins from this address; try again in a minute"));
         }
         let _permit = self.logins.check().await;

@@ -1,5 +1,7 @@
 //! One invocation with its call, its history and its outcome.
 
+use std::time::Duration;
+
 use pynenc_core::orchestrator::HistoryEntry;
 use pynenc_core::record::InvocationRecord;
 use pynenc_core::{InvocationId, Reason, RunnerId, Status, Timestamp, reads};
@@ -167,7 +169,7 @@ pub(crate) async fn why(state: &WebState, id: InvocationId) -> Result<Why, Probl
 }
 
 /// Waits until an invocation has finished, and reads its outcome.
-pub(crate) async fn outcome(state: &WebState, id: InvocationId) -> Result<Outcome, Problem> {
+async fn outcome(state: &WebState, id: InvocationId) -> Result<Outcome, Problem> {
     let result = state.app.result::<Value>(id).await;
     if let Err(error @ (Error::Unavailable { .. } | Error::InvocationNotFound(_))) = result {
         return Err(error.into());
@@ -179,15 +181,23 @@ pub(crate) async fn outcome(state: &WebState, id: InvocationId) -> Result<Outcom
     })
 }
 
+/// Waits for the outcome of an invocation; `None` if it doesn't finish in time, or the server stops.
+pub(crate) async fn wait_for(state: &WebState, id: InvocationId, wait: Duration) -> Result<Option<Outcome>, Problem> {
+    if state.app.status(id).await?.status.is_final() {
+        return outcome(state, id).await.map(Some);
+    }
+    tokio::select! {
+        outcome = outcome(state, id) => outcome.map(Some),
+        () = tokio::time::sleep(wait) => Ok(None),
+        () = state.closed() => Ok(None),
+    }
+}
+
 /// Waits for the outcome of an invocation. If it doesn't finish in time, the reply has its present status.
 pub(crate) async fn outcome_within(state: &WebState, id: InvocationId, wait: Option<&str>) -> Result<Outcome, Problem> {
     let wait = wait.map(parse_wait).transpose()?.unwrap_or_default();
-    let status = state.app.status(id).await?.status;
-    if status.is_final() {
-        return outcome(state, id).await;
-    }
-    if let Ok(outcome) = tokio::time::timeout(wait, outcome(state, id)).await {
-        return outcome;
+    if let Some(outcome) = wait_for(state, id, wait).await? {
+        return Ok(outcome);
     }
     let status = state.app.status(id).await?.status;
     Ok(Outcome { finished: false, status, value: None, error: None })

@@ -20,7 +20,7 @@ mod workflows;
 
 pub(crate) use configuration::{Setting, settings};
 pub(crate) use invocation::{
-    Attempt, Failure, HistoryLine, Invocation, Outcome, Span, Submission, invocation, outcome, outcome_within, why,
+    Attempt, Failure, HistoryLine, Invocation, Outcome, Span, Submission, invocation, outcome_within, wait_for, why,
 };
 pub(crate) use invocations::{InvocationPage, InvocationRow, InvocationsQuery, invocations};
 pub(crate) use limits::{Limit, Limits, limits};

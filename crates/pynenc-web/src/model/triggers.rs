@@ -60,7 +60,7 @@ pub(crate) struct TriggerRun {
     /// The invocation of the call, if the run made one.
     #[schema(value_type = Option<String>, format = Uuid)]
     pub(crate) invocation: Option<InvocationId>,
-    /// Why the run made no call, or why its call was refused.
+    /// Why the run made no call, or why its call was refused, as `web.arguments` says.
     pub(crate) problem: Option<String>,
     /// `open`, `submitted` or `refused`.
     #[schema(example = "submitted")]
@@ -95,7 +95,7 @@ impl Schedule {
 }
 
 impl TriggerRun {
-    fn new(fired: &FiredRun) -> Self {
+    fn new(fired: &FiredRun, state: &WebState) -> Self {
         let (invocation, failure) = match &fired.run.outcome {
             RunOutcome::Call { invocation, .. } => (Some(*invocation), None),
             RunOutcome::Failed(why) => (None, Some(format!("failed: {why}"))),
@@ -111,7 +111,7 @@ impl TriggerRun {
             at: fired.at.as_millis(),
             cause: fired.run.cause.to_string(),
             invocation,
-            problem: failure.or(refusal),
+            problem: failure.or(refusal).and_then(|problem| state.text(&problem)),
             delivery,
         }
     }
@@ -130,7 +130,7 @@ pub(crate) async fn trigger(state: &WebState, id: &str) -> Result<Trigger, Probl
 
 /// Lists the last runs of a trigger, newest first.
 pub(crate) async fn trigger_runs(state: &WebState, id: &str, limit: usize) -> Result<Vec<TriggerRun>, Problem> {
-    Ok(state.app.triggers().runs(id, limit).await?.iter().map(TriggerRun::new).collect())
+    Ok(state.app.triggers().runs(id, limit).await?.iter().map(|run| TriggerRun::new(run, state)).collect())
 }
 
 /// The events that triggers wait for, each with the id of a trigger.
