@@ -1,9 +1,11 @@
 //! Drives headless Chromium, for tests of pages.
 
 use std::fmt::Debug;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::error::CmdError;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
@@ -22,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Browser {
     client: Client,
-    _driver: Child,
+    driver: Child,
+    /// The port of the driver.
+    port: u16,
     _profile: TempDir,
 }
 
@@ -74,7 +78,8 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts; scripts/test installs it");
-        let browser = Self { client, _driver: driver, _profile: profile };
+        let port = port.parse().expect("the port is a number");
+        let browser = Self { client, driver, port, _profile: profile };
         browser.show_on(screen).await;
         browser
     }
@@ -204,6 +209,21 @@ impl Browser {
 
     async fn command(&self, path: &'static str, body: Value) -> Result<Value, CmdError> {
         self.client.issue_cmd(DriverCommand { path, body }).await
+    }
+}
+
+/// Shuts the driver down, which closes its browser. Killed, it would leave the browser behind.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return };
+        let request = "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        if stream.write_all(request.as_bytes()).is_err() {
+            return;
+        }
+        let end = Instant::now() + Duration::from_secs(5);
+        while matches!(self.driver.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

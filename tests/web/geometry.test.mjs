@@ -40,29 +40,35 @@ test("spans beyond the last row share it", () => {
 });
 
 test("the first visible span is found", () => {
-  const row = [{ from: 0, to: 10 }, { from: 10, to: 20 }, { from: 30, to: 40 }];
+  const [row] = pack([{ from: 0, to: 10 }, { from: 10, to: 20 }, { from: 30, to: 40 }], 1);
   for (const [time, position] of [[-1, 0], [10, 0], [11, 1], [25, 2], [41, 3]]) assert.equal(firstEndingAfter(row, time), position);
 });
 
-test("what is outside of the view isn't drawn, and what is drawn is inside", () => {
-  for (let seed = 1; seed <= 100; seed++) {
-    const view = { from: 200, to: 700, width: 640 };
-    for (const row of pack(spans(seed, 200), 1000)) {
-      const drawn = new Set();
-      visible(row, view, (span, x, width) => {
-        drawn.add(span);
-        assert.ok(x >= 0 && x + width <= view.width + 1, `seed ${seed}`);
-      });
-      for (const span of row) {
-        const isOutside = span.to < view.from || span.from > view.to;
-        if (isOutside) assert.ok(!drawn.has(span), `seed ${seed}`);
+test("what is outside of the view isn't drawn, and what is inside is drawn or joined with its neighbour", () => {
+  for (const maxRows of [1000, 3, 1]) {
+    for (let seed = 1; seed <= 100; seed++) {
+      const view = { from: 200, to: 700, width: 640 };
+      for (const row of pack([...spans(seed, 200), { from: 0, to: 1000, status: "paused" }], maxRows)) {
+        const drawn = new Set();
+        const pixels = new Set();
+        visible(row, view, (span, x, width) => {
+          drawn.add(span);
+          for (let pixel = Math.floor(x); pixel < x + width; pixel++) pixels.add(`${span.status} ${pixel}`);
+          assert.ok(x >= 0 && x + width <= view.width + 1, `seed ${seed}`);
+        });
+        for (const span of row) {
+          const isInside = span.to >= view.from && span.from <= view.to;
+          assert.ok(isInside || !drawn.has(span), `seed ${seed}`);
+          const first = Math.floor(Math.max(0, ((span.from - view.from) * view.width) / (view.to - view.from)));
+          assert.ok(!isInside || pixels.has(`${span.status} ${first}`), `seed ${seed}, ${maxRows} rows: a span is missing`);
+        }
       }
     }
   }
 });
 
 test("many short spans are drawn once for each pixel", () => {
-  const row = Array.from({ length: 100_000 }, (_, i) => ({ from: i, to: i + 1, status: "running" }));
+  const [row] = pack(Array.from({ length: 100_000 }, (_, i) => ({ from: i, to: i + 1, status: "running" })), 1);
   let count = 0;
   visible(row, { from: 0, to: 100_000, width: 500 }, () => count++);
   assert.ok(count <= 501, `${count} rectangles`);

@@ -8,7 +8,8 @@ export const FINAL = new Set(["success", "failed", "cancelled", "concurrency_con
 
 /**
  * Puts spans into rows, so that no two spans of a row overlap. Spans beyond the last row share it.
- * A span is { from, to } with `from <= to`. Returns rows of spans, each sorted by time.
+ * A span is { from, to } with `from <= to`. Returns rows of spans, each sorted by `from`. A span gets `reach`: the latest
+ * end of the spans in its row up to itself, by which rows can be searched.
  */
 export function pack(spans, maxRows) {
   const sorted = [...spans].sort((a, b) => a.from - b.from || a.to - b.to);
@@ -17,19 +18,19 @@ export function pack(spans, maxRows) {
   for (const span of sorted) {
     let row = ends.findIndex((end) => end <= span.from);
     if (row < 0) row = rows.length < maxRows ? rows.length : maxRows - 1;
-    (rows[row] ??= []).push(span);
     ends[row] = Math.max(ends[row] ?? 0, span.to);
+    (rows[row] ??= []).push({ ...span, reach: ends[row] });
   }
   return rows;
 }
 
-/** The position of the first span of a row that ends at `time` or later; the ends of a row are sorted. */
+/** The position of the first span of a row that ends at `time` or later. */
 export function firstEndingAfter(row, time) {
   let low = 0;
   let high = row.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (row[middle].to < time) low = middle + 1;
+    if (row[middle].reach < time) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -44,6 +45,7 @@ export function visible(row, view, draw) {
   let last = { x: -1, status: "" };
   for (let i = firstEndingAfter(row, view.from); i < row.length && row[i].from <= view.to; i++) {
     const span = row[i];
+    if (span.to < view.from) continue;
     const x = Math.max(0, (span.from - view.from) * scale);
     const end = Math.min(view.width, (span.to - view.from) * scale);
     const width = Math.max(1, end - x);

@@ -22,6 +22,7 @@ const bars = new Map();
 let drawn = [];
 let view = { from: Date.now() - 60_000, to: Date.now(), width: 1 };
 let isFitted = true;
+let isPartial = false;
 let hovered = null;
 let serverOffset = 0;
 let frame = 0;
@@ -128,7 +129,8 @@ function spanAt(x, y) {
   for (const lane of drawn) {
     const row = lane.rows[Math.floor((y - lane.y) / lane.height)];
     if (y < lane.y || !row) continue;
-    return row.find((span) => span.from - slack <= at && at <= span.to + slack);
+    // The last one is drawn above the others.
+    return row.findLast((span) => span.from - slack <= at && at <= span.to + slack);
   }
   return undefined;
 }
@@ -240,18 +242,27 @@ async function load(cursor) {
   if (!response.ok) throw new Error(page.detail);
   serverOffset = page.now - Date.now();
   for (const bar of page.bars) bars.set(bar.id, bar);
+  // New invocations push the oldest ones out. Ids are ordered by the time of their creation.
+  if (bars.size > MAX_BARS) {
+    for (const id of [...bars.keys()].sort().slice(0, bars.size - MAX_BARS)) bars.delete(id);
+    isPartial = true;
+  }
   layout();
   if (isFitted) fit();
   schedule();
   return page.next;
 }
 
+function showNumber() {
+  output.textContent = `${isPartial ? "the last " : ""}${bars.size.toLocaleString()} invocations${isPartial ? "; there are more" : ""}`;
+}
+
 async function loadAll() {
   try {
     let cursor = await load();
     while (cursor && bars.size < MAX_BARS) cursor = await load(cursor);
-    const more = cursor ? `; the last ${MAX_BARS.toLocaleString()} of more are shown` : "";
-    output.textContent = `${bars.size.toLocaleString()} invocations${more}`;
+    isPartial = Boolean(cursor);
+    showNumber();
   } catch (error) {
     output.textContent = `The timeline can't be loaded: ${error.message}`;
   }
@@ -262,7 +273,7 @@ async function keepFollowing() {
   if (!follow.checked || document.hidden || pointers.size > 0) return;
   try {
     await load();
-    output.textContent = `${bars.size.toLocaleString()} invocations`;
+    showNumber();
   } catch (error) {
     output.textContent = `The timeline can't be loaded: ${error.message}`;
   }
