@@ -76,14 +76,14 @@ async fn streams_and_waits_end_when_the_server_stops() {
     let listening = Web::new(&site.app, config, Vec::new()).listen().await.unwrap();
     let port = listening.address().port();
     let request = Request::get(port, "/api/v1/overview/stream");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(listening.serve(async move { stopped.await.unwrap() }));
     let call = serde_json::json!({"task": "hang", "arguments": {"key": 1}, "wait": "5m"});
     let waiting =
         tokio::task::spawn_blocking(move || Request::post(port, "/api/v1/invocations", &call).send().unwrap());
     while site.app.count(Status::Registered).await.unwrap() == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(listening.serve(async move { stopped.await.unwrap() }));
     let (opened, is_open) = tokio::sync::oneshot::channel();
     let reader = tokio::task::spawn_blocking(move || {
         let mut lines = request.lines();
